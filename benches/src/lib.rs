@@ -1,1 +1,1 @@
-//! Skeleton.
+//! Benchmarks of the parts and of the whole pipeline.

@@ -1,2 +1,3 @@
-//! Skeleton.
+//! The `fleetstream` binary.
+
 fn main() {}

@@ -6,10 +6,14 @@
 //! from `libm` only, and no result depends on the order of a hash map.
 
 pub mod admission;
+mod live;
 mod ping;
 mod position;
+mod settings;
 mod time;
 
+pub use live::{LivePosition, Status};
 pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use position::{E7, Position};
+pub use settings::{Profile, Settings};
 pub use time::TimeMs;

@@ -1,0 +1,2 @@
+//! The worker around the pure core: sources, shard tasks, the journal, HTTP
+//! and the commands. Knows no geometry.

@@ -1,0 +1,73 @@
+//! What every sink does with the journal's segments.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use protos::journal::{Cursor, Segment};
+
+/// Why a sink is asked to flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// Time to report progress; a file may stay open.
+    Periodic,
+    /// No segment follows in this process: close every file.
+    Final,
+}
+
+/// A sink failed; the same call is made again after a pause.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// Reading or writing a file failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An encoder refused what it was given.
+    #[error("{what}: {source}")]
+    Encode {
+        /// What was being encoded.
+        what: &'static str,
+        /// What the encoder said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A consumer of one shard's committed segments.
+///
+/// The runner calls [`Sink::write`] with segments in order, starting after
+/// the `through_seq` of the cursor the sink was opened with. Cursors count
+/// only once a committed segment carries them; the runner then calls
+/// [`Sink::recorded`]. After a crash the sink is opened again with the last
+/// recorded cursor and must make its output what that cursor says before it
+/// goes on: segments behind the cursor never come again, those after it do.
+#[async_trait]
+pub trait Sink: Send + 'static {
+    /// Name in cursors, metrics and logs; stable.
+    fn name(&self) -> &'static str;
+
+    /// Takes one committed segment. It may stay in memory or in an open file
+    /// until the next flush.
+    ///
+    /// # Errors
+    /// Nothing of the segment counts as taken; the runner calls again with
+    /// the same segment, so a retry must not double its rows.
+    async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError>;
+
+    /// Makes what the sink has taken durable as far as `flush` asks and
+    /// returns the cursor to record.
+    ///
+    /// # Errors
+    /// Nothing is lost; the runner calls again.
+    async fn flush(&mut self, flush: Flush) -> Result<Cursor, SinkError>;
+
+    /// `cursor`, returned earlier by [`Sink::flush`] or by this method, now
+    /// stands in a committed segment. Returns a further cursor where the sink
+    /// works in two steps (announce a file, publish it).
+    ///
+    /// # Errors
+    /// Nothing is lost; the runner calls again.
+    async fn recorded(&mut self, cursor: &Cursor) -> Result<Option<Cursor>, SinkError>;
+}
