@@ -4,6 +4,9 @@
 //! encodings; knows no business rule. `tests/fresh.rs` proves that the
 //! generated code matches its sources and regenerates it on request.
 
+pub mod event_json;
+pub mod json;
+
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod fleet {
     pub mod telemetry {

@@ -1,0 +1,240 @@
+//! Writing JSON straight into a byte buffer, key by key, and the one text form
+//! of a time: RFC 3339, UTC, milliseconds.
+//!
+//! For the records that leave by the million (events, positions, dead
+//! letters): no tree of values, no allocation beyond the buffer.
+
+use std::io::Write;
+
+/// First millisecond that four digits of a year can name: 0000-01-01.
+const TIME_MS_MIN: i64 = -62_167_219_200_000;
+/// Last one: 9999-12-31T23:59:59.999Z.
+const TIME_MS_MAX: i64 = 253_402_300_799_999;
+const DAY_MS: i64 = 86_400_000;
+
+/// An object being written. Keys go out in the order of the calls; the caller
+/// names none twice.
+///
+/// ```
+/// let mut line = Vec::new();
+/// let mut object = protos::json::Object::open(&mut line);
+/// object.text("vehicle_id", "bus-7").time("event_time", 1_480_075_200_000);
+/// object.close();
+/// assert_eq!(line, br#"{"vehicle_id":"bus-7","event_time":"2016-11-25T12:00:00.000Z"}"#);
+/// ```
+#[derive(Debug)]
+#[must_use = "an object that is not closed is no JSON"]
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object at the end of `out`.
+    pub fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Closes it.
+    pub fn close(self) {
+        self.out.push(b'}');
+    }
+
+    /// A string.
+    pub fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
+        self.key(key);
+        push_text(self.out, value);
+        self
+    }
+
+    /// A string, left out when empty.
+    pub fn text_unless_empty(&mut self, key: &'static str, value: &str) -> &mut Self {
+        if value.is_empty() { self } else { self.text(key, value) }
+    }
+
+    /// An integer.
+    pub fn integer(&mut self, key: &'static str, value: u64) -> &mut Self {
+        self.key(key);
+        write!(self.out, "{value}").expect("a Vec takes every byte");
+        self
+    }
+
+    /// A number in the fewest digits that read back as the same value; `null`
+    /// if it is not finite.
+    pub fn number(&mut self, key: &'static str, value: f64) -> &mut Self {
+        self.key(key);
+        serde_json::to_writer(&mut *self.out, &value).expect("a Vec takes every byte");
+        self
+    }
+
+    /// A number, left out when unknown.
+    pub fn number_if_known(&mut self, key: &'static str, value: Option<f64>) -> &mut Self {
+        match value {
+            Some(value) => self.number(key, value),
+            None => self,
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, key: &'static str, value: bool) -> &mut Self {
+        self.key(key);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self
+    }
+
+    /// A time, given in milliseconds since the Unix epoch.
+    pub fn time(&mut self, key: &'static str, ms: i64) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        push_time(self.out, ms);
+        self.out.push(b'"');
+        self
+    }
+
+    /// A list of strings.
+    pub fn texts<'t>(
+        &mut self,
+        key: &'static str,
+        values: impl IntoIterator<Item = &'t str>,
+    ) -> &mut Self {
+        self.key(key);
+        self.out.push(b'[');
+        for (index, value) in values.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            push_text(self.out, value);
+        }
+        self.out.push(b']');
+        self
+    }
+
+    fn key(&mut self, key: &'static str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+}
+
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a Vec takes every byte, a str is always JSON");
+}
+
+/// Appends `ms`, milliseconds since the Unix epoch, as `YYYY-MM-DDThh:mm:ss.mmmZ`
+/// (24 bytes). Times outside the years 0000 to 9999, which have no such form,
+/// are held at the nearest end.
+pub fn push_time(out: &mut Vec<u8>, ms: i64) {
+    let ms = ms.clamp(TIME_MS_MIN, TIME_MS_MAX);
+    let (year, month, day) = civil_date(ms.div_euclid(DAY_MS));
+    let of_day = ms.rem_euclid(DAY_MS);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    put_digits(&mut text[0..4], year);
+    put_digits(&mut text[5..7], month);
+    put_digits(&mut text[8..10], day);
+    put_digits(&mut text[11..13], of_day / 3_600_000);
+    put_digits(&mut text[14..16], of_day / 60_000 % 60);
+    put_digits(&mut text[17..19], of_day / 1000 % 60);
+    put_digits(&mut text[20..23], of_day % 1000);
+    out.extend_from_slice(&text);
+}
+
+/// Appends the date of `day`, days since the Unix epoch, as `YYYY-MM-DD`, held
+/// within the years 0000 to 9999.
+pub fn push_date(out: &mut Vec<u8>, day: i64) {
+    let day = day.clamp(TIME_MS_MIN / DAY_MS, TIME_MS_MAX / DAY_MS);
+    let (year, month, day) = civil_date(day);
+    let mut text = *b"0000-00-00";
+    put_digits(&mut text[0..4], year);
+    put_digits(&mut text[5..7], month);
+    put_digits(&mut text[8..10], day);
+    out.extend_from_slice(&text);
+}
+
+/// Year, month and day of month of a day counted from the Unix epoch, in the
+/// proleptic Gregorian calendar. Years are counted from 1 March, so that the
+/// leap day comes last (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms", `civil_from_days`).
+fn civil_date(day: i64) -> (i64, i64, i64) {
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let of_era = day.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day_of_month)
+}
+
+/// Fills `place` with the last digits of `value`, which is not negative.
+fn put_digits(place: &mut [u8], mut value: i64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(ms: i64) -> String {
+        let mut out = Vec::new();
+        push_time(&mut out, ms);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn times_agree_with_a_calendar_library() {
+        // Every day of 400 years round the epoch (one whole Gregorian cycle),
+        // each at another time of day.
+        for day in -73_049..73_049_i64 {
+            let ms = day * DAY_MS + (day * 7_919_333).rem_euclid(DAY_MS);
+            let expected = jiff::Timestamp::from_millisecond(ms).unwrap();
+            assert_eq!(time(ms), format!("{expected:.3}"));
+        }
+    }
+
+    #[test]
+    fn times_without_a_four_digit_year_are_held_at_the_ends() {
+        assert_eq!(time(i64::MIN), "0000-01-01T00:00:00.000Z");
+        assert_eq!(time(TIME_MS_MIN), "0000-01-01T00:00:00.000Z");
+        assert_eq!(time(TIME_MS_MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(time(i64::MAX), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn dates_are_the_times_first_ten_characters() {
+        for day in [-719_528, -1, 0, 59, 17_130, 2_932_896] {
+            let mut date = Vec::new();
+            push_date(&mut date, day);
+            assert_eq!(date, time(day * DAY_MS).as_bytes()[..10]);
+        }
+        let mut date = Vec::new();
+        push_date(&mut date, i64::MAX);
+        assert_eq!(date, b"9999-12-31");
+    }
+
+    #[test]
+    fn text_is_escaped_and_numbers_read_back_as_the_same_value() {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        object
+            .text("text", "a\"b\\c\n\u{1}ü")
+            .number("tenth", 0.1)
+            .number("nan", f64::NAN)
+            .texts("list", ["x", "y"]);
+        object.close();
+        let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(read["text"], "a\"b\\c\n\u{1}ü");
+        assert_eq!(read["tenth"].as_f64(), Some(0.1));
+        assert!(read["nan"].is_null());
+        assert_eq!(read["list"], serde_json::json!(["x", "y"]));
+    }
+}
