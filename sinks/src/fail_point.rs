@@ -14,12 +14,33 @@ struct Armed {
 
 /// Dies here, as under `kill -9`, if the environment armed this point.
 pub fn hit(name: &str) {
+    if let Some(armed) = armed()
+        && armed.name == name
+    {
+        armed.hit();
+    }
+}
+
+/// [`hit`] of the point `<sink>.<step>`, for code that several sinks share.
+pub fn hit_in(sink: &str, step: &str) {
+    if let Some(armed) = armed()
+        && armed.name.split_once('.') == Some((sink, step))
+    {
+        armed.hit();
+    }
+}
+
+fn armed() -> Option<&'static Armed> {
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
     let armed = ARMED.get_or_init(|| std::env::var("FLEETSTREAM_FAIL_POINT").ok().map(parse));
-    if let Some(armed) = armed
-        && armed.name == name
-        && armed.hits_left.fetch_sub(1, Ordering::Relaxed) == 1
-    {
+    armed.as_ref()
+}
+
+impl Armed {
+    fn hit(&self) {
+        if self.hits_left.fetch_sub(1, Ordering::Relaxed) != 1 {
+            return;
+        }
         let pid = rustix::process::getpid();
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         // The signal is on its way; nothing may happen after this point.

@@ -3,7 +3,23 @@
 //!
 //! Knows nothing of detection: it writes what the journal holds.
 
+pub mod archive;
+mod blocking;
+mod builders;
+mod day;
+pub mod dead_letters;
+mod disk;
+pub mod event_files;
+pub mod event_log;
 pub mod fail_point;
+mod ndjson;
+pub mod positions;
+mod rolling;
+pub mod schema;
 mod sink;
+#[cfg(test)]
+mod testing;
+mod wkt;
 
+pub use rolling::FileLimits;
 pub use sink::{Flush, Sink, SinkError};

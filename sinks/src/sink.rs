@@ -14,7 +14,9 @@ pub enum Flush {
     Final,
 }
 
-/// A sink failed; the same call is made again after a pause.
+/// A sink failed; the same call is made again after a pause. A later call can
+/// succeed after [`SinkError::Io`] only; after the others the sink waits for a
+/// restart, which begins anew from the recorded cursor.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// Reading or writing a file failed.
@@ -33,6 +35,39 @@ pub enum SinkError {
         /// What the encoder said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The system could not make a file durable. What was written may be gone,
+    /// and asking again may not tell: the system reports such an error once.
+    #[error("{path} could not be made durable: {source}; a restart writes it again")]
+    Sync {
+        /// The file or directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An earlier call failed for good; nothing was written since.
+    #[error("stopped until a restart: {reason}")]
+    Stopped {
+        /// The earlier error.
+        reason: String,
+    },
+    /// A file and the recorded cursor contradict each other: the file was
+    /// changed from outside. Restore it, or remove the sink's cursor by running
+    /// once without the sink.
+    #[error("{path}: {contradiction}")]
+    Cursor {
+        /// The file.
+        path: String,
+        /// What contradicts what.
+        contradiction: String,
+    },
+}
+
+impl SinkError {
+    /// Whether the same call can succeed later in this process.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
 }
 
 /// A consumer of one shard's committed segments.

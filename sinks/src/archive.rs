@@ -1,0 +1,127 @@
+//! The archive: every distinct ping as one row of the table `pings`, in
+//! Parquet files under `dt=<day>/`.
+
+mod columns;
+mod payload;
+mod run;
+
+use std::path::Path;
+
+use geofence::Position;
+use geofence::admission::clear_unknown;
+use protos::journal::{Cursor, PingRun, Segment, input};
+use protos::telemetry::VehiclePing;
+
+use self::columns::PingColumns;
+use self::run::RunPing;
+use crate::day::Day;
+use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
+use crate::schema::TableSchema;
+use crate::{Sink, SinkError, wkt};
+
+/// Opens the archive of one shard under `directory` (shards share it). Blocks.
+///
+/// # Errors
+/// The directory cannot be created, or an unfinished file not be removed.
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+    limits: FileLimits,
+) -> Result<impl Sink, SinkError> {
+    RollingParquet::open(PingTable::default(), directory, shard, cursor, limits)
+}
+
+/// Turns the pings of segments into rows.
+#[derive(Default)]
+pub(crate) struct PingTable {
+    /// Used again for every ping.
+    numbers: VehiclePing,
+    location: String,
+}
+
+/// What the pings of a segment have in common.
+#[derive(Clone, Copy)]
+struct Origin {
+    shard: i64,
+    journal_seq: i64,
+}
+
+impl Table for PingTable {
+    const NAME: &'static str = "archive";
+
+    type Columns = PingColumns;
+
+    fn schema() -> &'static TableSchema {
+        TableSchema::pings()
+    }
+
+    fn append(
+        &mut self,
+        segment: &Segment,
+        partitions: &mut Partitions<PingColumns>,
+    ) -> Result<(), SinkError> {
+        let origin = Origin { shard: segment.shard.into(), journal_seq: segment.seq.cast_signed() };
+        for input in &segment.inputs {
+            if let Some(input::Input::Pings(run)) = &input.input {
+                self.append_run(origin, run, partitions)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PingTable {
+    fn append_run(
+        &mut self,
+        origin: Origin,
+        run: &PingRun,
+        partitions: &mut Partitions<PingColumns>,
+    ) -> Result<(), SinkError> {
+        for ping in run::pings(run).map_err(|error| refused("a run of pings", error))? {
+            self.append_ping(origin, ping, partitions)?;
+        }
+        Ok(())
+    }
+
+    fn append_ping(
+        &mut self,
+        origin: Origin,
+        ping: RunPing<'_>,
+        partitions: &mut Partitions<PingColumns>,
+    ) -> Result<(), SinkError> {
+        let texts = payload::decode(ping.payload, &mut self.numbers)
+            .map_err(|error| refused("a ping", error))?;
+        clear_unknown(&mut self.numbers);
+        let position = Position::from_degrees(self.numbers.lat, self.numbers.lon)
+            .ok_or_else(|| refused("a ping", OutOfRange(self.numbers.lat, self.numbers.lon)))?;
+        wkt::point(&mut self.location, position);
+        let event_time_ms = self.numbers.event_time_us.div_euclid(1000);
+        let day = Day::of_row(event_time_ms, ping.receive_time_ms);
+        partitions.columns(day)?.push(&columns::PingRow {
+            texts: &texts,
+            numbers: &self.numbers,
+            position,
+            location: &self.location,
+            ping: &ping,
+            origin,
+            day,
+        });
+        Ok(())
+    }
+}
+
+/// A position that admission let through only by a defect.
+#[derive(Debug, thiserror::Error)]
+#[error("lat {0}, lon {1} is no position")]
+struct OutOfRange(f64, f64);
+
+fn refused(
+    what: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> SinkError {
+    SinkError::Encode { what, source: Box::new(source) }
+}
+
+#[cfg(test)]
+mod tests;

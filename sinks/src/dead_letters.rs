@@ -1,0 +1,52 @@
+//! Dead letters: refused input, whole, as one JSON line each.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use protos::journal::{Cursor, Segment};
+use protos::json::Object;
+
+use crate::ndjson::{Lines, NdjsonLog};
+use crate::{Sink, SinkError};
+
+/// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
+///
+/// # Errors
+/// The file cannot be opened or cut back, or is shorter than its cursor says.
+pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+    NdjsonLog::open(DeadLetterLines::default(), directory, shard, cursor)
+}
+
+/// `reason`, `detail`, `source`, `source_message_id`, `receive_time`,
+/// `content_type`, `payload_base64`, `shard`, `journal_seq`; empty texts are
+/// left out, but for the payload, which may have been empty.
+#[derive(Default)]
+pub(crate) struct DeadLetterLines {
+    /// Used again for every payload.
+    base64: String,
+}
+
+impl Lines for DeadLetterLines {
+    const NAME: &'static str = "dead_letters";
+
+    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
+        for letter in &segment.dead_letters {
+            self.base64.clear();
+            STANDARD.encode_string(&letter.payload, &mut self.base64);
+            let mut object = Object::open(out);
+            object
+                .text("reason", &letter.reason)
+                .text_unless_empty("detail", &letter.detail)
+                .text_unless_empty("source", &letter.source)
+                .text_unless_empty("source_message_id", &letter.source_message_id)
+                .time("receive_time", letter.receive_time_ms)
+                .text_unless_empty("content_type", &letter.content_type)
+                .text("payload_base64", &self.base64)
+                .integer("shard", segment.shard.into())
+                .integer("journal_seq", segment.seq);
+            object.close();
+            out.push(b'\n');
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Events as rows of the table `events`, every operation one, in Parquet files
+//! under `dt=<day>/`.
+
+mod columns;
+
+use std::path::Path;
+
+use protos::journal::{Cursor, Segment};
+
+use self::columns::EventColumns;
+use crate::day::Day;
+use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
+use crate::schema::TableSchema;
+use crate::{Sink, SinkError};
+
+/// Opens the event files of one shard under `directory` (shards share it).
+/// Blocks.
+///
+/// # Errors
+/// The directory cannot be created, or an unfinished file not be removed.
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+    limits: FileLimits,
+) -> Result<impl Sink, SinkError> {
+    RollingParquet::open(EventTable::default(), directory, shard, cursor, limits)
+}
+
+/// Turns the event operations of segments into rows.
+#[derive(Default)]
+pub(crate) struct EventTable {
+    /// Used again for every event.
+    location: String,
+}
+
+impl Table for EventTable {
+    const NAME: &'static str = "event_files";
+
+    type Columns = EventColumns;
+
+    fn schema() -> &'static TableSchema {
+        TableSchema::events()
+    }
+
+    fn append(
+        &mut self,
+        segment: &Segment,
+        partitions: &mut Partitions<EventColumns>,
+    ) -> Result<(), SinkError> {
+        for event in &segment.events {
+            // An event that no ping decided is dated by its segment.
+            let observed_at_ms =
+                if event.observed_at_ms == 0 { segment.now_ms } else { event.observed_at_ms };
+            let day = Day::of_row(event.event_time_ms, observed_at_ms);
+            partitions.columns(day)?.push(segment, event, day, &mut self.location);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,32 @@
+//! The event log: every operation on an event as one JSON line, in the order
+//! of the journal.
+
+use std::path::Path;
+
+use protos::event_json::{Rendering, push_event};
+use protos::journal::{Cursor, Segment};
+
+use crate::ndjson::{Lines, NdjsonLog};
+use crate::{Sink, SinkError};
+
+/// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
+///
+/// # Errors
+/// The file cannot be opened or cut back, or is shorter than its cursor says.
+pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+    NdjsonLog::open(EventLines, directory, shard, cursor)
+}
+
+/// Events in full.
+pub(crate) struct EventLines;
+
+impl Lines for EventLines {
+    const NAME: &'static str = "event_log";
+
+    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
+        for event in &segment.events {
+            push_event(out, event, Rendering::Full);
+            out.push(b'\n');
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! An append-only file of JSON lines, each line exactly once.
+//!
+//! The cursor holds the file's length after fsync. A start cuts the file back
+//! to it: what a killed process wrote behind its recorded cursor comes again.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use protos::journal::{Cursor, Segment};
+
+use crate::blocking::Blocking;
+use crate::disk::{create_directory, drain, io_error, parent, sync_directory, sync_error};
+use crate::fail_point;
+use crate::{Flush, Sink, SinkError};
+
+/// Lines gather in memory up to here before they are written.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Turns segments into lines.
+pub(crate) trait Lines: Send + 'static {
+    /// Name of the sink.
+    const NAME: &'static str;
+
+    /// Appends the lines of `segment`, each with its line break. The same
+    /// segment gives the same bytes.
+    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>);
+}
+
+/// The sink.
+pub(crate) struct NdjsonLog<L: Lines> {
+    log: Blocking<Log<L>>,
+}
+
+impl<L: Lines> NdjsonLog<L> {
+    /// Opens `<directory>/shard-<shard>.ndjson` at `cursor`; without one it
+    /// begins empty. Blocks.
+    pub(crate) fn open(
+        lines: L,
+        directory: &Path,
+        shard: u32,
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, SinkError> {
+        let path = directory.join(format!("shard-{shard}.ndjson"));
+        Ok(Self { log: Blocking::new(Log::open(lines, path, cursor)?) })
+    }
+}
+
+#[async_trait]
+impl<L: Lines> Sink for NdjsonLog<L> {
+    fn name(&self) -> &'static str {
+        L::NAME
+    }
+
+    async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {
+        self.log.run(move |log| log.write(&segment)).await
+    }
+
+    async fn flush(&mut self, _: Flush) -> Result<Cursor, SinkError> {
+        self.log.run(Log::flush).await
+    }
+
+    async fn recorded(&mut self, _: &Cursor) -> Result<Option<Cursor>, SinkError> {
+        Ok(None)
+    }
+}
+
+struct Log<L> {
+    lines: L,
+    path: PathBuf,
+    file: File,
+    /// Lines taken and not yet written.
+    unsent: Vec<u8>,
+    /// Bytes in the file and in `unsent`.
+    length: u64,
+    /// Length known to be durable.
+    durable_length: u64,
+    /// The last segment whose lines were taken.
+    taken: u64,
+}
+
+impl<L: Lines> Log<L> {
+    fn open(lines: L, path: PathBuf, cursor: Option<&Cursor>) -> Result<Self, SinkError> {
+        let length = recorded_length(&path, cursor)?;
+        let directory = parent(&path);
+        create_directory(directory)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io_error(&path))?;
+        let found = file.metadata().map_err(io_error(&path))?.len();
+        if found < length {
+            let contradiction = format!(
+                "holds {found} bytes, but its cursor says that {length} were written; \
+                 restore the file, or run once without this sink to begin a new one"
+            );
+            return Err(SinkError::Cursor { path: path.display().to_string(), contradiction });
+        }
+        if found > length {
+            tracing::info!(path = %path.display(), from = found, to = length, "cutting back");
+            file.set_len(length).map_err(io_error(&path))?;
+        }
+        file.seek(SeekFrom::Start(length)).map_err(io_error(&path))?;
+        file.sync_all().map_err(sync_error(&path))?;
+        sync_directory(directory)?;
+        let taken = cursor.map_or(0, |cursor| cursor.through_seq);
+        let unsent = Vec::new();
+        Ok(Self { lines, path, file, unsent, length, durable_length: length, taken })
+    }
+
+    fn write(&mut self, segment: &Segment) -> Result<(), SinkError> {
+        if segment.seq > self.taken {
+            if self.unsent.len() >= UNSENT_BYTES_MAX {
+                self.drain()?;
+            }
+            let before = self.unsent.len();
+            self.lines.append(segment, &mut self.unsent);
+            self.length += (self.unsent.len() - before) as u64;
+            self.taken = segment.seq;
+        }
+        if self.unsent.len() >= UNSENT_BYTES_MAX {
+            self.drain()?;
+        }
+        fail_point::hit_in(L::NAME, "write");
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<Cursor, SinkError> {
+        self.drain()?;
+        if self.durable_length != self.length {
+            self.file.sync_data().map_err(sync_error(&self.path))?;
+            self.durable_length = self.length;
+        }
+        fail_point::hit_in(L::NAME, "flush");
+        Ok(Cursor {
+            sink: L::NAME.to_owned(),
+            through_seq: self.taken,
+            byte_length: Some(self.length),
+            pending_through_seq: None,
+        })
+    }
+
+    fn drain(&mut self) -> Result<(), SinkError> {
+        drain(&self.file, &mut self.unsent).map_err(io_error(&self.path))
+    }
+}
+
+fn recorded_length(path: &Path, cursor: Option<&Cursor>) -> Result<u64, SinkError> {
+    match cursor {
+        None => Ok(0),
+        Some(Cursor { byte_length: Some(length), .. }) => Ok(*length),
+        Some(Cursor { sink, through_seq, .. }) => Err(SinkError::Cursor {
+            path: path.display().to_string(),
+            contradiction: format!(
+                "the cursor of {sink} at segment {through_seq} says nothing of the file's length"
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+use std::fs;
+
+use proptest::prelude::*;
+use protos::events::fleet_event::Detail;
+use protos::events::{GeofenceEnter, GeofenceExit};
+
+use super::*;
+use crate::testing::{dead_letter, event, segment, write_all};
+use crate::{dead_letters, event_log};
+
+fn segment_with_events(seq: u64, events: usize) -> Segment {
+    let events = (0..events)
+        .map(|index| event(&format!("{seq}-{index}"), Detail::GeofenceExit(GeofenceExit {})))
+        .collect();
+    Segment { events, ..segment(seq, []) }
+}
+
+fn path(directory: &Path) -> PathBuf {
+    directory.join("shard-3.ndjson")
+}
+
+/// Ids of the events in the log, in order.
+fn ids(directory: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path(directory)).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines()
+        .map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).unwrap();
+            event["event_id"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn events_are_lines_in_the_order_of_the_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = event_log::open(directory.path(), 3, None).unwrap();
+    let entered = event("e", Detail::GeofenceEnter(GeofenceEnter {}));
+    write_all(&mut log, [Segment { events: vec![entered], ..segment(7, []) }]).await;
+    write_all(&mut log, [segment(8, []), segment_with_events(9, 2)]).await;
+    let cursor = log.flush(Flush::Periodic).await.unwrap();
+    let text = fs::read_to_string(path(directory.path())).unwrap();
+    assert_eq!(
+        text.lines().next(),
+        Some(concat!(
+            r#"{"event_id":"e","op":"assert","revision":9,"kind":"geofence_enter","#,
+            r#""event_time":"2016-11-25T12:00:00.000Z","late":false,"schema_version":1}"#
+        ))
+    );
+    assert_eq!(ids(directory.path()), ["e", "9-0", "9-1"]);
+    let expected = Cursor {
+        sink: "event_log".into(),
+        through_seq: 9,
+        byte_length: Some(text.len() as u64),
+        pending_through_seq: None,
+    };
+    assert_eq!(cursor, expected);
+    assert_eq!(log.recorded(&cursor).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = dead_letters::open(directory.path(), 3, None).unwrap();
+    let bare = protos::journal::DeadLetter { reason: "empty".into(), ..Default::default() };
+    let letters = vec![dead_letter(b"\x00\xff{"), bare];
+    write_all(&mut log, [Segment { dead_letters: letters, ..segment(7, []) }]).await;
+    log.flush(Flush::Periodic).await.unwrap();
+    assert_eq!(
+        fs::read_to_string(path(directory.path())).unwrap(),
+        concat!(
+            r#"{"reason":"undecodable","detail":"not a VehiclePing","source":"http","#,
+            r#""source_message_id":"0f","receive_time":"2016-11-25T12:00:00.000Z","#,
+            r#""content_type":"application/x-protobuf","payload_base64":"AP97","#,
+            r#""shard":3,"journal_seq":7}"#,
+            "\n",
+            r#"{"reason":"empty","receive_time":"1970-01-01T00:00:00.000Z","#,
+            r#""payload_base64":"","shard":3,"journal_seq":7}"#,
+            "\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_start_cuts_back_to_the_cursor() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = event_log::open(directory.path(), 3, None).unwrap();
+    write_all(&mut log, [segment_with_events(1, 2)]).await;
+    let recorded = log.flush(Flush::Periodic).await.unwrap();
+    write_all(&mut log, [segment_with_events(2, 2)]).await;
+    log.flush(Flush::Periodic).await.unwrap();
+    drop(log);
+    assert_eq!(ids(directory.path()), ["1-0", "1-1", "2-0", "2-1"]);
+
+    let mut log = event_log::open(directory.path(), 3, Some(&recorded)).unwrap();
+    assert_eq!(ids(directory.path()), ["1-0", "1-1"]);
+    write_all(&mut log, [segment_with_events(2, 1)]).await;
+    log.flush(Flush::Final).await.unwrap();
+    assert_eq!(ids(directory.path()), ["1-0", "1-1", "2-0"]);
+}
+
+#[tokio::test]
+async fn without_a_cursor_the_file_begins_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(path(directory.path()), "left by another journal\n").unwrap();
+    let mut log = event_log::open(directory.path(), 3, None).unwrap();
+    assert_eq!(log.flush(Flush::Periodic).await.unwrap().byte_length, Some(0));
+    assert_eq!(fs::read(path(directory.path())).unwrap(), b"");
+}
+
+#[test]
+fn a_file_that_contradicts_its_cursor_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(path(directory.path()), "123456789\n").unwrap();
+    let cursor = |byte_length| Cursor {
+        sink: "event_log".into(),
+        through_seq: 4,
+        byte_length,
+        pending_through_seq: None,
+    };
+    let open = |length| event_log::open(directory.path(), 3, Some(&cursor(length))).err();
+    let error = open(Some(11)).unwrap().to_string();
+    assert!(error.contains("shard-3.ndjson: holds 10 bytes"), "{error}");
+    assert!(error.contains("11 were written"), "{error}");
+    let error = open(None).unwrap().to_string();
+    assert!(error.contains("shard-3.ndjson: the cursor of event_log at segment 4"), "{error}");
+    assert!(open(Some(10)).is_none());
+    assert_eq!(fs::read(path(directory.path())).unwrap(), b"123456789\n");
+}
+
+#[test]
+fn a_full_disk_loses_and_doubles_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = Log::open(event_log::EventLines, path(directory.path()), None).unwrap();
+    // A device that is always full stands in for the disk.
+    let real =
+        std::mem::replace(&mut log.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
+    log.write(&segment_with_events(1, 3)).unwrap();
+    let error = log.flush().unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("shard-3.ndjson"), "{error}");
+    let big = segment_with_events(2, 5000);
+    assert!(log.write(&big).is_err());
+    assert!(log.write(&big).is_err());
+    log.file = real;
+    log.write(&big).unwrap();
+    log.flush().unwrap();
+    let found = ids(directory.path());
+    let expected = [(1, 3), (2, 5000)]
+        .iter()
+        .flat_map(|&(seq, count)| (0..count).map(move |index| format!("{seq}-{index}")));
+    assert!(found.into_iter().eq(expected));
+}
+
+/// What happens to a log.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Write { events: usize, twice: bool },
+    Flush { recorded: bool },
+    Crash,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..4_usize, any::<bool>()).prop_map(|(events, twice)| Step::Write { events, twice }),
+        2 => any::<bool>().prop_map(|recorded| Step::Flush { recorded }),
+        1 => Just(Step::Crash),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_line_is_there_once_whatever_crashes(steps in prop::collection::vec(any_step(), 1..60)) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = path(directory.path());
+        let open = |cursor: Option<&Cursor>| {
+            Log::open(event_log::EventLines, path.clone(), cursor).unwrap()
+        };
+        let mut journal: Vec<Segment> = Vec::new();
+        let mut recorded: Option<Cursor> = None;
+        let mut log = open(None);
+        for step in steps {
+            match step {
+                Step::Write { events, twice } => {
+                    let segment = segment_with_events(journal.len() as u64 + 1, events);
+                    log.write(&segment).unwrap();
+                    if twice {
+                        log.write(&segment).unwrap();
+                    }
+                    journal.push(segment);
+                }
+                Step::Flush { recorded: is_recorded } => {
+                    let cursor = log.flush().unwrap();
+                    if is_recorded {
+                        recorded = Some(cursor);
+                    }
+                }
+                Step::Crash => {
+                    log = open(recorded.as_ref());
+                    let through = recorded.as_ref().map_or(0, |cursor| cursor.through_seq);
+                    for segment in journal.iter().filter(|segment| segment.seq > through) {
+                        log.write(segment).unwrap();
+                    }
+                }
+            }
+        }
+        log.flush().unwrap();
+        let expected: Vec<String> = journal
+            .iter()
+            .flat_map(|segment| segment.events.iter().map(|event| event.event_id.clone()))
+            .collect();
+        prop_assert_eq!(ids(directory.path()), expected);
+    }
+}

@@ -1,0 +1,13 @@
+//! Live positions: a view of the newest position of every vehicle, shared with
+//! HTTP, and the file that lets it survive a restart.
+//!
+//! Not a [`crate::Sink`]: positions read the core's state, not segments, and
+//! hold back no deletion of the journal.
+
+mod file;
+mod json;
+mod store;
+
+pub use file::PositionFile;
+pub use json::push_position;
+pub use store::{Area, Listing, PositionStore};

@@ -1,0 +1,111 @@
+//! Names of a table's files: `dt=<day>/shard-<n>-<first>-<last>.parquet`, the
+//! segments' numbers with 20 digits, so that a listing sorts by them.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::SinkError;
+use crate::day::Day;
+use crate::disk::{create_directory, io_error};
+
+/// Where the files of one shard's table lie.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+    shard: u32,
+}
+
+impl Layout {
+    /// Creates the table's directory.
+    pub(super) fn create(root: &Path, shard: u32) -> Result<Self, SinkError> {
+        create_directory(root)?;
+        Ok(Self { root: root.to_owned(), shard })
+    }
+
+    /// The table's directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of one day's files.
+    pub(super) fn partition(&self, day: Day) -> PathBuf {
+        self.root.join(format!("dt={day}"))
+    }
+
+    /// A file in the making. The leading dot hides it from readers; `serial`
+    /// tells it from the others of this process.
+    pub(super) fn temporary(&self, day: Day, serial: u64) -> PathBuf {
+        self.partition(day).join(format!("{}{serial}.tmp", self.temporary_prefix()))
+    }
+
+    /// A published file; `part` counts the files of the same day and range.
+    pub(super) fn published(&self, day: Day, first: u64, last: u64, part: u32) -> PathBuf {
+        let range = self.range_prefix(first, last);
+        let name = match part {
+            0 => format!("{range}.parquet"),
+            part => format!("{range}-part-{part:04}.parquet"),
+        };
+        self.partition(day).join(name)
+    }
+
+    /// Removes what a killed process was still writing.
+    pub(super) fn sweep_temporary(&self) -> Result<(), SinkError> {
+        let prefix = self.temporary_prefix();
+        self.remove_files(|path, name| {
+            let temporary = name.starts_with(&prefix) && name.ends_with(".tmp");
+            if temporary {
+                tracing::info!(path = %path.display(), "removing an unfinished file");
+            }
+            temporary
+        })
+    }
+
+    /// Removes published files of the range that are not in `kept`: a crash
+    /// left them, and a newer version of the program divides the range into
+    /// other parts.
+    pub(super) fn remove_strays(
+        &self,
+        first: u64,
+        last: u64,
+        kept: &HashSet<PathBuf>,
+    ) -> Result<(), SinkError> {
+        let prefix = self.range_prefix(first, last);
+        self.remove_files(|path, name| name.starts_with(&prefix) && !kept.contains(path))
+    }
+
+    fn temporary_prefix(&self) -> String {
+        format!(".shard-{}-", self.shard)
+    }
+
+    fn range_prefix(&self, first: u64, last: u64) -> String {
+        format!("shard-{}-{first:020}-{last:020}", self.shard)
+    }
+
+    fn remove_files(&self, unwanted: impl Fn(&Path, &str) -> bool) -> Result<(), SinkError> {
+        for partition in entries(&self.root)? {
+            let Some(name) = partition.to_str() else { continue };
+            let directory = self.root.join(name);
+            if !name.starts_with("dt=") || !directory.is_dir() {
+                continue;
+            }
+            for file in entries(&directory)? {
+                let path = directory.join(&file);
+                if file.to_str().is_some_and(|name| unwanted(&path, name)) {
+                    fs::remove_file(&path).map_err(io_error(&path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<OsString>, SinkError> {
+    fs::read_dir(directory)
+        .and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()
+        })
+        .map_err(io_error(directory))
+}
