@@ -132,7 +132,7 @@ impl<T: Table> Sink for RollingParquet<T> {
     }
 
     async fn recorded(&mut self, cursor: &Cursor) -> Result<Option<Cursor>, SinkError> {
-        let pending = cursor.pending_through_seq;
-        self.rolling.run(move |rolling| rolling.recorded(pending)).await
+        let (pending, now) = (cursor.pending_through_seq, Instant::now());
+        self.rolling.run(move |rolling| rolling.recorded(pending, now)).await
     }
 }

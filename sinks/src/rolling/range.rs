@@ -93,19 +93,16 @@ impl<T: Table> Rolling<T> {
     pub(super) fn flush(&mut self, flush: Flush, now: Instant) -> Result<Cursor, SinkError> {
         self.settle()?;
         self.last_call |= flush == Flush::Final;
-        if self.again_through.is_none() && self.announced.is_none() {
-            if self.partitions.is_empty() {
-                self.through = self.taken;
-                self.open = OpenRange::default();
-            } else if self.last_call || self.is_due(now) {
-                self.announce(self.taken)?;
-            }
-        }
+        self.advance(now)?;
         Ok(self.cursor())
     }
 
     /// A cursor with this `pending_through_seq` stands in a committed segment.
-    pub(super) fn recorded(&mut self, pending: Option<u64>) -> Result<Option<Cursor>, SinkError> {
+    pub(super) fn recorded(
+        &mut self,
+        pending: Option<u64>,
+        now: Instant,
+    ) -> Result<Option<Cursor>, SinkError> {
         let Some(pending) = pending else { return Ok(None) };
         if self.again_through.is_none()
             && self.announced.as_ref().is_some_and(|range| range.last == pending)
@@ -116,9 +113,7 @@ impl<T: Table> Rolling<T> {
         if self.through < pending {
             return Ok(None);
         }
-        if self.last_call && self.announced.is_none() && !self.partitions.is_empty() {
-            self.announce(self.taken)?;
-        }
+        self.advance(now)?;
         Ok(Some(self.cursor()))
     }
 
@@ -161,6 +156,21 @@ impl<T: Table> Rolling<T> {
         Ok(())
     }
 
+    /// Takes the next step that needs no record in the journal: passes segments
+    /// without rows, announces the open range if it is to close.
+    fn advance(&mut self, now: Instant) -> Result<(), SinkError> {
+        if self.again_through.is_some() || self.announced.is_some() {
+            return Ok(());
+        }
+        if self.partitions.is_empty() {
+            self.through = self.taken;
+            self.open = OpenRange::default();
+        } else if self.last_call || self.is_due(now) {
+            self.announce(self.taken)?;
+        }
+        Ok(())
+    }
+
     fn announce(&mut self, last: u64) -> Result<(), SinkError> {
         if self.announced.is_none() {
             let parts = self.partitions.close()?;
@@ -195,3 +205,6 @@ impl<T: Table> Rolling<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
