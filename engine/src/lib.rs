@@ -1,2 +1,5 @@
 //! The worker around the pure core: sources, shard tasks, the journal, HTTP
 //! and the commands. Knows no geometry.
+
+pub mod decode;
+pub mod source;

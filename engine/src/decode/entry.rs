@@ -1,0 +1,134 @@
+//! From the bytes of a message to what a source hands over: pings that passed
+//! admission, and dead letters.
+
+use bytes::Bytes;
+use geofence::admission::{self, Dropped, Reject};
+use geofence::{Ping, TimeMs};
+use prost::Message;
+use protos::journal::DeadLetter;
+use protos::telemetry::VehiclePing;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{ContentType, Decoded, DecodedPing, Item, decode};
+
+/// One ping's worth of input, judged by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A ping that passed admission.
+    Ping {
+        /// What detection reads of it.
+        ping: Ping,
+        /// One encoded `VehiclePing`, without the values that were dropped.
+        payload: Bytes,
+        /// The message it came in; empty when the source has no ids.
+        message_id: String,
+        /// Values taken for unknown, to be counted.
+        dropped: Dropped,
+    },
+    /// Input that was refused.
+    Rejected(DeadLetter),
+}
+
+/// What the source knows of a message besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// Name of the source, for dead letters.
+    pub source: &'a str,
+    /// The message's id; empty when the source has none.
+    pub message_id: &'a str,
+    /// When the source was given the message.
+    pub receive_time: TimeMs,
+    /// Accept position 0, 0.
+    pub allow_null_island: bool,
+}
+
+impl Envelope<'_> {
+    /// Appends to `out` what the message `bytes` holds, in its order: an entry
+    /// for each ping, or one dead letter of the whole message when it cannot
+    /// be read.
+    pub fn entries(&self, content_type: ContentType, bytes: &Bytes, out: &mut Vec<Entry>) {
+        match decode(content_type, bytes) {
+            Ok(decoded) => self.entries_of(content_type, decoded, out),
+            Err(error) => out.push(Entry::Rejected(self.dead_letter(
+                error.code(),
+                error.to_string(),
+                bytes.clone(),
+                content_type,
+            ))),
+        }
+    }
+
+    /// Appends an entry for each ping of a decoded message, in its order. A
+    /// dead letter holds the bytes of its own ping; where the message has
+    /// several, its `source_message_id` is the message's with `#` and the
+    /// ping's index, so that no two are taken for one.
+    pub fn entries_of(&self, content_type: ContentType, decoded: Decoded, out: &mut Vec<Entry>) {
+        let several = decoded.len() > 1;
+        out.reserve(decoded.len());
+        for (index, Item { original, ping }) in decoded.into_iter().enumerate() {
+            let verdict = match ping {
+                Ok(decoded) => self.admit(decoded).map_err(|r| (r.code(), r.to_string())),
+                Err(error) => Err((error.code(), error.to_string())),
+            };
+            out.push(verdict.unwrap_or_else(|(code, detail)| {
+                let one = content_type.of_one_ping();
+                let mut letter = self.dead_letter(code, detail, original, one);
+                if several && !self.message_id.is_empty() {
+                    letter.source_message_id = format!("{}#{index}", self.message_id);
+                }
+                Entry::Rejected(letter)
+            }));
+        }
+    }
+
+    /// Judges one decoded ping.
+    ///
+    /// # Errors
+    /// The rule of admission it breaks.
+    pub fn admit(&self, decoded: DecodedPing) -> Result<Entry, Reject> {
+        let DecodedPing { mut ping, mut payload } = decoded;
+        let dropped = admission::clear_unknown(&mut ping);
+        let admitted = admission::admit(&ping, self.receive_time, self.allow_null_island)?;
+        if dropped != Dropped::default() {
+            // Whoever reads the payload later (the archive, a replay of the
+            // journal) must find unknown what was taken for unknown here.
+            payload = reencode(&ping);
+        }
+        Ok(Entry::Ping { ping: admitted, payload, message_id: self.message_id.to_owned(), dropped })
+    }
+
+    /// A dead letter of `payload`, which is kept whole.
+    #[must_use]
+    pub fn dead_letter(
+        &self,
+        code: &str,
+        detail: String,
+        payload: Bytes,
+        content_type: ContentType,
+    ) -> DeadLetter {
+        DeadLetter {
+            reason: code.to_owned(),
+            detail,
+            source: self.source.to_owned(),
+            source_message_id: if self.message_id.is_empty() {
+                content_id(&payload)
+            } else {
+                self.message_id.to_owned()
+            },
+            receive_time_ms: self.receive_time.0,
+            payload,
+            content_type: content_type.name().to_owned(),
+        }
+    }
+}
+
+/// The id of a message that has none: the 128-bit hash of its bytes in 32
+/// hexadecimal digits, so that the same bytes always have the same id.
+#[must_use]
+pub fn content_id(bytes: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(bytes))
+}
+
+fn reencode(ping: &VehiclePing) -> Bytes {
+    ping.encode_to_vec().into()
+}
