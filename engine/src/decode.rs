@@ -15,7 +15,7 @@
 
 pub mod entry;
 pub(crate) mod fields;
-mod json;
+pub(crate) mod json;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -218,15 +218,26 @@ pub type Decoded = Vec<Item>;
 /// [`Item::ping`].
 pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match content_type {
-        ContentType::Ping => Ok(vec![protobuf_item(bytes.clone(), decode_protobuf(bytes)?)]),
+        ContentType::Ping => {
+            let item = protobuf_item(bytes.clone());
+            match item.ping {
+                Err(error @ (DecodeError::Protobuf { .. } | DecodeError::TooLarge { .. })) => {
+                    Err(error)
+                }
+                _ => Ok(vec![item]),
+            }
+        }
         ContentType::Batch => decode_batch(bytes),
         ContentType::Json => json::decode_message(bytes),
         ContentType::Ndjson => json::decode_lines(bytes),
     }
 }
 
-fn protobuf_item(original: Bytes, ping: VehiclePing) -> Item {
-    Item { ping: Ok(DecodedPing { ping, payload: original.clone() }), original }
+/// Decodes one encoded `VehiclePing`.
+pub(crate) fn protobuf_item(original: Bytes) -> Item {
+    let payload = original.clone();
+    let ping = decode_protobuf(&original).map(|ping| DecodedPing { ping, payload });
+    Item { original, ping }
 }
 
 /// A batch with its pings left encoded. From `Bytes`, prost gives each as a
@@ -243,15 +254,10 @@ fn decode_batch(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         detail: error.to_string(),
     })?;
     check_count(batch.pings.len())?;
-    let item = |original: Bytes| match decode_protobuf(&original) {
-        Ok(ping) => protobuf_item(original, ping),
-        Err(error) => Item { original, ping: Err(error) },
-    };
-    Ok(batch.pings.into_iter().map(item).collect())
+    Ok(batch.pings.into_iter().map(protobuf_item).collect())
 }
 
-/// Decodes one encoded `VehiclePing`.
-pub(crate) fn decode_protobuf(bytes: &Bytes) -> Result<VehiclePing, DecodeError> {
+fn decode_protobuf(bytes: &Bytes) -> Result<VehiclePing, DecodeError> {
     check_size(bytes.len())?;
     let ping = VehiclePing::decode(bytes.clone()).map_err(|error| DecodeError::Protobuf {
         message: "VehiclePing",

@@ -53,7 +53,7 @@ impl Envelope<'_> {
                 error.code(),
                 error.to_string(),
                 bytes.clone(),
-                content_type,
+                content_type.name(),
             ))),
         }
     }
@@ -64,28 +64,34 @@ impl Envelope<'_> {
     /// ping's index, so that no two are taken for one.
     pub fn entries_of(&self, content_type: ContentType, decoded: Decoded, out: &mut Vec<Entry>) {
         let several = decoded.len() > 1;
+        let content_type = content_type.of_one_ping();
         out.reserve(decoded.len());
-        for (index, Item { original, ping }) in decoded.into_iter().enumerate() {
-            let verdict = match ping {
-                Ok(decoded) => self.admit(decoded).map_err(|r| (r.code(), r.to_string())),
-                Err(error) => Err((error.code(), error.to_string())),
-            };
-            out.push(verdict.unwrap_or_else(|(code, detail)| {
-                let one = content_type.of_one_ping();
-                let mut letter = self.dead_letter(code, detail, original, one);
-                if several && !self.message_id.is_empty() {
-                    letter.source_message_id = format!("{}#{index}", self.message_id);
-                }
-                Entry::Rejected(letter)
-            }));
+        for (index, item) in decoded.into_iter().enumerate() {
+            let mut entry = self.entry(content_type, item);
+            if let Entry::Rejected(letter) = &mut entry
+                && several
+                && !self.message_id.is_empty()
+            {
+                letter.source_message_id = format!("{}#{index}", self.message_id);
+            }
+            out.push(entry);
         }
     }
 
-    /// Judges one decoded ping.
-    ///
-    /// # Errors
-    /// The rule of admission it breaks.
-    pub fn admit(&self, decoded: DecodedPing) -> Result<Entry, Reject> {
+    /// Judges one ping of `content_type`.
+    #[must_use]
+    pub fn entry(&self, content_type: ContentType, item: Item) -> Entry {
+        let (code, detail) = match item.ping {
+            Ok(decoded) => match self.admit(decoded) {
+                Ok(entry) => return entry,
+                Err(reject) => (reject.code(), reject.to_string()),
+            },
+            Err(error) => (error.code(), error.to_string()),
+        };
+        Entry::Rejected(self.dead_letter(code, detail, item.original, content_type.name()))
+    }
+
+    fn admit(&self, decoded: DecodedPing) -> Result<Entry, Reject> {
         let DecodedPing { mut ping, mut payload } = decoded;
         let dropped = admission::clear_unknown(&mut ping);
         let admitted = admission::admit(&ping, self.receive_time, self.allow_null_island)?;
@@ -98,13 +104,12 @@ impl Envelope<'_> {
     }
 
     /// A dead letter of `payload`, which is kept whole.
-    #[must_use]
-    pub fn dead_letter(
+    pub(crate) fn dead_letter(
         &self,
         code: &str,
         detail: String,
         payload: Bytes,
-        content_type: ContentType,
+        content_type: &str,
     ) -> DeadLetter {
         DeadLetter {
             reason: code.to_owned(),
@@ -117,7 +122,7 @@ impl Envelope<'_> {
             },
             receive_time_ms: self.receive_time.0,
             payload,
-            content_type: content_type.name().to_owned(),
+            content_type: content_type.to_owned(),
         }
     }
 }
