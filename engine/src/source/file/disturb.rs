@@ -47,7 +47,7 @@ impl Disturbance {
         }
         // A fraction of 2⁶⁴ scaled to the number of delays there are.
         let delays = u128::from(self.delay_ms_max) + 1;
-        (u128::from(self.draw(row, choice)) * delays >> 64) as i64
+        ((u128::from(self.draw(row, choice)) * delays) >> 64) as i64
     }
 
     fn draw(&self, row: u64, choice: Choice) -> u64 {
@@ -68,10 +68,10 @@ mod tests {
     #[test]
     fn draws_are_the_same_on_every_machine() {
         let drawn: Vec<i64> = (0..4).map(|row| DISTURBANCE.delay_ms(row)).collect();
-        assert_eq!(drawn, [0, 0, 0, 0]);
+        assert_eq!(drawn, [119_263, 540_882, 246_942, 381_695]);
         let copies: Vec<u64> =
             (0..60).filter(|&row| DISTURBANCE.duplicate_after_ms(row).is_some()).collect();
-        assert_eq!(copies, [0]);
+        assert_eq!(copies, [20]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rows of Parquet files, read by column.
 
 use std::borrow::Cow;
+use std::panic::{self, AssertUnwindSafe};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -14,6 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
 
 use super::columns;
@@ -23,6 +25,8 @@ use super::input::{BytesRead, FileName};
 use super::{ROWS_PER_READ, Rows};
 use crate::decode::fields::{Field, Kind, PingFields, Value};
 use crate::decode::{ContentType, DecodeError};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) struct ParquetRows {
     name: FileName,
@@ -55,8 +59,10 @@ impl ParquetRows {
         // Types as Parquet has them: what the writing library held them in
         // (views, dictionaries, large strings) is its own affair.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(input, options)
-            .map_err(unreadable)?;
+        let builder =
+            unwinding(|| ParquetRecordBatchReaderBuilder::try_new_with_options(input, options))
+                .map_err(|panic| unreadable(ParquetError::General(panic)))?
+                .map_err(unreadable)?;
         let names: Vec<&str> =
             builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let columns = columns::find(&name.full, &names)?;
@@ -68,10 +74,9 @@ impl ParquetRows {
             columns.iter().map(|column| column.index),
         );
         let rows_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-        let batches = builder
-            .with_projection(mask)
-            .with_batch_size(ROWS_PER_READ)
-            .build()
+        let builder = builder.with_projection(mask).with_batch_size(ROWS_PER_READ);
+        let batches = unwinding(|| builder.build())
+            .map_err(|panic| unreadable(ParquetError::General(panic)))?
             .map_err(unreadable)?;
         let fields = columns.iter().map(|column| column.field).collect();
         Ok(Self { name, batches, fields, rows: 0, rows_total, progress })
@@ -87,13 +92,18 @@ impl ParquetRows {
 
 impl Rows for ParquetRows {
     fn read(&mut self, feed: &mut Feed) -> Result<bool, FileError> {
-        let Some(batch) = self.batches.next() else { return Ok(false) };
-        let batch = batch.map_err(|error| FileError::Broken {
+        let broken = |source: BoxError| FileError::Broken {
             file: self.name.full.clone(),
             rows: self.rows,
             offset: 0,
-            source: error.into(),
-        })?;
+            source,
+        };
+        let batch = match unwinding(|| self.batches.next()) {
+            Ok(None) => return Ok(false),
+            Ok(Some(Ok(batch))) => batch,
+            Ok(Some(Err(error))) => return Err(broken(error.into())),
+            Err(panic) => return Err(broken(panic.into())),
+        };
         let columns: Vec<Column<'_>> = self
             .fields
             .iter()
@@ -108,6 +118,16 @@ impl Rows for ParquetRows {
         self.report_progress();
         Ok(true)
     }
+}
+
+/// Runs the decoder, which answers some damage with a panic, and gives that as
+/// text. What the decoder left behind is not used again.
+fn unwinding<T>(decode: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(decode)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        format!("damaged: {}", text.unwrap_or_default())
+    })
 }
 
 fn read_fields<'a>(columns: &[Column<'a>], row: usize) -> Result<PingFields<'a>, DecodeError> {
