@@ -1,0 +1,223 @@
+//! The envelope round every stored object: what it is, how long, and a
+//! checksum over all of it, so that a short or altered object is refused by
+//! name and never half read.
+//!
+//! Little-endian layout, format 1:
+//!
+//! | offset | bytes | content |
+//! |---|---|---|
+//! | 0 | 8 | magic `\x89FLTJRN\n` |
+//! | 8 | 2 | format |
+//! | 10 | 1 | kind: 1 segment, 2 snapshot, 3 genesis, 4 fence set |
+//! | 11 | 1 | zero |
+//! | 12 | 8 | length of the body before compression |
+//! | 20 | 8 | length of the compressed body |
+//! | 28 | n | body, zstd level 1 |
+//! | 28 + n | 4 | CRC-32C of everything before |
+//!
+//! Magic, format and the trailing checksum over everything before it keep
+//! their places in every later format: that is how an older engine tells a
+//! newer object from a damaged one.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+use protos::journal::{Genesis, Segment, Snapshot};
+
+/// The newest format this engine reads, and the one it writes.
+pub const FORMAT: u16 = 1;
+
+const MAGIC: &[u8; 8] = b"\x89FLTJRN\n";
+const HEADER_BYTES: usize = 28;
+const CHECKSUM_BYTES: usize = 4;
+const ZSTD_LEVEL: i32 = 1;
+/// Far above any snapshot; keeps a wrong length from asking for all memory.
+const BODY_BYTES_MAX: u64 = 16 << 30;
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A journal segment.
+    Segment = 1,
+    /// The state of a shard.
+    Snapshot = 2,
+    /// The identity of a journal.
+    Genesis = 3,
+    /// A fence set, as the geofence crate encodes it.
+    FenceSet = 4,
+}
+
+/// An object that cannot be used; nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {fault}")]
+pub struct FrameError {
+    /// Name of the object in its store.
+    pub name: String,
+    /// What is wrong with it.
+    pub fault: FrameFault,
+}
+
+/// What is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameFault {
+    /// The object ends before its content does.
+    #[error("truncated: {actual} bytes, {expected} expected")]
+    Truncated {
+        /// Bytes the object should have; at least so many where its own
+        /// header is cut.
+        expected: u64,
+        /// Bytes it has.
+        actual: u64,
+    },
+    /// It does not begin like an object of this engine.
+    #[error("bad magic: not written by this engine, or overwritten")]
+    BadMagic,
+    /// Whole, but written by a newer engine: run that one.
+    #[error("format {found} is newer than this engine reads ({FORMAT}): run the newer engine")]
+    NewerFormat {
+        /// The format it has.
+        found: u32,
+    },
+    /// Some bit is not what was written.
+    #[error("checksum mismatch: {stored:#010x} stored, {computed:#010x} computed")]
+    Checksum {
+        /// The checksum in the object.
+        stored: u32,
+        /// The checksum of its bytes.
+        computed: u32,
+    },
+    /// The checksum holds and the content still makes no sense.
+    #[error("malformed: {0}")]
+    Malformed(String),
+}
+
+impl FrameFault {
+    pub(super) fn of(self, name: impl Into<String>) -> FrameError {
+        FrameError { name: name.into(), fault: self }
+    }
+}
+
+/// Encodes a segment: the bytes of its object.
+pub fn encode_segment(segment: &Segment) -> Bytes {
+    encode(Kind::Segment, &segment.encode_to_vec())
+}
+
+/// Encodes a snapshot: the bytes of its object.
+pub fn encode_snapshot(snapshot: &Snapshot) -> Bytes {
+    encode(Kind::Snapshot, &snapshot.encode_to_vec())
+}
+
+/// Encodes a genesis: the bytes of its object.
+pub fn encode_genesis(genesis: &Genesis) -> Bytes {
+    encode(Kind::Genesis, &genesis.encode_to_vec())
+}
+
+/// Frames `body` as an object of `kind`.
+pub fn encode(kind: Kind, body: &[u8]) -> Bytes {
+    let compressed = zstd::bulk::compress(body, ZSTD_LEVEL)
+        .expect("zstd compresses any input into a buffer of its own bound");
+    let mut frame = BytesMut::with_capacity(HEADER_BYTES + compressed.len() + CHECKSUM_BYTES);
+    frame.put_slice(MAGIC);
+    frame.put_u16_le(FORMAT);
+    frame.put_u8(kind as u8);
+    frame.put_u8(0);
+    frame.put_u64_le(body.len() as u64);
+    frame.put_u64_le(compressed.len() as u64);
+    frame.put_slice(&compressed);
+    frame.put_u32_le(crc32c::crc32c(&frame));
+    frame.freeze()
+}
+
+/// Decodes a segment; `name` is what an error calls it.
+///
+/// # Errors
+/// Says what is wrong with the object; nothing of it is returned.
+pub fn decode_segment(bytes: &[u8], name: &str) -> Result<Segment, FrameError> {
+    decode_message(Kind::Segment, bytes, name)
+}
+
+/// Decodes a snapshot; `name` is what an error calls it.
+///
+/// # Errors
+/// Says what is wrong with the object; nothing of it is returned.
+pub fn decode_snapshot(bytes: &[u8], name: &str) -> Result<Snapshot, FrameError> {
+    decode_message(Kind::Snapshot, bytes, name)
+}
+
+/// Decodes a genesis; `name` is what an error calls it.
+///
+/// # Errors
+/// Says what is wrong with the object; nothing of it is returned.
+pub fn decode_genesis(bytes: &[u8], name: &str) -> Result<Genesis, FrameError> {
+    decode_message(Kind::Genesis, bytes, name)
+}
+
+fn decode_message<M: Message + Default>(
+    kind: Kind,
+    bytes: &[u8],
+    name: &str,
+) -> Result<M, FrameError> {
+    let body = decode(kind, bytes, name)?;
+    M::decode(body).map_err(|error| FrameFault::Malformed(error.to_string()).of(name))
+}
+
+/// The body of a frame of `kind`; `name` is what an error calls it.
+///
+/// # Errors
+/// Says what is wrong with the object; nothing of it is returned.
+pub fn decode(kind: Kind, bytes: &[u8], name: &str) -> Result<Bytes, FrameError> {
+    open(kind, bytes).map_err(|fault| fault.of(name))
+}
+
+fn open(kind: Kind, bytes: &[u8]) -> Result<Bytes, FrameFault> {
+    let actual = bytes.len() as u64;
+    let known = bytes.len().min(MAGIC.len());
+    if bytes[..known] != MAGIC[..known] {
+        return Err(FrameFault::BadMagic);
+    }
+    if bytes.len() < HEADER_BYTES + CHECKSUM_BYTES {
+        let expected = (HEADER_BYTES + CHECKSUM_BYTES) as u64;
+        return Err(FrameFault::Truncated { expected, actual });
+    }
+    let (content, stored) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
+    let stored = u32::from_le_bytes(stored.try_into().expect("split off four bytes"));
+    let computed = crc32c::crc32c(content);
+    let format = u16::from_le_bytes([bytes[8], bytes[9]]);
+    let (body_length, compressed_length) = (length_at(bytes, 12), length_at(bytes, 20));
+    if stored != computed {
+        // The length field can be believed only so far as to name the likely
+        // cause; either way the object is refused.
+        let expected = compressed_length.saturating_add((HEADER_BYTES + CHECKSUM_BYTES) as u64);
+        return Err(if format == FORMAT && actual < expected {
+            FrameFault::Truncated { expected, actual }
+        } else {
+            FrameFault::Checksum { stored, computed }
+        });
+    }
+    if format > FORMAT {
+        return Err(FrameFault::NewerFormat { found: format.into() });
+    }
+    if format != FORMAT {
+        return Err(FrameFault::Malformed(format!("no format {format} was ever written")));
+    }
+    if bytes[10] != kind as u8 {
+        return Err(FrameFault::Malformed(format!("kind {} where {kind:?} belongs", bytes[10])));
+    }
+    let compressed = &content[HEADER_BYTES..];
+    if compressed.len() as u64 != compressed_length || body_length > BODY_BYTES_MAX {
+        return Err(FrameFault::Malformed("lengths disagree".to_owned()));
+    }
+    let body = zstd::bulk::decompress(compressed, body_length as usize)
+        .map_err(|error| FrameFault::Malformed(format!("zstd: {error}")))?;
+    if body.len() as u64 != body_length {
+        return Err(FrameFault::Malformed("lengths disagree".to_owned()));
+    }
+    Ok(body.into())
+}
+
+fn length_at(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("eight bytes were sliced"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+use proptest::prelude::*;
+use protos::journal::{DeadLetter, Segment};
+
+use super::*;
+
+const NAME: &str = "shard-0/journal/00000000000000000042";
+
+fn segment() -> Segment {
+    let letter = |reason: &str| DeadLetter {
+        reason: reason.to_owned(),
+        payload: Bytes::from(vec![7; 300]),
+        ..DeadLetter::default()
+    };
+    Segment {
+        journal_id: "journal".to_owned(),
+        seq: 42,
+        dead_letters: vec![letter("lat_out_of_range"), letter("no_vehicle_id")],
+        ..Segment::default()
+    }
+}
+
+#[test]
+fn a_segment_survives_the_frame() {
+    let bytes = encode_segment(&segment());
+    assert_eq!(decode_segment(&bytes, NAME), Ok(segment()));
+    let empty = encode_segment(&Segment::default());
+    assert_eq!(decode_segment(&empty, NAME), Ok(Segment::default()));
+}
+
+#[test]
+fn every_truncation_is_called_one_by_name() {
+    let bytes = encode_segment(&segment());
+    for length in 0..bytes.len() {
+        let error = decode_segment(&bytes[..length], NAME).unwrap_err();
+        assert_eq!(error.name, NAME);
+        assert!(matches!(error.fault, FrameFault::Truncated { .. }), "{length}: {error}");
+        assert!(error.to_string().starts_with(NAME), "{error}");
+    }
+}
+
+#[test]
+fn the_fault_is_told_precisely() {
+    let good = encode_segment(&segment());
+    let fault = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = good.to_vec();
+        change(&mut bytes);
+        decode_segment(&bytes, NAME).unwrap_err().fault
+    };
+    let resealed = |bytes: &mut Vec<u8>| {
+        let content = bytes.len() - CHECKSUM_BYTES;
+        let checksum = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&checksum.to_le_bytes());
+    };
+    assert_eq!(fault(&|bytes| bytes[0] = b'F'), FrameFault::BadMagic);
+    assert!(matches!(fault(&|bytes| bytes.push(0)), FrameFault::Checksum { .. }));
+    assert!(matches!(fault(&|bytes| bytes[40] ^= 1), FrameFault::Checksum { .. }));
+    let newer = fault(&|bytes| {
+        bytes[8] = 2;
+        resealed(bytes);
+    });
+    assert_eq!(newer, FrameFault::NewerFormat { found: 2 });
+    let never_written = fault(&|bytes| {
+        bytes[8] = 0;
+        resealed(bytes);
+    });
+    assert!(matches!(never_written, FrameFault::Malformed(_)), "{never_written}");
+    let snapshot = fault(&|bytes| {
+        bytes[10] = Kind::Snapshot as u8;
+        resealed(bytes);
+    });
+    assert_eq!(snapshot.to_string(), "malformed: kind 2 where Segment belongs");
+    let longer = fault(&|bytes| {
+        bytes[12] ^= 1;
+        resealed(bytes);
+    });
+    assert!(matches!(longer, FrameFault::Malformed(_)), "{longer}");
+    assert_eq!(decode_segment(b"PAR1", NAME).unwrap_err().fault, FrameFault::BadMagic);
+}
+
+proptest! {
+    #[test]
+    fn one_flipped_bit_anywhere_is_refused(payload in prop::collection::vec(any::<u8>(), 0..400), at in any::<prop::sample::Index>()) {
+        let mut segment = segment();
+        segment.dead_letters[0].payload = payload.into();
+        let mut bytes = encode_segment(&segment).to_vec();
+        let bit = at.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let error = decode_segment(&bytes, NAME).unwrap_err();
+        prop_assert_eq!(error.name, NAME);
+    }
+}

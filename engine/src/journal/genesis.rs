@@ -1,0 +1,95 @@
+//! How a journal begins, and how it is known to have begun.
+//!
+//! Three creates found a journal: `founding`, `genesis`, the first segment;
+//! then `founding` goes. A genesis without content is so told apart: with
+//! `founding` beside it, nothing was ever durable; without, a journal was
+//! lost, and that is never passed over.
+
+use protos::journal::Genesis;
+
+use super::claim::OpenOptions;
+use super::error::JournalError;
+use super::frame::{self, FrameFault};
+use super::name;
+use super::store::Store;
+
+const GENESIS_FORMAT: u32 = 1;
+
+/// Reads the genesis, or creates it where no trace of a journal is.
+pub(super) async fn read_or_create(
+    store: &Store,
+    options: &OpenOptions,
+) -> Result<Genesis, JournalError> {
+    let genesis = match read(store, options.shard).await? {
+        Some(genesis) => genesis,
+        None => create(store, options).await?,
+    };
+    if genesis.shards != options.shards {
+        return Err(JournalError::ShardCount {
+            shard: options.shard,
+            recorded: genesis.shards,
+            configured: options.shards,
+        });
+    }
+    Ok(genesis)
+}
+
+async fn read(store: &Store, shard: u32) -> Result<Option<Genesis>, JournalError> {
+    let path = name::genesis(shard);
+    store
+        .read_decoded(&path, None, |bytes, _| {
+            let genesis = frame::decode_genesis(bytes, path.as_ref())?;
+            match genesis.format {
+                GENESIS_FORMAT => Ok(genesis),
+                found => Err(FrameFault::NewerFormat { found }.of(path.as_ref())),
+            }
+        })
+        .await
+}
+
+async fn create(store: &Store, options: &OpenOptions) -> Result<Genesis, JournalError> {
+    let shard = options.shard;
+    let (founding, path) = (name::founding(shard), name::genesis(shard));
+    let traces = store.list(&name::shard_dir(shard), |path| Some(path.clone())).await?;
+    if let Some((found, _)) = traces.into_iter().find(|(path, _)| *path != founding) {
+        // Another worker may have founded it between our read and the list.
+        let found = found.to_string();
+        return read(store, shard).await?.ok_or(JournalError::LostGenesis { shard, found });
+    }
+    let genesis = Genesis {
+        format: GENESIS_FORMAT,
+        journal_id: uuid::Uuid::new_v4().to_string(),
+        shards: options.shards,
+        first_seq: options.first_seq,
+        created_at_ms: options.created_at_ms,
+    };
+    let bytes = frame::encode_genesis(&genesis);
+    // Another worker's `founding` serves as well as ours.
+    store.create(&founding, &bytes).await?;
+    match store.create(&path, &bytes).await? {
+        None => Ok(genesis),
+        Some(_) => read(store, shard)
+            .await?
+            .ok_or_else(|| JournalError::LostGenesis { shard, found: founding.to_string() }),
+    }
+}
+
+/// Whether the journal's first segment may never have been durable.
+pub(super) async fn is_founding(store: &Store, shard: u32) -> Result<bool, JournalError> {
+    store.exists(&name::founding(shard)).await
+}
+
+/// The first segment is about to be moved away: what follows is a beginning
+/// again.
+pub(super) async fn found_again(
+    store: &Store,
+    genesis: &Genesis,
+    shard: u32,
+) -> Result<(), JournalError> {
+    store.create(&name::founding(shard), &frame::encode_genesis(genesis)).await.map(drop)
+}
+
+/// The first segment is durable.
+pub(super) async fn founded(store: &Store, shard: u32) -> Result<(), JournalError> {
+    store.delete(&name::founding(shard)).await
+}

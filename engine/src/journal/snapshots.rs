@@ -1,0 +1,152 @@
+//! Snapshots of one shard: written, read back, the last two kept.
+
+use bytes::Bytes;
+use protos::journal::Snapshot;
+use sinks::fail_point;
+
+use super::error::JournalError;
+use super::frame;
+use super::name;
+use super::store::Store;
+
+/// Least number of segments between two snapshots.
+const SEGMENTS_MIN: u64 = 64;
+
+/// The snapshots that stand, both known to be readable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Seq of the newest.
+    pub newest: Option<u64>,
+    /// Seq of the one before it. Segments up to here serve no recovery.
+    pub older: Option<u64>,
+}
+
+/// Writes the snapshots of one shard.
+#[derive(Debug)]
+pub struct Snapshots {
+    store: Store,
+    shard: u32,
+    kept: Kept,
+}
+
+impl Snapshots {
+    /// For a shard that was claimed from the snapshot at `base`. The one
+    /// before it is not trusted: nothing has read it.
+    pub fn new(store: Store, shard: u32, base: Option<u64>) -> Self {
+        Self { store, shard, kept: Kept { newest: base, older: None } }
+    }
+
+    /// The snapshots that stand.
+    pub fn kept(&self) -> Kept {
+        self.kept
+    }
+
+    /// Writes `snapshot`, reads it back, and deletes all but it and the one
+    /// before it. Returns the length of its object, and 0 if a snapshot of
+    /// this seq stands already.
+    ///
+    /// # Errors
+    /// The store fails or gives back something else. [`Snapshots::kept`] is
+    /// then what it was.
+    pub async fn write(&mut self, snapshot: Snapshot) -> Result<u64, JournalError> {
+        let seq = snapshot.seq;
+        if self.kept.newest.is_some_and(|newest| newest >= seq) {
+            return Ok(0);
+        }
+        let encoding = tokio::task::spawn_blocking(move || frame::encode_snapshot(&snapshot));
+        let bytes = encoding.await.expect("encoding neither panics nor is cancelled");
+        let path = name::snapshot(self.shard, seq);
+        // Overwritten, not created: what stands there is a bad one, or one of
+        // the same state.
+        self.store.overwrite(&path, &bytes).await?;
+        fail_point::hit("snapshot.write");
+        self.verify(&path, &bytes).await?;
+        self.delete_before(seq).await?;
+        self.kept = Kept { newest: Some(seq), older: self.kept.newest };
+        Ok(bytes.len() as u64)
+    }
+
+    async fn verify(
+        &self,
+        path: &object_store::path::Path,
+        written: &Bytes,
+    ) -> Result<(), JournalError> {
+        let same = |found: &Bytes, _| {
+            let (stored, computed) = (crc32c::crc32c(found), crc32c::crc32c(written));
+            if found == written {
+                Ok(())
+            } else {
+                Err(frame::FrameFault::Checksum { stored, computed }.of(path.as_ref()))
+            }
+        };
+        match self.store.read_decoded(path, None, same).await? {
+            Some(()) => Ok(()),
+            None => Err(JournalError::Absent { name: path.to_string() }),
+        }
+    }
+
+    /// Deletes every snapshot before `seq` but the newest kept so far. Those
+    /// after `seq` can only be another owner's and are none of ours.
+    ///
+    /// A claim relies on this coming before the deletion of any segment up to
+    /// the older kept snapshot.
+    async fn delete_before(&self, seq: u64) -> Result<(), JournalError> {
+        let listed = self.store.list(&name::snapshots_dir(self.shard), name::parse_seq).await?;
+        for (old, meta) in listed {
+            if old < seq && Some(old) != self.kept.newest {
+                self.store.delete(&meta.location).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When the next snapshot is due: as soon as the segments since the last one
+/// exceed its size, but not before 64 segments. So re-applying costs about
+/// as much as loading, and writing snapshots at most doubles what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Cadence {
+    snapshot_bytes: u64,
+    segments: u64,
+    bytes: u64,
+}
+
+impl Cadence {
+    /// After a snapshot of `snapshot_bytes`, 0 for none.
+    pub fn new(snapshot_bytes: u64) -> Self {
+        Self { snapshot_bytes, segments: 0, bytes: 0 }
+    }
+
+    /// Counts a segment of `bytes`.
+    pub fn segment(&mut self, bytes: u64) {
+        self.segments += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Whether a snapshot is due.
+    pub fn is_due(&self) -> bool {
+        self.segments >= SEGMENTS_MIN && self.bytes > self.snapshot_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_after_64_segments_and_its_own_size() {
+        let mut cadence = Cadence::new(6_400);
+        for _ in 0..64 {
+            assert!(!cadence.is_due());
+            cadence.segment(100);
+        }
+        assert!(!cadence.is_due(), "6,400 bytes do not exceed 6,400");
+        cadence.segment(1);
+        assert!(cadence.is_due());
+        let mut first = Cadence::new(0);
+        for _ in 0..63 {
+            first.segment(1 << 20);
+        }
+        assert!(!first.is_due(), "63 segments are too few, however large");
+    }
+}
