@@ -4,3 +4,5 @@
 pub mod decode;
 pub mod source;
 pub mod journal;
+pub mod metrics;
+pub mod process_stats;

@@ -1,0 +1,77 @@
+//! The one table of metrics: constant, name, kind, unit, labels, help.
+
+use ::metrics::Unit;
+
+use super::{Kind, Metric};
+
+/// Seconds, from a local fsync to a store that hangs.
+const FAST: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Seconds, from one commit delay to a backlog of an hour.
+const SLOW: &[f64] =
+    &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
+
+macro_rules! metrics {
+    ($( $constant:ident $name:literal $kind:expr, $unit:ident, [$($label:literal),*], $help:literal; )+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: $kind,
+                unit: Unit::$unit,
+                help: $help,
+                labels: &[$($label),*],
+            };
+        )+
+
+        /// Every metric.
+        pub const ALL: &[Metric] = &[$($constant),+];
+    };
+}
+
+metrics! {
+    RECEIVED "fleetstream_received_total" Kind::Counter, Count, ["source"],
+        "Pings taken from sources, before any judgement.";
+    REJECTED "fleetstream_rejected_total" Kind::Counter, Count, ["reason"],
+        "Input set aside as dead letters.";
+    DEDUPLICATED "fleetstream_deduplicated_total" Kind::Counter, Count, [],
+        "Pings already known, acknowledged without effect.";
+    LATE "fleetstream_late_total" Kind::Counter, Count, ["disposition"],
+        "Pings behind their vehicle's watermark, by what became of them.";
+    REFUSALS "fleetstream_refusals_total" Kind::Counter, Count, ["rule"],
+        "Conclusions a detection rule declined to draw.";
+    EVENTS "fleetstream_events_total" Kind::Counter, Count, ["kind", "op"],
+        "Event operations committed.";
+    EVENT_LATENCY "fleetstream_event_latency_seconds" Kind::Histogram(SLOW), Seconds, [],
+        "From the receive time of the ping that decided an event to its release.";
+
+    COMMIT "fleetstream_commit_seconds" Kind::Histogram(FAST), Seconds, [],
+        "Time to make a segment durable.";
+    COMMIT_AGE "fleetstream_commit_age_seconds" Kind::Gauge, Seconds, ["shard"],
+        "Age of the oldest input that is not durable yet; 0 when all is.";
+    COMMITTED_BYTES "fleetstream_committed_bytes_total" Kind::Counter, Bytes, [],
+        "Bytes of segments made durable.";
+    AUDIT_DIFFERENCES "fleetstream_audit_differences_total" Kind::Counter, Count, [],
+        "Effects that recovery computed otherwise than the journal records.";
+    UNRELEASED "fleetstream_unreleased_bytes" Kind::Gauge, Bytes, ["sink", "shard"],
+        "Bytes of committed segments a sink has not taken yet.";
+    RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
+        "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
+
+    IN_FLIGHT "fleetstream_in_flight" Kind::Gauge, Count, ["source"],
+        "Messages taken from a source and not acknowledged yet.";
+    QUEUE_PINGS "fleetstream_queue_pings" Kind::Gauge, Count, ["shard"],
+        "Pings waiting in a shard's queue.";
+    STATE_VEHICLES "fleetstream_state_vehicles" Kind::Gauge, Count, ["shard"],
+        "Vehicles a shard keeps state of.";
+    HOT_WINDOW "fleetstream_hot_window_bytes" Kind::Gauge, Bytes, ["shard"],
+        "Memory of the pings that may still be corrected.";
+    DISK_FREE "fleetstream_disk_free_ratio" Kind::Gauge, Count, [],
+        "Free share of the data directory's disk, from 0 to 1.";
+    HTTP_REQUESTS "fleetstream_http_requests_total" Kind::Counter, Count, ["route", "status"],
+        "HTTP requests answered.";
+
+    BUILD_INFO "fleetstream_build_info" Kind::Gauge, Count, ["version"],
+        "Always 1; the label says which version runs.";
+}
