@@ -4,5 +4,6 @@
 pub mod decode;
 pub mod source;
 pub mod journal;
+pub mod logging;
 pub mod metrics;
 pub mod process_stats;
