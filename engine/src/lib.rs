@@ -4,6 +4,7 @@
 pub mod decode;
 pub mod source;
 pub mod journal;
+pub mod config;
 pub mod logging;
 pub mod metrics;
 pub mod process_stats;

@@ -1,0 +1,139 @@
+//! What two settings must have to do with each other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::domain::{duration_text, size_text};
+use super::table::Config;
+
+/// A relation between settings, judged when all of them could be read.
+pub(super) struct Check {
+    /// The keys concerned; a mistake is reported where the first of them that
+    /// somebody set was set.
+    pub(super) keys: &'static [&'static str],
+    /// What is wrong, with the arithmetic.
+    judge: fn(&Config) -> Option<String>,
+}
+
+const CHECKS: &[Check] = &[
+    Check {
+        keys: &["detection.reorder_delay", "detection.hot_lateness"],
+        judge: |config| {
+            let d = &config.detection;
+            let (delay, lateness) = (d.reorder_delay, d.hot_lateness);
+            longer(delay, lateness).then(|| {
+                format!(
+                    "detection.reorder_delay = {} is longer than detection.hot_lateness = {}: \
+                     a ping would be too late before its turn came",
+                    duration_text(&delay),
+                    duration_text(&lateness)
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["detection.forget_after", "detection.offline_after", "detection.hot_lateness"],
+        judge: |config| {
+            let d = &config.detection;
+            let needed = d.offline_after.max(d.hot_lateness);
+            (!longer(d.forget_after, needed)).then(|| {
+                format!(
+                    "detection.forget_after = {} must be longer than the longer of \
+                     detection.offline_after = {} and detection.hot_lateness = {}: \
+                     a forgotten vehicle can neither go offline nor be corrected",
+                    duration_text(&d.forget_after),
+                    duration_text(&d.offline_after),
+                    duration_text(&d.hot_lateness)
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["queue.max_bytes", "commit.max_bytes"],
+        judge: |config| {
+            let (queue, commit) = (config.queue.max_bytes, config.commit.max_bytes);
+            (queue < 2 * commit).then(|| {
+                format!(
+                    "queue.max_bytes = {} is less than 2 × commit.max_bytes = 2 × {} = {}: \
+                     one segment gathers while the one before it is written",
+                    size_text(queue),
+                    size_text(commit),
+                    size_text(2 * commit)
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["http.max_body", "queue.max_bytes"],
+        judge: |config| {
+            let (body, queue) = (config.http.max_body, config.queue.max_bytes);
+            (body > queue).then(|| {
+                format!(
+                    "http.max_body = {} is larger than queue.max_bytes = {}: \
+                     such a body would be answered 503 for ever",
+                    size_text(body),
+                    size_text(queue)
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["journal.heartbeat", "commit.max_delay"],
+        judge: |config| {
+            let (heartbeat, delay) = (config.journal.heartbeat, config.commit.max_delay);
+            longer(delay, heartbeat).then(|| {
+                format!(
+                    "journal.heartbeat = {} is shorter than commit.max_delay = {}: \
+                     it would fall due while input still gathers",
+                    duration_text(&heartbeat),
+                    duration_text(&delay)
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["source.stalled_after", "commit.max_delay"],
+        judge: |config| {
+            let (stalled, delay) = (config.source.stalled_after, config.commit.max_delay);
+            longer(2 * delay, stalled).then(|| {
+                format!(
+                    "source.stalled_after = {} is shorter than 2 × commit.max_delay = 2 × {} = {}: \
+                     a source that waits for its commit would be called stalled",
+                    duration_text(&stalled),
+                    duration_text(&delay),
+                    duration_text(&(2 * delay))
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["archive.max_bytes", "commit.max_bytes"],
+        judge: |config| {
+            let (file, commit) = (config.archive.max_bytes, config.commit.max_bytes);
+            (file < commit).then(|| {
+                format!(
+                    "archive.max_bytes = {} is less than commit.max_bytes = {}: \
+                     a file could not hold one segment",
+                    size_text(file),
+                    size_text(commit)
+                )
+            })
+        },
+    },
+];
+
+/// The relations that do not hold, leaving out those that concern a key with
+/// a mistake of its own.
+pub(super) fn failed<'a>(
+    config: &'a Config,
+    mistaken: &'a BTreeSet<&'static str>,
+) -> impl Iterator<Item = (&'static Check, String)> + 'a {
+    CHECKS
+        .iter()
+        .filter(|check| !check.keys.iter().any(|key| mistaken.contains(key)))
+        .filter_map(|check| Some((check, (check.judge)(config)?)))
+}
+
+fn longer(a: Duration, b: Duration) -> bool {
+    a > b
+}

@@ -1,0 +1,281 @@
+//! The one table of settings.
+//!
+//! A line here is the key's name, type, default, accepted values and
+//! documentation; the environment variable, the parser, `check-config`, the
+//! reference page and the fields of [`Config`] all follow from it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::domain::{
+    Address, Choice, Count, Domain, DurationList, Durations, Filter, OptionalPath, Paths, Percent,
+    Sizes, Switch, Tenant,
+};
+use super::resolve::Resolver;
+use crate::logging;
+
+/// Whose clock gives a ping its receive time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// This machine's.
+    Wall,
+    /// The pings' own: the running maximum of their event times. For replays
+    /// and trials with old traces.
+    Event,
+}
+
+/// A key as the reference page and `check-config` need it.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// The documentation, line by line.
+    pub(super) doc: &'static [&'static str],
+    /// As TOML.
+    pub(super) default: String,
+    pub(super) expects: String,
+}
+
+/// The keys of one `[section]`; the name of the first one is empty.
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static [&'static str],
+    pub(super) keys: Vec<Key>,
+}
+
+/// Keys are `name: type = default, domain;`, the default in the spelling of
+/// an environment variable. A key outside a section has no prefix.
+macro_rules! settings {
+    (
+        $(#[doc = $root_doc:literal])+
+        $root:ident {
+            $( $(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:literal, $domain:expr; )+
+        }
+        $(
+            $(#[doc = $section_doc:literal])+
+            [$section:ident] $Section:ident {
+                $( $(#[doc = $in_doc:literal])+
+                   $in_key:ident: $in_type:ty = $in_default:literal, $in_domain:expr; )+
+            }
+        )+
+    ) => {
+        $(#[doc = $root_doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $root {
+            $( $(#[doc = $doc])+ pub $key: $type, )+
+            $( $(#[doc = $section_doc])+ pub $section: $Section, )+
+        }
+
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Clone, Debug, PartialEq)]
+            pub struct $Section {
+                $( $(#[doc = $in_doc])+ pub $in_key: $in_type, )+
+            }
+        )+
+
+        impl $root {
+            /// Takes every key from `resolver`.
+            pub(super) fn resolve(resolver: &mut Resolver) -> Self {
+                Self {
+                    $( $key: resolver.take(stringify!($key), $default, $domain), )+
+                    $( $section: $Section {
+                        $( $in_key: resolver.take(
+                            concat!(stringify!($section), ".", stringify!($in_key)),
+                            $in_default,
+                            $in_domain,
+                        ), )+
+                    }, )+
+                }
+            }
+
+            /// Every key with its value as TOML, in the order of the table.
+            pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+                vec![
+                    $( (stringify!($key), $domain.write(&self.$key)), )+
+                    $( $( (
+                        concat!(stringify!($section), ".", stringify!($in_key)),
+                        $in_domain.write(&self.$section.$in_key),
+                    ), )+ )+
+                ]
+            }
+        }
+
+        /// The table as data.
+        pub(super) fn sections() -> Vec<Section> {
+            vec![
+                Section {
+                    name: "",
+                    doc: &[$($root_doc),+],
+                    keys: vec![ $( key(stringify!($key), &[$($doc),+], $default, &$domain), )+ ],
+                },
+                $( Section {
+                    name: stringify!($section),
+                    doc: &[$($section_doc),+],
+                    keys: vec![ $( key(
+                        concat!(stringify!($section), ".", stringify!($in_key)),
+                        &[$($in_doc),+],
+                        $in_default,
+                        &$in_domain,
+                    ), )+ ],
+                }, )+
+            ]
+        }
+    };
+}
+
+fn key<D: Domain>(
+    name: &'static str,
+    doc: &'static [&'static str],
+    default: &'static str,
+    domain: &D,
+) -> Key {
+    let value = domain
+        .read(&super::literal::Literal::Bare(default.into()))
+        .expect("defaults in the table of settings are valid, as a test proves");
+    Key { name, doc, default: domain.write(&value), expects: domain.expects() }
+}
+
+settings! {
+    /// The checked configuration, complete: every value is in its range and
+    /// agrees with the others.
+    Config {
+        /// Directory of the journal, the archive and the live positions. One
+        /// process owns it at a time; a second one exits with 75.
+        data_dir: PathBuf = "fleetstream-data", Paths;
+        /// Enters every event id, so that two tenants never share one.
+        tenant: String = "default", Tenant;
+        /// Number of shards, each with its own journal. Fixed when a data
+        /// directory is first used; another number is refused from then on.
+        shards: u32 = "1", Count { min: 1, max: 1_024 };
+        /// Where receive times come from: "wall" is this machine's clock,
+        /// "event" the largest event time seen so far, for old traces.
+        clock: Clock = "wall", Choice(&[("wall", Clock::Wall), ("event", Clock::Event)]);
+        /// GeoJSON file of the geofences; "" for none, when pings are archived
+        /// and positions kept but nobody enters anything.
+        fences: Option<PathBuf> = "", OptionalPath;
+        /// End with an error when recovery computes other effects than the
+        /// journal records, instead of counting and logging the difference.
+        strict_audit: bool = "false", Switch;
+    }
+
+    /// Ingest, health, metrics, positions and the event stream.
+    [http] Http {
+        /// Address to listen on; port 0 takes a free one and logs it.
+        listen: SocketAddr = "127.0.0.1:8080", Address;
+        /// Largest request body, before and after decompression; a larger one
+        /// is answered 413.
+        max_body: u64 = "1MiB", Sizes { min: "64KiB", max: "64MiB" };
+        /// Ingest requests waiting for their commit at the same time; one more
+        /// is answered 429.
+        max_in_flight: u32 = "256", Count { min: 1, max: 65_536 };
+    }
+
+    /// When gathered input becomes a segment of the journal.
+    [commit] Commit {
+        /// Longest time input gathers. Shorter answers sooner, longer writes
+        /// fewer and larger segments.
+        max_delay: Duration = "200ms", Durations { min: "1ms", max: "10s" };
+        /// Payload bytes that end the gathering early.
+        max_bytes: u64 = "4MiB", Sizes { min: "64KiB", max: "256MiB" };
+    }
+
+    /// Input between the sources and each shard. When it is full sources wait
+    /// and HTTP answers 503.
+    [queue] Queue {
+        /// Pings a shard's queue holds.
+        max_pings: u32 = "100000", Count { min: 1_000, max: 100_000_000 };
+        /// Payload bytes a shard's queue holds.
+        max_bytes: u64 = "64MiB", Sizes { min: "128KiB", max: "64GiB" };
+    }
+
+    /// The journal: what is kept of it, and for how long.
+    [journal] Journal {
+        /// How long segments stay after every sink and a snapshot are past
+        /// them; history and explanations reach that far back.
+        keep: Duration = "24h", Durations { min: "0s", max: "3650d" };
+        /// Segments between two snapshots, at the least. Fewer make recovery
+        /// shorter and write more.
+        snapshot_min_segments: u32 = "64", Count { min: 1, max: 1_000_000 };
+        /// Free space of the disk under which intake stops.
+        min_free_percent: u8 = "10", Percent { max: 90 };
+        /// How often an idle shard writes down how far its sinks are.
+        heartbeat: Duration = "30s", Durations { min: "100ms", max: "10m" };
+    }
+
+    /// What counts as an event. A change takes effect from its place in the
+    /// journal on; what was detected before stays as it was.
+    [detection] Detection {
+        /// Which rules decide a transition: in "plain" the side of each ping
+        /// is the state.
+        profile: geofence::Profile = "plain", Choice(&[("plain", geofence::Profile::Plain)]);
+        /// How long a ping waits for earlier ones before it is evaluated;
+        /// longer means fewer corrections, later events.
+        reorder_delay: Duration = "2s", Durations { min: "0s", max: "1h" };
+        /// How far behind its vehicle's newest ping a ping may be and still
+        /// correct events. Memory grows with it: 20 bytes for each ping.
+        hot_lateness: Duration = "15m", Durations { min: "0s", max: "7d" };
+        /// How far ahead of its receive time a ping's event time may be.
+        future_tolerance: Duration = "60s", Durations { min: "0s", max: "1d" };
+        /// Accept the position 0, 0, which broken devices report.
+        allow_null_island: bool = "false", Switch;
+        /// Largest step between two pings over which a crossing is taken for
+        /// continuous.
+        max_gap: Duration = "15m", Durations { min: "1s", max: "7d" };
+        /// Dwell thresholds of fences that set none of their own.
+        dwell: Vec<Duration> = "5m",
+            DurationList { each: Durations { min: "1s", max: "30d" } };
+        /// Shortest stationary episode.
+        stationary_after: Duration = "5m", Durations { min: "1s", max: "1d" };
+        /// Shortest idle episode: stationary with the engine running.
+        idle_after: Duration = "5m", Durations { min: "1s", max: "1d" };
+        /// Largest gap inside an idle episode, and the age up to which an
+        /// engine value still holds; more for fleets that report less often.
+        idle_gap: Duration = "200s", Durations { min: "1s", max: "1d" };
+        /// Take an unknown engine for a running one.
+        assume_engine_on: bool = "false", Switch;
+        /// Shortest silence that is taken for offline.
+        offline_after: Duration = "5m", Durations { min: "1s", max: "30d" };
+        /// A vehicle silent for this long is forgotten.
+        forget_after: Duration = "30d", Durations { min: "1m", max: "3650d" };
+        /// Vehicles a shard holds at the most; pings of further ones are
+        /// rejected. About 512 bytes each.
+        vehicles_max: u32 = "2000000", Count { min: 1, max: 100_000_000 };
+        /// Hot window a shard holds at the most; past it the vehicle whose
+        /// window starts earliest gives way, and that is counted.
+        hot_bytes_max: u64 = "1GiB", Sizes { min: "1MiB", max: "1TiB" };
+    }
+
+    /// Parquet files of pings and events.
+    [archive] Archive {
+        /// Age at which an open file is closed and becomes visible.
+        max_age: Duration = "5m", Durations { min: "1s", max: "1d" };
+        /// Size at which an open file is closed.
+        max_bytes: u64 = "128MiB", Sizes { min: "64KiB", max: "4GiB" };
+    }
+
+    /// The live position of each vehicle.
+    [positions] Positions {
+        /// Shortest time between two writes of one vehicle's position; its
+        /// last one always arrives.
+        min_interval: Duration = "3s", Durations { min: "1s", max: "1h" };
+    }
+
+    /// Where pings come from.
+    [source] Source {
+        /// A source that was silent for this long is called stalled.
+        stalled_after: Duration = "2m", Durations { min: "1s", max: "1d" };
+    }
+
+    /// What is written to standard error.
+    [log] Log {
+        /// Lowest level written, for all and for single targets.
+        level: logging::Filter = "info", Filter;
+        /// "text" for people, "json" with Cloud Logging's fields for machines,
+        /// "auto" for text on a terminal and JSON elsewhere.
+        format: logging::Format = "auto", Choice(&[
+            ("auto", logging::Format::Auto),
+            ("text", logging::Format::Text),
+            ("json", logging::Format::Json),
+        ]);
+    }
+}

@@ -1,0 +1,416 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+use super::*;
+
+/// Loads `text` as `fleet.toml`; its directory is cut from every message.
+fn load_text(text: &str, env: &[(&str, &str)], flags: &[Flag]) -> Result<Effective, String> {
+    let folder = TempDir::new().expect("a temporary directory");
+    let path = folder.path().join("fleet.toml");
+    fs::write(&path, text).expect("a writable directory");
+    load(Some(&path), variables(env), flags).map_err(|mistakes| {
+        mistakes.to_string().replace(&format!("{}/", folder.path().display()), "")
+    })
+}
+
+fn variables(env: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    env.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    let told = load_text(text, &[], &[]).expect_err("a mistake");
+    told.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[rstest]
+#[case::unknown_key(
+    "shards = 2\n[commit]\nmax_dealy = \"1s\"\n",
+    "fleet.toml:3:1: commit.max_dealy: unknown key; did you mean commit.max_delay?"
+)]
+#[case::key_of_another_section(
+    "max_delay = \"1s\"\n",
+    "fleet.toml:1:1: max_delay: unknown key; did you mean commit.max_delay?"
+)]
+#[case::unknown_key_like_no_other("colour = 3\n", "fleet.toml:1:1: colour: unknown key")]
+#[case::unknown_section(
+    "\n[comit]\nmax_delay = \"1s\"\n",
+    "fleet.toml:2:2: comit: unknown section; did you mean [commit]?"
+)]
+#[case::section_as_a_key(
+    "commit = 3\n",
+    "fleet.toml:1:1: commit: is a section: write its keys under [commit]"
+)]
+#[case::bare_number_as_duration(
+    "commit.max_delay = 200\n",
+    "fleet.toml:1:20: commit.max_delay: expected a duration from \"1ms\" to \"10s\" \
+     (units ms, s, m, h, d), found the integer 200"
+)]
+#[case::duration_too_long(
+    "commit.max_delay = \"20s\"\n",
+    "fleet.toml:1:20: commit.max_delay: \"20s\" is too large: at most \"10s\""
+)]
+#[case::duration_too_short(
+    "[positions]\nmin_interval = \"999ms\"\n",
+    "fleet.toml:2:16: positions.min_interval: \"999ms\" is too small: at least \"1s\""
+)]
+#[case::decimal_megabytes(
+    "[commit]\n  max_bytes = \"4MB\"\n",
+    "fleet.toml:2:15: commit.max_bytes: expected a size from \"64KiB\" to \"256MiB\" \
+     (units B, KiB, MiB, GiB, TiB), found \"4MB\""
+)]
+#[case::size_too_small(
+    "[http]\nmax_body = \"63KiB\"\n",
+    "fleet.toml:2:12: http.max_body: \"63KiB\" is too small: at least \"64KiB\""
+)]
+#[case::size_that_overflows(
+    "[http]\nmax_body = \"99999999999TiB\"\n",
+    "fleet.toml:2:12: http.max_body: expected a size from \"64KiB\" to \"64MiB\" \
+     (units B, KiB, MiB, GiB, TiB), found \"99999999999TiB\""
+)]
+#[case::count_below("shards = 0\n", "fleet.toml:1:10: shards: 0 is too small: at least 1")]
+#[case::count_as_text(
+    "shards = \"2\"\n",
+    "fleet.toml:1:10: shards: expected a whole number from 1 to 1024, found \"2\""
+)]
+#[case::count_as_float(
+    "shards = 2.0\n",
+    "fleet.toml:1:10: shards: expected a whole number from 1 to 1024, found the float 2.0"
+)]
+#[case::count_beyond_any_integer(
+    "shards = 123456789012345678901234567890123456789012\n",
+    "fleet.toml:1:10: shards: expected a whole number from 1 to 1024, \
+     found the integer 123456789012345678901234567890123456789012"
+)]
+#[case::negative("shards = -1\n", "fleet.toml:1:10: shards: -1 is too small: at least 1")]
+#[case::switch_as_text(
+    "strict_audit = \"true\"\n",
+    "fleet.toml:1:16: strict_audit: expected true or false, found \"true\""
+)]
+#[case::percent(
+    "journal.min_free_percent = \"95%\"\n",
+    "fleet.toml:1:28: journal.min_free_percent: \"95%\" is too large: at most \"90%\""
+)]
+#[case::choice(
+    "clock = \"wal\"\n",
+    "fleet.toml:1:9: clock: expected one of \"wall\", \"event\", found \"wal\"; \
+     did you mean \"wall\"?"
+)]
+#[case::address(
+    "http.listen = \"localhost\"\n",
+    "fleet.toml:1:15: http.listen: expected an IP address and a port, such as \
+     \"127.0.0.1:8080\" or \"[::]:8080\", found \"localhost\""
+)]
+#[case::tenant(
+    "tenant = \"a b\"\n",
+    "fleet.toml:1:10: tenant: expected 1 to 64 characters of A-Z a-z 0-9 . _ : -, found \"a b\""
+)]
+#[case::misspelt_level(
+    "log.level = \"inof\"\n",
+    "fleet.toml:1:13: log.level: expected a level (off, error, warn, info, debug, trace), then \
+     TARGET=LEVEL of single targets, separated by commas, such as \"info,sinks=debug\", \
+     found \"inof\""
+)]
+#[case::dwell_falls(
+    "detection.dwell = [\"15m\", \"5m\"]\n",
+    "fleet.toml:1:19: detection.dwell: the list must rise, but \"15m\" is followed by \"5m\""
+)]
+#[case::dwell_fraction(
+    "detection.dwell = [\"1500ms\"]\n",
+    "fleet.toml:1:19: detection.dwell: \"1500ms\" is not a whole number of seconds"
+)]
+#[case::dwell_alone(
+    "detection.dwell = \"5m\"\n",
+    "fleet.toml:1:19: detection.dwell: expected a rising list of durations from \"1s\" to \"30d\", \
+     in whole seconds, found \"5m\""
+)]
+#[case::table_as_value(
+    "[commit.max_delay]\nms = 3\n",
+    "fleet.toml:1:1: commit.max_delay: expected a duration from \"1ms\" to \"10s\" \
+     (units ms, s, m, h, d), found a table"
+)]
+#[case::unquoted(
+    "[commit]\nmax_delay = 200ms\n",
+    "fleet.toml:2:13: 200ms must be in quotes: \"200ms\""
+)]
+#[case::twice(
+    "shards = 1\nshards = 2\n",
+    "fleet.toml:2:1: not valid TOML: duplicate key, at \"shards\""
+)]
+#[case::columns_are_characters(
+    "http = { listen = \"é\", max_bodi = 1 }\n",
+    "fleet.toml:1:24: http.max_bodi: unknown key; did you mean http.max_body?"
+)]
+#[case::lateness(
+    "[detection]\nhot_lateness = \"1s\"\n",
+    "fleet.toml:2:1: detection.reorder_delay = 2s is longer than detection.hot_lateness = 1s: \
+     a ping would be too late before its turn came"
+)]
+#[case::forgotten_early(
+    "[detection]\nforget_after = \"15m\"\n",
+    "fleet.toml:2:1: detection.forget_after = 15m must be longer than the longer of \
+     detection.offline_after = 5m and detection.hot_lateness = 15m: \
+     a forgotten vehicle can neither go offline nor be corrected"
+)]
+#[case::queue_against_commit(
+    "commit.max_bytes = \"64MiB\"\n",
+    "fleet.toml:1:8: queue.max_bytes = 64MiB is less than 2 × commit.max_bytes = 2 × 64MiB = \
+     128MiB: one segment gathers while the one before it is written"
+)]
+#[case::body_against_queue(
+    "http.max_body = \"32MiB\"\nqueue.max_bytes = \"16MiB\"\n",
+    "fleet.toml:1:6: http.max_body = 32MiB is larger than queue.max_bytes = 16MiB: \
+     such a body would be answered 503 for ever"
+)]
+#[case::heartbeat_against_commit(
+    "journal.heartbeat = \"1s\"\ncommit.max_delay = \"2s\"\n",
+    "fleet.toml:1:9: journal.heartbeat = 1s is shorter than commit.max_delay = 2s: \
+     it would fall due while input still gathers"
+)]
+#[case::stalled_against_commit(
+    "[source]\nstalled_after = \"3s\"\n[commit]\nmax_delay = \"2s\"\n",
+    "fleet.toml:2:1: source.stalled_after = 3s is shorter than 2 × commit.max_delay = 2 × 2s = \
+     4s: a source that waits for its commit would be called stalled"
+)]
+#[case::archive_against_commit(
+    "archive.max_bytes = \"1MiB\"\n",
+    "fleet.toml:1:9: archive.max_bytes = 1MiB is less than commit.max_bytes = 4MiB: \
+     a file could not hold one segment"
+)]
+fn a_mistake_is_told_with_its_place(#[case] text: &str, #[case] expected: &str) {
+    let told = mistakes(text);
+    // The case of columns has two; it is the second that it is about.
+    assert_eq!(told.last().map(String::as_str), Some(expected), "{told:#?}");
+    assert!(told.len() == 1 || text.contains('é'), "{told:#?}");
+}
+
+#[test]
+fn every_mistake_is_told_at_once_in_reading_order() {
+    let told = load_text(
+        "shards = 0\n\
+         tennant = \"a\"\n\
+         [commit]\n\
+         max_delay = 1s\n\
+         max_bytes = \"1GiB\"\n\
+         [http\n\
+         max_body = 3\n",
+        &[("FLEETSTREAM_QUEUE__MAX_PINGS", "many"), ("FLEETSTREAM_COMMIT_MAX_DELAY", "1s")],
+        &[Flag::new("--listen", "http.listen", "8080")],
+    );
+    assert_eq!(
+        told.expect_err("many mistakes"),
+        "8 mistakes in the configuration\n\
+         fleet.toml:1:10: shards: 0 is too small: at least 1\n\
+         fleet.toml:2:1: tennant: unknown key; did you mean tenant?\n\
+         fleet.toml:4:13: 1s must be in quotes: \"1s\"\n\
+         fleet.toml:5:13: commit.max_bytes: \"1GiB\" is too large: at most \"256MiB\"\n\
+         fleet.toml:6:6: not valid TOML: unclosed table, expected `]`\n\
+         environment FLEETSTREAM_COMMIT_MAX_DELAY: sets no known key; \
+         did you mean FLEETSTREAM_COMMIT__MAX_DELAY?\n\
+         environment FLEETSTREAM_QUEUE__MAX_PINGS: queue.max_pings: \
+         expected a whole number from 1000 to 100000000, found \"many\"\n\
+         flag --listen: http.listen: expected an IP address and a port, such as \
+         \"127.0.0.1:8080\" or \"[::]:8080\", found \"8080\""
+    );
+}
+
+#[test]
+fn an_overridden_mistake_is_still_one() {
+    let told = load_text("shards = 0\n", &[("FLEETSTREAM_SHARDS", "2")], &[]);
+    assert!(told.expect_err("a mistake").contains("fleet.toml:1:10: shards: 0 is too small"));
+}
+
+#[test]
+fn a_relation_is_not_judged_on_a_default_that_stands_in_for_a_mistake() {
+    let told = mistakes("[detection]\nhot_lateness = \"1s\"\nreorder_delay = \"soon\"\n");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with("fleet.toml:3:17: detection.reorder_delay: expected"), "{told:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let path = folder.path().join("missing.toml");
+    let told = load(Some(&path), [], &[]).expect_err("no file").to_string();
+    assert!(told.contains(&format!("{}: cannot be read: No such file", path.display())), "{told}");
+
+    fs::write(&path, b"shards = 1\ntenant = \"\xff\"\n").expect("a writable directory");
+    let told = load(Some(&path), [], &[]).expect_err("not text").to_string();
+    assert!(told.ends_with("missing.toml:2:11: is not valid UTF-8"), "{told}");
+}
+
+/// A value of each key that is not its default, as TOML.
+const OTHER_VALUES: &[(&str, &str)] = &[
+    ("data_dir", "\"/var/lib/fleet\""),
+    ("tenant", "\"city-1\""),
+    ("shards", "4"),
+    ("clock", "\"event\""),
+    ("fences", "\"/etc/fences.json\""),
+    ("strict_audit", "true"),
+    ("http.listen", "\"[::1]:9\""),
+    ("http.max_body", "\"2MiB\""),
+    ("http.max_in_flight", "7"),
+    ("commit.max_delay", "\"500ms\""),
+    ("commit.max_bytes", "\"1MiB\""),
+    ("queue.max_pings", "2000"),
+    ("queue.max_bytes", "\"32MiB\""),
+    ("journal.keep", "\"36h\""),
+    ("journal.snapshot_min_segments", "3"),
+    ("journal.min_free_percent", "\"5%\""),
+    ("journal.heartbeat", "\"10s\""),
+    ("detection.reorder_delay", "\"0s\""),
+    ("detection.hot_lateness", "\"1h\""),
+    ("detection.future_tolerance", "\"90s\""),
+    ("detection.allow_null_island", "true"),
+    ("detection.max_gap", "\"10m\""),
+    ("detection.dwell", "[\"1m\", \"1h\"]"),
+    ("detection.stationary_after", "\"2m\""),
+    ("detection.idle_after", "\"3m\""),
+    ("detection.idle_gap", "\"4m\""),
+    ("detection.assume_engine_on", "true"),
+    ("detection.offline_after", "\"6m\""),
+    ("detection.forget_after", "\"7d\""),
+    ("detection.vehicles_max", "9"),
+    ("detection.hot_bytes_max", "\"3GiB\""),
+    ("archive.max_age", "\"1m\""),
+    ("archive.max_bytes", "\"64MiB\""),
+    ("positions.min_interval", "\"1s\""),
+    ("source.stalled_after", "\"30s\""),
+    ("log.level", "\"warn,sinks=debug\""),
+    ("log.format", "\"json\""),
+];
+
+/// The only value there is today equals the default.
+const SINGLE_VALUED: &str = "detection.profile";
+
+fn row(effective: &Effective, key: &str) -> (String, Origin) {
+    let row = effective.rows().find(|row| row.key == key).expect(key);
+    (row.value, row.origin.clone())
+}
+
+/// TOML as it is spelled in the environment.
+fn bare(value: &str) -> String {
+    let list = value.strip_prefix('[').and_then(|value| value.strip_suffix(']'));
+    list.unwrap_or(value).replace('"', "")
+}
+
+#[test]
+fn every_key_takes_file_environment_and_flag_in_that_order_of_strength() {
+    let keys: BTreeSet<&str> =
+        table::sections().iter().flat_map(|section| &section.keys).map(|key| key.name).collect();
+    let mut covered: BTreeSet<&str> = OTHER_VALUES.iter().map(|(key, _)| *key).collect();
+    covered.insert(SINGLE_VALUED);
+    assert_eq!(covered, keys, "each key needs a value here");
+
+    let defaults = load(None, [], &[]).expect("defaults agree");
+    for (key, other) in OTHER_VALUES {
+        let (default, origin) = row(&defaults, key);
+        assert_eq!(origin, Origin::Default);
+        assert_ne!(default, *other, "{key}: the value tried must not be the default");
+        let variable = environment::variable(key);
+        let (file_default, file_other) =
+            (format!("{key} = {default}\n"), format!("{key} = {other}\n"));
+        let env_default = [(variable.as_str(), &*bare(&default))];
+        let env_other = [(variable.as_str(), &*bare(other))];
+        let flag_other = [Flag::new("--set", *key, bare(other))];
+        let is_file = |origin: &Origin| matches!(origin, Origin::File { place: Some(place), .. } if place.line == 1);
+
+        let effective = load_text(&file_other, &[], &[]).expect(key);
+        let (value, origin) = row(&effective, key);
+        assert_eq!(value, *other);
+        assert!(is_file(&origin), "{origin:?}");
+
+        let effective = load_text(&file_default, &env_other, &[]).expect(key);
+        assert_eq!(
+            row(&effective, key),
+            (other.to_string(), Origin::Environment { variable: variable.clone() })
+        );
+
+        let effective = load_text(&file_default, &env_default, &flag_other).expect(key);
+        assert_eq!(
+            row(&effective, key),
+            (other.to_string(), Origin::Flag { flag: "--set".into() })
+        );
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let text: String =
+        OTHER_VALUES.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let once = load_text(&text, &[], &[]).expect("they agree with one another");
+    let text: String = once.rows().map(|row| format!("{} = {}\n", row.key, row.value)).collect();
+    let twice = load_text(&text, &[], &[]).expect("what was written");
+    assert_eq!(once.config, twice.config);
+}
+
+#[test]
+fn defaults_of_detection_are_the_cores() {
+    let defaults = load(None, [], &[]).expect("defaults agree");
+    assert_eq!(defaults.config.detection_settings(), geofence::Settings::default());
+}
+
+#[test]
+fn detection_settings_carry_every_setting() {
+    let text: String =
+        OTHER_VALUES.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let effective = load_text(&text, &[], &[]).expect("they agree with one another");
+    assert_eq!(
+        effective.config.detection_settings(),
+        geofence::Settings {
+            tenant: "city-1".into(),
+            profile: geofence::Profile::Plain,
+            reorder_delay_ms: 0,
+            hot_lateness_ms: 3_600_000,
+            future_tolerance_ms: 90_000,
+            allow_null_island: true,
+            max_gap_ms: 600_000,
+            dwell_s: vec![60, 3_600],
+            stationary_after_ms: 120_000,
+            idle_after_ms: 180_000,
+            idle_gap_ms: 240_000,
+            assume_engine_on: true,
+            offline_after_ms: 360_000,
+            forget_after_ms: 7 * 86_400_000,
+            vehicles_max: 9,
+            hot_bytes_max: 3 << 30,
+        }
+    );
+}
+
+#[test]
+fn paths_count_from_the_file_or_from_the_working_directory() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let path = folder.path().join("fleet.toml");
+    fs::write(&path, "data_dir = \"data\"\nfences = \"city.json\"\n").expect("writable");
+    let read = |env: &[(&str, &str)]| load(Some(&path), variables(env), &[]).expect("valid").config;
+    assert_eq!(read(&[]).data_dir, folder.path().join("data"));
+    assert_eq!(read(&[]).fences, Some(folder.path().join("city.json")));
+    assert_eq!(read(&[("FLEETSTREAM_DATA_DIR", "data")]).data_dir, Path::new("data"));
+    assert_eq!(read(&[("FLEETSTREAM_FENCES", "")]).fences, None);
+}
+
+#[test]
+fn other_peoples_variables_are_passed_over() {
+    let env = [
+        ("PATH", "/bin"),
+        ("FLEETSTREAM", "x"),
+        ("FLEETSTREAM_CONFIG", "x"),
+        ("FLEETSTREAM_FAIL_POINT", "x"),
+        ("FLEETSTREAM_PORT", "tcp://10.0.0.1:80"),
+        ("FLEETSTREAM_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("FLEETSTREAM_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let effective = load(None, variables(&env), &[]).expect("none of them is ours");
+    assert!(effective.rows().all(|row| *row.origin == Origin::Default));
+}
+
+#[test]
+fn a_percentage_may_be_a_number() {
+    for text in ["5", "\"5%\""] {
+        let effective = load_text(&format!("journal.min_free_percent = {text}\n"), &[], &[]);
+        assert_eq!(effective.expect(text).config.journal.min_free_percent, 5);
+    }
+}
