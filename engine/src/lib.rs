@@ -4,7 +4,10 @@
 pub mod decode;
 pub mod source;
 pub mod journal;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod exit;
 pub mod logging;
 pub mod metrics;
 pub mod process_stats;

@@ -1,0 +1,297 @@
+//! The command line: what can be asked, and who answers.
+//!
+//! Flags that stand for a setting are handed to the configuration as such,
+//! so that they are checked where every other setting is.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::config::{self, Effective, Flag, Mistakes};
+use crate::exit::{self, Exit};
+
+/// Reads the command line, runs the command, says how it ended.
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => exit::finish(run(cli.command)),
+        Err(answer) => {
+            // Help and version come this way too, with code 0.
+            let _ = answer.print();
+            let _ = std::io::stdout().flush();
+            let usage = answer.use_stderr();
+            (if usage { Exit::Usage } else { Exit::Success }).into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::CheckConfig(args) => commands::check_config::execute(&args),
+    }
+}
+
+/// Fleet telemetry in, geofence events, positions and an archive out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fleetstream",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+Start here:
+  fleetstream demo                         a real day of city buses, on this machine
+  fleetstream run --config fleet.toml      the worker
+  fleetstream check-config fleet.toml      what a configuration means, or what is wrong with it
+
+Exit codes: 0 done, 1 failed while running, 2 wrong command line, 75 another process owns the
+data (try again later), 78 wrong configuration. Colours: unless NO_COLOR is set.
+Settings: see docs/configuration.md."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the configuration in effect and who set what, or every mistake in it.
+    #[command(name = "check-config")]
+    CheckConfig(CheckConfigArgs),
+}
+
+/// `fleetstream demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream demo                         an hour of the buses' day passes in a minute
+  fleetstream demo --speed 600 --exit-when-done
+  fleetstream demo --port 0                on a free port, which it says")]
+pub struct DemoArgs {
+    /// How much faster than the buses drove.
+    #[arg(long, default_value_t = 60.0, value_name = "FACTOR", value_parser = speed)]
+    pub speed: f64,
+    /// Port for HTTP on this machine; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Directory to keep everything in [default: a temporary one].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// End when the day is over instead of serving on.
+    #[arg(long)]
+    pub exit_when_done: bool,
+}
+
+/// `fleetstream run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream run --data-dir /var/lib/fleetstream
+  fleetstream run --config fleet.toml --listen 0.0.0.0:8080
+  FLEETSTREAM_COMMIT__MAX_DELAY=500ms fleetstream run --config fleet.toml
+  fleetstream run --config fleet.toml --set log.level=info,sinks=debug
+
+SIGTERM stops intake, finishes what was taken in and ends within 8 s; a second one ends at once.")]
+pub struct RunArgs {
+    /// Configuration file (TOML) [default: none, only defaults and the rest].
+    #[arg(long, value_name = "FILE", env = "FLEETSTREAM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Sets data_dir.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Sets http.listen.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Sets strict_audit: end when recovery and the journal disagree.
+    #[arg(long)]
+    pub strict_audit: bool,
+    /// Move an unreadable end of the journal away and go on before it; says
+    /// what may be lost.
+    #[arg(long)]
+    pub set_aside_tail: bool,
+    /// Any setting.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// `fleetstream replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream replay --pings day.parquet --fences city.geojson --out result
+  fleetstream replay --pings a.csv.gz b.ndjson.zst --fences city.geojson --out result --shards 4
+  fleetstream replay --pings day.csv --fences city.geojson --out result \\
+      --shuffle-seconds 600 --seed 7 --duplicate 0.05")]
+pub struct ReplayArgs {
+    /// Files of pings: Parquet, CSV or NDJSON, plain, gzip or zstd.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub pings: Vec<PathBuf>,
+    /// Sets fences: GeoJSON file of the geofences.
+    #[arg(long, value_name = "FILE")]
+    pub fences: String,
+    /// Directory to write to; it is created, and must be empty if it exists.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Sets detection.profile: which rules decide a transition.
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Delay each ping's arrival by a random 0 to S seconds.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub shuffle_seconds: u32,
+    /// Seed of delays and duplicates: the same seed, the same run.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Share of pings that arrive a second time, 0 to 1.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub duplicate: f64,
+    /// Sets shards.
+    #[arg(long, value_name = "N")]
+    pub shards: Option<String>,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Any setting.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// `fleetstream check-config`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream check-config fleet.toml
+  fleetstream check-config fleet.toml --format json
+  FLEETSTREAM_COMMIT__MAX_DELAY=2s fleetstream check-config fleet.toml
+
+The answer in text is itself a configuration file. Exit code 78 if anything is wrong.")]
+pub struct CheckConfigArgs {
+    /// Configuration file (TOML).
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Any setting.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// How a command prints its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Settings given one by one.
+#[derive(Debug, Default, Args)]
+pub struct SetArgs {
+    /// Set any key of the configuration, such as `commit.max_delay=500ms`; may
+    /// be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+}
+
+impl SetArgs {
+    fn flags(&self) -> impl Iterator<Item = Flag> + '_ {
+        self.set.iter().map(|(key, text)| Flag::new("--set", key, text))
+    }
+}
+
+impl RunArgs {
+    /// The configuration these arguments mean, in this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Effective, Mistakes> {
+        let mut flags: Vec<_> = self.set.flags().collect();
+        flags.extend(setting("--data-dir", "data_dir", self.data_dir.as_deref()));
+        flags.extend(setting("--listen", "http.listen", self.listen.as_deref()));
+        let strict = self.strict_audit.then_some("true");
+        flags.extend(setting("--strict-audit", "strict_audit", strict));
+        load(self.config.as_deref(), &flags)
+    }
+}
+
+impl ReplayArgs {
+    /// The configuration of the replayed pipeline: defaults, environment and
+    /// flags. Receive times come from the pings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Effective, Mistakes> {
+        let mut flags: Vec<_> = self.set.flags().collect();
+        flags.push(Flag::new("replay", "clock", "event"));
+        flags.push(Flag::new("--fences", "fences", &self.fences));
+        flags.extend(setting("--profile", "detection.profile", self.profile.as_deref()));
+        flags.extend(setting("--shards", "shards", self.shards.as_deref()));
+        load(None, &flags)
+    }
+}
+
+impl DemoArgs {
+    /// The configuration of the demonstration, which keeps everything in
+    /// `data_dir`. Receive times come from the pings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, data_dir: &str) -> Result<Effective, Mistakes> {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let flags = [
+            Flag::new("--data-dir", "data_dir", data_dir),
+            Flag::new("--port", "http.listen", listen),
+            Flag::new("demo", "clock", "event"),
+        ];
+        load(None, &flags)
+    }
+}
+
+impl CheckConfigArgs {
+    /// The configuration of the file in this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Effective, Mistakes> {
+        load(Some(&self.file), &self.set.flags().collect::<Vec<_>>())
+    }
+}
+
+fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Effective, Mistakes> {
+    config::load(file, std::env::vars_os(), flags)
+}
+
+fn setting(flag: &'static str, key: &str, text: Option<&str>) -> Option<Flag> {
+    text.map(|text| Flag::new(flag, key, text))
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("expected KEY=VALUE, such as commit.max_delay=500ms".into()),
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
+        _ => Err("expected a number above 0".into()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
