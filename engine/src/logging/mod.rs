@@ -7,6 +7,7 @@
 mod json;
 mod repeats;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -93,7 +94,7 @@ impl fmt::Display for Filter {
     }
 }
 
-/// Starts logging to standard error for the rest of the process.
+/// Starts logging to standard error for the rest of the process, panics too.
 ///
 /// # Errors
 /// Logging was started before.
@@ -105,11 +106,30 @@ pub fn install(filter: &Filter, format: Format) -> Result<(), TryInitError> {
         Format::Json => true,
     };
     if json {
-        subscriber(filter, JsonLines::new(std::io::stderr)).try_init()
+        subscriber(filter, JsonLines::new(std::io::stderr)).try_init()?;
     } else {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        subscriber(filter, text_lines(std::io::stderr, terminal && !no_color)).try_init()
+        subscriber(filter, text_lines(std::io::stderr, terminal && !no_color)).try_init()?;
     }
+    log_panics();
+    Ok(())
+}
+
+/// Makes a panic one log line instead of the several that the standard
+/// library prints, with the backtrace as a field if `RUST_BACKTRACE` asks for
+/// one.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        let captured = backtrace.status() == BacktraceStatus::Captured;
+        tracing::error!(
+            thread = std::thread::current().name(),
+            location = panic.location().map(tracing::field::display),
+            backtrace = captured.then(|| tracing::field::display(&backtrace)),
+            "panicked: {}",
+            panic.payload_as_str().unwrap_or("with a payload that is no text"),
+        );
+    }));
 }
 
 /// What [`install`] installs, for any output.

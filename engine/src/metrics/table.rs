@@ -71,6 +71,11 @@ metrics! {
         "Free share of the data directory's disk, from 0 to 1.";
     HTTP_REQUESTS "fleetstream_http_requests_total" Kind::Counter, Count, ["route", "status"],
         "HTTP requests answered.";
+    HTTP_ANSWER "fleetstream_http_answer_seconds" Kind::Histogram(FAST), Seconds,
+        ["route", "status"],
+        "From the head of a request to the head of its answer; ingest waits for its commit.";
+    HTTP_REFUSED "fleetstream_http_pings_refused_total" Kind::Counter, Count, ["code"],
+        "Ingest requests of which nothing was taken.";
 
     BUILD_INFO "fleetstream_build_info" Kind::Gauge, Count, ["version"],
         "Always 1; the label says which version runs.";
