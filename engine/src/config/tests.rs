@@ -414,3 +414,43 @@ fn a_percentage_may_be_a_number() {
         assert_eq!(effective.expect(text).config.journal.min_free_percent, 5);
     }
 }
+
+#[rstest]
+#[case("100_000", 100_000)]
+#[case("0x2710", 10_000)]
+#[case("+5000", 5_000)]
+fn integers_may_be_spelled_in_any_way_toml_allows(#[case] text: &str, #[case] expected: u32) {
+    let effective = load_text(&format!("queue.max_pings = {text}\n"), &[], &[]);
+    assert_eq!(effective.expect(text).config.queue.max_pings, expected);
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_move_no_place() {
+    let told = mistakes("\u{feff}shards = 1\r\nshard = 2\r\n");
+    assert_eq!(told, ["fleet.toml:2:1: shard: unknown key; did you mean shards?"]);
+}
+
+proptest::proptest! {
+    /// Whatever stands in the file, each mistake has a place inside it.
+    #[test]
+    fn no_text_is_too_broken(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "shards", "commit", "max_delay", "é", ".", "=", " ", "\n", "\r\n", "[", "]", "{", "}",
+            "\"", "'", "\"\"\"", "200ms", "1", "-", "#", ",", "\\u", "[[", "[commit]\n", "\u{feff}",
+        ]), 0..40)
+    ) {
+        let text = parts.concat();
+        let lines = text.split('\n').count();
+        let names: Vec<_> = table::sections().iter().map(|section| section.name).collect();
+        let document = Document::parse(Path::new("fleet.toml"), &text, &names);
+        let settings = document.settings.iter().map(|setting| &setting.value_origin);
+        let mistakes = document.syntax.iter().chain(&document.structure).map(|m| &m.origin);
+        for origin in settings.chain(mistakes) {
+            let Origin::File { place: Some(Place { line, column }), .. } = origin else {
+                panic!("{origin:?} has no place");
+            };
+            let width = text.split('\n').nth(line - 1).map_or(0, |text| text.chars().count());
+            assert!(*line <= lines && *column <= width + 1, "{line}:{column} in {text:?}");
+        }
+    }
+}
