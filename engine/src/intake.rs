@@ -1,0 +1,331 @@
+//! The boundary between whatever brings pings in and the shards: queues that
+//! are bounded in pings and in bytes, and answers that come back only after
+//! the commit.
+//!
+//! A submission is split by vehicle, and either every shard concerned takes
+//! its part or none does: room is reserved everywhere before anything is
+//! sent. The room a delivery takes is given back when the shard drops it,
+//! that is after the commit, so that the bounds hold for everything that is
+//! not yet durable and not only for what waits to be picked up.
+//!
+//! Knows nothing of formats, sockets or the journal.
+
+mod pause;
+mod queue;
+mod verdict;
+
+use bytes::Bytes;
+use geofence::{Ping, TimeMs};
+use protos::journal::DeadLetter;
+use tokio::sync::watch;
+use xxhash_rust::xxh3::xxh3_64;
+
+use pause::Paused;
+use queue::{Front, Reservation};
+
+pub use pause::PauseReason;
+pub use queue::{QueueLimits, Room, ShardQueue};
+pub use verdict::{Ack, NoVerdict, PendingVerdicts, Rejection, Verdict};
+
+/// One ping or reject, decoded and admitted, for one shard.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A ping that passed admission.
+    Ping {
+        /// What the core reads.
+        ping: Ping,
+        /// The ping as an encoded `VehiclePing`, for the journal.
+        payload: Bytes,
+        /// Its id at the source; empty when the source has none.
+        message_id: String,
+    },
+    /// Input that was refused, whole.
+    Rejected(DeadLetter),
+}
+
+impl Entry {
+    /// Bytes this entry counts for in a queue: what it holds in memory,
+    /// heap included, give or take the allocator's rounding.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let heap = match self {
+            Self::Ping { ping, payload, message_id } => {
+                ping.vehicle_id.len() + payload.len() + message_id.len()
+            }
+            Self::Rejected(letter) => {
+                letter.payload.len()
+                    + letter.reason.len()
+                    + letter.detail.len()
+                    + letter.source.len()
+                    + letter.source_message_id.len()
+                    + letter.content_type.len()
+            }
+        };
+        size_of::<Self>() + heap
+    }
+
+    /// The shard that owns this entry: by vehicle, or for a reject, whose
+    /// vehicle is unknown, by the hash of its message id.
+    #[must_use]
+    pub fn shard(&self, shards: usize) -> usize {
+        let key = match self {
+            Self::Ping { ping, .. } => &ping.vehicle_id,
+            Self::Rejected(letter) => &letter.source_message_id,
+        };
+        (xxh3_64(key.as_bytes()) % shards as u64) as usize
+    }
+}
+
+/// What one source hands to one shard at one moment.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Which source.
+    pub source: u32,
+    /// The source's low mark: it believes to have handed over everything
+    /// received before. `None` while it has none.
+    pub low_mark: Option<TimeMs>,
+    /// Whether the low mark bounds lateness (false where receive times say
+    /// nothing of the sender's own backlog, such as HTTP).
+    pub low_mark_bounds_lateness: bool,
+    /// In the order in which the source handed them over; never empty.
+    pub entries: Vec<Entry>,
+    /// Sum of [`Entry::bytes`].
+    pub bytes: usize,
+    /// Resolved by the shard once the entries are durable.
+    pub ack: Ack,
+    /// The room the entries take in the queue; to be dropped after the commit.
+    pub room: Room,
+}
+
+/// Why a submission was not taken. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// A queue has no room now; the same submission may fit a moment later.
+    #[error("the queue of shard {shard} is full")]
+    Full {
+        /// The first shard that had no room.
+        shard: usize,
+    },
+    /// The part of one shard is larger than its whole queue: it never fits,
+    /// submit less at a time.
+    #[error(
+        "{pings} pings of {bytes} bytes for shard {shard} exceed its whole queue \
+         ({} pings, {} bytes)", limits.max_pings, limits.max_bytes
+    )]
+    TooLarge {
+        /// The shard whose part is too large.
+        shard: usize,
+        /// Entries for it.
+        pings: usize,
+        /// Their bytes.
+        bytes: usize,
+        /// What the queue holds at the most.
+        limits: QueueLimits,
+    },
+    /// Intake is closed for now, or for good when draining.
+    #[error("{0}")]
+    Paused(PauseReason),
+    /// The shard's task has ended: the process is going down.
+    #[error("shard {shard} takes no more input")]
+    Closed {
+        /// Which shard.
+        shard: usize,
+    },
+}
+
+/// Clonable front of all shards.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    shards: std::sync::Arc<[Front]>,
+    limits: QueueLimits,
+    paused: watch::Sender<Paused>,
+}
+
+impl Intake {
+    /// An open intake in front of `shards` queues, each with its own `limits`;
+    /// queue `i` belongs to shard `i`.
+    ///
+    /// # Panics
+    /// If `shards` is 0 or a limit is outside what [`QueueLimits`] states.
+    #[must_use]
+    pub fn new(shards: usize, limits: QueueLimits) -> (Self, Vec<ShardQueue>) {
+        assert!(shards > 0, "an intake needs a shard to hand to");
+        let (fronts, queues): (Vec<_>, Vec<_>) = (0..shards).map(|_| queue::new(limits)).unzip();
+        let paused = watch::Sender::new(Paused::default());
+        (Self { shards: fronts.into(), limits, paused }, queues)
+    }
+
+    /// Hands `entries` to their shards if every one of them has room now.
+    ///
+    /// # Errors
+    /// See [`IntakeError`]; nothing was taken then.
+    pub fn try_submit(
+        &self,
+        source: u32,
+        low_mark: Option<TimeMs>,
+        low_mark_bounds_lateness: bool,
+        entries: Vec<Entry>,
+    ) -> Result<PendingVerdicts, IntakeError> {
+        if let Some(reason) = self.paused() {
+            return Err(IntakeError::Paused(reason));
+        }
+        let parts = self.split(entries)?;
+        let mut reservations = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let front = &self.shards[part.shard];
+            reservations.push(front.try_reserve(part.shard, part.entries.len(), part.bytes)?);
+        }
+        Ok(send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations))
+    }
+
+    /// Hands `entries` to their shards as soon as all of them have room and
+    /// intake is open; dropping the future before that takes nothing. Entries
+    /// of two calls that overlap may be taken in either order.
+    ///
+    /// # Errors
+    /// [`IntakeError::TooLarge`], [`IntakeError::Closed`], or
+    /// [`IntakeError::Paused`] when draining, which never ends; nothing was
+    /// taken then.
+    pub async fn submit(
+        &self,
+        source: u32,
+        low_mark: Option<TimeMs>,
+        low_mark_bounds_lateness: bool,
+        entries: Vec<Entry>,
+    ) -> Result<PendingVerdicts, IntakeError> {
+        let parts = self.split(entries)?;
+        loop {
+            self.opened().await?;
+            let mut reservations = Vec::with_capacity(parts.len());
+            // In the order of shards, so that two submitters that wait never
+            // hold what the other one needs.
+            for part in &parts {
+                let front = &self.shards[part.shard];
+                let room = front.reserve(part.shard, part.entries.len(), part.bytes);
+                reservations.push(room.await?);
+            }
+            // Closed while waiting for room: give it back and wait again.
+            if self.paused().is_none() {
+                let pending =
+                    send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations);
+                return Ok(pending);
+            }
+        }
+    }
+
+    /// Closes intake for `reason` until [`Intake::resume`] is called with the
+    /// same reason; [`PauseReason::Draining`] is for good. What was taken
+    /// before stays taken.
+    pub fn pause(&self, reason: PauseReason) {
+        self.paused.send_if_modified(|paused| paused.set(reason));
+    }
+
+    /// Withdraws `reason`; intake opens when none is left.
+    pub fn resume(&self, reason: PauseReason) {
+        self.paused.send_if_modified(|paused| paused.clear(reason));
+    }
+
+    /// The gravest reason for which intake is closed; `None` when it is open.
+    #[must_use]
+    pub fn paused(&self) -> Option<PauseReason> {
+        self.paused.borrow().gravest()
+    }
+
+    /// Pings taken and not yet durable, over all shards.
+    #[must_use]
+    pub fn pings_held(&self) -> usize {
+        self.shards.iter().map(|front| front.pings_held(&self.limits)).sum()
+    }
+
+    /// Bytes taken and not yet durable, over all shards.
+    #[must_use]
+    pub fn bytes_held(&self) -> usize {
+        self.shards.iter().map(|front| front.bytes_held(&self.limits)).sum()
+    }
+
+    /// Waits until intake is open.
+    async fn opened(&self) -> Result<(), IntakeError> {
+        let mut paused = self.paused.subscribe();
+        let state = paused
+            .wait_for(|paused| matches!(paused.gravest(), None | Some(PauseReason::Draining)))
+            .await
+            .expect("this intake holds the sender");
+        match state.gravest() {
+            None => Ok(()),
+            Some(reason) => Err(IntakeError::Paused(reason)),
+        }
+    }
+
+    /// One part for each shard concerned, in the order of shards.
+    fn split(&self, entries: Vec<Entry>) -> Result<Vec<Part>, IntakeError> {
+        let parts = if self.shards.len() == 1 {
+            vec![Part::whole(entries)]
+        } else {
+            split_by_shard(entries, self.shards.len())
+        };
+        let parts: Vec<Part> = parts.into_iter().filter(|part| !part.entries.is_empty()).collect();
+        for part in &parts {
+            let (pings, bytes) = (part.entries.len(), part.bytes);
+            if pings > self.limits.max_pings || bytes > self.limits.max_bytes {
+                let (shard, limits) = (part.shard, self.limits);
+                return Err(IntakeError::TooLarge { shard, pings, bytes, limits });
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// The entries of one submission that one shard owns.
+struct Part {
+    shard: usize,
+    entries: Vec<Entry>,
+    /// Where each entry stood in the submission; `None` when this is all of it.
+    indexes: Option<Vec<usize>>,
+    bytes: usize,
+}
+
+impl Part {
+    fn whole(entries: Vec<Entry>) -> Self {
+        let bytes = entries.iter().map(Entry::bytes).sum();
+        Self { shard: 0, entries, indexes: None, bytes }
+    }
+}
+
+fn split_by_shard(entries: Vec<Entry>, shards: usize) -> Vec<Part> {
+    let empty = |shard| Part { shard, entries: Vec::new(), indexes: Some(Vec::new()), bytes: 0 };
+    let mut parts: Vec<Part> = (0..shards).map(empty).collect();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let part = &mut parts[entry.shard(shards)];
+        part.bytes += entry.bytes();
+        part.entries.push(entry);
+        part.indexes.get_or_insert_default().push(index);
+    }
+    parts
+}
+
+/// Cannot fail: every shard concerned has promised the room.
+fn send_all(
+    source: u32,
+    low_mark: Option<TimeMs>,
+    low_mark_bounds_lateness: bool,
+    parts: Vec<Part>,
+    reservations: Vec<Reservation>,
+) -> PendingVerdicts {
+    let mut pending = PendingVerdicts::default();
+    for (part, reservation) in parts.into_iter().zip(reservations) {
+        let ack = pending.expect(part.shard, part.entries.len(), part.indexes);
+        reservation.send(|room| Delivery {
+            source,
+            low_mark,
+            low_mark_bounds_lateness,
+            entries: part.entries,
+            bytes: part.bytes,
+            ack,
+            room,
+        });
+    }
+    pending
+}
+
+#[cfg(test)]
+mod tests;
