@@ -11,4 +11,5 @@ pub mod exit;
 pub mod logging;
 pub mod metrics;
 pub mod process_stats;
+pub mod http;
 pub mod intake;

@@ -1,0 +1,257 @@
+//! `POST /v1/pings`: answers 202 after the commit.
+//!
+//! What cannot be read as a whole is refused with nothing taken. What can is
+//! taken ping by ping: a bad one goes to the dead letter, the others count.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use geofence::TimeMs;
+use protos::journal::DeadLetter;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::HttpLimits;
+use super::answer::Refusal;
+use super::body::{self, Encoding, Layout};
+use super::limits::PING_BYTES_MAX;
+use super::receive_clock::ReceiveClock;
+use super::split::split;
+use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
+
+/// How one ping is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object.
+    Json,
+    /// An encoded `VehiclePing`.
+    Protobuf,
+}
+
+impl Format {
+    /// Its media type, as dead letters carry it.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Protobuf => "application/x-protobuf",
+        }
+    }
+}
+
+/// Decodes and admits one ping received at the time given; bad ones become
+/// [`Entry::Rejected`].
+pub type EntryDecoder = Arc<dyn Fn(Format, Bytes, TimeMs) -> Entry + Send + Sync>;
+
+/// Takes the receive time of a batch that is about to be handed over and
+/// gives the source's low mark.
+pub type LowMark = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
+
+/// Name of the source in dead letters.
+pub const SOURCE_NAME: &str = "http";
+
+/// What ping requests need of the rest of the process.
+#[derive(Clone)]
+pub struct Ingest {
+    /// Where pings go.
+    pub intake: Intake,
+    /// This source's number in the journal.
+    pub source: u32,
+    /// Decodes and admits a ping.
+    pub decode: EntryDecoder,
+    /// Gives receive times.
+    pub clock: Arc<ReceiveClock>,
+    /// Gives the low mark. It never bounds lateness here: receive times say
+    /// nothing of a client's own backlog.
+    pub low_mark: LowMark,
+}
+
+/// Requests under way, bounded in number and in bytes of body.
+pub(super) struct Ingestion {
+    parts: Ingest,
+    limits: HttpLimits,
+    requests: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+}
+
+/// The body of a 202.
+#[derive(Debug, Default, Serialize)]
+struct Taken<'v> {
+    accepted: usize,
+    duplicate: usize,
+    rejected: Vec<RejectedPing<'v>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RejectedPing<'v> {
+    index: usize,
+    code: &'v str,
+    message: &'v str,
+}
+
+/// The handler of `POST /v1/pings`.
+pub(super) async fn post_pings(
+    State(ingestion): State<Arc<Ingestion>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    ingestion.take(request).await.map_err(|refusal| {
+        metrics::counter!("fleetstream_http_pings_refused_total", "code" => refusal.code)
+            .increment(1);
+        refusal
+    })
+}
+
+impl Ingestion {
+    pub(super) fn new(parts: Ingest, limits: HttpLimits) -> Self {
+        let requests = Arc::new(Semaphore::new(limits.in_flight_max));
+        let bytes = Arc::new(Semaphore::new(limits.budget_bytes()));
+        Self { parts, limits, requests, bytes }
+    }
+
+    async fn take(&self, request: Request) -> Result<Response, Refusal> {
+        let _under_way = self.reserve(&self.requests, 1, "too_many_requests")?;
+        if let Some(reason) = self.parts.intake.paused() {
+            return Err(IntakeError::Paused(reason).into());
+        }
+        let layout = Layout::of(request.headers())?;
+        let encoding = Encoding::of(request.headers())?;
+        let entries = self.read_entries(request, layout, encoding).await?;
+        if entries.is_empty() {
+            return Ok(answer(&[]));
+        }
+        let low_mark = (self.parts.low_mark)(receive_time(&entries[0]));
+        let pending = self.parts.intake.try_submit(self.parts.source, low_mark, false, entries)?;
+        Ok(answer(&pending.wait().await?))
+    }
+
+    /// Reads and decodes the body. The memory it takes is reserved until the
+    /// entries are there; from then on they count in the intake's queues.
+    async fn read_entries(
+        &self,
+        request: Request,
+        layout: Layout,
+        encoding: Encoding,
+    ) -> Result<Vec<Entry>, Refusal> {
+        let limits = &self.limits;
+        let length = body::declared_length(request.headers()).unwrap_or(limits.body_bytes_max);
+        if length > limits.body_bytes_max {
+            return Err(body::body_too_large(limits.body_bytes_max));
+        }
+        let _read = self.reserve(&self.bytes, length, "too_many_bytes")?;
+        let expanded = if encoding == Encoding::Identity { 0 } else { limits.decoded_bytes_max };
+        let body: Body = request.into_body();
+        let body = body::read(body, limits.body_bytes_max, limits.body_timeout).await?;
+        let receive_time = self.parts.clock.read();
+        let _expanded = self.reserve(&self.bytes, expanded, "too_many_bytes")?;
+
+        let decoding = Decoding {
+            layout,
+            encoding,
+            receive_time,
+            decode: Arc::clone(&self.parts.decode),
+            decoded_bytes_max: limits.decoded_bytes_max,
+            pings_max: limits.pings_max,
+        };
+        let mut entries = if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
+            decoding.run(body)?
+        } else {
+            let task = tokio::task::spawn_blocking(move || decoding.run(body));
+            match task.await {
+                Ok(entries) => entries?,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(IntakeError::Paused(PauseReason::Draining).into()),
+                },
+            }
+        };
+        self.parts.clock.stamp(&mut entries);
+        Ok(entries)
+    }
+
+    fn reserve(
+        &self,
+        of: &Arc<Semaphore>,
+        amount: usize,
+        code: &'static str,
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
+        let amount = u32::try_from(amount).unwrap_or(u32::MAX);
+        Arc::clone(of).try_acquire_many_owned(amount).map_err(|_| {
+            Refusal::too_many(code, "too many ping requests are under way; send again shortly")
+        })
+    }
+}
+
+/// Larger bodies are decoded on a thread of their own, so that they delay no
+/// other request.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// From a body that was read to entries; needs nothing of the request.
+struct Decoding {
+    layout: Layout,
+    encoding: Encoding,
+    receive_time: TimeMs,
+    decode: EntryDecoder,
+    decoded_bytes_max: usize,
+    pings_max: usize,
+}
+
+impl Decoding {
+    fn run(self, body: Bytes) -> Result<Vec<Entry>, Refusal> {
+        let body = body::decompress(body, self.encoding, self.decoded_bytes_max)?;
+        let pieces = split(&body, self.layout, self.pings_max)?;
+        let format = match self.layout {
+            Layout::Json | Layout::Ndjson => Format::Json,
+            Layout::ProtobufBatch => Format::Protobuf,
+        };
+        Ok(pieces.into_iter().map(|piece| self.entry(format, piece)).collect())
+    }
+
+    fn entry(&self, format: Format, piece: Bytes) -> Entry {
+        if piece.len() > PING_BYTES_MAX {
+            return Entry::Rejected(too_large(format, piece, self.receive_time));
+        }
+        (self.decode)(format, piece, self.receive_time)
+    }
+}
+
+fn too_large(format: Format, payload: Bytes, receive_time: TimeMs) -> DeadLetter {
+    DeadLetter {
+        reason: "too_large".into(),
+        detail: format!("{} bytes; a ping has at most {PING_BYTES_MAX}", payload.len()),
+        source: SOURCE_NAME.into(),
+        source_message_id: format!("{:032x}", xxh3_128(&payload)),
+        receive_time_ms: receive_time.0,
+        payload,
+        content_type: format.content_type().into(),
+    }
+}
+
+fn receive_time(entry: &Entry) -> TimeMs {
+    match entry {
+        Entry::Ping { ping, .. } => ping.receive_time,
+        Entry::Rejected(letter) => TimeMs(letter.receive_time_ms),
+    }
+}
+
+/// 202: everything that could be taken is durable.
+fn answer(verdicts: &[Verdict]) -> Response {
+    let mut taken = Taken::default();
+    for (index, verdict) in verdicts.iter().enumerate() {
+        match verdict {
+            Verdict::Accepted(_) => taken.accepted += 1,
+            Verdict::Duplicate => taken.duplicate += 1,
+            Verdict::Rejected(rejection) => taken.rejected.push(RejectedPing {
+                index,
+                code: &rejection.code,
+                message: &rejection.message,
+            }),
+        }
+    }
+    (StatusCode::ACCEPTED, Json(taken)).into_response()
+}

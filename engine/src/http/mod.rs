@@ -1,0 +1,35 @@
+//! The HTTP interface: ping ingest, live positions, events as they happen,
+//! fences, health, metrics and the live map.
+//!
+//! Talks to the rest of the process through [`Services`] and to the shards
+//! through the intake only. Bounded everywhere: connections, requests, bytes
+//! of bodies, streams, and the time each phase of a request may take.
+
+mod answer;
+mod body;
+mod cached;
+mod events;
+mod feed;
+mod health;
+mod ingest;
+mod limits;
+mod map;
+mod positions;
+mod receive_clock;
+mod routes;
+mod server;
+mod split;
+mod stall_guard;
+mod time;
+
+pub use events::KINDS;
+pub use feed::{
+    EventEncoder, EventFeed, FeedEvent, FeedId, FeedIdError, FeedItem, FeedLimits, Subscription,
+};
+pub use health::{COMMIT_AGE_MAX, Health, Hindrance};
+pub use ingest::{EntryDecoder, Format, Ingest, LowMark, SOURCE_NAME};
+pub use limits::{HttpLimits, PING_BYTES_MAX};
+pub use positions::{POSITIONS_MAX, PositionView};
+pub use receive_clock::ReceiveClock;
+pub use routes::{RenderMetrics, Services};
+pub use server::{BindError, HttpServer};

@@ -1,0 +1,130 @@
+//! When a request was received: by the wall clock, or by its own pings.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use geofence::TimeMs;
+
+use crate::intake::Entry;
+
+/// Gives receive times that never go back, whatever the clock behind does.
+#[derive(Debug)]
+pub struct ReceiveClock {
+    source: ClockSource,
+    /// The latest time given, milliseconds since the epoch.
+    latest_ms: AtomicI64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ClockSource {
+    Wall,
+    Event,
+}
+
+impl ReceiveClock {
+    /// The time at which a request was read, by the machine's clock.
+    /// `not_before`: the latest receive time in the journal, so that a restart
+    /// after the clock was set back does not go back either.
+    #[must_use]
+    pub fn wall(not_before: TimeMs) -> Self {
+        Self { source: ClockSource::Wall, latest_ms: AtomicI64::new(not_before.0) }
+    }
+
+    /// The largest event time seen so far (`clock = "event"`), for old traces
+    /// sent as if they were live: a ping is received when the newest ping so
+    /// far was measured. `not_before` as for [`ReceiveClock::wall`].
+    #[must_use]
+    pub fn event(not_before: TimeMs) -> Self {
+        Self { source: ClockSource::Event, latest_ms: AtomicI64::new(not_before.0) }
+    }
+
+    /// The receive time of a request that was read just now, as far as it is
+    /// known before its pings are.
+    #[must_use]
+    pub fn read(&self) -> TimeMs {
+        match self.source {
+            ClockSource::Wall => self.advance(wall_ms()),
+            ClockSource::Event => TimeMs(self.latest_ms.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Sets the receive times of a request's entries, in order, where these
+    /// depend on the pings.
+    pub fn stamp(&self, entries: &mut [Entry]) {
+        if matches!(self.source, ClockSource::Wall) {
+            return;
+        }
+        for entry in entries {
+            match entry {
+                Entry::Ping { ping, .. } => ping.receive_time = self.advance(ping.event_time.0),
+                Entry::Rejected(letter) => letter.receive_time_ms = self.read().0,
+            }
+        }
+    }
+
+    fn advance(&self, to_ms: i64) -> TimeMs {
+        TimeMs(self.latest_ms.fetch_max(to_ms, Ordering::Relaxed).max(to_ms))
+    }
+}
+
+/// Milliseconds since the epoch; a clock set before it reads as 0.
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use geofence::{Identity, Ping, Position};
+    use protos::journal::DeadLetter;
+
+    use super::*;
+
+    fn ping(event_ms: i64) -> Entry {
+        let ping = Ping {
+            vehicle_id: "v".into(),
+            event_time: TimeMs(event_ms),
+            receive_time: TimeMs(-1),
+            position: Position { lat: 0, lon: 0 },
+            identity: Identity(0),
+            seq: 0,
+            accuracy_m: None,
+            speed_mps: None,
+            heading_deg: None,
+            ignition: None,
+            engine_rpm: None,
+        };
+        Entry::Ping { ping, payload: bytes::Bytes::new(), message_id: String::new() }
+    }
+
+    fn receive_ms(entry: &Entry) -> i64 {
+        match entry {
+            Entry::Ping { ping, .. } => ping.receive_time.0,
+            Entry::Rejected(letter) => letter.receive_time_ms,
+        }
+    }
+
+    #[test]
+    fn wall_time_never_goes_back_even_behind_the_journal() {
+        let ahead = wall_ms() + 3_600_000;
+        assert_eq!(ReceiveClock::wall(TimeMs(ahead)).read(), TimeMs(ahead));
+        let clock = ReceiveClock::wall(TimeMs(0));
+        let first = clock.read();
+        assert!(first.0 > 1_600_000_000_000 && clock.read() >= first);
+        let mut entries = [ping(5)];
+        clock.stamp(&mut entries);
+        assert_eq!(receive_ms(&entries[0]), -1, "decoding has set it already");
+    }
+
+    #[test]
+    fn event_time_is_the_running_maximum_over_all_requests() {
+        let clock = ReceiveClock::event(TimeMs(100));
+        let mut entries =
+            [ping(90), ping(120), Entry::Rejected(DeadLetter::default()), ping(110), ping(121)];
+        clock.stamp(&mut entries);
+        assert_eq!(entries.each_ref().map(receive_ms), [100, 120, 120, 120, 121]);
+        let mut later = [ping(50)];
+        clock.stamp(&mut later);
+        assert_eq!(receive_ms(&later[0]), 121);
+    }
+}

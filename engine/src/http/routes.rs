@@ -1,0 +1,130 @@
+//! Which request goes where, and what every answer has in common.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, http};
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::answer::Refusal;
+use super::cached::tagged;
+use super::events::{self, EventStreams};
+use super::feed::EventFeed;
+use super::health::{Health, Readiness, livez, readyz};
+use super::ingest::{Ingest, Ingestion, post_pings};
+use super::positions::{self, PositionView, Positions};
+use super::{HttpLimits, map};
+
+/// Renders the metrics in Prometheus' text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the routes need of the rest of the process.
+#[derive(Clone)]
+pub struct Services {
+    /// For `POST /v1/pings`.
+    pub ingest: Ingest,
+    /// For `GET /v1/positions`.
+    pub positions: Arc<dyn PositionView>,
+    /// For `GET /v1/events`.
+    pub events: EventFeed,
+    /// For `GET /v1/fences`: the current set as GeoJSON.
+    pub fences: watch::Receiver<Bytes>,
+    /// For `/readyz`.
+    pub health: Health,
+    /// For `/metrics`.
+    pub metrics: RenderMetrics,
+}
+
+/// All routes. Cancelling `stop` ends the event streams.
+pub(super) fn routes(services: Services, limits: &HttpLimits, stop: CancellationToken) -> Router {
+    let intake = services.ingest.intake.clone();
+    let readiness = Arc::new(Readiness { health: services.health, intake });
+    let ingestion = Arc::new(Ingestion::new(services.ingest, limits.clone()));
+    let positions = Arc::new(Positions::new(services.positions));
+    let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
+    let streams = Arc::new(EventStreams::new(services.events, streams_max, keep_alive, stop));
+    Router::new()
+        .route("/v1/pings", post(post_pings).with_state(ingestion))
+        .route("/v1/positions", get(positions::list).with_state(Arc::clone(&positions)))
+        .route("/v1/positions/{vehicle}", get(positions::get).with_state(positions))
+        .route("/v1/events", get(events::stream).with_state(streams))
+        .route("/v1/fences", get(fences).with_state(services.fences))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz).with_state(readiness))
+        .route("/metrics", get(render_metrics).with_state(services.metrics))
+        .route("/", get(map::page))
+        .route("/map.js", get(map::script))
+        .route("/map.css", get(map::style))
+        .route("/icon.svg", get(map::icon))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn_with_state(limits.answer_timeout, answer_in_time))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(count_and_guard))
+}
+
+async fn fences(State(fences): State<watch::Receiver<Bytes>>, headers: HeaderMap) -> Response {
+    let body = fences.borrow().clone();
+    tagged(&headers, "application/geo+json", body)
+}
+
+async fn render_metrics(State(render): State<RenderMetrics>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+}
+
+async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Refusal {
+    let message = format!("{} does not take {method}", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+async fn not_found(uri: http::Uri) -> Refusal {
+    let message = format!("there is nothing at {}", uri.path());
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", message)
+}
+
+/// Bounds the time to an answer's head; streams go on after it.
+async fn answer_in_time(
+    State(timeout): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    tokio::time::timeout(timeout, next.run(request)).await.map_err(|_| {
+        let message = format!(
+            "no answer within {timeout:?}; pings that were sent may still become durable: send \
+             them again, duplicates are recognised"
+        );
+        Refusal::unavailable("timed_out", message)
+    })
+}
+
+/// A bug in one request must not take others with it. The panic hook has
+/// logged it; clients are not told what it said.
+fn answer_panic(_panic: Box<dyn Any + Send>) -> Response {
+    let message = "the request hit a bug; the log of the worker has the details";
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).into_response()
+}
+
+/// Counts every request by route, and sets the headers every answer has.
+async fn count_and_guard(request: Request, next: Next) -> Response {
+    // By route and never by path: paths hold vehicle ids.
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    let start = Instant::now();
+    let mut response = next.run(request).await;
+    let labels = [("route", route), ("status", response.status().as_str().to_owned())];
+    metrics::counter!("fleetstream_http_requests_total", &labels).increment(1);
+    metrics::histogram!("fleetstream_http_answer_seconds", &labels).record(start.elapsed());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}

@@ -1,0 +1,11 @@
+//! The HTTP interface from the outside, over real sockets, in front of a
+//! shard that does exactly what each test says.
+
+mod client;
+mod events;
+mod ingest;
+mod limits;
+mod pages;
+mod reads;
+mod server;
+mod world;

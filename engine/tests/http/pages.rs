@@ -1,0 +1,34 @@
+//! The live map as a browser gets it.
+
+use crate::client::get;
+use crate::world::World;
+
+#[tokio::test]
+async fn the_page_is_self_contained_under_a_strict_policy() {
+    let world = World::new().await;
+    let page = get(world.address, "/").await;
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+    let html = String::from_utf8(page.body).unwrap();
+    assert!(html.contains("data-vehicles=\"0\""));
+    assert!(!html.contains("style=") && !html.contains("onclick="), "the policy forbids inline");
+
+    // Everything it refers to is here, and of a type that `nosniff` accepts.
+    let mut parts = 0;
+    for attribute in html.split('"').filter(|part| part.starts_with('/') && !part.starts_with("/>"))
+    {
+        let answer = get(world.address, attribute).await;
+        assert_eq!(answer.status, 200, "{attribute}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        parts += 1;
+    }
+    assert_eq!(parts, 3, "script, style and icon");
+    let script = get(world.address, "/map.js").await;
+    assert!(script.header("content-type").unwrap().starts_with("text/javascript"));
+    let text = String::from_utf8(script.body).unwrap();
+    assert!(!text.contains("https://") && !html.contains("https://"), "nothing from elsewhere");
+    for kind in engine::http::KINDS {
+        assert!(text.contains(&format!("{kind}:")), "the page has no words for {kind}");
+    }
+}

@@ -1,0 +1,240 @@
+//! A server with everything around it played by the test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use engine::http::{
+    BindError, EventFeed, FeedLimits, Format, Health, HttpLimits, HttpServer, Ingest, PositionView,
+    ReceiveClock, Services,
+};
+use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
+use geofence::{LivePosition, TimeMs, admission};
+use prost::Message;
+use protos::events::FleetEvent;
+use protos::journal::{DeadLetter, Disposition};
+use protos::telemetry::VehiclePing;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
+
+#[derive(Default)]
+pub(crate) struct Positions(Mutex<BTreeMap<String, LivePosition>>);
+
+impl Positions {
+    pub(crate) fn put(&self, live: LivePosition) {
+        self.0.lock().unwrap().insert(live.vehicle_id.clone(), live);
+    }
+}
+
+impl PositionView for Positions {
+    fn get(&self, vehicle_id: &str) -> Option<LivePosition> {
+        self.0.lock().unwrap().get(vehicle_id).cloned()
+    }
+
+    fn visit(&self, visitor: &mut dyn FnMut(&LivePosition)) {
+        self.0.lock().unwrap().values().rev().for_each(visitor);
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) queue: ShardQueue,
+    pub(crate) intake: Intake,
+    pub(crate) feed: EventFeed,
+    pub(crate) positions: Arc<Positions>,
+    pub(crate) fences: watch::Sender<Bytes>,
+    pub(crate) health: Health,
+    pub(crate) stop: CancellationToken,
+    pub(crate) served: JoinHandle<()>,
+}
+
+pub(crate) struct Setup {
+    pub(crate) limits: HttpLimits,
+    pub(crate) queue: QueueLimits,
+    pub(crate) feed: FeedLimits,
+    pub(crate) clock: ReceiveClock,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: HttpLimits::default(),
+            queue: QueueLimits { max_pings: 10_000, max_bytes: 64 << 20 },
+            feed: FeedLimits::default(),
+            clock: ReceiveClock::event(TimeMs(START_MS)),
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    pub(crate) async fn limited(limits: HttpLimits) -> Self {
+        Self::with(Setup { limits, ..Setup::default() }).await
+    }
+
+    /// Another server at `address`, with nothing behind it.
+    pub(crate) async fn bind_again(address: SocketAddr) -> Result<HttpServer, BindError> {
+        let (intake, _) = Intake::new(1, Setup::default().queue);
+        let (_, fences) = watch::channel(Bytes::new());
+        let services = Services {
+            ingest: Ingest {
+                intake,
+                source: 0,
+                decode: Arc::new(decode),
+                clock: Arc::new(ReceiveClock::wall(TimeMs(0))),
+                low_mark: Arc::new(|_| None),
+            },
+            positions: Arc::new(Positions::default()),
+            events: EventFeed::new(FeedLimits::default(), encode),
+            fences,
+            health: Health::new(1),
+            metrics: Arc::new(String::new),
+        };
+        HttpServer::bind(address, HttpLimits::default(), services, CancellationToken::new()).await
+    }
+
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let (intake, mut queues) = Intake::new(1, setup.queue);
+        let feed = EventFeed::new(setup.feed, encode);
+        let positions = Arc::new(Positions::default());
+        let (fences, watched) = watch::channel(Bytes::from_static(b"{}"));
+        let health = Health::new(1);
+        health.claimed(0);
+        let services = Services {
+            ingest: Ingest {
+                intake: intake.clone(),
+                source: 7,
+                decode: Arc::new(decode),
+                clock: Arc::new(setup.clock),
+                low_mark: Arc::new(|received| Some(received.plus(-1))),
+            },
+            positions: positions.clone(),
+            events: feed.clone(),
+            fences: watched,
+            health: health.clone(),
+            metrics: Arc::new(|| "fleetstream_test 1\n".to_owned()),
+        };
+        let stop = CancellationToken::new();
+        let local = "127.0.0.1:0".parse().unwrap();
+        let server = HttpServer::bind(local, setup.limits, services, stop.clone()).await.unwrap();
+        let address = server.address();
+        let served = tokio::spawn(server.serve());
+        let queue = queues.remove(0);
+        Self { address, queue, intake, feed, positions, fences, health, stop, served }
+    }
+
+    /// The next delivery, held until the test answers it.
+    pub(crate) async fn delivery(&mut self) -> Delivery {
+        let next = tokio::time::timeout(crate::client::PATIENCE, self.queue.recv());
+        next.await.expect("a delivery in time").expect("the intake is open")
+    }
+
+    /// Commits everything that comes from here on, as a shard would.
+    pub(crate) fn commit_all(self) -> CommittingWorld {
+        let Self { address, mut queue, stop, served, .. } = self;
+        let entries = Arc::new(Mutex::new(Vec::new()));
+        let committed = Arc::clone(&entries);
+        tokio::spawn(async move {
+            while let Some(delivery) = queue.recv().await {
+                committed.lock().unwrap().extend(delivery.entries.iter().cloned());
+                commit(delivery);
+            }
+        });
+        CommittingWorld { address, entries, _stop: stop.drop_guard(), _served: served }
+    }
+}
+
+/// A server whose shard commits at once.
+pub(crate) struct CommittingWorld {
+    pub(crate) address: SocketAddr,
+    pub(crate) entries: Arc<Mutex<Vec<Entry>>>,
+    _stop: tokio_util::sync::DropGuard,
+    _served: JoinHandle<()>,
+}
+
+impl CommittingWorld {
+    /// Vehicle ids of the pings committed so far, and reasons of the rejects.
+    pub(crate) fn committed(&self) -> Vec<String> {
+        let name = |entry: &Entry| match entry {
+            Entry::Ping { ping, .. } => ping.vehicle_id.clone(),
+            Entry::Rejected(letter) => letter.reason.clone(),
+        };
+        self.entries.lock().unwrap().iter().map(name).collect()
+    }
+}
+
+/// Accepts pings, rejects rejects; a vehicle `twin` is a duplicate.
+pub(crate) fn commit(delivery: Delivery) {
+    let verdict = |entry: &Entry| match entry {
+        Entry::Ping { ping, .. } if ping.vehicle_id == "twin" => Verdict::Duplicate,
+        Entry::Ping { .. } => Verdict::Accepted(Disposition::OnTime),
+        Entry::Rejected(letter) => Verdict::Rejected(Rejection::from(letter)),
+    };
+    let verdicts = delivery.entries.iter().map(verdict).collect();
+    delivery.ack.resolve(verdicts);
+}
+
+/// JSON objects with `vehicle_id`, `lat`, `lon` and `ms`; protobuf as it is.
+fn decode(format: Format, payload: Bytes, receive_time: TimeMs) -> Entry {
+    let ping = match format {
+        Format::Protobuf => VehiclePing::decode(payload.clone()).map_err(|e| e.to_string()),
+        Format::Json => serde_json::from_slice(&payload).map_err(|e| e.to_string()).and_then(
+            |json: serde_json::Value| {
+                let ms = json["ms"].as_i64().ok_or("ms is missing")?;
+                Ok(VehiclePing {
+                    vehicle_id: json["vehicle_id"].as_str().unwrap_or_default().into(),
+                    event_time_us: ms * 1_000,
+                    lat: json["lat"].as_f64().unwrap_or(30.0),
+                    lon: json["lon"].as_f64().unwrap_or(-97.0),
+                    ..VehiclePing::default()
+                })
+            },
+        ),
+    };
+    let refuse = |reason: &str, detail: String| {
+        Entry::Rejected(DeadLetter {
+            reason: reason.into(),
+            detail,
+            source: engine::http::SOURCE_NAME.into(),
+            source_message_id: format!("{:x}", xxhash_rust::xxh3::xxh3_64(&payload)),
+            receive_time_ms: receive_time.0,
+            payload: payload.clone(),
+            content_type: format.content_type().into(),
+        })
+    };
+    match ping {
+        Ok(ping) if ping.vehicle_id == "poison" => panic!("a decoder with a bug"),
+        Ok(ping) => match admission::admit(&ping, receive_time, false) {
+            Ok(admitted) => Entry::Ping {
+                ping: admitted,
+                payload: ping.encode_to_vec().into(),
+                message_id: String::new(),
+            },
+            Err(reject) => refuse(reject.code(), reject.to_string()),
+        },
+        Err(detail) => refuse("undecodable", detail),
+    }
+}
+
+/// The kind travels in `episode_id`; the tests need no more of an event.
+fn encode(event: &FleetEvent) -> (&'static str, String) {
+    let known = engine::http::KINDS.iter().find(|kind| **kind == event.episode_id);
+    let kind = *known.expect("tests name a kind");
+    (kind, format!("{{\"kind\":\"{kind}\",\"vehicle_id\":\"{}\"}}", event.vehicle_id))
+}
+
+pub(crate) fn json_ping(vehicle: &str) -> String {
+    format!("{{\"vehicle_id\":\"{vehicle}\",\"ms\":{START_MS},\"lat\":30.25,\"lon\":-97.75}}")
+}
+
+pub(crate) fn json_pings(vehicles: &[&str]) -> String {
+    let list: Vec<String> = vehicles.iter().map(|vehicle| json_ping(vehicle)).collect();
+    format!("[{}]", list.join(","))
+}
