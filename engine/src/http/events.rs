@@ -180,3 +180,35 @@ impl Reader {
 /// Data of the event `gap`.
 const GAP: &str = "{\"message\":\"the event after Last-Event-ID is no longer in memory; events may \
 be missing before the next one, the event log has them\"}";
+
+#[cfg(test)]
+mod tests {
+    use protos::event_json;
+    use protos::events::FleetEvent;
+    use protos::events::fleet_event::Detail;
+
+    use super::KINDS;
+
+    #[test]
+    fn kinds_are_those_that_events_have() {
+        let kinds = [
+            Detail::GeofenceEnter(Default::default()),
+            Detail::GeofenceExit(Default::default()),
+            Detail::GeofenceCross(Default::default()),
+            Detail::GeofenceDwell(Default::default()),
+            Detail::GeofenceVisit(Default::default()),
+            Detail::StationaryStart(Default::default()),
+            Detail::StationaryEnd(Default::default()),
+            Detail::IdleStart(Default::default()),
+            Detail::IdleEnd(Default::default()),
+            Detail::VehicleOffline(Default::default()),
+            Detail::VehicleOnline(Default::default()),
+            Detail::SourceStalled(Default::default()),
+            Detail::SourceRecovered(Default::default()),
+        ];
+        let kinds = kinds.map(|detail| {
+            event_json::kind(&FleetEvent { detail: Some(detail), ..FleetEvent::default() })
+        });
+        assert_eq!(kinds, KINDS);
+    }
+}

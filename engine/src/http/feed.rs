@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use protos::event_json::{self, Rendering};
 use protos::events::FleetEvent;
 use protos::journal::Segment;
 use tokio::sync::watch;
@@ -66,6 +67,18 @@ pub struct FeedEvent {
 }
 
 impl FeedEvent {
+    fn new(id: FeedId, event: &FleetEvent) -> Self {
+        let mut json = Vec::new();
+        event_json::push_event(&mut json, event, Rendering::Full);
+        Self {
+            id,
+            kind: event_json::kind(event),
+            vehicle_id: event.vehicle_id.clone(),
+            fence_id: event.fence_id.clone(),
+            json: String::from_utf8(json).expect("strings in, JSON out"),
+        }
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.vehicle_id.len() + self.fence_id.len() + self.json.len()
     }
@@ -87,9 +100,6 @@ impl Default for FeedLimits {
     }
 }
 
-/// Names the kind of an event and writes it as JSON.
-pub type EventEncoder = fn(&FleetEvent) -> (&'static str, String);
-
 /// Clonable handle on the ring: the shards' releases publish, readers
 /// subscribe.
 #[derive(Clone, Debug)]
@@ -101,7 +111,6 @@ pub struct EventFeed {
 struct Shared {
     ring: Mutex<Ring>,
     limits: FeedLimits,
-    encode: EventEncoder,
     /// Number of the event that will be published next; wakes readers.
     end: watch::Sender<u64>,
 }
@@ -118,9 +127,9 @@ struct Ring {
 impl EventFeed {
     /// An empty feed.
     #[must_use]
-    pub fn new(limits: FeedLimits, encode: EventEncoder) -> Self {
+    pub fn new(limits: FeedLimits) -> Self {
         let end = watch::Sender::new(0);
-        Self { shared: Arc::new(Shared { ring: Mutex::default(), limits, encode, end }) }
+        Self { shared: Arc::new(Shared { ring: Mutex::default(), limits, end }) }
     }
 
     /// Hands on the events of a committed segment. Segments of one shard come
@@ -129,17 +138,11 @@ impl EventFeed {
         if segment.events.is_empty() {
             return;
         }
-        let encoded: Vec<FeedEvent> = (segment.events.iter().enumerate())
+        // Before the lock: readers wait for nothing but the pushes.
+        let encoded: Vec<FeedEvent> = (0..)
+            .zip(&segment.events)
             .map(|(index, event)| {
-                let (kind, json) = (self.shared.encode)(event);
-                let index = u32::try_from(index).expect("a segment has fewer events than bytes");
-                FeedEvent {
-                    id: FeedId { shard: segment.shard, seq: segment.seq, index },
-                    kind,
-                    vehicle_id: event.vehicle_id.clone(),
-                    fence_id: event.fence_id.clone(),
-                    json,
-                }
+                FeedEvent::new(FeedId { shard: segment.shard, seq: segment.seq, index }, event)
             })
             .collect();
         let mut ring = self.ring();
@@ -255,10 +258,7 @@ mod tests {
     use super::*;
 
     fn feed(events_max: usize, bytes_max: usize) -> EventFeed {
-        let limits = FeedLimits { events_max, bytes_max };
-        EventFeed::new(limits, |event| {
-            ("geofence_enter", format!("{{\"{}\":1}}", event.vehicle_id))
-        })
+        EventFeed::new(FeedLimits { events_max, bytes_max })
     }
 
     fn segment(shard: u32, seq: u64, vehicles: &[&str]) -> Segment {
@@ -323,13 +323,8 @@ mod tests {
 
     #[test]
     fn the_ring_is_bounded_in_bytes_but_keeps_the_newest() {
-        let one = FeedEvent {
-            id: FeedId { shard: 0, seq: 0, index: 0 },
-            kind: "",
-            vehicle_id: "v".into(),
-            fence_id: String::new(),
-            json: "{\"v\":1}".into(),
-        };
+        let event = FleetEvent { vehicle_id: "v".into(), ..FleetEvent::default() };
+        let one = FeedEvent::new(FeedId { shard: 0, seq: 0, index: 0 }, &event);
         let feed = feed(100, 2 * one.bytes());
         let mut reader = feed.subscribe(None);
         feed.publish(&segment(0, 1, &["v", "v", "v"]));

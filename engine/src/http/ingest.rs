@@ -51,7 +51,7 @@ pub type EntryDecoder = Arc<dyn Fn(Format, Bytes, TimeMs) -> Entry + Send + Sync
 
 /// Takes the receive time of a batch that is about to be handed over and
 /// gives the source's low mark.
-pub type LowMark = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
+pub type LowMarkFn = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
 
 /// Name of the source in dead letters.
 pub const SOURCE_NAME: &str = "http";
@@ -69,7 +69,7 @@ pub struct Ingest {
     pub clock: Arc<ReceiveClock>,
     /// Gives the low mark. It never bounds lateness here: receive times say
     /// nothing of a client's own backlog.
-    pub low_mark: LowMark,
+    pub low_mark: LowMarkFn,
 }
 
 /// Requests under way, bounded in number and in bytes of body.
@@ -100,10 +100,9 @@ pub(super) async fn post_pings(
     State(ingestion): State<Arc<Ingestion>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    ingestion.take(request).await.map_err(|refusal| {
+    ingestion.take(request).await.inspect_err(|refusal| {
         metrics::counter!("fleetstream_http_pings_refused_total", "code" => refusal.code)
             .increment(1);
-        refusal
     })
 }
 

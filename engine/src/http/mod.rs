@@ -23,11 +23,9 @@ mod stall_guard;
 mod time;
 
 pub use events::KINDS;
-pub use feed::{
-    EventEncoder, EventFeed, FeedEvent, FeedId, FeedIdError, FeedItem, FeedLimits, Subscription,
-};
+pub use feed::{EventFeed, FeedEvent, FeedId, FeedIdError, FeedItem, FeedLimits, Subscription};
 pub use health::{COMMIT_AGE_MAX, Health, Hindrance};
-pub use ingest::{EntryDecoder, Format, Ingest, LowMark, SOURCE_NAME};
+pub use ingest::{EntryDecoder, Format, Ingest, LowMarkFn, SOURCE_NAME};
 pub use limits::{HttpLimits, PING_BYTES_MAX};
 pub use positions::{POSITIONS_MAX, PositionView};
 pub use receive_clock::ReceiveClock;

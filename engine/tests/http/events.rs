@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use engine::http::{FeedLimits, HttpLimits};
-use protos::events::FleetEvent;
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, GeofenceEnter, GeofenceExit, IdleEnd, IdleStart};
 use protos::journal::Segment;
 
 use crate::client::{Connection, ask, get};
@@ -11,12 +12,22 @@ use crate::world::{Setup, World};
 
 fn segment(seq: u64, events: &[(&str, &str, &str)]) -> Segment {
     let event = |(kind, vehicle, fence): &(&str, &str, &str)| FleetEvent {
-        episode_id: (*kind).into(),
+        detail: Some(detail(kind)),
         vehicle_id: (*vehicle).into(),
         fence_id: (*fence).into(),
         ..FleetEvent::default()
     };
     Segment { shard: 0, seq, events: events.iter().map(event).collect(), ..Segment::default() }
+}
+
+fn detail(kind: &str) -> Detail {
+    match kind {
+        "geofence_enter" => Detail::GeofenceEnter(GeofenceEnter {}),
+        "geofence_exit" => Detail::GeofenceExit(GeofenceExit {}),
+        "idle_start" => Detail::IdleStart(IdleStart {}),
+        "idle_end" => Detail::IdleEnd(IdleEnd::default()),
+        other => panic!("no test speaks of {other}"),
+    }
 }
 
 /// An open stream, its greeting read: what is published from here on is seen.
@@ -45,8 +56,12 @@ async fn committed_events_arrive_in_order_with_id_kind_and_object() {
     world.feed.publish(&segment(1, &[("idle_start", "before", "")]));
     let mut stream = follow(&world, "", &[]).await;
     world.feed.publish(&segment(2, &[("geofence_enter", "a", "f"), ("idle_end", "b", "")]));
-    let enter = "data: {\"kind\":\"geofence_enter\",\"vehicle_id\":\"a\"}";
-    assert_eq!(next(&mut stream).await, ["id: 0-2-0", "event: geofence_enter", enter]);
+    let enter = next(&mut stream).await;
+    assert_eq!(enter[..2], ["id: 0-2-0", "event: geofence_enter"]);
+    let data = enter[2].strip_prefix("data: ").expect("the object");
+    let event: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!((&event["kind"], &event["vehicle_id"]), (&"geofence_enter".into(), &"a".into()));
+    assert_eq!(event["fence_id"], "f");
     assert_eq!(next(&mut stream).await[..2], ["id: 0-2-1", "event: idle_end"]);
 }
 

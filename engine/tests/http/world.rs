@@ -12,7 +12,6 @@ use engine::http::{
 use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
 use geofence::{LivePosition, TimeMs, admission};
 use prost::Message;
-use protos::events::FleetEvent;
 use protos::journal::{DeadLetter, Disposition};
 use protos::telemetry::VehiclePing;
 use tokio::sync::watch;
@@ -92,7 +91,7 @@ impl World {
                 low_mark: Arc::new(|_| None),
             },
             positions: Arc::new(Positions::default()),
-            events: EventFeed::new(FeedLimits::default(), encode),
+            events: EventFeed::new(FeedLimits::default()),
             fences,
             health: Health::new(1),
             metrics: Arc::new(String::new),
@@ -102,7 +101,7 @@ impl World {
 
     pub(crate) async fn with(setup: Setup) -> Self {
         let (intake, mut queues) = Intake::new(1, setup.queue);
-        let feed = EventFeed::new(setup.feed, encode);
+        let feed = EventFeed::new(setup.feed);
         let positions = Arc::new(Positions::default());
         let (fences, watched) = watch::channel(Bytes::from_static(b"{}"));
         let health = Health::new(1);
@@ -221,13 +220,6 @@ fn decode(format: Format, payload: Bytes, receive_time: TimeMs) -> Entry {
         },
         Err(detail) => refuse("undecodable", detail),
     }
-}
-
-/// The kind travels in `episode_id`; the tests need no more of an event.
-fn encode(event: &FleetEvent) -> (&'static str, String) {
-    let known = engine::http::KINDS.iter().find(|kind| **kind == event.episode_id);
-    let kind = *known.expect("tests name a kind");
-    (kind, format!("{{\"kind\":\"{kind}\",\"vehicle_id\":\"{}\"}}", event.vehicle_id))
 }
 
 pub(crate) fn json_ping(vehicle: &str) -> String {

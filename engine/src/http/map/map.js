@@ -239,7 +239,7 @@ function list(item) {
 function showVehicle(event) {
   const vehicle = vehicles.get(event.vehicle_id);
   const [x, y] = vehicle ? [vehicle.x, vehicle.y]
-    : event.lon !== undefined && event.lon !== null ? project(event.lon, event.lat) : [];
+    : event.lon != null ? project(event.lon, event.lat) : [];
   if (x === undefined) return;
   Object.assign(view, { x, y, zoom: Math.max(view.zoom, 13), touched: true });
   hovered = vehicle ? event.vehicle_id : null;
@@ -362,7 +362,7 @@ function drawVehicles(now) {
     pen.lineWidth = 1.5;
     pen.beginPath();
     for (const { screen: [sx, sy], heading_deg } of placed[status]) {
-      if (status === "moving" && heading_deg !== null && radius > 3.5) arrow(sx, sy, radius, heading_deg);
+      if (status === "moving" && heading_deg != null && radius > 3.5) arrow(sx, sy, radius, heading_deg);
       else { pen.moveTo(sx + radius, sy); pen.arc(sx, sy, radius, 0, 2 * Math.PI); }
     }
     pen.stroke();
@@ -401,8 +401,8 @@ function drawTip(now) {
   const rows = [
     ["status", vehicle.status],
     ["time", vehicle.event_time.replace("T", " ").replace(/\.\d+Z$/, " UTC")],
-    ["speed", vehicle.speed_mps === null ? "" : (vehicle.speed_mps * 3.6).toFixed(0) + " km/h"],
-    ["accuracy", vehicle.accuracy_m === null ? "" : vehicle.accuracy_m.toFixed(0) + " m"],
+    ["speed", vehicle.speed_mps == null ? "" : (vehicle.speed_mps * 3.6).toFixed(0) + " km/h"],
+    ["accuracy", vehicle.accuracy_m == null ? "" : vehicle.accuracy_m.toFixed(0) + " m"],
     ["inside", vehicle.fences.map((id) => fenceNames.get(id) ?? id).join(", ")],
     ["at", vehicle.lat.toFixed(5) + ", " + vehicle.lon.toFixed(5)],
   ];
