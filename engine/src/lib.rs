@@ -1,15 +1,15 @@
 //! The worker around the pure core: sources, shard tasks, the journal, HTTP
 //! and the commands. Knows no geometry.
 
-pub mod decode;
-pub mod source;
-pub mod journal;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod decode;
 pub mod exit;
+pub mod http;
+pub mod intake;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod process_stats;
-pub mod http;
-pub mod intake;
+pub mod source;
