@@ -1,0 +1,106 @@
+//! An immutable set of fences and the index over it.
+
+use std::cell::LazyCell;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::geojson::write_fences;
+use crate::index::EnvelopeIndex;
+use crate::shape::Envelope;
+use crate::{Fence, Plane, Position};
+
+/// Fences sorted by id, with their index and the hash of their content. A
+/// change makes a new set; two sets of one content have one hash.
+#[derive(Clone, Debug)]
+pub struct FenceSet {
+    fences: Vec<Fence>,
+    index: EnvelopeIndex,
+    hash: String,
+}
+
+/// Same fences.
+impl PartialEq for FenceSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.fences == other.fences
+    }
+}
+
+/// Two fences of one set have this id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("two fences have the id {0:?}: ids must differ")]
+pub struct DuplicateFence(pub String);
+
+impl FenceSet {
+    /// A set of these fences, in any order.
+    ///
+    /// # Errors
+    /// When two of them have the same id.
+    pub fn new(mut fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
+        fences.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        if let Some(pair) = fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            return Err(DuplicateFence(pair[0].id.clone()));
+        }
+        let index = EnvelopeIndex::over(fences.iter().map(|fence| fence.shape.envelope()));
+        let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
+        Ok(Self { fences, index, hash })
+    }
+
+    /// A set of no fences.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(Vec::new()).expect("no two of no fences have the same id")
+    }
+
+    /// The fences, sorted by id (bytewise).
+    #[must_use]
+    pub fn fences(&self) -> &[Fence] {
+        &self.fences
+    }
+
+    /// Index in [`Self::fences`] of the fence with this id.
+    #[must_use]
+    pub fn position_of(&self, id: &str) -> Option<u32> {
+        self.fences.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok().map(|i| i as u32)
+    }
+
+    /// Replaces `out` with the ascending indexes of the fences that hold `p`
+    /// (see [`Shape::contains`](crate::Shape::contains)). Allocates nothing
+    /// but what `out` may need to grow.
+    pub fn containing(&self, p: Position, out: &mut Vec<u32>) {
+        out.clear();
+        let plane = LazyCell::new(|| Plane::at(p));
+        self.index.at(p, |i| {
+            if self.fences[i as usize].shape.contains_at(p, &plane) {
+                out.push(i);
+            }
+        });
+        // A fence over the antimeridian has two boxes.
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    /// Replaces `out` with the ascending indexes of the fences whose envelope
+    /// meets that of the straight step from `from` to `to`, the short way
+    /// round. Allocates nothing but what `out` may need to grow.
+    pub fn near_step(&self, from: Position, to: Position, out: &mut Vec<u32>) {
+        out.clear();
+        for piece in Envelope::of_step(from, to).pieces() {
+            self.index.meeting(&piece, |i| out.push(i));
+        }
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    /// The set as GeoJSON, repairs made: equal sets give equal bytes, and the
+    /// bytes parse back to an equal set with nothing to mend.
+    #[must_use]
+    pub fn to_canonical_json(&self) -> Vec<u8> {
+        write_fences(&self.fences)
+    }
+
+    /// xxh3-128 of [`Self::to_canonical_json`], 32 lower-case hex digits.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}

@@ -1,0 +1,140 @@
+//! From a GeoJSON geometry to a shape.
+
+use serde_json::{Map, Value};
+
+use super::note::{Refusal, Repair};
+use super::rings::{self, VERTICES_MAX};
+use crate::shape::{
+    Circle, Corridor, Mend, Part, Polygonal, Ring, RingId, Shape, Unusable, Vertex,
+};
+use crate::{E7, plane::TURN};
+
+/// Reads `geometry`; a circle's radius and a corridor's width are in
+/// `properties`.
+pub(super) fn shape(
+    geometry: &Value,
+    properties: &Map<String, Value>,
+    repairs: &mut Vec<Repair>,
+) -> Result<Shape, Refusal> {
+    let kind = match geometry.get("type") {
+        None if geometry.is_null() => return Err(Refusal::GeometryMissing),
+        Some(Value::String(kind)) => kind.as_str(),
+        other => {
+            let found = other.map_or_else(|| "missing".into(), Value::to_string);
+            return Err(Refusal::GeometryUnsupported(found));
+        }
+    };
+    let coordinates = geometry.get("coordinates").unwrap_or(&Value::Null);
+    match kind {
+        "Polygon" => {
+            let part = rings::part(coordinates, "coordinates", repairs)?;
+            polygonal(vec![part], &|_| "coordinates".into(), repairs)
+        }
+        "MultiPolygon" => {
+            let path = |part: usize| format!("coordinates[{part}]");
+            let list = rings::array(coordinates, "coordinates", "an array of polygons is needed")?;
+            let parts = list
+                .iter()
+                .enumerate()
+                .map(|(i, value)| rings::part(value, &path(i), repairs))
+                .collect::<Result<_, _>>()?;
+            polygonal(parts, &path, repairs)
+        }
+        "Point" => {
+            let center = rings::point(coordinates)?;
+            length_m(properties, "Point", "radius_m", |radius| Circle::new(center, radius))
+                .map(Shape::Circle)
+        }
+        "LineString" => {
+            let line = rings::line(coordinates, repairs)?;
+            if line.len() > VERTICES_MAX {
+                return Err(Refusal::TooManyVertices(line.len()));
+            }
+            length_m(properties, "LineString", "half_width_m", |half_width| {
+                Corridor::new(line.clone(), half_width)
+            })
+            .map(Shape::Corridor)
+        }
+        other => Err(Refusal::GeometryUnsupported(format!("{other:?}"))),
+    }
+}
+
+fn polygonal(
+    parts: Vec<Part>,
+    path: &dyn Fn(usize) -> String,
+    repairs: &mut Vec<Repair>,
+) -> Result<Shape, Refusal> {
+    let vertices = parts.iter().flat_map(Part::rings).map(Ring::len).sum();
+    if vertices > VERTICES_MAX {
+        return Err(Refusal::TooManyVertices(vertices));
+    }
+    let (polygonal, mends) = Polygonal::new(parts).map_err(|unusable| match unusable {
+        Unusable::ZeroArea => Refusal::ZeroArea,
+        Unusable::Tangled => Refusal::NotRepairable,
+    })?;
+    repairs.extend(told(mends, path));
+    Ok(Shape::Polygon(polygonal))
+}
+
+/// One remark per kind and ring, however many places it has.
+fn told(mut mends: Vec<Mend>, path: &dyn Fn(usize) -> String) -> Vec<Repair> {
+    let ring = |id: RingId| format!("{}[{}]", path(id.part), id.ring);
+    mends.sort_unstable();
+    mends
+        .chunk_by(|a, b| subject(a) == subject(b))
+        .map(|places| {
+            let more = match places.len() - 1 {
+                0 => String::new(),
+                more => format!(" and at {more} more places"),
+            };
+            match places[0] {
+                Mend::SelfCrossing { ring: id, at } => {
+                    Repair::SelfCrossing { ring: ring(id), at: degrees(at), more }
+                }
+                Mend::RingsCross { rings: (a, b), at } => {
+                    Repair::RingsCross { ring: ring(a), other: ring(b), at: degrees(at), more }
+                }
+                Mend::PartsOverlap { part, at } => {
+                    Repair::PartsOverlap { ring: path(part), at: degrees(at) }
+                }
+                Mend::RingIdle { ring: id, at } => {
+                    Repair::RingIdle { ring: ring(id), at: degrees(at) }
+                }
+                Mend::Spike { ring: id, at } => Repair::Spike { ring: ring(id), at: degrees(at) },
+            }
+        })
+        .collect()
+}
+
+/// What a remark is about: its kind and rings, not its place.
+fn subject(mend: &Mend) -> Mend {
+    let at = Vertex { x: 0, y: 0 };
+    match *mend {
+        Mend::SelfCrossing { ring, .. } => Mend::SelfCrossing { ring, at },
+        Mend::RingsCross { rings, .. } => Mend::RingsCross { rings, at },
+        Mend::PartsOverlap { part, .. } => Mend::PartsOverlap { part, at },
+        Mend::RingIdle { ring, .. } => Mend::RingIdle { ring, at },
+        Mend::Spike { ring, .. } => Mend::Spike { ring, at },
+    }
+}
+
+fn degrees(at: Vertex) -> String {
+    let lon = (at.x + TURN / 2).rem_euclid(TURN) - TURN / 2;
+    format!("({}, {})", lon as f64 / E7, at.y as f64 / E7)
+}
+
+/// A shape made from the length in `properties`.
+fn length_m<T>(
+    properties: &Map<String, Value>,
+    geometry: &'static str,
+    property: &'static str,
+    make: impl Fn(f64) -> Option<T>,
+) -> Result<T, Refusal> {
+    match properties.get(property) {
+        None | Some(Value::Null) => Err(Refusal::RadiusMissing { geometry, property }),
+        Some(value) => value
+            .as_f64()
+            .and_then(make)
+            .ok_or_else(|| Refusal::RadiusInvalid { property, value: value.to_string() }),
+    }
+}

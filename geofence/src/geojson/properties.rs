@@ -1,0 +1,122 @@
+//! What a feature says of itself besides its geometry.
+
+use serde_json::{Map, Value};
+
+use super::note::Refusal;
+use crate::fence::{FENCE_ID_CHARS_MAX, FenceSettings};
+
+/// Longest dwell threshold and shortest stay, seconds: 31 days.
+const DURATION_S_MAX: u32 = 31 * 86_400;
+/// Most outside pings that may be asked to confirm an exit.
+const EXIT_CONFIRM_MAX: u32 = 10;
+
+/// The id: the feature's `id`, else `id` in its properties, else its `name`
+/// there. Numbers are taken as they are written.
+pub(super) fn id(feature: &Value, properties: &Map<String, Value>) -> Result<String, Refusal> {
+    let candidates = [feature.get("id"), properties.get("id"), properties.get("name")];
+    let found = candidates.into_iter().flatten().find(|value| !value.is_null());
+    let id = match found.ok_or(Refusal::IdMissing)? {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        other => return Err(Refusal::IdInvalid(format!("is {other}: text or a number is needed"))),
+    };
+    match id.chars().count() {
+        0 => Err(Refusal::IdInvalid("is empty".into())),
+        n if n > FENCE_ID_CHARS_MAX => Err(Refusal::IdInvalid(format!(
+            "has {n} characters; at most {FENCE_ID_CHARS_MAX} are allowed"
+        ))),
+        _ if id.chars().any(char::is_control) => {
+            Err(Refusal::IdInvalid(format!("{id:?} holds a control character")))
+        }
+        _ => Ok(id),
+    }
+}
+
+/// The name, if one is given.
+pub(super) fn name(properties: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+    match given(properties, "name") {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(value) => Err(invalid("name", value, "text")),
+    }
+}
+
+/// The tags, sorted, each once.
+pub(super) fn tags(properties: &Map<String, Value>) -> Result<Vec<String>, Refusal> {
+    let Some(value) = given(properties, "tags") else { return Ok(Vec::new()) };
+    let texts = |list: &Vec<Value>| {
+        list.iter().map(|tag| tag.as_str().map(String::from)).collect::<Option<Vec<_>>>()
+    };
+    let mut tags = value
+        .as_array()
+        .and_then(texts)
+        .ok_or_else(|| invalid("tags", value, "a list of texts"))?;
+    tags.sort_unstable();
+    tags.dedup();
+    Ok(tags)
+}
+
+/// The settings the fence has of its own.
+pub(super) fn settings(properties: &Map<String, Value>) -> Result<FenceSettings, Refusal> {
+    Ok(FenceSettings {
+        dwell_s: dwell_s(properties)?,
+        exit_confirm: whole(
+            properties,
+            "exit_confirm",
+            1..=EXIT_CONFIRM_MAX,
+            "a whole number of pings from 1 to 10",
+        )?,
+        min_inside_s: whole(
+            properties,
+            "min_inside_s",
+            0..=DURATION_S_MAX,
+            "a whole number of seconds from 0 to 2678400",
+        )?,
+    })
+}
+
+fn dwell_s(properties: &Map<String, Value>) -> Result<Option<Vec<u32>>, Refusal> {
+    let Some(value) = given(properties, "dwell_s") else { return Ok(None) };
+    let one = std::slice::from_ref(value);
+    let list = value.as_array().map_or(one, Vec::as_slice);
+    let seconds: Option<Vec<u32>> = list
+        .iter()
+        .map(|item| as_whole(item).filter(|s| (1..=DURATION_S_MAX).contains(s)))
+        .collect();
+    let mut seconds = seconds.ok_or_else(|| {
+        invalid("dwell_s", value, "whole seconds from 1 to 2678400, one number or a list of them")
+    })?;
+    seconds.sort_unstable();
+    seconds.dedup();
+    Ok(Some(seconds))
+}
+
+fn whole(
+    properties: &Map<String, Value>,
+    property: &'static str,
+    range: std::ops::RangeInclusive<u32>,
+    needed: &'static str,
+) -> Result<Option<u32>, Refusal> {
+    let Some(value) = given(properties, property) else { return Ok(None) };
+    as_whole(value)
+        .filter(|number| range.contains(number))
+        .map(Some)
+        .ok_or_else(|| invalid(property, value, needed))
+}
+
+/// A whole number, written as one or with a zero fraction (`300.0`).
+fn as_whole(value: &Value) -> Option<u32> {
+    let number = value.as_f64()?;
+    let whole = number as u32;
+    (f64::from(whole) == number).then_some(whole)
+}
+
+/// A property that is there and not null.
+fn given<'a>(properties: &'a Map<String, Value>, property: &str) -> Option<&'a Value> {
+    properties.get(property).filter(|value| !value.is_null())
+}
+
+fn invalid(property: &'static str, value: &Value, needed: &'static str) -> Refusal {
+    Refusal::PropertyInvalid { property, value: value.to_string(), needed }
+}

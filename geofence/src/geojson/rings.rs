@@ -1,0 +1,214 @@
+//! From GeoJSON coordinates to rings and lines on the grid, unwrapped.
+//!
+//! Longitudes are read along the ring: each edge the short way, so that a ring
+//! may step across the antimeridian. An edge from meridian −180 to meridian
+//! 180 spans nothing that way; only where the ring would then go round a pole
+//! or enclose nothing (Antarctica, the frame of a world map) it is taken to
+//! span all longitudes.
+
+use serde_json::Value;
+
+use super::note::{Refusal, Repair};
+use crate::Position;
+use crate::plane::{HALF_TURN, TURN, short_way};
+use crate::shape::{Part, Ring, Vertex, extent};
+
+/// Most vertices a fence may have, all rings together.
+pub(super) const VERTICES_MAX: usize = 250_000;
+
+/// A `Polygon`'s coordinates; `path` names them in messages.
+pub(super) fn part(value: &Value, path: &str, repairs: &mut Vec<Repair>) -> Result<Part, Refusal> {
+    let rings = array(value, path, "an array of rings is needed")?;
+    let (first, holes) = rings.split_first().ok_or_else(|| Refusal::CoordinatesInvalid {
+        place: path.into(),
+        problem: "a polygon needs an exterior ring",
+    })?;
+    let place = format!("{path}[0]");
+    let exterior = ring(first, &place, repairs)?.map_err(|distinct| Refusal::TooFewPoints {
+        place,
+        distinct,
+        needed: 3,
+    })?;
+    let mut part = Part { exterior, holes: Vec::with_capacity(holes.len()) };
+    for (i, hole) in holes.iter().enumerate() {
+        let place = format!("{path}[{}]", i + 1);
+        match ring(hole, &place, repairs)? {
+            Ok(hole) => part.holes.push(hole),
+            Err(distinct) => repairs.push(Repair::HoleDropped { place, distinct }),
+        }
+    }
+    Ok(part)
+}
+
+/// A `LineString`'s coordinates, unwrapped.
+pub(super) fn line(value: &Value, repairs: &mut Vec<Repair>) -> Result<Vec<Vertex>, Refusal> {
+    let place = "coordinates";
+    let mut corners = positions(value, place)?;
+    remove_repeated(&mut corners, place, repairs);
+    if corners.len() < 2 {
+        let distinct = corners.len();
+        return Err(Refusal::TooFewPoints { place: place.into(), distinct, needed: 2 });
+    }
+    let line = unwrapped(&corners, false);
+    if extent(&line).east - extent(&line).west > TURN {
+        return Err(Refusal::TooWide(place.into()));
+    }
+    Ok(line)
+}
+
+/// A `Point`'s coordinates.
+pub(super) fn point(value: &Value) -> Result<Position, Refusal> {
+    position(value, "coordinates")
+}
+
+/// A linear ring; the number of distinct positions where they are too few.
+fn ring(
+    value: &Value,
+    place: &str,
+    repairs: &mut Vec<Repair>,
+) -> Result<Result<Ring, usize>, Refusal> {
+    let mut corners = positions(value, place)?;
+    if corners.len() > 1 && corners.first() == corners.last() {
+        corners.pop();
+    } else if corners.len() > 2 {
+        repairs.push(Repair::RingClosed(place.into()));
+    }
+    remove_repeated(&mut corners, place, repairs);
+    while corners.len() > 1 && corners.first() == corners.last() {
+        corners.pop();
+    }
+    let distinct = {
+        let mut sorted = corners.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        sorted.len()
+    };
+    if distinct < 3 {
+        return Ok(Err(distinct));
+    }
+
+    // The short way first; the frame's edges the long way if that closes better.
+    let mut closed = closed_ring(&corners, false);
+    if closed.is_none_or(|area| area == 0) && has_frame_edge(&corners) {
+        closed = closed_ring(&corners, true).or(closed);
+        if closed.is_some_and(|area| area != 0) {
+            return finish(unwrapped(&corners, true), place, repairs).map(Ok);
+        }
+    }
+    match closed {
+        None => Err(Refusal::RoundAPole(place.into())),
+        Some(_) => finish(unwrapped(&corners, false), place, repairs).map(Ok),
+    }
+}
+
+/// Checks the width and splits edges of half a turn and more, which could not
+/// be told from their complement when read again.
+fn finish(ring: Ring, place: &str, repairs: &mut Vec<Repair>) -> Result<Ring, Refusal> {
+    if extent(&ring).east - extent(&ring).west > TURN {
+        return Err(Refusal::TooWide(place.into()));
+    }
+    let mut split = Ring::with_capacity(ring.len());
+    for (i, &a) in ring.iter().enumerate() {
+        let b = ring[(i + 1) % ring.len()];
+        split.push(a);
+        let pieces =
+            1 + (b.x - a.x).abs() / (HALF_TURN / 2 + 1) * i64::from((b.x - a.x).abs() >= HALF_TURN);
+        for piece in 1..pieces {
+            let between = |a: i64, b: i64| a + (b - a) / pieces * piece;
+            split.push(Vertex { x: between(a.x, b.x), y: between(a.y, b.y) });
+        }
+        if pieces > 1 && a.y != b.y {
+            repairs.push(Repair::LongEdge { place: format!("{place}[{i}]") });
+        }
+    }
+    Ok(split)
+}
+
+/// Twice the area the ring goes round (the sign is its winding); `None` if it
+/// does not close, being wound round a pole.
+fn closed_ring(corners: &[Position], frame: bool) -> Option<i128> {
+    let ring = unwrapped(corners, frame);
+    let (first, last) = (ring[0], ring[ring.len() - 1]);
+    if last.x + stride(corners[corners.len() - 1], corners[0], frame) != first.x {
+        return None;
+    }
+    let wide = i128::from;
+    let next = ring.iter().cycle().skip(1);
+    Some(ring.iter().zip(next).map(|(a, b)| wide(a.x) * wide(b.y) - wide(b.x) * wide(a.y)).sum())
+}
+
+fn unwrapped(corners: &[Position], frame: bool) -> Ring {
+    let mut x = i64::from(corners[0].lon);
+    let mut previous = corners[0];
+    corners
+        .iter()
+        .map(|&corner| {
+            x += stride(previous, corner, frame);
+            previous = corner;
+            Vertex { x, y: i64::from(corner.lat) }
+        })
+        .collect()
+}
+
+/// How far east the edge goes: the short way, unless `frame` and the edge is
+/// one from meridian to meridian.
+fn stride(from: Position, to: Position, frame: bool) -> i64 {
+    let delta = i64::from(to.lon) - i64::from(from.lon);
+    if frame && delta.abs() == TURN { delta } else { short_way(delta) }
+}
+
+fn has_frame_edge(corners: &[Position]) -> bool {
+    let next = corners.iter().cycle().skip(1);
+    corners.iter().zip(next).any(|(a, b)| (i64::from(a.lon) - i64::from(b.lon)).abs() == TURN)
+}
+
+fn remove_repeated(corners: &mut Vec<Position>, place: &str, repairs: &mut Vec<Repair>) {
+    let first = corners.windows(2).position(|pair| pair[0] == pair[1]);
+    let before = corners.len();
+    corners.dedup();
+    if let Some(i) = first {
+        let at = corners[i];
+        repairs.push(Repair::RepeatedVertices {
+            count: before - corners.len(),
+            place: format!("{place}[{}] ({}, {})", i + 1, at.lon_deg(), at.lat_deg()),
+        });
+    }
+}
+
+fn positions(value: &Value, place: &str) -> Result<Vec<Position>, Refusal> {
+    array(value, place, "an array of positions is needed")?
+        .iter()
+        .enumerate()
+        .map(|(i, v)| position(v, &format!("{place}[{i}]")))
+        .collect()
+}
+
+fn position(value: &Value, place: &str) -> Result<Position, Refusal> {
+    let numbers = array(value, place, "a position [longitude, latitude] is needed")?;
+    let (Some(lon), Some(lat)) =
+        (numbers.first().and_then(Value::as_f64), numbers.get(1).and_then(Value::as_f64))
+    else {
+        return Err(Refusal::CoordinatesInvalid {
+            place: place.into(),
+            problem: "a position is [longitude, latitude], both numbers",
+        });
+    };
+    Position::from_degrees(lat, lon).ok_or_else(|| Refusal::CoordinateOutOfRange {
+        place: place.into(),
+        lon,
+        lat,
+        problem: if lat.abs() > 90.0 && lon.abs() <= 90.0 {
+            "latitude is outside ±90; are longitude and latitude swapped?"
+        } else {
+            "longitude must be within ±180 and latitude within ±90"
+        },
+    })
+}
+
+pub(super) fn array<'a>(
+    value: &'a Value,
+    place: &str,
+    problem: &'static str,
+) -> Result<&'a Vec<Value>, Refusal> {
+    value.as_array().ok_or_else(|| Refusal::CoordinatesInvalid { place: place.into(), problem })
+}

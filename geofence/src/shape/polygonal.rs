@@ -1,0 +1,293 @@
+//! Polygons and multipolygons: exact sides, distances to the outline, area.
+//!
+//! Two views of one shape. The *parts* are simple rings in canonical order:
+//! what is compared, written and hashed. The *outline* is what questions are
+//! asked of: the edges with inside on one side only, on a longitude axis that
+//! closes on itself after a turn. Where parts touch, at the antimeridian or
+//! elsewhere, no edge is left between them.
+
+use super::dissolve::{Mend, dissolve};
+use super::edge::{Edge, Sight};
+use super::envelope::Envelope;
+use super::noding::Tangled;
+use super::parts::{Part, edges, extent, place};
+use super::slabs::Slabs;
+use super::sweep::{self, Step};
+use super::trace::trace;
+use crate::Position;
+use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_way};
+
+/// Distance reported by a shape that has no edge, the whole Earth: half way
+/// round the equator.
+const HALF_WAY_ROUND_M: f64 = 20_037_508.343;
+
+/// A union of polygons with holes.
+#[derive(Clone, Debug)]
+pub struct Polygonal {
+    parts: Vec<Part>,
+    /// West of every edge's western end and less than a turn from it.
+    origin: i64,
+    envelope: Envelope,
+    edges: Vec<Edge>,
+    slabs: Slabs<Edge>,
+    area_m2: f64,
+    perimeter_m: f64,
+}
+
+/// Why rings make no shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// They enclose nothing.
+    ZeroArea,
+    /// They cross each other too often to be sorted out.
+    Tangled,
+}
+
+impl From<Tangled> for Unusable {
+    fn from(_: Tangled) -> Self {
+        Self::Tangled
+    }
+}
+
+/// Same parts; everything else follows from them.
+impl PartialEq for Polygonal {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Polygonal {
+    /// Builds the union of `parts`. Each ring is unwrapped (no edge spans half
+    /// a turn or more), goes round no pole and has three distinct vertices.
+    pub(crate) fn new(mut parts: Vec<Part>) -> Result<(Self, Vec<Mend>), Unusable> {
+        place(&mut parts);
+        let outline = dissolve(&parts)?;
+        let mut parts = trace(&outline.edges);
+        if parts.is_empty() {
+            return Err(Unusable::ZeroArea);
+        }
+        let origin = place(&mut parts);
+        parts.sort_unstable();
+
+        let edges = outline_on_the_globe(&parts, origin)?;
+        let corners = edges.iter().map(|e| Envelope {
+            west: e.west.x,
+            east: e.east.x,
+            south: e.west.y.min(e.east.y),
+            north: e.west.y.max(e.east.y),
+        });
+        let envelope = parts
+            .iter()
+            .map(|part| extent(&part.exterior))
+            .chain(corners)
+            .reduce(Envelope::join)
+            .expect("there is a part");
+        let polygonal = Self {
+            area_m2: parts.iter().map(part_area_m2).sum(),
+            perimeter_m: edges.iter().filter(|e| !e.is_at_pole()).map(length_m).sum(),
+            slabs: Slabs::build(&edges, |e| (e.west.x, e.east.x)),
+            parts,
+            origin,
+            envelope,
+            edges,
+        };
+        Ok((polygonal, outline.mends))
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(crate) fn envelope(&self) -> Envelope {
+        self.envelope
+    }
+
+    /// Corners of all rings.
+    #[must_use]
+    pub fn vertices(&self) -> usize {
+        self.parts.iter().flat_map(Part::rings).map(Vec::len).sum()
+    }
+
+    pub(super) fn area_m2(&self) -> f64 {
+        self.area_m2
+    }
+
+    pub(super) fn perimeter_m(&self) -> f64 {
+        self.perimeter_m
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, p: Position) -> bool {
+        let (mut x, y) = (self.unwrap(p.lon), i64::from(p.lat));
+        let bounds = self.envelope;
+        if y < bounds.south || y > bounds.north {
+            return false;
+        }
+        // An outline longer than a turn lies over some meridians twice.
+        let mut inside = false;
+        while x <= bounds.east {
+            for edge in self.slabs.over(x) {
+                match edge.sight(x, y) {
+                    Sight::On => return true,
+                    Sight::North => inside = !inside,
+                    Sight::Elsewhere => {}
+                }
+            }
+            x += TURN;
+        }
+        inside
+    }
+
+    pub(super) fn signed_distance_m(&self, p: Position) -> f64 {
+        let (x, y) = (self.unwrap(p.lon), i64::from(p.lat));
+        let scale = Scale::at(f64::from(p.lat));
+        let nearest = self
+            .edges
+            .iter()
+            .filter(|edge| !edge.is_at_pole())
+            .map(|edge| edge.distance_m(x, y, scale))
+            .fold(f64::INFINITY, f64::min);
+        let distance = if nearest.is_finite() { nearest } else { HALF_WAY_ROUND_M };
+        round_mm(if self.contains(p) { distance } else { -distance })
+    }
+
+    pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
+        let east = short_way(i64::from(to.lon) - i64::from(from.lon));
+        let north = i64::from(to.lat) - i64::from(from.lat);
+        if (east, north) == (0, 0) {
+            return if self.contains(from) { vec![(0.0, 1.0)] } else { vec![] };
+        }
+        let step = Step { start: (self.unwrap(from.lon), i64::from(from.lat)), by: (east, north) };
+        sweep::stretches(
+            step,
+            self.inside_ahead(step),
+            self.copies(step).flat_map(|turn| self.edges.iter().map(move |edge| (*edge, turn))),
+        )
+    }
+
+    /// Stretches inside, in metres, along a ray from `p` towards (east, north)
+    /// in the plane at `p`. Only what lies within `reach_m` is certain.
+    pub(super) fn rays<'a>(
+        &'a self,
+        p: Position,
+        reach_m: f64,
+    ) -> impl Fn((f64, f64)) -> Vec<(f64, f64)> + use<'a> {
+        let start = (self.unwrap(p.lon), i64::from(p.lat));
+        let scale = Scale::at(f64::from(p.lat));
+        let near: Vec<(Edge, i64)> = [-TURN, 0, TURN]
+            .into_iter()
+            .flat_map(|turn| self.edges.iter().map(move |edge| (*edge, turn)))
+            .filter(|(edge, turn)| edge.is_within(start, *turn, reach_m, scale))
+            .collect();
+        move |(east, north)| {
+            // The step is long, so that its whole units keep the direction,
+            // and short enough for exact products.
+            let towards = (east / scale.east_m, north / scale.north_m);
+            let stretch = 1.2e9 / towards.0.abs().max(towards.1.abs());
+            let by = ((towards.0 * stretch) as i64, (towards.1 * stretch) as i64);
+            let step = Step { start, by };
+            let length_m = scale.length_m(by.0 as f64, by.1 as f64);
+            let inside = self.inside_ahead(step);
+            let stretches = sweep::stretches(step, inside, near.iter().copied());
+            stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
+        }
+    }
+
+    /// `lon` on the shape's own axis, less than a turn from its origin.
+    #[inline]
+    fn unwrap(&self, lon: i32) -> i64 {
+        let lon = i64::from(lon);
+        if lon < self.origin {
+            lon + TURN
+        } else if lon >= self.origin + TURN {
+            lon - TURN
+        } else {
+            lon
+        }
+    }
+
+    /// Whether the step's first infinitesimal piece, moved a yet smaller bit
+    /// to its left, is inside.
+    fn inside_ahead(&self, step: Step) -> bool {
+        let (x, y) = step.start;
+        let north = |x| {
+            let over = self.slabs.over(x).iter();
+            over.filter(move |edge| edge.is_north_of_step((x, y), step.by)).count()
+        };
+        (north(x) + north(x + TURN)) % 2 == 1
+    }
+
+    /// The turns by which the outline must be moved to meet the step.
+    fn copies(&self, step: Step) -> impl Iterator<Item = i64> + use<> {
+        let (a, b) = (step.start.0, step.start.0 + step.by.0);
+        let bounds = self.envelope;
+        [-TURN, 0, TURN]
+            .into_iter()
+            .filter(move |turn| bounds.west + turn <= a.max(b) && a.min(b) <= bounds.east + turn)
+    }
+}
+
+/// The edges with inside on one side only, once the axis is closed to a ring.
+fn outline_on_the_globe(parts: &[Part], origin: i64) -> Result<Vec<Edge>, Tangled> {
+    let east = parts.iter().map(|part| extent(&part.exterior).east).max().unwrap_or(origin);
+    if east - origin < TURN {
+        let all = parts.iter().flat_map(Part::rings).flat_map(edges);
+        return Ok(all.map(|(a, b)| Edge::between(a, b)).collect());
+    }
+    // Parts reach round to the first ones: dissolve them among their copies
+    // one turn on and one turn back, and keep one turn of the result.
+    let copies: Vec<Part> = [-TURN, 0, TURN]
+        .into_iter()
+        .flat_map(|turn| parts.iter().map(move |part| part.moved(turn)))
+        .collect();
+    let all = dissolve(&copies)?.edges.into_iter().map(|(a, b)| Edge::between(a, b));
+    Ok(all.filter(|edge| (origin..origin + TURN).contains(&edge.west.x)).collect())
+}
+
+/// Area on the ellipsoid, metres².
+///
+/// `∮ −F dλ` over the rings, where `F(φ)` is the area between the equator and
+/// φ per radian of longitude, `b²/2 · (sin φ / (1 − e² sin² φ) + artanh(e sin
+/// φ) / e)` (Snyder, USGS 1395, eq. 3-12), integrated along each straight
+/// lon/lat edge by Gauss and Legendre's three points.
+fn part_area_m2(part: &Part) -> f64 {
+    let node = 0.6_f64.sqrt() / 2.0;
+    let ring_area = |ring| {
+        let mut sum = 0.0;
+        let mut base = None;
+        for (a, b) in edges(ring) {
+            // Areas from the first vertex's parallel: less to cancel.
+            let base = *base.get_or_insert_with(|| area_to_parallel(a.y as f64));
+            let at = |t: f64| area_to_parallel(a.y as f64 + t * (b.y - a.y) as f64) - base;
+            let mean = (5.0 * at(0.5 - node) + 8.0 * at(0.5) + 5.0 * at(0.5 + node)) / 18.0;
+            sum -= mean * (b.x - a.x) as f64 * RADIANS;
+        }
+        sum
+    };
+    // Holes run clockwise: their area is negative.
+    part.rings().map(ring_area).sum()
+}
+
+fn area_to_parallel(lat: f64) -> f64 {
+    let e = WGS84_E2.sqrt();
+    let b2 = WGS84_A_M * WGS84_A_M * (1.0 - WGS84_E2);
+    let sin = libm::sin(lat * RADIANS);
+    b2 / 2.0 * (sin / (1.0 - WGS84_E2 * sin * sin) + libm::atanh(e * sin) / e)
+}
+
+/// Length in the plane at the edge's middle latitude, metres.
+fn length_m(edge: &Edge) -> f64 {
+    let (a, b) = (edge.west, edge.east);
+    Scale::at((a.y + b.y) as f64 / 2.0).length_m((b.x - a.x) as f64, (b.y - a.y) as f64)
+}
+
+impl Edge {
+    /// Whether the box round the edge, moved by `turn`, comes within `reach_m`
+    /// of the point, measured along each axis.
+    fn is_within(&self, (x, y): (i64, i64), turn: i64, reach_m: f64, scale: Scale) -> bool {
+        let gap = |low: i64, high: i64, at: i64| (low - at).max(at - high).max(0) as f64;
+        let east_m = gap(self.west.x + turn, self.east.x + turn, x) * scale.east_m;
+        let (south, north) = (self.west.y.min(self.east.y), self.west.y.max(self.east.y));
+        east_m <= reach_m && gap(south, north, y) * scale.north_m <= reach_m
+    }
+}

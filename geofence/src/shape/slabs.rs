@@ -1,0 +1,85 @@
+//! Edges by longitude: which edges lie over a meridian.
+
+/// Items with an extent in x, bucketed by equal slabs of it, each slab's items
+/// side by side in memory. An item appears in every slab its extent touches;
+/// the number of slabs is chosen so that copies stay below three per item.
+#[derive(Clone, Debug)]
+pub(super) struct Slabs<T> {
+    west: i64,
+    width: i64,
+    /// Slab `i` holds `items[starts[i]..starts[i + 1]]`.
+    starts: Vec<u32>,
+    items: Vec<T>,
+}
+
+impl<T: Copy> Slabs<T> {
+    /// Buckets `items` by the closed extent that `extent` gives.
+    pub(super) fn build(items: &[T], extent: impl Fn(&T) -> (i64, i64)) -> Self {
+        let west = items.iter().map(|item| extent(item).0).min().unwrap_or(0);
+        let east = items.iter().map(|item| extent(item).1).max().unwrap_or(0);
+        let covered: i128 = items.iter().map(|i| i128::from(extent(i).1 - extent(i).0)).sum();
+        let slabs = (i128::from(east - west) * 2 * items.len() as i128 / covered.max(1))
+            .clamp(1, items.len().max(1) as i128) as i64;
+        let width = (east - west) / slabs + 1;
+        let span = |item: &T| {
+            let (from, to) = extent(item);
+            ((from - west) / width) as usize..=((to - west) / width) as usize
+        };
+
+        // Counting sort: sizes, then their running sum, then the items.
+        let mut starts = vec![0_u32; ((east - west) / width) as usize + 2];
+        for slab in items.iter().flat_map(&span) {
+            starts[slab + 1] += 1;
+        }
+        for slab in 1..starts.len() {
+            starts[slab] += starts[slab - 1];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![items.first().copied(); starts[starts.len() - 1] as usize];
+        for item in items {
+            for slab in span(item) {
+                sorted[next[slab] as usize] = Some(*item);
+                next[slab] += 1;
+            }
+        }
+        Self { west, width, starts, items: sorted.into_iter().flatten().collect() }
+    }
+
+    /// All items whose extent holds `x`, and some more.
+    pub(super) fn over(&self, x: i64) -> &[T] {
+        let slab = (x - self.west) / self.width;
+        if x < self.west || slab as usize + 1 >= self.starts.len() {
+            return &[];
+        }
+        let slab = slab as usize;
+        &self.items[self.starts[slab] as usize..self.starts[slab + 1] as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_over_each_x_of_its_extent() {
+        let items: Vec<(i64, i64)> =
+            (0..200).map(|i| (i * 37 % 501 - 250, i * 37 % 501 - 250 + i * i % 90)).collect();
+        let slabs = Slabs::build(&items, |&extent| extent);
+        for x in -300..400 {
+            let mut found: Vec<_> =
+                slabs.over(x).iter().filter(|(a, b)| (a..=b).contains(&&x)).collect();
+            let mut all: Vec<_> = items.iter().filter(|(a, b)| (a..=b).contains(&&x)).collect();
+            found.sort_unstable();
+            all.sort_unstable();
+            assert_eq!(found, all, "at {x}");
+        }
+        assert!(slabs.items.len() <= 4 * items.len(), "copies are bounded");
+    }
+
+    #[test]
+    fn one_meridian_and_nothing_at_all() {
+        assert_eq!(Slabs::build(&[(5, 5)], |&extent| extent).over(5), [(5, 5)]);
+        let none: [(i64, i64); 0] = [];
+        assert!(Slabs::build(&none, |&extent| extent).over(0).is_empty());
+    }
+}
