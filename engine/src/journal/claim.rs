@@ -74,6 +74,7 @@ pub struct Claim {
     genesis: Genesis,
     snapshot: Option<Snapshot>,
     snapshot_bytes: u64,
+    newest_listed: Option<u64>,
     reader: JournalReader,
     lineage: Lineage,
     next_seq: u64,
@@ -108,10 +109,8 @@ pub async fn claim(store: Store, options: OpenOptions) -> Result<Claim, JournalE
     if let Standby::Quiet { for_, poll } = options.standby {
         standby::wait_until_quiet(&store, shard, &genesis, for_, poll).await?;
     }
-    let (snapshot, snapshot_bytes) = match newest_snapshot(&store, shard, &genesis).await? {
-        Some((snapshot, bytes)) => (Some(snapshot), bytes),
-        None => (None, 0),
-    };
+    let Base { snapshot, snapshot_bytes, newest_listed } =
+        newest_snapshot(&store, shard, &genesis).await?;
     let reader = JournalReader::new(store.clone(), shard);
     reader.refresh_packs().await?;
     let next_seq = snapshot.as_ref().map_or(genesis.first_seq, |snapshot| snapshot.seq + 1);
@@ -122,6 +121,7 @@ pub async fn claim(store: Store, options: OpenOptions) -> Result<Claim, JournalE
         genesis,
         snapshot,
         snapshot_bytes,
+        newest_listed,
         reader,
         lineage,
         next_seq,
@@ -285,6 +285,7 @@ impl Claim {
             (Some(segment), _) => Ok(Some(segment)),
             (None, None) => Ok(None),
             (None, Some(found)) => {
+                self.refuse_if_newer_snapshot().await?;
                 Err(JournalError::Missing { missing: self.next_name(), found: found.to_string() })
             }
         }
@@ -311,16 +312,30 @@ impl Claim {
             return Ok(());
         }
         let (shard, first) = (self.options.shard, self.genesis.first_seq);
-        let found = match self.reader.find(first).await {
-            // Whether it is damaged beyond use is judged when it is applied.
-            Ok(Some(_)) | Err(JournalError::BadObject(_)) => true,
-            Ok(None) => genesis::is_founding(&self.store, shard).await?,
-            Err(error) => return Err(error),
-        };
-        if found {
+        // In this order: `founding` goes only when the first segment is there.
+        if genesis::is_founding(&self.store, shard).await? {
             return Ok(());
         }
+        match self.reader.find(first).await {
+            // Whether it is damaged beyond use is judged when it is applied.
+            Ok(Some(_)) | Err(JournalError::BadObject(_)) => return Ok(()),
+            Ok(None) => {}
+            Err(error) => return Err(error),
+        }
+        self.refuse_if_newer_snapshot().await?;
         Err(JournalError::LostJournal { shard, missing: name::segment(shard, first).to_string() })
+    }
+
+    /// What is not found may have been deleted by a live owner while this
+    /// claim was held up: then that owner has written a snapshot since.
+    async fn refuse_if_newer_snapshot(&self) -> Result<(), JournalError> {
+        let dir = name::snapshots_dir(self.options.shard);
+        match self.store.list(&dir, name::parse_seq).await?.pop() {
+            Some((seq, meta)) if Some(seq) > self.newest_listed => {
+                Err(JournalError::Overtaken { name: meta.location.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Winning a name proves nothing if the segment that stood there was
@@ -347,21 +362,32 @@ impl Claim {
     }
 }
 
-/// The newest valid snapshot with the length of its object. A bad one is
-/// passed over for the one before it, with a warning.
+/// What a claim starts from.
+struct Base {
+    snapshot: Option<Snapshot>,
+    snapshot_bytes: u64,
+    /// Seq of the newest snapshot there was, readable or not.
+    newest_listed: Option<u64>,
+}
+
+/// The newest valid snapshot. A bad one is passed over for the one before
+/// it, with a warning.
 async fn newest_snapshot(
     store: &Store,
     shard: u32,
     genesis: &Genesis,
-) -> Result<Option<(Snapshot, u64)>, JournalError> {
+) -> Result<Base, JournalError> {
     let mut backoff = Backoff::new();
     let mut stale_listings = 0;
     'listing: loop {
         let listed = store.list(&name::snapshots_dir(shard), name::parse_seq).await?;
+        let newest_listed = listed.last().map(|(seq, _)| *seq);
         for (seq, meta) in listed.into_iter().rev() {
             let path = meta.location;
             match read_snapshot(store, &path, shard, seq, genesis).await {
-                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(Some((snapshot, snapshot_bytes))) => {
+                    return Ok(Base { snapshot: Some(snapshot), snapshot_bytes, newest_listed });
+                }
                 Ok(None) if stale_listings == STALE_LISTINGS_MAX => {
                     return Err(JournalError::Overtaken { name: path.to_string() });
                 }
@@ -380,7 +406,7 @@ async fn newest_snapshot(
                 Err(error) => return Err(error),
             }
         }
-        return Ok(None);
+        return Ok(Base { snapshot: None, snapshot_bytes: 0, newest_listed });
     }
 }
 

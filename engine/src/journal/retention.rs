@@ -233,16 +233,13 @@ impl Retention {
         path: &object_store::path::Path,
         written: &Bytes,
     ) -> Result<(), JournalError> {
-        let differs = || JournalError::Differs {
-            name: path.to_string(),
-            other: "what was written to it".to_owned(),
-        };
-        let found = self.store.read(path).await?;
-        if found.as_ref() != Some(written) {
-            return Err(differs());
+        let absent = || JournalError::Absent { name: path.to_string() };
+        if self.store.read(path).await?.ok_or_else(absent)? != *written {
+            let other = "what was written to it".to_owned();
+            return Err(JournalError::Differs { name: path.to_string(), other });
         }
         let seqs = name::parse_pack(path).expect("the name was made from two numbers");
-        read_index(&self.store, self.shard, seqs).await?.map(drop).ok_or_else(differs)
+        read_index(&self.store, self.shard, seqs).await?.map(drop).ok_or_else(absent)
     }
 
     /// Deletes packs and singles up to `limit`, from the oldest on, up to the

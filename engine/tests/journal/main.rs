@@ -1,0 +1,12 @@
+//! The journal from the outside: stores that fail in every way a store can,
+//! workers that race, processes that die between any two steps.
+
+mod claims;
+mod commits;
+mod fences;
+mod golden;
+mod owners;
+mod retention;
+mod snapshots;
+mod standby;
+mod support;
