@@ -30,6 +30,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::CheckConfig(args) => commands::check_config::execute(&args),
+        Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
 }
 
@@ -62,6 +63,16 @@ pub enum Command {
     /// Show the configuration in effect and who set what, or every mistake in it.
     #[command(name = "check-config")]
     CheckConfig(CheckConfigArgs),
+    /// Work with files of geofences.
+    #[command(subcommand)]
+    Fences(FencesCommand),
+}
+
+/// The commands on fences.
+#[derive(Debug, Subcommand)]
+pub enum FencesCommand {
+    /// Show the fences of a GeoJSON file, what was mended and what cannot be used.
+    Check(FencesCheckArgs),
 }
 
 /// `fleetstream demo`.
@@ -178,6 +189,24 @@ pub struct CheckConfigArgs {
     /// Any setting.
     #[command(flatten)]
     pub set: SetArgs,
+}
+
+/// `fleetstream fences check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream fences check city.geojson
+  fleetstream fences check city.geojson --format json
+
+Exit code 78 if anything cannot be used.")]
+pub struct FencesCheckArgs {
+    /// GeoJSON file: Polygon and MultiPolygon, Point with radius_m, LineString
+    /// with half_width_m.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// How a command prints its answer.

@@ -13,13 +13,24 @@ fn the_definition_is_sound_and_every_command_teaches_by_example() {
     let mut cli = Cli::command();
     cli.build();
     cli.clone().debug_assert();
-    for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
-        let help = command.render_long_help().to_string();
-        let name = command.get_name().to_owned();
+    assert!(teaches(&mut cli) >= 2);
+}
+
+/// How many commands below this one show an example; each must.
+fn teaches(command: &mut clap::Command) -> usize {
+    let mut taught = 0;
+    for command in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-        assert!(!about.starts_with("`fleetstream"), "{name}: {about}");
-        assert!(help.contains("Examples:\n  fleetstream ") || command.has_subcommands(), "{help}");
+        assert!(!about.is_empty() && !about.starts_with('`'), "{command}: {about}");
+        if command.has_subcommands() {
+            taught += teaches(command);
+        } else {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  fleetstream "), "{help}");
+            taught += 1;
+        }
     }
+    taught
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `fleetstream check-config`: the configuration in effect and who decided
-//! what, or everything that is wrong with it.
+//! what, or everything that is wrong with it and with the fences it names.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::fences;
 use crate::cli::{CheckConfigArgs, Format};
 use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit};
@@ -15,7 +16,7 @@ use crate::exit::{self, Exit};
 /// The configuration's mistakes, for `--format text`; with `--format json`
 /// they are part of the answer. Else only that the answer cannot be written.
 pub fn execute(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
-    match (args.load(), args.format) {
+    match (load(args), args.format) {
         (Ok(effective), Format::Text) => {
             exit::print(&text(&effective))?;
             Ok(Exit::Success)
@@ -30,6 +31,13 @@ pub fn execute(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Config)
         }
     }
+}
+
+/// The configuration, if the files it names are usable too.
+fn load(args: &CheckConfigArgs) -> Result<Effective, Mistakes> {
+    let effective = args.load()?;
+    fences::load(&effective)?;
+    Ok(effective)
 }
 
 /// A table that is itself a configuration file: key and value, and as a

@@ -108,7 +108,8 @@ pub struct Mistakes(Vec<Mistake>);
 
 impl Mistakes {
     /// Nothing, if `found` is empty; else all of it, sorted.
-    pub(super) fn of(mut found: Vec<Mistake>) -> Option<Self> {
+    #[must_use]
+    pub fn of(mut found: Vec<Mistake>) -> Option<Self> {
         found.sort_by(|a, b| a.origin.cmp(&b.origin));
         (!found.is_empty()).then_some(Self(found))
     }

@@ -1,0 +1,160 @@
+//! `fleetstream fences check`: what a GeoJSON file means as fences, what was
+//! mended in it and what cannot be used; and the reading of the fences a
+//! configuration names, which must all be usable.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use geofence::{Fence, FenceNote, FenceSet, Parsed, Shape, parse_fences};
+use serde_json::{Value, json};
+
+use crate::cli::{FencesCheckArgs, Format};
+use crate::config::{Effective, Mistakes};
+use crate::exit::{self, Exit, WithExit};
+
+/// Runs `fences check`.
+///
+/// # Errors
+/// The file cannot be read or is no GeoJSON as a whole.
+pub fn check(args: &FencesCheckArgs) -> anyhow::Result<Exit> {
+    let parsed = read(&args.file).exit_with(Exit::Config)?;
+    let answer = match args.format {
+        Format::Text => text(&parsed),
+        Format::Json => format!("{:#}\n", as_json(&parsed)),
+    };
+    exit::print(&answer)?;
+    Ok(if parsed.refusals.is_empty() { Exit::Success } else { Exit::Config })
+}
+
+/// The fences the configuration names; the empty set if it names none. The
+/// answer's `refusals` are empty.
+///
+/// # Errors
+/// The file cannot be read, is no GeoJSON, or holds fences that cannot be
+/// used: all of them, where the configuration names the file.
+pub fn load(effective: &Effective) -> Result<Parsed, Mistakes> {
+    let Some(path) = &effective.config.fences else {
+        return Ok(Parsed { set: FenceSet::empty(), repairs: vec![], refusals: vec![] });
+    };
+    let mistake = |message| effective.mistake("fences", message);
+    let found = match read(path) {
+        Err(error) => vec![mistake(format!("{error:#}"))],
+        Ok(parsed) if parsed.refusals.is_empty() => return Ok(parsed),
+        Ok(Parsed { refusals, .. }) => refusals
+            .iter()
+            .map(|note| mistake(format!("{}: {}", path.display(), remark(note))))
+            .collect(),
+    };
+    Err(Mistakes::of(found).expect("each arm above found something"))
+}
+
+fn read(path: &Path) -> anyhow::Result<Parsed> {
+    let place = || path.display().to_string();
+    let bytes = fs::read(path).map_err(|error| anyhow!("cannot be read: {error}"));
+    bytes.and_then(|bytes| Ok(parse_fences(&bytes)?)).with_context(place)
+}
+
+/// A line for each fence, then for each repair and each refusal.
+fn text(parsed: &Parsed) -> String {
+    let fences = parsed.set.fences();
+    let mut out = format!(
+        "{}, {} repaired, {} refused\n",
+        counted(fences.len(), "fence"),
+        parsed
+            .repairs
+            .iter()
+            .map(|note| &note.fence)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len(),
+        parsed.refusals.len()
+    );
+    let rows: Vec<[String; 4]> = fences
+        .iter()
+        .map(|fence| {
+            [
+                fence.id.clone(),
+                shape_text(&fence.shape),
+                area_text(fence.shape.area_m2()),
+                name(fence),
+            ]
+        })
+        .collect();
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (ids, shapes, areas) = (width(0), width(1), width(2));
+    for [id, shape, area, name] in &rows {
+        let line = format!("  {id:ids$}  {shape:shapes$}  {area:>areas$}  {name}");
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    for note in &parsed.repairs {
+        let _ = writeln!(out, "repaired: {}", remark(note));
+    }
+    for note in &parsed.refusals {
+        let _ = writeln!(out, "refused: {}", remark(note));
+    }
+    out
+}
+
+/// The name, where it says more than the id.
+fn name(fence: &Fence) -> String {
+    if fence.name == fence.id { String::new() } else { fence.name.clone() }
+}
+
+fn remark(note: &FenceNote) -> String {
+    format!("{}: {} [{}]", note.fence, note.message, note.code)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn shape_text(shape: &Shape) -> String {
+    match shape {
+        Shape::Polygon(polygonal) => format!("polygon, {} vertices", polygonal.vertices()),
+        Shape::Circle(circle) => format!("circle, radius {} m", circle.radius_m()),
+        Shape::Corridor(corridor) => format!("corridor, half width {} m", corridor.half_width_m()),
+    }
+}
+
+/// Square metres up to a tenth of a square kilometre, then these.
+fn area_text(area_m2: f64) -> String {
+    if area_m2 < 100_000.0 {
+        format!("{area_m2:.0} m²")
+    } else {
+        format!("{:.3} km²", area_m2 / 1e6)
+    }
+}
+
+fn as_json(parsed: &Parsed) -> Value {
+    let notes = |notes: &[FenceNote]| -> Vec<Value> {
+        notes
+            .iter()
+            .map(|note| json!({ "fence": note.fence, "code": note.code, "message": note.message }))
+            .collect()
+    };
+    json!({
+        "ok": parsed.refusals.is_empty(),
+        "hash": parsed.set.hash(),
+        "fences": parsed.set.fences().iter().map(fence_as_json).collect::<Vec<_>>(),
+        "repairs": notes(&parsed.repairs),
+        "refusals": notes(&parsed.refusals),
+    })
+}
+
+fn fence_as_json(fence: &Fence) -> Value {
+    let (kind, measure, value) = match &fence.shape {
+        Shape::Polygon(polygonal) => ("polygon", "vertices", json!(polygonal.vertices())),
+        Shape::Circle(circle) => ("circle", "radius_m", json!(circle.radius_m())),
+        Shape::Corridor(corridor) => ("corridor", "half_width_m", json!(corridor.half_width_m())),
+    };
+    json!({
+        "id": fence.id,
+        "name": fence.name,
+        "tags": fence.tags,
+        "shape": kind,
+        measure: value,
+        "area_m2": fence.shape.area_m2(),
+    })
+}
