@@ -6,25 +6,44 @@
 //! from `libm` only, and no result depends on the order of a hash map.
 
 pub mod admission;
+mod decided;
+mod detector;
+mod effects;
 mod fence;
 mod fence_set;
+mod fix;
 mod geojson;
+mod hash;
 mod index;
+mod input;
 mod live;
+mod liveness;
+mod machine;
+mod order;
 mod ping;
 mod plane;
 mod position;
 mod settings;
 mod shape;
+mod shown;
+mod state;
 mod time;
+mod timeline;
+mod vehicle;
+mod window;
 
+pub use detector::{CORE_VERSION, Detector, disposition_name};
+pub use effects::{Counters, Disposition, Effects, Outcome};
 pub use fence::{FENCE_ID_CHARS_MAX, Fence, FenceSettings};
 pub use fence_set::{DuplicateFence, FenceSet};
 pub use geojson::{FenceNote, FencesError, Parsed, parse_fences};
+pub use input::{Input, PingRun, SourceState};
 pub use live::{LivePosition, Status};
+pub use order::order_key;
 pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use plane::{Plane, WGS84_A_M, WGS84_E2};
 pub use position::{E7, Position};
 pub use settings::{Profile, Settings};
 pub use shape::{Circle, Corridor, Polygonal, RADIUS_M_MAX, Shape};
+pub use state::StateError;
 pub use time::TimeMs;

@@ -292,3 +292,245 @@ impl Disposition {
         }
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreState {
+    /// Detection settings as canonical JSON.
+    #[prost(string, tag = "1")]
+    pub settings: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub first_epoch: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub epochs: ::prost::alloc::vec::Vec<CoreEpoch>,
+    /// The highest version each fence id ever had.
+    #[prost(message, repeated, tag = "4")]
+    pub latest_versions: ::prost::alloc::vec::Vec<CoreFenceVersion>,
+    #[prost(message, repeated, tag = "5")]
+    pub sources: ::prost::alloc::vec::Vec<CoreSource>,
+    #[prost(message, repeated, tag = "6")]
+    pub waiting: ::prost::alloc::vec::Vec<CoreWaiting>,
+    #[prost(sint64, tag = "7")]
+    pub now_ms: i64,
+    #[prost(sint64, optional, tag = "8")]
+    pub end_ms: ::core::option::Option<i64>,
+    #[prost(sint64, optional, tag = "9")]
+    pub event_time_max_ms: ::core::option::Option<i64>,
+    #[prost(sint64, tag = "10")]
+    pub forgotten_at_ms: i64,
+    #[prost(message, repeated, tag = "11")]
+    pub vehicles: ::prost::alloc::vec::Vec<CoreVehicle>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreEpoch {
+    #[prost(sint64, tag = "1")]
+    pub valid_from_ms: i64,
+    #[prost(string, tag = "2")]
+    pub fences_hash: ::prost::alloc::string::String,
+    #[prost(uint32, repeated, tag = "3")]
+    pub versions: ::prost::alloc::vec::Vec<u32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreFenceVersion {
+    #[prost(string, tag = "1")]
+    pub fence_id: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreSource {
+    #[prost(uint32, tag = "1")]
+    pub source: u32,
+    #[prost(sint64, optional, tag = "2")]
+    pub low_mark_ms: ::core::option::Option<i64>,
+    #[prost(bool, tag = "3")]
+    pub bounds_lateness: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreWaiting {
+    #[prost(sint64, tag = "1")]
+    pub due_ms: i64,
+    /// Index in `vehicles`.
+    #[prost(uint32, tag = "2")]
+    pub vehicle: u32,
+    #[prost(sint64, tag = "3")]
+    pub through_ms: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreVehicle {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(sint64, tag = "2")]
+    pub newest_ms: i64,
+    #[prost(sint64, tag = "3")]
+    pub hot_from_ms: i64,
+    #[prost(uint32, tag = "4")]
+    pub source: u32,
+    #[prost(message, repeated, tag = "5")]
+    pub window: ::prost::alloc::vec::Vec<CoreFix>,
+    #[prost(message, optional, tag = "6")]
+    pub machine: ::core::option::Option<CoreMachine>,
+    #[prost(sint64, tag = "7")]
+    pub judged_ms: i64,
+    #[prost(message, repeated, tag = "8")]
+    pub checkpoints: ::prost::alloc::vec::Vec<CoreCheckpoint>,
+    #[prost(uint32, tag = "9")]
+    pub since_checkpoint: u32,
+    #[prost(message, repeated, tag = "10")]
+    pub decided: ::prost::alloc::vec::Vec<CoreDecided>,
+    #[prost(message, optional, tag = "11")]
+    pub liveness: ::core::option::Option<CoreLiveness>,
+    #[prost(message, optional, tag = "12")]
+    pub shown: ::core::option::Option<CoreShown>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreFix {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub identity: ::prost::bytes::Bytes,
+    #[prost(sint64, tag = "2")]
+    pub t_ms: i64,
+    /// Receive time less event time.
+    #[prost(sint64, tag = "3")]
+    pub received_after_ms: i64,
+    #[prost(uint64, tag = "4")]
+    pub seq: u64,
+    #[prost(sint32, tag = "5")]
+    pub lat_e7: i32,
+    #[prost(sint32, tag = "6")]
+    pub lon_e7: i32,
+    #[prost(float, optional, tag = "7")]
+    pub accuracy_m: ::core::option::Option<f32>,
+    #[prost(float, optional, tag = "8")]
+    pub speed_mps: ::core::option::Option<f32>,
+    #[prost(bool, optional, tag = "9")]
+    pub engine: ::core::option::Option<bool>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreMachine {
+    #[prost(message, optional, tag = "1")]
+    pub last: ::core::option::Option<CoreFix>,
+    #[prost(uint32, tag = "2")]
+    pub epoch: u32,
+    #[prost(message, repeated, tag = "3")]
+    pub visits: ::prost::alloc::vec::Vec<CoreVisit>,
+    #[prost(bool, optional, tag = "4")]
+    pub engine_on: ::core::option::Option<bool>,
+    #[prost(sint64, tag = "5")]
+    pub engine_ms: i64,
+    #[prost(message, optional, tag = "6")]
+    pub rest: ::core::option::Option<CoreRest>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreVisit {
+    #[prost(uint32, tag = "1")]
+    pub fence: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub id: ::prost::bytes::Bytes,
+    /// The ping the enter hangs on, or else a fence version.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub cause_ping: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "4")]
+    pub cause_version: u32,
+    #[prost(sint64, tag = "5")]
+    pub cause_valid_from_ms: i64,
+    #[prost(message, optional, tag = "6")]
+    pub place: ::core::option::Option<CorePlace>,
+    #[prost(sint64, tag = "7")]
+    pub enter_ms: i64,
+    #[prost(sint64, tag = "8")]
+    pub enter_not_before_ms: i64,
+    #[prost(sint64, tag = "9")]
+    pub enter_not_after_ms: i64,
+    #[prost(sint64, optional, tag = "10")]
+    pub first_inside_ms: ::core::option::Option<i64>,
+    #[prost(sint64, tag = "11")]
+    pub last_inside_ms: i64,
+    #[prost(sint64, tag = "12")]
+    pub gap_max_ms: i64,
+    #[prost(uint64, tag = "13")]
+    pub pings: u64,
+    #[prost(uint32, tag = "14")]
+    pub dwells: u32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CorePlace {
+    #[prost(sint32, tag = "1")]
+    pub lat_e7: i32,
+    #[prost(sint32, tag = "2")]
+    pub lon_e7: i32,
+    #[prost(double, optional, tag = "3")]
+    pub accuracy_m: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub distance_m: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    pub confidence: ::core::option::Option<f64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreRest {
+    #[prost(message, optional, tag = "1")]
+    pub anchor: ::core::option::Option<CoreFix>,
+    #[prost(sint64, tag = "2")]
+    pub not_before_ms: i64,
+    #[prost(sint64, tag = "3")]
+    pub last_ms: i64,
+    #[prost(bool, tag = "4")]
+    pub episode: bool,
+    #[prost(message, optional, tag = "5")]
+    pub idle: ::core::option::Option<CoreIdle>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreIdle {
+    #[prost(message, optional, tag = "1")]
+    pub first: ::core::option::Option<CoreFix>,
+    #[prost(message, optional, tag = "2")]
+    pub last: ::core::option::Option<CoreFix>,
+    #[prost(sint64, tag = "3")]
+    pub not_before_ms: i64,
+    #[prost(bool, tag = "4")]
+    pub episode: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreCheckpoint {
+    #[prost(sint64, tag = "1")]
+    pub at_ms: i64,
+    #[prost(message, optional, tag = "2")]
+    pub machine: ::core::option::Option<CoreMachine>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreDecided {
+    #[prost(sint64, tag = "1")]
+    pub at_ms: i64,
+    #[prost(bool, tag = "2")]
+    pub late: bool,
+    /// The event as it was emitted.
+    #[prost(message, optional, tag = "3")]
+    pub event: ::core::option::Option<super::super::events::v1::FleetEvent>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreLiveness {
+    #[prost(sint64, tag = "1")]
+    pub last_arrival_ms: i64,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub last_ping: ::prost::bytes::Bytes,
+    #[prost(sint64, tag = "3")]
+    pub interval_ms: i64,
+    #[prost(bool, tag = "4")]
+    pub offline: bool,
+    #[prost(sint64, tag = "5")]
+    pub check_after_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CoreShown {
+    #[prost(sint64, optional, tag = "1")]
+    pub t_ms: ::core::option::Option<i64>,
+    #[prost(sint32, tag = "2")]
+    pub lat_e7: i32,
+    #[prost(sint32, tag = "3")]
+    pub lon_e7: i32,
+    #[prost(double, optional, tag = "4")]
+    pub accuracy_m: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "5")]
+    pub heading_deg: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "6")]
+    pub speed_mps: ::core::option::Option<f64>,
+    #[prost(uint64, tag = "7")]
+    pub seq: u64,
+}

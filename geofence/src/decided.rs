@@ -1,0 +1,166 @@
+//! Events as the machine decides them, before they become operations.
+
+use std::sync::Arc;
+
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, Op, Reason};
+
+use crate::{Position, TimeMs};
+
+/// Version of the envelope's schema.
+const SCHEMA_VERSION: u32 = 1;
+
+/// A fence at one of its versions.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FenceRef {
+    pub(crate) id: Arc<str>,
+    pub(crate) version: u32,
+}
+
+/// How the cause lies to the fence (semantics §5).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Margin {
+    pub(crate) distance_m: f64,
+    pub(crate) confidence: f64,
+}
+
+/// Where the cause of an event was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) position: Position,
+    pub(crate) accuracy_m: Option<f64>,
+    pub(crate) margin: Option<Margin>,
+}
+
+/// Which events share an id besides their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    None,
+    Visit(u128),
+    Episode(u128),
+}
+
+/// The content of an event: all that the convergence law speaks of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Body {
+    pub(crate) id: u128,
+    pub(crate) detail: Detail,
+    pub(crate) fence: Option<FenceRef>,
+    pub(crate) group: Group,
+    pub(crate) time: TimeMs,
+    pub(crate) not_before: TimeMs,
+    pub(crate) not_after: TimeMs,
+    pub(crate) place: Option<Place>,
+    pub(crate) reason: Reason,
+}
+
+/// An event with the moment that decided it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decided {
+    /// Event time of the ping or timer that decided it.
+    pub(crate) at: TimeMs,
+    /// Receive time of that ping.
+    pub(crate) observed: TimeMs,
+    /// Whether an operation that says so has been emitted.
+    pub(crate) emitted: bool,
+    /// Decided when a late ping had its vehicle judged again.
+    pub(crate) late: bool,
+    pub(crate) body: Body,
+}
+
+/// What an operation says besides the event's content.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Emission<'a> {
+    pub(crate) op: Op,
+    pub(crate) revision: u64,
+    pub(crate) vehicle_id: &'a str,
+    pub(crate) observed: TimeMs,
+    pub(crate) late: bool,
+    pub(crate) replaces: Option<u128>,
+}
+
+impl Body {
+    /// Whether both speak of the same kind and fence, so that one may replace
+    /// the other in a correction.
+    pub(crate) fn same_subject(&self, other: &Self) -> bool {
+        std::mem::discriminant(&self.detail) == std::mem::discriminant(&other.detail)
+            && self.fence.as_ref().map(|fence| &fence.id)
+                == other.fence.as_ref().map(|fence| &fence.id)
+    }
+
+    /// The content of an event on the wire; `None` if it is none of ours.
+    pub(crate) fn from_event(event: FleetEvent) -> Option<Self> {
+        let group = match (unhex(&event.visit_id), unhex(&event.episode_id)) {
+            (Some(visit), _) => Group::Visit(visit),
+            (None, Some(episode)) => Group::Episode(episode),
+            (None, None) => Group::None,
+        };
+        let margin = event
+            .distance_m
+            .zip(event.confidence)
+            .map(|(distance_m, confidence)| Margin { distance_m, confidence });
+        let position =
+            event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
+        Some(Self {
+            id: unhex(&event.event_id)?,
+            reason: event.reason(),
+            detail: event.detail?,
+            fence: (!event.fence_id.is_empty()).then(|| FenceRef {
+                id: Arc::from(event.fence_id.as_str()),
+                version: event.fence_version,
+            }),
+            group,
+            time: TimeMs(event.event_time_ms),
+            not_before: TimeMs(event.not_before_ms),
+            not_after: TimeMs(event.not_after_ms),
+            place: position.map(|position| Place {
+                position,
+                accuracy_m: event.accuracy_m,
+                margin,
+            }),
+        })
+    }
+
+    /// The operation on the wire.
+    pub(crate) fn emit(&self, emission: Emission<'_>) -> FleetEvent {
+        let margin = self.place.and_then(|place| place.margin);
+        let (visit, episode) = match self.group {
+            Group::None => (None, None),
+            Group::Visit(id) => (Some(id), None),
+            Group::Episode(id) => (None, Some(id)),
+        };
+        FleetEvent {
+            event_id: hex(self.id),
+            op: emission.op.into(),
+            revision: emission.revision,
+            vehicle_id: emission.vehicle_id.to_owned(),
+            fence_id: self.fence.as_ref().map(|fence| fence.id.to_string()).unwrap_or_default(),
+            fence_version: self.fence.as_ref().map_or(0, |fence| fence.version),
+            visit_id: visit.map(hex).unwrap_or_default(),
+            episode_id: episode.map(hex).unwrap_or_default(),
+            event_time_ms: self.time.0,
+            not_before_ms: self.not_before.0,
+            not_after_ms: self.not_after.0,
+            observed_at_ms: emission.observed.0,
+            lat: self.place.map(|place| place.position.lat_deg()),
+            lon: self.place.map(|place| place.position.lon_deg()),
+            distance_m: margin.map(|margin| margin.distance_m),
+            accuracy_m: self.place.and_then(|place| place.accuracy_m),
+            confidence: margin.map(|margin| margin.confidence),
+            reason: self.reason.into(),
+            late: emission.late,
+            replaces: emission.replaces.map(hex).unwrap_or_default(),
+            schema_version: SCHEMA_VERSION,
+            detail: Some(self.detail.clone()),
+        }
+    }
+}
+
+/// 32 lower-case hexadecimal digits.
+fn hex(id: u128) -> String {
+    format!("{id:032x}")
+}
+
+fn unhex(id: &str) -> Option<u128> {
+    u128::from_str_radix(id, 16).ok()
+}

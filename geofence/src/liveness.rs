@@ -1,0 +1,55 @@
+//! Silence of vehicles (semantics §9): judged by receive time and the low mark
+//! of the vehicle's source alone.
+
+use crate::{Identity, Settings, TimeMs};
+
+/// Mean arrival interval that a new vehicle starts with, milliseconds.
+const INTERVAL_START_MS: i64 = 60_000;
+/// Longest interval that counts in the mean, milliseconds.
+const INTERVAL_MAX_MS: i64 = 3_600_000;
+
+/// What is known of a vehicle's arrivals.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Liveness {
+    pub(crate) last_arrival: TimeMs,
+    pub(crate) last_ping: Identity,
+    /// Running mean of the arrival intervals, milliseconds.
+    pub(crate) interval_ms: i64,
+    pub(crate) offline: bool,
+    /// When the low mark passes this, the vehicle is looked at again.
+    pub(crate) check_after: TimeMs,
+}
+
+impl Liveness {
+    /// The first arrival.
+    pub(crate) fn new(arrival: TimeMs, ping: Identity) -> Self {
+        Self {
+            last_arrival: arrival,
+            last_ping: ping,
+            interval_ms: INTERVAL_START_MS,
+            offline: false,
+            check_after: TimeMs(i64::MAX),
+        }
+    }
+
+    /// A further arrival. Returns the silence in milliseconds that it ended,
+    /// if the vehicle was offline.
+    pub(crate) fn arrive(&mut self, arrival: TimeMs, ping: Identity) -> Option<i64> {
+        let interval = arrival.since(self.last_arrival).clamp(0, INTERVAL_MAX_MS);
+        let silence = arrival.since(self.last_arrival).max(0);
+        self.interval_ms += (interval - self.interval_ms) / 8;
+        self.last_arrival = self.last_arrival.max(arrival);
+        self.last_ping = ping;
+        std::mem::take(&mut self.offline).then_some(silence)
+    }
+
+    /// Silence beyond which the vehicle is offline, milliseconds.
+    pub(crate) fn threshold_ms(&self, settings: &Settings) -> i64 {
+        settings.offline_after_ms.max(4 * self.interval_ms)
+    }
+
+    /// The vehicle is offline once the low mark has passed this.
+    pub(crate) fn due(&self, settings: &Settings) -> TimeMs {
+        self.last_arrival.plus(self.threshold_ms(settings))
+    }
+}

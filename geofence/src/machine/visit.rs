@@ -1,0 +1,93 @@
+//! One stay in one fence, from enter to exit: the figures that dwell and the
+//! visit event tell.
+
+use protos::events::fleet_event::Detail;
+use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
+
+use super::{Draft, Judge, Scratch, seconds};
+use crate::TimeMs;
+use crate::decided::{Group, Place};
+use crate::fix::Fix;
+use crate::hash::Cause;
+use crate::timeline::Epoch;
+
+/// A visit that is open.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Visit {
+    /// Index of the fence in its epoch's set.
+    pub(crate) fence: u32,
+    pub(crate) id: u128,
+    /// What the enter hangs on, and where that was.
+    pub(crate) cause: Cause,
+    pub(crate) place: Place,
+    pub(crate) enter: TimeMs,
+    pub(crate) enter_not_before: TimeMs,
+    pub(crate) enter_not_after: TimeMs,
+    /// First and last fix inside; `None` until there is one.
+    pub(crate) inside: Option<(TimeMs, TimeMs)>,
+    /// Largest step between two inside fixes, milliseconds.
+    pub(crate) gap_max_ms: i64,
+    /// Fixes inside.
+    pub(crate) pings: u64,
+    /// How many dwell thresholds were reached.
+    pub(crate) dwells: u32,
+}
+
+impl Visit {
+    /// Counts a fix inside, and emits the dwell thresholds that it proves:
+    /// once per visit and threshold, at enter + threshold exactly.
+    pub(super) fn stay(
+        &mut self,
+        judge: Judge<'_>,
+        epoch: &Epoch,
+        fix: &Fix,
+        scratch: &mut Scratch,
+    ) {
+        let (first, last) = self.inside.unwrap_or((fix.t, fix.t));
+        self.gap_max_ms = self.gap_max_ms.max(fix.t.since(last));
+        self.inside = Some((first, fix.t));
+        self.pings += 1;
+
+        let fence = &epoch.set.fences()[self.fence as usize];
+        let thresholds = fence.settings.dwell_s.as_ref().unwrap_or(&judge.settings.dwell_s);
+        while let Some(&threshold_s) = thresholds.get(self.dwells as usize) {
+            let threshold_ms = i64::from(threshold_s) * 1000;
+            if fix.t < self.enter.plus(threshold_ms) {
+                break;
+            }
+            self.dwells += 1;
+            let draft = Draft {
+                judge,
+                at: fix.t,
+                observed: fix.received,
+                cause: self.cause,
+                place: self.place,
+                time: self.enter.plus(threshold_ms),
+                not_before: self.enter_not_before.plus(threshold_ms),
+                not_after: self.enter_not_after.plus(threshold_ms),
+                reason: Reason::Unspecified,
+            };
+            scratch.decided.push(draft.decide(
+                "geofence_dwell",
+                threshold_s,
+                Detail::GeofenceDwell(GeofenceDwell { threshold_s }),
+                Some(epoch.fence_ref(self.fence)),
+                Group::Visit(self.id),
+            ));
+        }
+    }
+
+    /// The figures of the visit once an exit at `exit`, and no later than
+    /// `exit_not_after`, closed it.
+    pub(super) fn figures(&self, exit: TimeMs, exit_not_after: TimeMs) -> Detail {
+        let certain_ms = self.inside.map_or(0, |(first, last)| last.since(first));
+        Detail::GeofenceVisit(GeofenceVisit {
+            enter_time_ms: self.enter.0,
+            duration_s: seconds(exit.since(self.enter)),
+            certain_s: seconds(certain_ms),
+            possible_s: seconds(exit_not_after.since(self.enter_not_before)),
+            max_gap_s: seconds(self.gap_max_ms),
+            pings: self.pings,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What the map shows of a vehicle (semantics §10): the newest event time
+//! wins, whatever came last.
+
+use std::sync::Arc;
+
+use crate::machine::Machine;
+use crate::timeline::Timeline;
+use crate::{LivePosition, Ping, Position, Status, TimeMs};
+
+/// The visible part of a vehicle's state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Shown {
+    pub(crate) fix: Option<ShownFix>,
+    pub(crate) status: Option<Status>,
+    /// Ids of the fences it is in, sorted.
+    pub(crate) fences: Vec<Arc<str>>,
+    /// Segment of the last visible change.
+    pub(crate) seq: u64,
+    pub(crate) fix_changed: bool,
+}
+
+/// The position that the map shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ShownFix {
+    pub(crate) t: TimeMs,
+    pub(crate) position: Position,
+    pub(crate) accuracy_m: Option<f64>,
+    pub(crate) heading_deg: Option<f64>,
+    pub(crate) speed_mps: Option<f64>,
+}
+
+impl Shown {
+    /// Shows `ping` at time `t` if it is newer than what is shown, or
+    /// `wins_tie` and as new.
+    pub(crate) fn offer(&mut self, ping: &Ping, t: TimeMs, wins_tie: bool) {
+        let newer = self.fix.is_none_or(|fix| t > fix.t || (wins_tie && t == fix.t));
+        if newer {
+            self.fix = Some(ShownFix {
+                t,
+                position: ping.position,
+                accuracy_m: ping.accuracy_m,
+                heading_deg: ping.heading_deg,
+                speed_mps: ping.speed_mps,
+            });
+            self.fix_changed = true;
+        }
+    }
+
+    /// Takes over what the machine concludes. Returns the new live position
+    /// if anything visible changed since the last call.
+    pub(crate) fn refresh(
+        &mut self,
+        vehicle_id: &str,
+        machine: &Machine,
+        offline: bool,
+        timeline: &Timeline,
+        seq: u64,
+    ) -> Option<LivePosition> {
+        let fix_changed = std::mem::take(&mut self.fix_changed);
+        let status = Some(status(machine, offline));
+        let status_changed = self.status != status;
+        self.status = status;
+        let fences_changed = self.refresh_fences(machine, timeline);
+        if !(fix_changed || status_changed || fences_changed) {
+            return None;
+        }
+        self.seq = seq;
+        self.live(vehicle_id)
+    }
+
+    /// The live position as it stands; `None` before the first ping.
+    pub(crate) fn live(&self, vehicle_id: &str) -> Option<LivePosition> {
+        let fix = self.fix?;
+        Some(LivePosition {
+            vehicle_id: vehicle_id.to_owned(),
+            event_time: fix.t,
+            position: fix.position,
+            accuracy_m: fix.accuracy_m,
+            heading_deg: fix.heading_deg,
+            speed_mps: fix.speed_mps,
+            status: self.status.unwrap_or(Status::Moving),
+            fences: self.fences.iter().map(|id| id.to_string()).collect(),
+            seq: self.seq,
+        })
+    }
+
+    fn refresh_fences(&mut self, machine: &Machine, timeline: &Timeline) -> bool {
+        if machine.visits.is_empty() && self.fences.is_empty() {
+            return false;
+        }
+        let ids = &timeline.epoch(machine.epoch).ids;
+        let now = machine.visits.iter().map(|visit| &ids[visit.fence as usize]);
+        if self.fences.iter().eq(now.clone()) {
+            return false;
+        }
+        self.fences = now.cloned().collect();
+        true
+    }
+}
+
+fn status(machine: &Machine, offline: bool) -> Status {
+    match &machine.rest {
+        _ if offline => Status::Offline,
+        Some(rest) if rest.idle.as_ref().is_some_and(|idle| idle.episode) => Status::Idle,
+        Some(rest) if rest.episode => Status::Stationary,
+        _ => Status::Moving,
+    }
+}

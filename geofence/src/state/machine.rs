@@ -1,0 +1,180 @@
+//! The machine and its parts as messages.
+
+use bytes::Bytes;
+use protos::journal::{CoreFix, CoreIdle, CoreMachine, CorePlace, CoreRest, CoreVisit};
+
+use super::StateError;
+use crate::decided::{Margin, Place};
+use crate::fix::Fix;
+use crate::hash::Cause;
+use crate::machine::{EngineValue, IdleRun, Machine, Rest, Visit};
+use crate::timeline::Timeline;
+use crate::{Identity, Position, TimeMs};
+
+pub(super) fn encode(machine: &Machine) -> CoreMachine {
+    CoreMachine {
+        last: machine.last.as_ref().map(encode_fix),
+        epoch: machine.epoch,
+        visits: machine.visits.iter().map(encode_visit).collect(),
+        engine_on: machine.engine.map(|value| value.on),
+        engine_ms: machine.engine.map_or(0, |value| value.t.0),
+        rest: machine.rest.as_ref().map(|rest| CoreRest {
+            anchor: Some(encode_fix(&rest.anchor)),
+            not_before_ms: rest.not_before.0,
+            last_ms: rest.last.0,
+            episode: rest.episode,
+            idle: rest.idle.as_ref().map(|idle| CoreIdle {
+                first: Some(encode_fix(&idle.first)),
+                last: Some(encode_fix(&idle.last)),
+                not_before_ms: idle.not_before.0,
+                episode: idle.episode,
+            }),
+        }),
+    }
+}
+
+pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machine, StateError> {
+    let last = machine.last.map(decode_fix).transpose()?;
+    let kept = timeline.first()..timeline.first() + timeline.epochs().len() as u32;
+    if last.is_some() && !kept.contains(&machine.epoch) {
+        return Err(StateError::Malformed("fence epoch of a vehicle"));
+    }
+    let visits =
+        machine.visits.into_iter().map(decode_visit).collect::<Result<Vec<Visit>, StateError>>()?;
+    if let Some(visit) = visits.last()
+        && visit.fence as usize >= timeline.epoch(machine.epoch).ids.len()
+    {
+        return Err(StateError::Malformed("fence of a visit"));
+    }
+    Ok(Machine {
+        last,
+        epoch: machine.epoch,
+        visits,
+        engine: machine.engine_on.map(|on| EngineValue { on, t: TimeMs(machine.engine_ms) }),
+        rest: machine.rest.map(decode_rest).transpose()?,
+    })
+}
+
+fn decode_rest(rest: CoreRest) -> Result<Rest, StateError> {
+    let idle = |idle: CoreIdle| {
+        Ok::<_, StateError>(IdleRun {
+            first: decode_fix(idle.first.ok_or(StateError::Malformed("idle run"))?)?,
+            last: decode_fix(idle.last.ok_or(StateError::Malformed("idle run"))?)?,
+            not_before: TimeMs(idle.not_before_ms),
+            episode: idle.episode,
+        })
+    };
+    Ok(Rest {
+        anchor: decode_fix(rest.anchor.ok_or(StateError::Malformed("stationary run"))?)?,
+        not_before: TimeMs(rest.not_before_ms),
+        last: TimeMs(rest.last_ms),
+        episode: rest.episode,
+        idle: rest.idle.map(idle).transpose()?,
+    })
+}
+
+pub(super) fn encode_fix(fix: &Fix) -> CoreFix {
+    CoreFix {
+        identity: encode_id(fix.identity.0),
+        t_ms: fix.t.0,
+        received_after_ms: fix.received.0.wrapping_sub(fix.t.0),
+        seq: fix.seq,
+        lat_e7: fix.position.lat,
+        lon_e7: fix.position.lon,
+        accuracy_m: fix.accuracy,
+        speed_mps: fix.speed_mps,
+        engine: fix.engine,
+    }
+}
+
+pub(super) fn decode_fix(fix: CoreFix) -> Result<Fix, StateError> {
+    Ok(Fix {
+        identity: Identity(decode_id(&fix.identity)?),
+        t: TimeMs(fix.t_ms),
+        received: TimeMs(fix.t_ms.wrapping_add(fix.received_after_ms)),
+        seq: fix.seq,
+        position: Position { lat: fix.lat_e7, lon: fix.lon_e7 },
+        accuracy: fix.accuracy_m,
+        speed_mps: fix.speed_mps,
+        engine: fix.engine,
+    })
+}
+
+fn encode_visit(visit: &Visit) -> CoreVisit {
+    let (cause_ping, cause_version, cause_valid_from_ms) = match visit.cause {
+        Cause::Ping(identity) => (encode_id(identity.0), 0, 0),
+        Cause::FenceVersion { version, valid_from } => (Bytes::new(), version, valid_from.0),
+        Cause::Moment(at) => (Bytes::new(), 0, at.0),
+    };
+    CoreVisit {
+        fence: visit.fence,
+        id: encode_id(visit.id),
+        cause_ping,
+        cause_version,
+        cause_valid_from_ms,
+        place: Some(encode_place(&visit.place)),
+        enter_ms: visit.enter.0,
+        enter_not_before_ms: visit.enter_not_before.0,
+        enter_not_after_ms: visit.enter_not_after.0,
+        first_inside_ms: visit.inside.map(|(first, _)| first.0),
+        last_inside_ms: visit.inside.map_or(0, |(_, last)| last.0),
+        gap_max_ms: visit.gap_max_ms,
+        pings: visit.pings,
+        dwells: visit.dwells,
+    }
+}
+
+fn decode_visit(visit: CoreVisit) -> Result<Visit, StateError> {
+    let cause = if visit.cause_ping.is_empty() {
+        Cause::FenceVersion {
+            version: visit.cause_version,
+            valid_from: TimeMs(visit.cause_valid_from_ms),
+        }
+    } else {
+        Cause::Ping(Identity(decode_id(&visit.cause_ping)?))
+    };
+    Ok(Visit {
+        fence: visit.fence,
+        id: decode_id(&visit.id)?,
+        cause,
+        place: decode_place(visit.place.ok_or(StateError::Malformed("place of a visit"))?),
+        enter: TimeMs(visit.enter_ms),
+        enter_not_before: TimeMs(visit.enter_not_before_ms),
+        enter_not_after: TimeMs(visit.enter_not_after_ms),
+        inside: visit.first_inside_ms.map(|first| (TimeMs(first), TimeMs(visit.last_inside_ms))),
+        gap_max_ms: visit.gap_max_ms,
+        pings: visit.pings,
+        dwells: visit.dwells,
+    })
+}
+
+fn encode_place(place: &Place) -> CorePlace {
+    CorePlace {
+        lat_e7: place.position.lat,
+        lon_e7: place.position.lon,
+        accuracy_m: place.accuracy_m,
+        distance_m: place.margin.map(|margin| margin.distance_m),
+        confidence: place.margin.map(|margin| margin.confidence),
+    }
+}
+
+fn decode_place(place: CorePlace) -> Place {
+    let margin = place
+        .distance_m
+        .zip(place.confidence)
+        .map(|(distance_m, confidence)| Margin { distance_m, confidence });
+    Place {
+        position: Position { lat: place.lat_e7, lon: place.lon_e7 },
+        accuracy_m: place.accuracy_m,
+        margin,
+    }
+}
+
+pub(super) fn encode_id(id: u128) -> Bytes {
+    Bytes::copy_from_slice(&id.to_be_bytes())
+}
+
+pub(super) fn decode_id(bytes: &[u8]) -> Result<u128, StateError> {
+    let bytes = bytes.try_into().map_err(|_| StateError::Malformed("128-bit id"))?;
+    Ok(u128::from_be_bytes(bytes))
+}

@@ -1,0 +1,173 @@
+//! The core's state as bytes, for snapshots. What comes back is equal to what
+//! went in: the same inputs then have the same effects.
+
+mod machine;
+mod vehicle;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message;
+use protos::journal::{CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreWaiting};
+
+use crate::detector::{Detector, Source, Waiting};
+use crate::timeline::{Epoch, Timeline};
+use crate::{FenceSet, Settings, TimeMs};
+
+/// Why a state cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The bytes are no encoded state.
+    #[error("the core's state does not decode: {0}")]
+    Decode(#[from] prost::DecodeError),
+    /// The settings in it are none.
+    #[error("the detection settings in the core's state do not parse: {0}")]
+    Settings(#[from] serde_json::Error),
+    /// It refers to a fence set that is not there.
+    #[error("the core's state refers to fence set {0}, which is not there")]
+    FencesMissing(String),
+    /// A part that must be there is not, or does not fit the others.
+    #[error("the core's state lacks a valid {0}")]
+    Malformed(&'static str),
+}
+
+impl Detector {
+    /// Hashes of the fence sets that the state refers to.
+    #[must_use]
+    pub fn fence_hashes(&self) -> Vec<String> {
+        self.timeline.epochs().iter().map(|epoch| epoch.set.hash().to_owned()).collect()
+    }
+
+    /// The whole state, to be read back by [`Detector::decode_state`].
+    #[must_use]
+    pub fn encode_state(&self) -> Vec<u8> {
+        let mut position = vec![0; self.vehicles.len()];
+        let mut vehicles = Vec::with_capacity(self.index.len());
+        for (index, vehicle) in self.vehicles.iter().enumerate() {
+            if let Some(vehicle) = vehicle {
+                position[index] = vehicles.len() as u32;
+                vehicles.push(vehicle::encode(vehicle));
+            }
+        }
+        let waiting = self.waiting.iter().filter_map(|waiting| {
+            let vehicle = self.vehicles[waiting.vehicle as usize].as_ref()?;
+            (waiting.through > vehicle.judged).then(|| CoreWaiting {
+                due_ms: waiting.due.0,
+                vehicle: position[waiting.vehicle as usize],
+                through_ms: waiting.through.0,
+            })
+        });
+        let state = CoreState {
+            settings: serde_json::to_string(&self.settings)
+                .expect("settings are plain data with string keys"),
+            first_epoch: self.timeline.first(),
+            epochs: self.timeline.epochs().iter().map(encode_epoch).collect(),
+            latest_versions: self
+                .timeline
+                .latest()
+                .iter()
+                .map(|(id, version)| CoreFenceVersion {
+                    fence_id: id.to_string(),
+                    version: *version,
+                })
+                .collect(),
+            sources: self
+                .sources
+                .iter()
+                .map(|(number, source)| CoreSource {
+                    source: *number,
+                    low_mark_ms: source.low_mark.map(|mark| mark.0),
+                    bounds_lateness: source.bounds_lateness,
+                })
+                .collect(),
+            waiting: waiting.collect(),
+            now_ms: self.now.0,
+            end_ms: self.end.map(|end| end.0),
+            event_time_max_ms: self.event_time_max.map(|max| max.0),
+            forgotten_at_ms: self.forgotten_at.0,
+            vehicles,
+        };
+        state.encode_to_vec()
+    }
+
+    /// Reads a state back. `fences` finds a fence set by its hash.
+    ///
+    /// # Errors
+    /// If the bytes are no state, or refer to a fence set that `fences` does
+    /// not find. Nothing of a state that fails may be used.
+    pub fn decode_state(
+        bytes: &[u8],
+        mut fences: impl FnMut(&str) -> Option<Arc<FenceSet>>,
+    ) -> Result<Self, StateError> {
+        let state = CoreState::decode(bytes)?;
+        let settings: Settings = serde_json::from_str(&state.settings)?;
+        let mut detector = Self::new(settings);
+        detector.timeline = decode_timeline(&state, &mut fences)?;
+        for source in &state.sources {
+            let restored = Source {
+                low_mark: source.low_mark_ms.map(TimeMs),
+                bounds_lateness: source.bounds_lateness,
+                ..Source::default()
+            };
+            detector.sources.insert(source.source, restored);
+        }
+        detector.now = TimeMs(state.now_ms);
+        detector.end = state.end_ms.map(TimeMs);
+        detector.event_time_max = state.event_time_max_ms.map(TimeMs);
+        detector.forgotten_at = TimeMs(state.forgotten_at_ms);
+        for vehicle in state.vehicles {
+            let vehicle = vehicle::decode(vehicle, &detector.timeline)?;
+            detector.window_fixes += vehicle.window.len() as u64;
+            let check = (vehicle.source, vehicle.liveness.check_after);
+            let index = detector.adopt(vehicle);
+            detector.sources.entry(check.0).or_default().checks.insert((check.1, index));
+        }
+        let count = detector.vehicles.len() as u32;
+        for waiting in state.waiting {
+            if waiting.vehicle >= count {
+                return Err(StateError::Malformed("waiting vehicle"));
+            }
+            detector.waiting.push_back(Waiting {
+                due: TimeMs(waiting.due_ms),
+                vehicle: waiting.vehicle,
+                through: TimeMs(waiting.through_ms),
+            });
+        }
+        Ok(detector)
+    }
+}
+
+fn encode_epoch(epoch: &Epoch) -> CoreEpoch {
+    CoreEpoch {
+        valid_from_ms: epoch.valid_from.0,
+        fences_hash: epoch.set.hash().to_owned(),
+        versions: epoch.versions.clone(),
+    }
+}
+
+fn decode_timeline(
+    state: &CoreState,
+    fences: &mut impl FnMut(&str) -> Option<Arc<FenceSet>>,
+) -> Result<Timeline, StateError> {
+    let mut epochs = Vec::with_capacity(state.epochs.len());
+    for epoch in &state.epochs {
+        let set = fences(&epoch.fences_hash)
+            .ok_or_else(|| StateError::FencesMissing(epoch.fences_hash.clone()))?;
+        if set.fences().len() != epoch.versions.len() {
+            return Err(StateError::Malformed("list of fence versions"));
+        }
+        let ids = set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
+        epochs.push(Epoch {
+            valid_from: TimeMs(epoch.valid_from_ms),
+            set,
+            versions: epoch.versions.clone(),
+            ids,
+        });
+    }
+    let latest: BTreeMap<Arc<str>, u32> = state
+        .latest_versions
+        .iter()
+        .map(|latest| (Arc::from(latest.fence_id.as_str()), latest.version))
+        .collect();
+    Timeline::restore(state.first_epoch, epochs, latest).ok_or(StateError::Malformed("fence epoch"))
+}

@@ -1,0 +1,137 @@
+//! A vehicle as a message.
+
+use protos::events::FleetEvent;
+use protos::journal::{CoreCheckpoint, CoreDecided, CoreLiveness, CoreShown, CoreVehicle};
+
+use super::StateError;
+use super::machine::{self, decode_fix, decode_id, encode_fix, encode_id};
+use crate::decided::{Body, Decided, Emission};
+use crate::liveness::Liveness;
+use crate::shown::{Shown, ShownFix};
+use crate::timeline::Timeline;
+use crate::vehicle::{Checkpoint, Vehicle};
+use crate::window::Window;
+use crate::{Identity, Position, TimeMs};
+
+pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
+    CoreVehicle {
+        id: vehicle.id.clone(),
+        newest_ms: vehicle.newest.0,
+        hot_from_ms: vehicle.hot_from.0,
+        source: vehicle.source,
+        window: vehicle.window.fixes().iter().map(encode_fix).collect(),
+        machine: Some(machine::encode(&vehicle.machine)),
+        judged_ms: vehicle.judged.0,
+        checkpoints: vehicle
+            .checkpoints
+            .iter()
+            .map(|checkpoint| CoreCheckpoint {
+                at_ms: checkpoint.at.0,
+                machine: Some(machine::encode(&checkpoint.machine)),
+            })
+            .collect(),
+        since_checkpoint: vehicle.since_checkpoint,
+        decided: vehicle.decided.iter().map(encode_decided).collect(),
+        liveness: Some(CoreLiveness {
+            last_arrival_ms: vehicle.liveness.last_arrival.0,
+            last_ping: encode_id(vehicle.liveness.last_ping.0),
+            interval_ms: vehicle.liveness.interval_ms,
+            offline: vehicle.liveness.offline,
+            check_after_ms: vehicle.liveness.check_after.0,
+        }),
+        shown: Some(encode_shown(&vehicle.shown)),
+    }
+}
+
+pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicle, StateError> {
+    let liveness = vehicle.liveness.ok_or(StateError::Malformed("liveness"))?;
+    let liveness = Liveness {
+        last_arrival: TimeMs(liveness.last_arrival_ms),
+        last_ping: Identity(decode_id(&liveness.last_ping)?),
+        interval_ms: liveness.interval_ms,
+        offline: liveness.offline,
+        check_after: TimeMs(liveness.check_after_ms),
+    };
+    let mut restored = Vehicle::new(vehicle.id, liveness);
+    restored.newest = TimeMs(vehicle.newest_ms);
+    restored.hot_from = TimeMs(vehicle.hot_from_ms);
+    restored.source = vehicle.source;
+    restored.window =
+        Window::restore(vehicle.window.into_iter().map(decode_fix).collect::<Result<_, _>>()?);
+    let head = vehicle.machine.ok_or(StateError::Malformed("machine"))?;
+    restored.machine = machine::decode(head, timeline)?;
+    restored.judged = TimeMs(vehicle.judged_ms);
+    restored.checkpoints = vehicle
+        .checkpoints
+        .into_iter()
+        .map(|checkpoint| {
+            let machine = checkpoint.machine.ok_or(StateError::Malformed("checkpoint"))?;
+            let machine = machine::decode(machine, timeline)?;
+            Ok(Checkpoint { at: TimeMs(checkpoint.at_ms), machine })
+        })
+        .collect::<Result<_, StateError>>()?;
+    if restored.checkpoints.is_empty() {
+        return Err(StateError::Malformed("first checkpoint"));
+    }
+    restored.since_checkpoint = vehicle.since_checkpoint;
+    restored.decided = vehicle.decided.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
+    restored.settled = restored.decided.len();
+    let shown = vehicle.shown.ok_or(StateError::Malformed("live position"))?;
+    let seq = shown.seq;
+    restored.shown = decode_shown(shown);
+    // Status and fences follow from the machine.
+    let offline = restored.liveness.offline;
+    restored.shown.refresh(&restored.id, &restored.machine, offline, timeline, seq);
+    restored.shown.seq = seq;
+    Ok(restored)
+}
+
+fn encode_decided(decided: &Decided) -> CoreDecided {
+    let emission = Emission {
+        op: protos::events::Op::Assert,
+        revision: 0,
+        vehicle_id: "",
+        observed: decided.observed,
+        late: decided.late,
+        replaces: None,
+    };
+    CoreDecided {
+        at_ms: decided.at.0,
+        late: decided.late,
+        event: Some(decided.body.emit(emission)),
+    }
+}
+
+fn decode_decided(decided: CoreDecided) -> Result<Decided, StateError> {
+    let event: FleetEvent = decided.event.ok_or(StateError::Malformed("decided event"))?;
+    Ok(Decided {
+        at: TimeMs(decided.at_ms),
+        observed: TimeMs(event.observed_at_ms),
+        emitted: true,
+        late: decided.late,
+        body: Body::from_event(event).ok_or(StateError::Malformed("decided event"))?,
+    })
+}
+
+fn encode_shown(shown: &Shown) -> CoreShown {
+    CoreShown {
+        t_ms: shown.fix.map(|fix| fix.t.0),
+        lat_e7: shown.fix.map_or(0, |fix| fix.position.lat),
+        lon_e7: shown.fix.map_or(0, |fix| fix.position.lon),
+        accuracy_m: shown.fix.and_then(|fix| fix.accuracy_m),
+        heading_deg: shown.fix.and_then(|fix| fix.heading_deg),
+        speed_mps: shown.fix.and_then(|fix| fix.speed_mps),
+        seq: shown.seq,
+    }
+}
+
+fn decode_shown(shown: CoreShown) -> Shown {
+    let fix = shown.t_ms.map(|t| ShownFix {
+        t: TimeMs(t),
+        position: Position { lat: shown.lat_e7, lon: shown.lon_e7 },
+        accuracy_m: shown.accuracy_m,
+        heading_deg: shown.heading_deg,
+        speed_mps: shown.speed_mps,
+    });
+    Shown { fix, ..Shown::default() }
+}

@@ -1,0 +1,130 @@
+//! Which fence set judges which event time (semantics §7).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{FenceSet, TimeMs};
+
+/// One fence set and the span of event time that it judges: from
+/// `valid_from` to the next epoch's.
+#[derive(Clone, Debug)]
+pub(crate) struct Epoch {
+    pub(crate) valid_from: TimeMs,
+    pub(crate) set: Arc<FenceSet>,
+    /// Version of each fence of the set; 1 for a fence's first shape.
+    pub(crate) versions: Vec<u32>,
+    /// Id of each fence of the set, shared with the events that name it.
+    pub(crate) ids: Vec<Arc<str>>,
+}
+
+/// The epochs that some vehicle may still be judged by, in order of time.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline {
+    /// Number of the first epoch kept; numbers are never used again.
+    first: u32,
+    epochs: Vec<Epoch>,
+    /// The highest version each fence id ever had, so that a fence that
+    /// returns after its deletion does not reuse a version.
+    latest: BTreeMap<Arc<str>, u32>,
+}
+
+impl Timeline {
+    /// No fences, since ever.
+    pub(crate) fn new() -> Self {
+        let none = Epoch {
+            valid_from: TimeMs::MIN,
+            set: Arc::new(FenceSet::empty()),
+            versions: Vec::new(),
+            ids: Vec::new(),
+        };
+        Self { first: 0, epochs: vec![none], latest: BTreeMap::new() }
+    }
+
+    pub(crate) fn restore(
+        first: u32,
+        epochs: Vec<Epoch>,
+        latest: BTreeMap<Arc<str>, u32>,
+    ) -> Option<Self> {
+        (!epochs.is_empty()).then_some(Self { first, epochs, latest })
+    }
+
+    /// Takes up `set` from `valid_from` on. `false` if nothing changes: the
+    /// set is the one in force, or another was taken up at the same time or
+    /// later. `initial` makes it judge every time: before the first vehicle
+    /// there was nothing that a fence could have been drawn around.
+    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) -> bool {
+        let before = self.current();
+        if before.set.hash() == set.hash() {
+            return false;
+        }
+        if !initial && before.valid_from >= valid_from {
+            return false;
+        }
+        let ids: Vec<Arc<str>> =
+            set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
+        let versions = set
+            .fences()
+            .iter()
+            .zip(&ids)
+            .map(|(fence, id)| match before.set.position_of(&fence.id) {
+                Some(i) if before.set.fences()[i as usize].same_as(fence) => {
+                    before.versions[i as usize]
+                }
+                _ => self.latest.get(id).map_or(1, |version| version + 1),
+            })
+            .collect::<Vec<u32>>();
+        for (id, version) in ids.iter().zip(&versions) {
+            self.latest.insert(Arc::clone(id), *version);
+        }
+        let epoch = Epoch { valid_from, set, versions, ids };
+        if initial {
+            self.epochs = vec![Epoch { valid_from: TimeMs::MIN, ..epoch }];
+        } else {
+            self.epochs.push(epoch);
+        }
+        true
+    }
+
+    /// The newest epoch.
+    pub(crate) fn current(&self) -> &Epoch {
+        self.epochs.last().expect("a timeline holds at least one epoch")
+    }
+
+    /// The epoch with number `number`, which must still be kept.
+    pub(crate) fn epoch(&self, number: u32) -> &Epoch {
+        &self.epochs[(number - self.first) as usize]
+    }
+
+    /// The epoch that follows `number`, if there is one.
+    pub(crate) fn next(&self, number: u32) -> Option<&Epoch> {
+        self.epochs.get((number + 1 - self.first) as usize)
+    }
+
+    /// Number of the oldest epoch kept.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    pub(crate) fn epochs(&self) -> &[Epoch] {
+        &self.epochs
+    }
+
+    pub(crate) fn latest(&self) -> &BTreeMap<Arc<str>, u32> {
+        &self.latest
+    }
+
+    /// Number of the epoch that judges `t`, or of the oldest one kept.
+    pub(crate) fn number_at(&self, t: TimeMs) -> u32 {
+        let later = self.epochs.iter().rev().take_while(|epoch| epoch.valid_from > t).count();
+        let index = (self.epochs.len() - later).saturating_sub(1);
+        self.first + index as u32
+    }
+
+    /// Forgets the epochs below `number`; the newest always stays.
+    pub(crate) fn forget_below(&mut self, number: u32) {
+        let count = number.saturating_sub(self.first) as usize;
+        let count = count.min(self.epochs.len() - 1);
+        self.epochs.drain(..count);
+        self.first += count as u32;
+    }
+}

@@ -1,0 +1,403 @@
+//! One vehicle: its clocks, its hot window, and what has been decided and
+//! emitted from it (semantics §2 and §3).
+//!
+//! The window keeps every fix from the oldest checkpoint on; a checkpoint is
+//! the machine right after some fix. A fix that arrives behind others takes
+//! the vehicle back to the last checkpoint before it and judges again from
+//! there; what differs from what was emitted leaves as corrections, at most
+//! one operation per event and segment.
+
+use protos::events::{FleetEvent, Op};
+
+use crate::decided::{Body, Decided, Emission};
+use crate::fix::Fix;
+use crate::liveness::Liveness;
+use crate::machine::{Judge, Machine, Scratch};
+use crate::shown::Shown;
+use crate::timeline::Timeline;
+use crate::window::{Inserted, Window};
+use crate::{Settings, TimeMs};
+
+/// Fixes between two checkpoints at the most: the price of a late fix against
+/// the memory of a vehicle.
+const CHECKPOINT_FIXES: u32 = 32;
+/// Fixes that a window holds at the most.
+pub(crate) const WINDOW_FIXES_MAX: usize = 16_384;
+
+/// The machine as it stood right after the fix at `at`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Checkpoint {
+    pub(crate) at: TimeMs,
+    pub(crate) machine: Machine,
+}
+
+/// Span of event time whose fixes changed after they were judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stale {
+    from: TimeMs,
+    through: TimeMs,
+}
+
+/// State of one vehicle.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Vehicle {
+    pub(crate) id: String,
+    /// `M`: the largest event time accepted. [`TimeMs::MIN`] before the first.
+    pub(crate) newest: TimeMs,
+    /// `H`: start of the hot window; never goes back.
+    pub(crate) hot_from: TimeMs,
+    /// The source its newest ping came by.
+    pub(crate) source: u32,
+    pub(crate) window: Window,
+    /// State after everything judged so far.
+    pub(crate) machine: Machine,
+    /// Event time of the last fix judged or timer fired.
+    pub(crate) judged: TimeMs,
+    /// In order of time; the first is the start of the window.
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Fixes judged since the last checkpoint.
+    pub(crate) since_checkpoint: u32,
+    /// Events decided since the first checkpoint, in order of decision.
+    pub(crate) decided: Vec<Decided>,
+    /// How many of `decided` have been emitted or need not be.
+    pub(crate) settled: usize,
+    /// Emitted events that judging again has put in question.
+    displaced: Vec<Decided>,
+    stale: Option<Stale>,
+    pub(crate) liveness: Liveness,
+    pub(crate) shown: Shown,
+}
+
+/// What vehicles are judged by, besides their own fixes.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) timeline: &'a Timeline,
+    /// The largest event time of the whole input, once that is over.
+    pub(crate) end: Option<TimeMs>,
+}
+
+/// Where a ping falls among its vehicle's clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lateness {
+    OnTime,
+    Late,
+    TooLate,
+}
+
+impl Vehicle {
+    pub(crate) fn new(id: String, liveness: Liveness) -> Self {
+        Self {
+            id,
+            newest: TimeMs::MIN,
+            hot_from: TimeMs::MIN,
+            source: 0,
+            window: Window::default(),
+            machine: Machine::default(),
+            judged: TimeMs::MIN,
+            checkpoints: vec![Checkpoint { at: TimeMs::MIN, machine: Machine::default() }],
+            since_checkpoint: 0,
+            decided: Vec::new(),
+            settled: 0,
+            displaced: Vec::new(),
+            stale: None,
+            liveness,
+            shown: Shown::default(),
+        }
+    }
+
+    /// Where a ping with event time `t` falls: `H ≤ t` counts, `t < W` is
+    /// late. `hot_from` is the `H` that holds for this ping.
+    pub(crate) fn lateness(&self, t: TimeMs, hot_from: TimeMs, settings: &Settings) -> Lateness {
+        if t < hot_from {
+            Lateness::TooLate
+        } else if t < self.newest.plus(-settings.reorder_delay_ms) {
+            Lateness::Late
+        } else {
+            Lateness::OnTime
+        }
+    }
+
+    /// `H` as `bound` would have it: the smaller of `M` and the source's low
+    /// mark, if that bounds lateness, less the hot lateness.
+    pub(crate) fn hot_from(&self, bound: Bound, t: TimeMs, settings: &Settings) -> TimeMs {
+        let newest = self.newest.max(t);
+        let mark = match bound {
+            Bound::LowMark(Some(mark)) => newest.min(mark),
+            Bound::LowMark(None) => TimeMs::MIN,
+            Bound::Newest => newest,
+        };
+        self.hot_from.max(mark.plus(-settings.hot_lateness_ms))
+    }
+
+    /// Takes `fix` into the window and moves the clocks.
+    pub(crate) fn insert(&mut self, fix: Fix, source: u32, hot_from: TimeMs) -> Inserted {
+        let inserted = self.window.insert(fix);
+        if inserted == Inserted::Duplicate {
+            return inserted;
+        }
+        if fix.t >= self.newest {
+            self.newest = fix.t;
+            self.source = source;
+        }
+        self.hot_from = hot_from;
+        if fix.t <= self.judged && inserted != Inserted::Superseded {
+            let stale = self.stale.get_or_insert(Stale { from: fix.t, through: fix.t });
+            stale.from = stale.from.min(fix.t);
+            stale.through = stale.through.max(fix.t);
+        }
+        inserted
+    }
+
+    /// `W`: the event time up to which the vehicle's pings are believed to be
+    /// complete.
+    pub(crate) fn watermark(&self, rules: Rules<'_>) -> TimeMs {
+        let own = self.newest.plus(-rules.settings.reorder_delay_ms);
+        rules.end.map_or(own, |end| own.max(end))
+    }
+
+    /// Judges the fixes up to `through`, and again what has changed behind
+    /// them.
+    pub(crate) fn judge(&mut self, rules: Rules<'_>, through: TimeMs, scratch: &mut Scratch) {
+        if let Some(stale) = self.stale.take() {
+            self.judge_again(stale, rules, scratch);
+        }
+        let Rules { settings, timeline, .. } = rules;
+        let watermark = self.watermark(rules);
+        let id = std::mem::take(&mut self.id);
+        let judge = Judge { vehicle_id: &id, settings, timeline };
+        for fix in self.window.winners(self.judged, through) {
+            self.machine.step(judge, fix, scratch);
+            self.judged = fix.t;
+            self.since_checkpoint += 1;
+            let last = self.checkpoints.last().map_or(TimeMs::MIN, |checkpoint| checkpoint.at);
+            let span = if last == TimeMs::MIN { 0 } else { fix.t.since(last) };
+            if self.since_checkpoint >= CHECKPOINT_FIXES || span >= settings.hot_lateness_ms {
+                let machine = self.machine.clone();
+                self.checkpoints.push(Checkpoint { at: fix.t, machine });
+                self.since_checkpoint = 0;
+            }
+        }
+        self.machine.run_timers(judge, self.judged, watermark, scratch);
+        self.id = id;
+        self.take_decided(scratch, false);
+    }
+
+    /// Lets a fence change at `valid_from` take effect at once, on the fixes
+    /// that have arrived.
+    pub(crate) fn change_fences(
+        &mut self,
+        rules: Rules<'_>,
+        valid_from: TimeMs,
+        scratch: &mut Scratch,
+    ) {
+        if valid_from <= self.judged {
+            let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
+            stale.from = stale.from.min(valid_from);
+            stale.through = self.judged;
+        }
+        self.judge(rules, valid_from, scratch);
+        if self.machine.last.is_some() {
+            self.judged = self.judged.max(valid_from);
+            let watermark = self.watermark(rules);
+            let Rules { settings, timeline, .. } = rules;
+            let judge = Judge { vehicle_id: &self.id, settings, timeline };
+            self.machine.run_timers(judge, self.judged, watermark, scratch);
+            self.take_decided(scratch, false);
+        }
+    }
+
+    /// Judges again from the last checkpoint before what changed, until the
+    /// machine meets a later checkpoint's state or everything is done.
+    fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
+        let Rules { settings, timeline, .. } = rules;
+        let watermark = self.watermark(rules);
+        let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
+        let later = self.checkpoints.split_off(kept.max(1));
+        let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
+        let head = std::mem::replace(&mut self.machine, base.machine);
+        let first_again = self.decided.partition_point(|decided| decided.at <= base.at);
+        let mut questioned = self.decided.split_off(first_again);
+        self.settled = self.settled.min(first_again);
+        self.since_checkpoint = 0;
+
+        let id = std::mem::take(&mut self.id);
+        let judge = Judge { vehicle_id: &id, settings, timeline };
+        let mut met = None;
+        let mut expected = later.iter().enumerate().peekable();
+        for fix in self.window.winners(base.at, self.judged) {
+            self.machine.step(judge, fix, scratch);
+            self.since_checkpoint += 1;
+            while expected.next_if(|(_, checkpoint)| checkpoint.at < fix.t).is_some() {}
+            if let Some((i, checkpoint)) = expected.next_if(|(_, later)| later.at == fix.t) {
+                if fix.t >= stale.through && checkpoint.machine == self.machine {
+                    met = Some(i);
+                    break;
+                }
+                let machine = self.machine.clone();
+                self.checkpoints.push(Checkpoint { at: fix.t, machine });
+                self.since_checkpoint = 0;
+            }
+        }
+        if met.is_none() {
+            self.machine.run_timers(judge, self.judged, watermark, scratch);
+        }
+        self.id = id;
+
+        self.take_decided(scratch, true);
+        if let Some(i) = met {
+            // From here on everything is as it was.
+            let at = later[i].at;
+            self.machine = head;
+            self.checkpoints.extend(later.into_iter().skip(i));
+            self.since_checkpoint =
+                self.window.winners(self.last_checkpoint(), self.judged).count() as u32;
+            let same_from = questioned.partition_point(|decided| decided.at <= at);
+            self.decided.extend(questioned.drain(same_from..));
+        }
+        self.displaced.extend(questioned.into_iter().filter(|decided| decided.emitted));
+    }
+
+    fn last_checkpoint(&self) -> TimeMs {
+        self.checkpoints.last().map_or(TimeMs::MIN, |checkpoint| checkpoint.at)
+    }
+
+    /// Files what the machine has decided. Times of decision never go back,
+    /// so that the list can be cut at a checkpoint.
+    fn take_decided(&mut self, scratch: &mut Scratch, late: bool) {
+        let mut at = self.decided.last().map_or(TimeMs::MIN, |decided| decided.at);
+        for mut decided in scratch.decided.drain(..) {
+            at = at.max(decided.at);
+            decided.at = at;
+            decided.late = late;
+            self.judged = self.judged.max(at);
+            self.decided.push(decided);
+        }
+    }
+
+    /// The operations that lead from what was emitted to what is decided now.
+    /// `now` stands in for the receive time of the ping behind a retraction.
+    pub(crate) fn operations(&mut self, revision: u64, now: TimeMs, out: &mut Vec<FleetEvent>) {
+        if self.displaced.is_empty() && self.settled == self.decided.len() {
+            return;
+        }
+        let mut asserted = Vec::new();
+        for i in self.settled..self.decided.len() {
+            if self.decided[i].emitted {
+                continue;
+            }
+            self.decided[i].emitted = true;
+            let id = self.decided[i].body.id;
+            match self.displaced.iter().position(|old| old.body.id == id) {
+                Some(old) if self.displaced.swap_remove(old).body == self.decided[i].body => {}
+                Some(_) => out.push(self.emit(&self.decided[i], Op::Amend, revision, None)),
+                None => asserted.push(i),
+            }
+        }
+        self.settled = self.decided.len();
+
+        let retracted = std::mem::take(&mut self.displaced);
+        let mut replaced = vec![false; retracted.len()];
+        for i in asserted {
+            let decided = &self.decided[i];
+            let old = (0..retracted.len())
+                .find(|&old| !replaced[old] && retracted[old].body.same_subject(&decided.body));
+            let replaces = old.map(|old| {
+                replaced[old] = true;
+                retracted[old].body.id
+            });
+            out.push(self.emit(decided, Op::Assert, revision, replaces));
+        }
+        for old in &retracted {
+            let old = Decided { observed: now, late: true, ..old.clone() };
+            out.push(self.emit(&old, Op::Retract, revision, None));
+        }
+    }
+
+    fn emit(&self, decided: &Decided, op: Op, revision: u64, replaces: Option<u128>) -> FleetEvent {
+        decided.body.emit(Emission {
+            op,
+            revision,
+            vehicle_id: &self.id,
+            observed: decided.observed,
+            late: decided.late,
+            replaces,
+        })
+    }
+
+    /// Takes what has been asserted from `recorded` where it differs from what
+    /// was `computed` for the same segment. The difference leaves as ordinary
+    /// corrections when the vehicle is next touched.
+    pub(crate) fn set_record(&mut self, computed: &[&FleetEvent], recorded: &[&FleetEvent]) {
+        for event in computed {
+            let kept = recorded.iter().any(|other| other == event);
+            if !kept && let Some(id) = Body::from_event((*event).clone()).map(|body| body.id) {
+                // The sinks do not have it as it was computed.
+                for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
+                    decided.emitted = false;
+                }
+                self.settled = 0;
+            }
+        }
+        for event in recorded {
+            let same = computed.iter().any(|other| other == event);
+            let asserted = matches!(event.op(), Op::Assert | Op::Amend);
+            if !same
+                && asserted
+                && let Some(body) = Body::from_event((*event).clone())
+            {
+                self.displaced.push(Decided {
+                    at: self.judged,
+                    observed: TimeMs(event.observed_at_ms),
+                    emitted: true,
+                    late: event.late,
+                    body,
+                });
+            }
+        }
+    }
+
+    /// Forgets what no ping that still counts can change.
+    pub(crate) fn forget_cold(&mut self) {
+        let cold = self
+            .checkpoints
+            .iter()
+            .skip(1)
+            .take_while(|checkpoint| checkpoint.at < self.hot_from)
+            .count();
+        if cold > 0 {
+            self.checkpoints.drain(..cold);
+            let start = self.checkpoints[0].at;
+            self.window.forget_through(start);
+            let final_count =
+                self.decided[..self.settled].partition_point(|decided| decided.at <= start);
+            self.decided.drain(..final_count);
+            self.settled -= final_count;
+        }
+    }
+
+    /// Moves the window's start up to halve it, for want of memory. Returns
+    /// how many fixes gave way.
+    pub(crate) fn give_way(&mut self) -> usize {
+        let before = self.window.len();
+        let Some(middle) = self.checkpoints.get(self.checkpoints.len() / 2) else { return 0 };
+        self.hot_from = self.hot_from.max(middle.at.plus(1));
+        self.forget_cold();
+        before - self.window.len()
+    }
+
+    /// The first fence epoch that this vehicle may still be judged by.
+    pub(crate) fn oldest_epoch(&self) -> Option<u32> {
+        let base = &self.checkpoints[0];
+        base.machine.last.is_some().then_some(base.machine.epoch)
+    }
+}
+
+/// What bounds the lateness of a vehicle's pings besides its own newest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bound {
+    /// Nothing: the source's receive times say nothing of its backlog.
+    Newest,
+    /// The source's low mark; without one nothing is too late.
+    LowMark(Option<TimeMs>),
+}
