@@ -1,6 +1,8 @@
 //! Reading fences: what is taken, what is mended, what is refused and how it
 //! is told; and writing them back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use geofence::{Fence, FenceSet, FencesError, Shape, parse_fences};

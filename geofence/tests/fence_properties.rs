@@ -1,6 +1,8 @@
 //! Laws: shapes against slow and obvious readings of the same rings, steps
 //! against sampling, the index against a scan of all fences.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod support;
 
 use geofence::{Fence, FenceSet, FenceSettings, Plane, Position, Shape};

@@ -1,6 +1,7 @@
 //! Real administrative fences, where they are at hand: every file is read
 //! without a refusal, and sides agree with the `geo` crate's predicates.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![allow(clippy::disallowed_methods, reason = "tests read files, the core does not")]
 
 mod support;
