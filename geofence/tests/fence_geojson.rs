@@ -1,7 +1,7 @@
 //! Reading fences: what is taken, what is mended, what is refused and how it
 //! is told; and writing them back.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests")]
 
 mod support;
 

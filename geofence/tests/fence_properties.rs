@@ -1,7 +1,7 @@
 //! Laws: shapes against slow and obvious readings of the same rings, steps
 //! against sampling, the index against a scan of all fences.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests")]
 
 mod support;
 

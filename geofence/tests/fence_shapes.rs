@@ -1,7 +1,7 @@
 //! Named cases of the questions asked of shapes: sides, distances, stretches,
 //! confidence. The fixtures are those of the specification's test vectors.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests")]
 
 mod support;
 
