@@ -28,7 +28,7 @@ pub fn open(
     shard: u32,
     cursor: Option<&Cursor>,
     limits: FileLimits,
-) -> Result<impl Sink, SinkError> {
+) -> Result<impl Sink + use<>, SinkError> {
     RollingParquet::open(PingTable::default(), directory, shard, cursor, limits)
 }
 

@@ -14,7 +14,11 @@ use crate::{Sink, SinkError};
 ///
 /// # Errors
 /// The file cannot be opened or cut back, or is shorter than its cursor says.
-pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+) -> Result<impl Sink + use<>, SinkError> {
     NdjsonLog::open(DeadLetterLines::default(), directory, shard, cursor)
 }
 

@@ -23,7 +23,7 @@ pub fn open(
     shard: u32,
     cursor: Option<&Cursor>,
     limits: FileLimits,
-) -> Result<impl Sink, SinkError> {
+) -> Result<impl Sink + use<>, SinkError> {
     RollingParquet::open(EventTable::default(), directory, shard, cursor, limits)
 }
 

@@ -13,7 +13,11 @@ use crate::{Sink, SinkError};
 ///
 /// # Errors
 /// The file cannot be opened or cut back, or is shorter than its cursor says.
-pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+) -> Result<impl Sink + use<>, SinkError> {
     NdjsonLog::open(EventLines, directory, shard, cursor)
 }
 
@@ -28,5 +32,20 @@ impl Lines for EventLines {
             push_event(out, event, Rendering::Full);
             out.push(b'\n');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opened_sink_outlives_what_it_was_opened_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink: Box<dyn Sink> = {
+            let path = directory.path().join("event_log");
+            Box::new(open(&path, 3, None).unwrap())
+        };
+        assert_eq!(sink.name(), "event_log");
     }
 }
