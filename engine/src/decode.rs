@@ -234,7 +234,7 @@ pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, Decod
 }
 
 /// Decodes one encoded `VehiclePing`.
-pub(crate) fn protobuf_item(original: Bytes) -> Item {
+fn protobuf_item(original: Bytes) -> Item {
     let payload = original.clone();
     let ping = decode_protobuf(&original).map(|ping| DecodedPing { ping, payload });
     Item { original, ping }
