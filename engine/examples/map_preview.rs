@@ -5,24 +5,23 @@
 //! cargo run -p engine --example map_preview -- FENCES.geojson [PORT]
 //! ```
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use engine::http::{
-    EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, PositionView, ReceiveClock,
-    Services,
+    EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder,
 };
-use engine::intake::{Entry, Intake, QueueLimits};
+use engine::intake::{Intake, QueueLimits};
 use geofence::{LivePosition, Position, Status, TimeMs};
 use protos::events::fleet_event::Detail;
 use protos::events::{self, FleetEvent, Op, Reason};
-use protos::journal::{DeadLetter, Segment};
+use protos::journal::Segment;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sinks::positions::PositionStore;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -42,13 +41,13 @@ async fn main() -> anyhow::Result<()> {
 
     let (intake, _queues) = Intake::new(1, QueueLimits { max_pings: 1_000, max_bytes: 1 << 24 });
     let (_sender, fences) = watch::channel(Bytes::from(fences));
-    let positions = Arc::new(Positions::default());
+    let positions = PositionStore::new();
     let feed = EventFeed::new(FeedLimits::default());
     let services = Services {
         ingest: Ingest {
             intake,
             source: 0,
-            decode: Arc::new(|_, _, _| Entry::Rejected(DeadLetter::default())),
+            decode: decoder(false),
             clock: Arc::new(ReceiveClock::wall(TimeMs(0))),
             low_mark: Arc::new(|_| None),
         },
@@ -66,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
     let mut fleet = Fleet::new(area);
     loop {
         let (live, segment) = fleet.step();
-        positions.put(live);
+        positions.update(live);
         feed.publish(&segment);
         tokio::select! {
             () = tokio::time::sleep(STEP) => {}
@@ -75,26 +74,6 @@ async fn main() -> anyhow::Result<()> {
     }
     stop.cancel();
     serving.await.context("the server failed")
-}
-
-#[derive(Default)]
-struct Positions(Mutex<HashMap<String, LivePosition>>);
-
-impl Positions {
-    fn put(&self, list: Vec<LivePosition>) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.extend(list.into_iter().map(|live| (live.vehicle_id.clone(), live)));
-    }
-}
-
-impl PositionView for Positions {
-    fn get(&self, vehicle_id: &str) -> Option<LivePosition> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(vehicle_id).cloned()
-    }
-
-    fn visit(&self, visitor: &mut dyn FnMut(&LivePosition)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(visitor);
-    }
 }
 
 /// Where the fences lie, and what they are called.

@@ -12,49 +12,25 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use geofence::TimeMs;
-use protos::journal::DeadLetter;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::HttpLimits;
 use super::answer::Refusal;
 use super::body::{self, Encoding, Layout};
-use super::limits::PING_BYTES_MAX;
 use super::receive_clock::ReceiveClock;
 use super::split::split;
+use crate::decode::ContentType;
 use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
 
-/// How one ping is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON object.
-    Json,
-    /// An encoded `VehiclePing`.
-    Protobuf,
-}
-
-impl Format {
-    /// Its media type, as dead letters carry it.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Protobuf => "application/x-protobuf",
-        }
-    }
-}
-
-/// Decodes and admits one ping received at the time given; bad ones become
+/// Decodes and admits one ping, given as one encoded `VehiclePing` or one JSON
+/// object and received at the time given; a bad one becomes
 /// [`Entry::Rejected`].
-pub type EntryDecoder = Arc<dyn Fn(Format, Bytes, TimeMs) -> Entry + Send + Sync>;
+pub type EntryDecoder = Arc<dyn Fn(ContentType, Bytes, TimeMs) -> Entry + Send + Sync>;
 
 /// Takes the receive time of a batch that is about to be handed over and
 /// gives the source's low mark.
 pub type LowMarkFn = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
-
-/// Name of the source in dead letters.
-pub const SOURCE_NAME: &str = "http";
 
 /// What ping requests need of the rest of the process.
 #[derive(Clone)]
@@ -204,30 +180,9 @@ impl Decoding {
     fn run(self, body: Bytes) -> Result<Vec<Entry>, Refusal> {
         let body = body::decompress(body, self.encoding, self.decoded_bytes_max)?;
         let pieces = split(&body, self.layout, self.pings_max)?;
-        let format = match self.layout {
-            Layout::Json | Layout::Ndjson => Format::Json,
-            Layout::ProtobufBatch => Format::Protobuf,
-        };
-        Ok(pieces.into_iter().map(|piece| self.entry(format, piece)).collect())
-    }
-
-    fn entry(&self, format: Format, piece: Bytes) -> Entry {
-        if piece.len() > PING_BYTES_MAX {
-            return Entry::Rejected(too_large(format, piece, self.receive_time));
-        }
-        (self.decode)(format, piece, self.receive_time)
-    }
-}
-
-fn too_large(format: Format, payload: Bytes, receive_time: TimeMs) -> DeadLetter {
-    DeadLetter {
-        reason: "too_large".into(),
-        detail: format!("{} bytes; a ping has at most {PING_BYTES_MAX}", payload.len()),
-        source: SOURCE_NAME.into(),
-        source_message_id: format!("{:032x}", xxh3_128(&payload)),
-        receive_time_ms: receive_time.0,
-        payload,
-        content_type: format.content_type().into(),
+        let content_type = self.layout.of_one_ping();
+        let entry = |piece| (self.decode)(content_type, piece, self.receive_time);
+        Ok(pieces.into_iter().map(entry).collect())
     }
 }
 
