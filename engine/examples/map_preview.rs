@@ -49,7 +49,6 @@ async fn main() -> anyhow::Result<()> {
             source: 0,
             decode: decoder(false),
             clock: Arc::new(ReceiveClock::wall(TimeMs(0))),
-            low_mark: Arc::new(|_| None),
         },
         positions: positions.clone(),
         events: feed.clone(),

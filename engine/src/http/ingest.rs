@@ -28,10 +28,6 @@ use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
 /// [`Entry::Rejected`].
 pub type EntryDecoder = Arc<dyn Fn(ContentType, Bytes, TimeMs) -> Entry + Send + Sync>;
 
-/// Takes the receive time of a batch that is about to be handed over and
-/// gives the source's low mark.
-pub type LowMarkFn = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
-
 /// What ping requests need of the rest of the process.
 #[derive(Clone)]
 pub struct Ingest {
@@ -41,11 +37,8 @@ pub struct Ingest {
     pub source: u32,
     /// Decodes and admits a ping.
     pub decode: EntryDecoder,
-    /// Gives receive times.
+    /// Gives receive times and the low mark.
     pub clock: Arc<ReceiveClock>,
-    /// Gives the low mark. It never bounds lateness here: receive times say
-    /// nothing of a client's own backlog.
-    pub low_mark: LowMarkFn,
 }
 
 /// Requests under way, bounded in number and in bytes of body.
@@ -96,11 +89,13 @@ impl Ingestion {
         }
         let layout = Layout::of(request.headers())?;
         let encoding = Encoding::of(request.headers())?;
-        let entries = self.read_entries(request, layout, encoding).await?;
+        let mut entries = self.read_entries(request, layout, encoding).await?;
         if entries.is_empty() {
             return Ok(answer(&[]));
         }
-        let low_mark = (self.parts.low_mark)(receive_time(&entries[0]));
+        let low_mark = self.parts.clock.stamp(&mut entries);
+        // It never bounds lateness: receive times here say nothing of a
+        // client's own backlog.
         let pending = self.parts.intake.try_submit(self.parts.source, low_mark, false, entries)?;
         Ok(answer(&pending.wait().await?))
     }
@@ -133,20 +128,16 @@ impl Ingestion {
             decoded_bytes_max: limits.decoded_bytes_max,
             pings_max: limits.pings_max,
         };
-        let mut entries = if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
-            decoding.run(body)?
-        } else {
-            let task = tokio::task::spawn_blocking(move || decoding.run(body));
-            match task.await {
-                Ok(entries) => entries?,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => return Err(IntakeError::Paused(PauseReason::Draining).into()),
-                },
-            }
-        };
-        self.parts.clock.stamp(&mut entries);
-        Ok(entries)
+        if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
+            return decoding.run(body);
+        }
+        match tokio::task::spawn_blocking(move || decoding.run(body)).await {
+            Ok(entries) => entries,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(IntakeError::Paused(PauseReason::Draining).into()),
+            },
+        }
     }
 
     fn reserve(
@@ -183,13 +174,6 @@ impl Decoding {
         let content_type = self.layout.of_one_ping();
         let entry = |piece| (self.decode)(content_type, piece, self.receive_time);
         Ok(pieces.into_iter().map(entry).collect())
-    }
-}
-
-fn receive_time(entry: &Entry) -> TimeMs {
-    match entry {
-        Entry::Ping { ping, .. } => ping.receive_time,
-        Entry::Rejected(letter) => TimeMs(letter.receive_time_ms),
     }
 }
 

@@ -26,7 +26,7 @@ pub use decoder::{SOURCE_NAME, decoder};
 pub use events::KINDS;
 pub use feed::{EventFeed, FeedEvent, FeedId, FeedIdError, FeedItem, FeedLimits, Subscription};
 pub use health::{COMMIT_AGE_MAX, Health, Hindrance};
-pub use ingest::{EntryDecoder, Ingest, LowMarkFn};
+pub use ingest::{EntryDecoder, Ingest};
 pub use limits::HttpLimits;
 pub use positions::POSITIONS_MAX;
 pub use receive_clock::ReceiveClock;
