@@ -10,6 +10,9 @@ use protos::json::Object;
 use crate::ndjson::{Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "dead_letters";
+
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///
 /// # Errors
@@ -32,7 +35,7 @@ pub(crate) struct DeadLetterLines {
 }
 
 impl Lines for DeadLetterLines {
-    const NAME: &'static str = "dead_letters";
+    const NAME: &'static str = NAME;
 
     fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
         for letter in &segment.dead_letters {

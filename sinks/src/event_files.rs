@@ -13,6 +13,9 @@ use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "event_files";
+
 /// Opens the event files of one shard under `directory` (shards share it).
 /// Blocks.
 ///
@@ -35,7 +38,7 @@ pub(crate) struct EventTable {
 }
 
 impl Table for EventTable {
-    const NAME: &'static str = "event_files";
+    const NAME: &'static str = NAME;
 
     type Columns = EventColumns;
 

@@ -9,6 +9,9 @@ use protos::journal::{Cursor, Segment};
 use crate::ndjson::{Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "event_log";
+
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub fn open(
 pub(crate) struct EventLines;
 
 impl Lines for EventLines {
-    const NAME: &'static str = "event_log";
+    const NAME: &'static str = NAME;
 
     fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
         for event in &segment.events {

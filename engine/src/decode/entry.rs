@@ -2,32 +2,15 @@
 //! admission, and dead letters.
 
 use bytes::Bytes;
+use geofence::TimeMs;
 use geofence::admission::{self, Dropped, Reject};
-use geofence::{Ping, TimeMs};
 use prost::Message;
 use protos::journal::DeadLetter;
 use protos::telemetry::VehiclePing;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{ContentType, Decoded, DecodedPing, Item, decode, protobuf_item};
-
-/// One ping's worth of input, judged by itself.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
-    /// A ping that passed admission.
-    Ping {
-        /// What detection reads of it.
-        ping: Ping,
-        /// One encoded `VehiclePing`, without the values that were dropped.
-        payload: Bytes,
-        /// The message it came in; empty when the source has no ids.
-        message_id: String,
-        /// Values taken for unknown, to be counted.
-        dropped: Dropped,
-    },
-    /// Input that was refused.
-    Rejected(DeadLetter),
-}
+use crate::intake::Entry;
 
 /// What the source knows of a message besides its bytes.
 #[derive(Clone, Copy, Debug)]

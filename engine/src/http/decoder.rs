@@ -6,9 +6,10 @@ use bytes::Bytes;
 use geofence::TimeMs;
 
 use super::ingest::EntryDecoder;
-use crate::decode::entry::{Entry as DecodedEntry, Envelope};
+use crate::decode::entry::Envelope;
 use crate::decode::{ContentType, decode_part};
 use crate::intake::Entry;
+use crate::metrics;
 
 /// Name of the source in dead letters.
 pub const SOURCE_NAME: &str = "http";
@@ -29,20 +30,17 @@ fn decode_entry(
 ) -> Entry {
     let envelope =
         Envelope { source: SOURCE_NAME, message_id: "", receive_time, allow_null_island };
-    match envelope.entry(content_type, decode_part(content_type, bytes)) {
-        DecodedEntry::Rejected(letter) => Entry::Rejected(letter),
-        DecodedEntry::Ping { ping, payload, message_id, dropped } => {
-            for (field, was_dropped) in [
-                ("speed_mps", dropped.speed),
-                ("heading_deg", dropped.heading),
-                ("accuracy_m", dropped.accuracy),
-            ] {
-                if was_dropped {
-                    metrics::counter!("fleetstream_values_dropped_total", "field" => field)
-                        .increment(1);
-                }
+    let entry = envelope.entry(content_type, decode_part(content_type, bytes));
+    if let Entry::Ping { dropped, .. } = &entry {
+        for (field, was_dropped) in [
+            ("speed_mps", dropped.speed),
+            ("heading_deg", dropped.heading),
+            ("accuracy_m", dropped.accuracy),
+        ] {
+            if was_dropped {
+                metrics::VALUES_DROPPED.counter(&[field]).increment(1);
             }
-            Entry::Ping { ping, payload, message_id }
         }
     }
+    entry
 }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use geofence::TimeMs;
 
@@ -18,6 +18,8 @@ pub struct ReceiveClock {
     latest_ms: AtomicI64,
     low_mark: Mutex<LowMark>,
     started: Instant,
+    /// When entries were last stamped, milliseconds after `started`.
+    heard_ms: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,20 @@ impl ReceiveClock {
             latest_ms: AtomicI64::new(not_before.0),
             low_mark: Mutex::default(),
             started: Instant::now(),
+            heard_ms: AtomicI64::new(0),
         }
+    }
+
+    /// How long ago the last entries were stamped, or this clock was made.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let heard_ms = self.heard_ms.load(Ordering::Relaxed);
+        let silent_ms = self.elapsed_ms().saturating_sub(heard_ms);
+        Duration::from_millis(silent_ms.unsigned_abs())
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The receive time of a request that was read just now, as far as it is
@@ -65,13 +80,12 @@ impl ReceiveClock {
     /// Sets the receive times of a request's entries, in order, where these
     /// depend on the pings, and returns the source's low mark after them.
     pub fn stamp(&self, entries: &mut [Entry]) -> Option<TimeMs> {
+        self.heard_ms.store(self.elapsed_ms(), Ordering::Relaxed);
         let mut low_mark = self.low_mark.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             match self.source {
                 ClockSource::Wall => {
-                    let elapsed_ms = self.started.elapsed().as_millis();
-                    let bucket_clock_ms = i64::try_from(elapsed_ms).unwrap_or(i64::MAX);
-                    low_mark.observe(bucket_clock_ms, receive_time(entry));
+                    low_mark.observe(self.elapsed_ms(), receive_time(entry));
                 }
                 ClockSource::Event => {
                     self.receive_by_event_time(entry);
@@ -129,7 +143,12 @@ mod tests {
             ignition: None,
             engine_rpm: None,
         };
-        Entry::Ping { ping, payload: bytes::Bytes::new(), message_id: String::new() }
+        Entry::Ping {
+            ping,
+            payload: bytes::Bytes::new(),
+            message_id: String::new(),
+            dropped: Default::default(),
+        }
     }
 
     fn receive_ms(entry: &Entry) -> i64 {

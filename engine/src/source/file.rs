@@ -41,7 +41,8 @@ use prost::Message;
 use protos::journal::DeadLetter;
 use protos::telemetry::VehiclePing;
 
-use crate::decode::entry::{Entry, Envelope};
+use crate::decode::entry::Envelope;
+use crate::intake::Entry;
 use crate::source::SourceBatch;
 use crate::source::low_mark::LowMark;
 use feed::Feed;
