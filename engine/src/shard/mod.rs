@@ -211,13 +211,15 @@ impl Shard {
             let wake = self.wake_at(apply_at);
             let cursors = self.services.cursors.clone();
             tokio::select! {
+                // Control first: a queue that is never empty must not keep it
+                // waiting.
                 biased;
-                delivery = self.queue.recv() => match delivery {
-                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
-                    None => return Gathered::Closed,
-                },
                 control = self.control.recv() => match control {
                     Some(control) => return Gathered::Control(control),
+                    None => return Gathered::Closed,
+                },
+                delivery = self.queue.recv() => match delivery {
+                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
                     None => return Gathered::Closed,
                 },
                 () = cursors.news() => {
