@@ -9,6 +9,9 @@
 
 use geofence::{Fence, Parsed, Position, Shape, parse_fences};
 
+pub mod pings;
+pub mod shard;
+
 pub fn at(lon: f64, lat: f64) -> Position {
     Position::from_degrees(lat, lon).unwrap()
 }
