@@ -231,7 +231,7 @@ impl Pipeline {
     /// # Errors
     /// A shard failed.
     pub async fn end_input(&mut self) -> anyhow::Result<()> {
-        let newest = self.settle().await?;
+        let newest = self.ask(Control::Drain).await?;
         let Some(end) = newest.into_iter().flatten().max() else { return Ok(()) };
         let ended = self.ask(|answer| Control::End(end, answer)).await;
         ended.map(|_| ())
@@ -261,7 +261,7 @@ impl Pipeline {
     }
 
     async fn finish(&mut self) -> anyhow::Result<()> {
-        self.settle().await?;
+        self.ask(Control::Settle).await?;
         for (last, reader) in self.last.iter().zip(&self.readers) {
             last.send_replace(Some(*reader.committed().borrow()));
         }
@@ -280,11 +280,6 @@ impl Pipeline {
             ended.context("a shard panicked")??;
         }
         Ok(())
-    }
-
-    /// Has every shard commit what waits in its queue.
-    async fn settle(&mut self) -> anyhow::Result<Vec<Option<TimeMs>>> {
-        self.ask(Control::Settle).await
     }
 
     async fn ask<T>(
