@@ -215,7 +215,7 @@ fn events_and_archive_are_those_of_an_undisturbed_run() {
             Death::At(name, nth) => launch.dies_at(name, nth),
             Death::Random { .. } => launch,
         };
-        live(launch.start(), death, &mut sender);
+        live(launch.start_or_die(), death, &mut sender);
     }
     finish(launch_killed().start(), &mut sender);
 

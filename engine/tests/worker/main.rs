@@ -1,5 +1,7 @@
 //! The worker from the outside: the real binary, real signals, real files.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 mod damage;

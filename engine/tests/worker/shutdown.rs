@@ -120,3 +120,21 @@ fn a_second_signal_ends_at_once() {
     assert_eq!(worker.wait().code(), Some(1), "{}", worker.log());
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
+
+#[test]
+fn a_write_that_hangs_does_not_hold_up_the_end() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(&dir).start();
+    // Opening a pipe that nobody reads hangs.
+    let pipe = dir.path().join(".positions.ndjson.tmp");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    worker.client().deliver(&[ping("v", "2026-03-01T12:00:00Z", 10.0, 50.0, r#","ping_id":"p""#)]);
+    let status = worker.stop();
+    assert!(status.success(), "{status}: {}", worker.log());
+
+    fs::remove_file(pipe).unwrap();
+    let mut worker = launch(&dir).start();
+    assert!(worker.stop().success(), "{}", worker.log());
+    assert!(Outputs::of(dir.path()).positions().contains_key("v"));
+}
