@@ -171,12 +171,12 @@ fn a_low_mark_that_does_not_bound_lateness_judges_none() {
 #[test]
 fn the_hot_window_never_grows_back_with_another_source() {
     let mut shard = sq(plain());
-    shard.apply(&[backed(1, Some(5000), [outside(5000)])], TimeMs(5_000_000));
-    let too_late = shard.apply(&[backed(1, Some(5010), [inside(4000)])], TimeMs(5_010_000));
+    shard.apply(&[backed(1, Some(4500), [outside(5000)])], TimeMs(5_000_000));
+    let too_late = shard.apply(&[backed(1, Some(5010), [inside(4050)])], TimeMs(5_010_000));
     assert_eq!(too_late.outcomes, [archived(Disposition::TooLate)]);
     // The newest ping now comes by a source with a backlog.
     shard.apply(&[backed(2, Some(0), [outside(5020)])], TimeMs(5_020_000));
-    let effects = shard.apply(&[backed(2, Some(0), [inside(4000)])], TimeMs(5_020_000));
+    let effects = shard.apply(&[backed(2, Some(0), [inside(4050)])], TimeMs(5_020_000));
     assert_eq!(effects.outcomes, [archived(Disposition::TooLate)]);
 }
 
