@@ -17,13 +17,13 @@ use crate::decided::{Body, Emission, Group, Place};
 use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
 use crate::liveness::Liveness;
-use crate::machine::Scratch;
+use crate::machine::{ACCURACY_M_MAX, Scratch};
 use crate::order::order_key;
 use crate::timeline::Timeline;
 use crate::vehicle::{Bound, Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
-    Disposition, Effects, FenceSet, Identity, Input, LivePosition, Outcome, Ping, PingRun,
+    Disposition, Effects, FenceSet, Identity, Input, LivePosition, Outcome, Ping, PingRun, Profile,
     Settings, SourceState, TimeMs,
 };
 
@@ -114,6 +114,7 @@ impl Detector {
             }
         }
         self.settle(seq, &mut effects);
+        self.scratch.refused.drain(&mut effects.counters);
         self.forget_silent();
         self.bound_windows(&mut effects);
         effects.events.sort_by(|a, b| {
@@ -295,9 +296,18 @@ impl Detector {
         self.touch(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
             self.await_judgement(index, ping.event_time);
+            self.count_too_vague(ping, effects);
         }
         effects.counters.add(disposition_name(disposition), 1);
         Outcome::Archived { disposition, supersedes }
+    }
+
+    /// Counts a ping that is not accurate enough to take part.
+    fn count_too_vague(&self, ping: &Ping, effects: &mut Effects) {
+        let vague = ping.accuracy_m.is_some_and(|m| f64::from(m as f32) > ACCURACY_M_MAX);
+        if vague && self.settings.profile == Profile::Robust {
+            effects.counters.add("accuracy_too_low", 1);
+        }
     }
 
     /// Has the vehicle judged when its reorder delay has passed, if its

@@ -162,10 +162,10 @@ impl Vehicle {
         if let Some(stale) = self.stale.take() {
             self.judge_again(stale, rules, scratch);
         }
-        let Rules { settings, timeline, .. } = rules;
+        let Rules { settings, timeline, end } = rules;
         let watermark = self.watermark(rules);
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline };
+        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
         for fix in self.window.winners(self.judged, through) {
             self.machine.step(judge, fix, scratch);
             self.judged = fix.t;
@@ -200,8 +200,8 @@ impl Vehicle {
         if self.machine.last.is_some() {
             self.judged = self.judged.max(valid_from);
             let watermark = self.watermark(rules);
-            let Rules { settings, timeline, .. } = rules;
-            let judge = Judge { vehicle_id: &self.id, settings, timeline };
+            let Rules { settings, timeline, end } = rules;
+            let judge = Judge { vehicle_id: &self.id, settings, timeline, ended: end.is_some() };
             self.machine.run_timers(judge, self.judged, watermark, scratch);
             self.take_decided(scratch, false);
         }
@@ -210,7 +210,7 @@ impl Vehicle {
     /// Judges again from the last checkpoint before what changed, until the
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
-        let Rules { settings, timeline, .. } = rules;
+        let Rules { settings, timeline, end } = rules;
         let watermark = self.watermark(rules);
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
@@ -222,7 +222,8 @@ impl Vehicle {
         self.since_checkpoint = 0;
 
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline };
+        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
+        let refused = scratch.refused;
         let mut met = None;
         let mut expected = later.iter().enumerate().peekable();
         for fix in self.window.winners(base.at, self.judged) {
@@ -243,6 +244,8 @@ impl Vehicle {
             self.machine.run_timers(judge, self.judged, watermark, scratch);
         }
         self.id = id;
+        // Refusals count once, when a fix is first judged in its place.
+        scratch.refused = refused;
 
         self.take_decided(scratch, true);
         if let Some(i) = met {
