@@ -536,7 +536,9 @@ impl Detector {
             *slot = None;
             self.free.push(index);
         }
-        let oldest = self.vehicles.iter().flatten().filter_map(Vehicle::oldest_epoch).min();
+        let timeline = &self.timeline;
+        let epochs = self.vehicles.iter().flatten().map(|vehicle| vehicle.oldest_epoch(timeline));
+        let oldest = epochs.min();
         if let Some(oldest) = oldest {
             self.timeline.forget_below(oldest);
         }

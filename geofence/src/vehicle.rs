@@ -163,7 +163,6 @@ impl Vehicle {
             self.judge_again(stale, rules, scratch);
         }
         let Rules { settings, timeline, end } = rules;
-        let watermark = self.watermark(rules);
         let id = std::mem::take(&mut self.id);
         let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
         for fix in self.window.winners(self.judged, through) {
@@ -178,9 +177,17 @@ impl Vehicle {
                 self.since_checkpoint = 0;
             }
         }
-        self.machine.run_timers(judge, self.judged, watermark, scratch);
+        self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
         self.id = id;
         self.take_decided(scratch, false);
+    }
+
+    /// The event time up to which gaps are known: the watermark, but not past
+    /// a fix that still waits to be judged.
+    fn gaps_known(&self, rules: Rules<'_>) -> TimeMs {
+        let watermark = self.watermark(rules);
+        let waiting = self.window.winners(self.judged, TimeMs(i64::MAX)).next();
+        waiting.map_or(watermark, |fix| watermark.min(fix.t.plus(-1)))
     }
 
     /// Lets a fence change at `valid_from` take effect at once, on the fixes
@@ -199,10 +206,9 @@ impl Vehicle {
         self.judge(rules, valid_from, scratch);
         if self.machine.last.is_some() {
             self.judged = self.judged.max(valid_from);
-            let watermark = self.watermark(rules);
             let Rules { settings, timeline, end } = rules;
             let judge = Judge { vehicle_id: &self.id, settings, timeline, ended: end.is_some() };
-            self.machine.run_timers(judge, self.judged, watermark, scratch);
+            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
             self.take_decided(scratch, false);
         }
     }
@@ -211,7 +217,6 @@ impl Vehicle {
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
         let Rules { settings, timeline, end } = rules;
-        let watermark = self.watermark(rules);
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
         let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
@@ -241,7 +246,7 @@ impl Vehicle {
             }
         }
         if met.is_none() {
-            self.machine.run_timers(judge, self.judged, watermark, scratch);
+            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
         }
         self.id = id;
         // Refusals count once, when a fix is first judged in its place.
@@ -390,9 +395,15 @@ impl Vehicle {
     }
 
     /// The first fence epoch that this vehicle may still be judged by.
-    pub(crate) fn oldest_epoch(&self) -> Option<u32> {
-        let base = &self.checkpoints[0];
-        base.machine.last.is_some().then_some(base.machine.epoch)
+    pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> u32 {
+        let base = &self.checkpoints[0].machine;
+        if base.last.is_some() {
+            return base.epoch;
+        }
+        // No fix has been accepted yet: the first one may be any that is there
+        // or still counts.
+        let first = self.window.fixes().first().map_or(self.hot_from, |fix| fix.t);
+        timeline.number_at(first.min(self.hot_from))
     }
 }
 

@@ -6,6 +6,7 @@ mod convergence;
 mod fleet;
 mod noise;
 mod random;
+mod reference;
 #[path = "../support/mod.rs"]
 mod support;
 mod vectors;
