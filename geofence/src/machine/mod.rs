@@ -92,15 +92,15 @@ impl Machine {
     /// the next fix then accepts it or shows it to be wrong.
     fn weigh(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if fix.accuracy_m() > ACCURACY_M_MAX {
+            self.run_timers(judge, fix.t, fix.t, scratch);
             return;
         }
-        if let Some(suspect) = self.suspect.take() {
-            if (Step { from: &suspect, to: fix }).is_possible() {
-                let first = scratch.decided.len();
-                self.accept(judge, &suspect, scratch);
-                // What the suspect shows is decided by this fix.
+        let first = scratch.decided.len();
+        let held = self.suspect.take();
+        if let Some(suspect) = &held {
+            if (Step { from: suspect, to: fix }).is_possible() {
+                self.accept(judge, suspect, scratch);
                 for decided in &mut scratch.decided[first..] {
-                    decided.at = fix.t;
                     decided.observed = fix.received;
                 }
             } else {
@@ -114,6 +114,9 @@ impl Machine {
             // So much has happened by now, whether it is accepted or not.
             self.run_to(judge, fix.t, fix.t, scratch);
             self.suspect = Some(Box::new(*fix));
+        }
+        if held.is_some() {
+            decided_no_earlier(fix.t, &mut scratch.decided[first..]);
         }
     }
 
@@ -142,7 +145,11 @@ impl Machine {
         scratch: &mut Scratch,
     ) {
         if self.last.is_some() && (self.suspect.is_none() || judge.ended) {
+            let first = scratch.decided.len();
             self.run_to(judge, fences, gaps, scratch);
+            if self.suspect.is_some() {
+                decided_no_earlier(fences, &mut scratch.decided[first..]);
+            }
         }
     }
 
@@ -173,6 +180,14 @@ impl Machine {
             fences::change(self, judge, next, scratch);
             self.epoch += 1;
         }
+    }
+}
+
+/// What waited for a held fix is decided when the wait is over: a state from
+/// before then, such as a checkpoint's, does not know it.
+fn decided_no_earlier(t: TimeMs, decided: &mut [Decided]) {
+    for decided in decided {
+        decided.at = decided.at.max(t);
     }
 }
 

@@ -44,8 +44,10 @@ impl World {
             (0..1 + random.whole(2)).map(|i| drive(&mut random, &format!("v{i}"))).collect();
         let last_ms = |pings: &Vec<Ping>| pings.last().unwrap().event_time.0;
         let end_ms = pings.iter().map(last_ms).max().unwrap();
-        // Not before every vehicle has been heard of, however late.
-        let mut valid_from = T_MS + 700_000;
+        // Not before every vehicle has been heard of, however late: the set
+        // that a shard starts with holds since ever.
+        let first_ms = pings.iter().map(|pings| pings[0].event_time.0).max().unwrap();
+        let mut valid_from = first_ms + DELAY_S_MAX as i64 * 1000;
         let mut changes = vec![];
         for _ in 0..random.whole(5) {
             valid_from += random.between(1.0, 900_000.0) as i64;
