@@ -397,8 +397,9 @@ impl Vehicle {
     /// The first fence epoch that this vehicle may still be judged by.
     pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> u32 {
         let base = &self.checkpoints[0].machine;
-        if base.last.is_some() {
-            return base.epoch;
+        if let Some(last) = base.last {
+            // A change since the last fix lies on the step to the next one.
+            return timeline.number_at(last.t).min(base.epoch);
         }
         // No fix has been accepted yet: the first one may be any that is there
         // or still counts.
