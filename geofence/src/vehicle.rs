@@ -177,7 +177,11 @@ impl Vehicle {
                 self.since_checkpoint = 0;
             }
         }
-        self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
+        let gaps = self.gaps_known(rules);
+        if self.machine.run_timers(judge, self.judged, gaps, scratch) {
+            // A fix that yet comes to fill the gap is behind what was judged.
+            self.judged = self.judged.max(gaps);
+        }
         self.id = id;
         self.take_decided(scratch, false);
     }
@@ -208,7 +212,10 @@ impl Vehicle {
             self.judged = self.judged.max(valid_from);
             let Rules { settings, timeline, end } = rules;
             let judge = Judge { vehicle_id: &self.id, settings, timeline, ended: end.is_some() };
-            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
+            let gaps = self.gaps_known(rules);
+            if self.machine.run_timers(judge, self.judged, gaps, scratch) {
+                self.judged = self.judged.max(gaps);
+            }
             self.take_decided(scratch, false);
         }
     }
@@ -246,7 +253,10 @@ impl Vehicle {
             }
         }
         if met.is_none() {
-            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
+            let gaps = self.gaps_known(rules);
+            if self.machine.run_timers(judge, self.judged, gaps, scratch) {
+                self.judged = self.judged.max(gaps);
+            }
         }
         self.id = id;
         // Refusals count once, when a fix is first judged in its place.

@@ -136,26 +136,35 @@ impl Machine {
 
     /// Lets timers fire: fence changes up to `fences`, and gaps that no fix
     /// before `gaps` filled. While a fix is held they wait for the next one,
-    /// which says whether it comes before them.
+    /// which says whether it comes before them. Returns whether a gap has
+    /// ended anything.
     pub(crate) fn run_timers(
         &mut self,
         judge: Judge<'_>,
         fences: TimeMs,
         gaps: TimeMs,
         scratch: &mut Scratch,
-    ) {
-        if self.last.is_some() && (self.suspect.is_none() || judge.ended) {
-            let first = scratch.decided.len();
-            self.run_to(judge, fences, gaps, scratch);
-            if self.suspect.is_some() {
-                decided_no_earlier(fences, &mut scratch.decided[first..]);
-            }
+    ) -> bool {
+        if self.last.is_none() || (self.suspect.is_some() && !judge.ended) {
+            return false;
         }
+        let first = scratch.decided.len();
+        let expired = self.run_to(judge, fences, gaps, scratch);
+        if self.suspect.is_some() {
+            decided_no_earlier(fences, &mut scratch.decided[first..]);
+        }
+        expired
     }
 
-    fn run_to(&mut self, judge: Judge<'_>, fences: TimeMs, gaps: TimeMs, scratch: &mut Scratch) {
+    fn run_to(
+        &mut self,
+        judge: Judge<'_>,
+        fences: TimeMs,
+        gaps: TimeMs,
+        scratch: &mut Scratch,
+    ) -> bool {
         self.change_fences(judge, fences, scratch);
-        rest::expire(self, judge, gaps, scratch);
+        rest::expire(self, judge, gaps, scratch)
     }
 
     /// Whether the vehicle's state at the fence is another than Outside.

@@ -45,6 +45,11 @@ impl At {
         self
     }
 
+    pub(crate) fn speed(mut self, mps: f64) -> Self {
+        self.wire.speed_mps = Some(mps);
+        self
+    }
+
     pub(crate) fn received(mut self, s: f64) -> Self {
         self.received_s = Some(s);
         self

@@ -2,11 +2,14 @@
 //! specification, noise on an edge, the convergence law, and agreement with a
 //! slow reference.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod convergence;
 mod fleet;
 mod noise;
 mod random;
 mod reference;
+mod rules;
 #[path = "../support/mod.rs"]
 mod support;
 mod vectors;
