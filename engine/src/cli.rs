@@ -13,6 +13,10 @@ use crate::commands;
 use crate::config::{self, Effective, Flag, Mistakes};
 use crate::exit::{self, Exit};
 
+/// Free share of the disk that commands leave which write a bounded amount:
+/// a disk may well be nine tenths full on a machine where one tries things.
+const FREE_PERCENT_ONE_OFF: &str = "1";
+
 /// Reads the command line, runs the command, says how it ended.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
@@ -29,6 +33,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(args) => commands::demo::execute(&args),
+        Command::Run(args) => commands::run::execute(&args),
+        Command::Replay(args) => commands::replay::execute(&args),
         Command::CheckConfig(args) => commands::check_config::execute(&args),
         Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
@@ -60,6 +67,12 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Play a real day of city buses through the whole engine, on this machine.
+    Demo(DemoArgs),
+    /// Run the worker.
+    Run(RunArgs),
+    /// Run files of pings through the pipeline as fast as the machine goes.
+    Replay(ReplayArgs),
     /// Show the configuration in effect and who set what, or every mistake in it.
     #[command(name = "check-config")]
     CheckConfig(CheckConfigArgs),
@@ -257,6 +270,7 @@ impl ReplayArgs {
     pub fn load(&self) -> Result<Effective, Mistakes> {
         let mut flags: Vec<_> = self.set.flags().collect();
         flags.push(Flag::new("replay", "clock", "event"));
+        flags.push(Flag::new("replay", "journal.min_free_percent", FREE_PERCENT_ONE_OFF));
         flags.push(Flag::new("--fences", "fences", &self.fences));
         flags.extend(setting("--profile", "detection.profile", self.profile.as_deref()));
         flags.extend(setting("--shards", "shards", self.shards.as_deref()));
@@ -276,6 +290,9 @@ impl DemoArgs {
             Flag::new("--data-dir", "data_dir", data_dir),
             Flag::new("--port", "http.listen", listen),
             Flag::new("demo", "clock", "event"),
+            Flag::new("demo", "journal.min_free_percent", FREE_PERCENT_ONE_OFF),
+            // The feed does not report ignition; a bus on duty runs.
+            Flag::new("demo", "detection.assume_engine_on", "true"),
         ];
         load(None, &flags)
     }

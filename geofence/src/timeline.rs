@@ -48,18 +48,27 @@ impl Timeline {
         (!epochs.is_empty()).then_some(Self { first, epochs, latest })
     }
 
-    /// Takes up `set` from `valid_from` on. `false` if nothing changes: the
-    /// set is the one in force, or another was taken up at the same time or
-    /// later. `initial` makes it judge every time: before the first vehicle
-    /// there was nothing that a fence could have been drawn around.
-    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) -> bool {
+    /// Whether no fence has ever been taken up.
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.latest.is_empty()
+    }
+
+    /// Takes up the first `set`. It judges every time: the fences that a shard
+    /// starts with, before its first vehicle, are no change.
+    pub(crate) fn start(&mut self, set: Arc<FenceSet>) {
+        self.epochs = vec![self.next_epoch(set, TimeMs::MIN)];
+    }
+
+    /// Takes up `set` from `valid_from` on, which is later than any before.
+    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) {
+        debug_assert!(valid_from > self.current().valid_from);
+        let epoch = self.next_epoch(set, valid_from);
+        self.epochs.push(epoch);
+    }
+
+    /// The epoch of `set`: fences that stay as they are keep their version.
+    fn next_epoch(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) -> Epoch {
         let before = self.current();
-        if before.set.hash() == set.hash() {
-            return false;
-        }
-        if !initial && before.valid_from >= valid_from {
-            return false;
-        }
         let ids: Vec<Arc<str>> =
             set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
         let versions = set
@@ -76,13 +85,7 @@ impl Timeline {
         for (id, version) in ids.iter().zip(&versions) {
             self.latest.insert(Arc::clone(id), *version);
         }
-        let epoch = Epoch { valid_from, set, versions, ids };
-        if initial {
-            self.epochs = vec![Epoch { valid_from: TimeMs::MIN, ..epoch }];
-        } else {
-            self.epochs.push(epoch);
-        }
-        true
+        Epoch { valid_from, set, versions, ids }
     }
 
     /// The newest epoch.

@@ -46,7 +46,7 @@ pub(crate) struct Vehicle {
     pub(crate) newest: TimeMs,
     /// `H`: start of the hot window; never goes back.
     pub(crate) hot_from: TimeMs,
-    /// The source its newest ping came by.
+    /// The source its newest ping came by; its first one before that.
     pub(crate) source: u32,
     pub(crate) window: Window,
     /// State after everything judged so far.
@@ -75,6 +75,22 @@ pub(crate) struct Rules<'a> {
     pub(crate) timeline: &'a Timeline,
     /// The largest event time of the whole input, once that is over.
     pub(crate) end: Option<TimeMs>,
+    /// `valid_from` of the newest fence set in force by now.
+    pub(crate) in_force: TimeMs,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules as they stand at receive time `now`.
+    pub(crate) fn at(
+        now: TimeMs,
+        settings: &'a Settings,
+        timeline: &'a Timeline,
+        end: Option<TimeMs>,
+    ) -> Self {
+        let known = end.map_or(now, |end| end.max(now));
+        let in_force = timeline.epoch(timeline.number_at(known)).valid_from;
+        Self { settings, timeline, end, in_force }
+    }
 }
 
 /// Where a ping falls among its vehicle's clocks.
@@ -86,12 +102,12 @@ pub(crate) enum Lateness {
 }
 
 impl Vehicle {
-    pub(crate) fn new(id: String, liveness: Liveness) -> Self {
+    pub(crate) fn new(id: String, source: u32, liveness: Liveness) -> Self {
         Self {
             id,
             newest: TimeMs::MIN,
             hot_from: TimeMs::MIN,
-            source: 0,
+            source,
             window: Window::default(),
             machine: Machine::default(),
             judged: TimeMs::MIN,
@@ -131,15 +147,12 @@ impl Vehicle {
     }
 
     /// Takes `fix` into the window and moves the clocks.
-    pub(crate) fn insert(&mut self, fix: Fix, source: u32, hot_from: TimeMs) -> Inserted {
+    pub(crate) fn insert(&mut self, fix: Fix, hot_from: TimeMs) -> Inserted {
         let inserted = self.window.insert(fix);
         if inserted == Inserted::Duplicate {
             return inserted;
         }
-        if fix.t >= self.newest {
-            self.newest = fix.t;
-            self.source = source;
-        }
+        self.newest = self.newest.max(fix.t);
         self.hot_from = hot_from;
         if fix.t <= self.judged && inserted != Inserted::Superseded {
             let stale = self.stale.get_or_insert(Stale { from: fix.t, through: fix.t });
@@ -157,15 +170,15 @@ impl Vehicle {
     }
 
     /// Judges the fixes up to `through`, and again what has changed behind
-    /// them.
+    /// them. A fence set in force decides without waiting for earlier pings.
     pub(crate) fn judge(&mut self, rules: Rules<'_>, through: TimeMs, scratch: &mut Scratch) {
         if let Some(stale) = self.stale.take() {
             self.judge_again(stale, rules, scratch);
         }
-        let Rules { settings, timeline, end } = rules;
+        let Rules { settings, timeline, in_force, end } = rules;
         let id = std::mem::take(&mut self.id);
         let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
-        for fix in self.window.winners(self.judged, through) {
+        for fix in self.window.winners(self.judged, through.max(in_force)) {
             self.machine.step(judge, fix, scratch);
             self.judged = fix.t;
             self.since_checkpoint += 1;
@@ -176,6 +189,9 @@ impl Vehicle {
                 self.checkpoints.push(Checkpoint { at: fix.t, machine });
                 self.since_checkpoint = 0;
             }
+        }
+        if self.machine.last.is_some() {
+            self.judged = self.judged.max(in_force);
         }
         let gaps = self.gaps_known(rules);
         if self.machine.run_timers(judge, self.judged, gaps, scratch) {
@@ -194,36 +210,19 @@ impl Vehicle {
         waiting.map_or(watermark, |fix| watermark.min(fix.t.plus(-1)))
     }
 
-    /// Lets a fence change at `valid_from` take effect at once, on the fixes
-    /// that have arrived.
-    pub(crate) fn change_fences(
-        &mut self,
-        rules: Rules<'_>,
-        valid_from: TimeMs,
-        scratch: &mut Scratch,
-    ) {
+    /// Has what was judged from `valid_from` on judged again.
+    pub(crate) fn fences_changed(&mut self, valid_from: TimeMs) {
         if valid_from <= self.judged {
             let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
             stale.from = stale.from.min(valid_from);
             stale.through = self.judged;
-        }
-        self.judge(rules, valid_from, scratch);
-        if self.machine.last.is_some() {
-            self.judged = self.judged.max(valid_from);
-            let Rules { settings, timeline, end } = rules;
-            let judge = Judge { vehicle_id: &self.id, settings, timeline, ended: end.is_some() };
-            let gaps = self.gaps_known(rules);
-            if self.machine.run_timers(judge, self.judged, gaps, scratch) {
-                self.judged = self.judged.max(gaps);
-            }
-            self.take_decided(scratch, false);
         }
     }
 
     /// Judges again from the last checkpoint before what changed, until the
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
-        let Rules { settings, timeline, end } = rules;
+        let Rules { settings, timeline, end, .. } = rules;
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
         let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
@@ -241,12 +240,17 @@ impl Vehicle {
         for fix in self.window.winners(base.at, self.judged) {
             self.machine.step(judge, fix, scratch);
             self.since_checkpoint += 1;
-            while expected.next_if(|(_, checkpoint)| checkpoint.at < fix.t).is_some() {}
-            if let Some((i, checkpoint)) = expected.next_if(|(_, later)| later.at == fix.t) {
-                if fix.t >= stale.through && checkpoint.machine == self.machine {
-                    met = Some(i);
-                    break;
-                }
+            let stood = expected.next_if(|(_, later)| later.at == fix.t);
+            if let Some((i, checkpoint)) = stood
+                && fix.t >= stale.through
+                && checkpoint.machine == self.machine
+            {
+                met = Some(i);
+                break;
+            }
+            // Late fixes fill the space between: a window that grows backwards
+            // needs new checkpoints as much as one that grows forwards.
+            if stood.is_some() || self.since_checkpoint >= CHECKPOINT_FIXES {
                 let machine = self.machine.clone();
                 self.checkpoints.push(Checkpoint { at: fix.t, machine });
                 self.since_checkpoint = 0;
@@ -347,32 +351,51 @@ impl Vehicle {
     /// was `computed` for the same segment. The difference leaves as ordinary
     /// corrections when the vehicle is next touched.
     pub(crate) fn set_record(&mut self, computed: &[&FleetEvent], recorded: &[&FleetEvent]) {
-        for event in computed {
-            let kept = recorded.iter().any(|other| other == event);
-            if !kept && let Some(id) = Body::from_event((*event).clone()).map(|body| body.id) {
-                // The sinks do not have it as it was computed.
-                for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
-                    decided.emitted = false;
+        let differs = |event: &&FleetEvent, others: &[&FleetEvent]| !others.contains(event);
+        for event in computed.iter().filter(|event| differs(event, recorded)) {
+            let Some(decided) = self.as_decided(event) else { continue };
+            if event.op() == Op::Retract {
+                // The sinks still hold it, unless the record says otherwise.
+                if recorded.iter().all(|other| other.event_id != event.event_id) {
+                    self.displaced.push(Decided { emitted: true, ..decided });
                 }
-                self.settled = 0;
+            } else if !self.unsay(decided.body.id) {
+                // Decided and forgotten in one segment.
+                self.decided.insert(0, decided);
             }
         }
-        for event in recorded {
-            let same = computed.iter().any(|other| other == event);
-            let asserted = matches!(event.op(), Op::Assert | Op::Amend);
-            if !same
-                && asserted
-                && let Some(body) = Body::from_event((*event).clone())
-            {
-                self.displaced.push(Decided {
-                    at: self.judged,
-                    observed: TimeMs(event.observed_at_ms),
-                    emitted: true,
-                    late: event.late,
-                    body,
-                });
+        for event in recorded.iter().filter(|event| differs(event, computed)) {
+            let Some(decided) = self.as_decided(event) else { continue };
+            self.unsay(decided.body.id);
+            self.displaced.retain(|old| old.body.id != decided.body.id);
+            if event.op() != Op::Retract {
+                self.displaced.push(Decided { emitted: true, ..decided });
             }
         }
+        self.settled = 0;
+    }
+
+    /// Takes it that no operation has told the event with this id. Returns
+    /// whether it is among those decided.
+    fn unsay(&mut self, id: u128) -> bool {
+        let mut found = false;
+        for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
+            decided.emitted = false;
+            found = true;
+        }
+        found
+    }
+
+    /// An event as the window's start would have decided it; `None` if it is
+    /// none of ours.
+    fn as_decided(&self, event: &FleetEvent) -> Option<Decided> {
+        Some(Decided {
+            at: self.checkpoints[0].at,
+            observed: TimeMs(event.observed_at_ms),
+            emitted: false,
+            late: event.late,
+            body: Body::from_event(event.clone())?,
+        })
     }
 
     /// Forgets what no ping that still counts can change.
@@ -395,26 +418,31 @@ impl Vehicle {
     }
 
     /// Moves the window's start up to halve it, for want of memory. Returns
-    /// how many fixes gave way.
+    /// how many fixes gave way; 0 only if none was judged.
     pub(crate) fn give_way(&mut self) -> usize {
         let before = self.window.len();
-        let Some(middle) = self.checkpoints.get(self.checkpoints.len() / 2) else { return 0 };
-        self.hot_from = self.hot_from.max(middle.at.plus(1));
+        if self.checkpoints.len() == 1 && self.checkpoints[0].at < self.judged {
+            // Few fixes judged, or many of one time.
+            let machine = self.machine.clone();
+            self.checkpoints.push(Checkpoint { at: self.judged, machine });
+            self.since_checkpoint = 0;
+        }
+        let middle = self.checkpoints[self.checkpoints.len() / 2].at;
+        self.hot_from = self.hot_from.max(middle.plus(1));
         self.forget_cold();
         before - self.window.len()
     }
 
-    /// The first fence epoch that this vehicle may still be judged by.
-    pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> u32 {
+    /// The first fence epoch that this vehicle may still be judged by; `None`
+    /// before its first fix.
+    pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> Option<u32> {
         let base = &self.checkpoints[0].machine;
         if let Some(last) = base.last {
             // A change since the last fix lies on the step to the next one.
-            return timeline.number_at(last.t).min(base.epoch);
+            return Some(timeline.number_at(last.t).min(base.epoch));
         }
-        // No fix has been accepted yet: the first one may be any that is there
-        // or still counts.
-        let first = self.window.fixes().first().map_or(self.hot_from, |fix| fix.t);
-        timeline.number_at(first.min(self.hot_from))
+        let first = self.window.fixes().first()?;
+        Some(timeline.number_at(first.t.min(self.hot_from)))
     }
 }
 

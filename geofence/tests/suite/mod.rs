@@ -1,0 +1,8 @@
+//! What runs the published suites: their files, the geometries in them, and
+//! how those come onto the grid.
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub, reason = "tests use it")]
+
+pub mod grid;
+pub mod oracle;
+pub mod wkt;
+pub mod xml;
