@@ -265,6 +265,7 @@ fn compare_events(calm: &Outputs, killed: &Outputs) {
 
     let kinds: BTreeSet<&str> = calm_events.values().map(kind).collect();
     let wanted = [
+        "geofence_cross",
         "geofence_dwell",
         "geofence_enter",
         "geofence_exit",
