@@ -21,6 +21,8 @@ fn outside(t_s: i64) -> Made {
     ping(t_s, 9.0, 50.005)
 }
 
+type Alteration = &'static dyn Fn(&mut Vec<FleetEvent>);
+
 /// Three segments: an enter, a late ping that moves it, an exit.
 fn segments() -> Vec<Vec<Input>> {
     let pings = |made: Vec<Made>| Input::Pings(run(made.into_iter().map(Made::done).collect()));
@@ -82,7 +84,7 @@ fn what_the_record_lacks_is_made_up_for() {
 #[test]
 fn what_the_record_says_wrongly_is_corrected() {
     let truth = recovered(|_, _| ()).0.contents();
-    let alterations: [(&str, &dyn Fn(&mut Vec<FleetEvent>)); 5] = [
+    let alterations: [(&str, Alteration); 5] = [
         ("another time", &|events| events[0].event_time_ms += 7),
         ("another place", &|events| events[0].lon = Some(1.0)),
         ("another id", &|events| events[0].event_id = "ab".repeat(16)),
