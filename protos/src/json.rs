@@ -4,8 +4,6 @@
 //! For the records that leave by the million (events, positions, dead
 //! letters): no tree of values, no allocation beyond the buffer.
 
-use std::io::Write;
-
 /// First millisecond that four digits of a year can name: 0000-01-01.
 const TIME_MS_MIN: i64 = -62_167_219_200_000;
 /// Last one: 9999-12-31T23:59:59.999Z.
@@ -56,7 +54,7 @@ impl<'a> Object<'a> {
     /// An integer.
     pub fn integer(&mut self, key: &'static str, value: u64) -> &mut Self {
         self.key(key);
-        write!(self.out, "{value}").expect("a Vec takes every byte");
+        push_integer(self.out, value);
         self
     }
 
@@ -122,7 +120,30 @@ impl<'a> Object<'a> {
 }
 
 fn push_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a Vec takes every byte, a str is always JSON");
+    // No early end, so that sixteen bytes and more are looked at in one go.
+    let escapes = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | escapes(byte)) {
+        serde_json::to_writer(out, text).expect("a Vec takes every byte, a str is always JSON");
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+}
+
+fn push_integer(out: &mut Vec<u8>, mut value: u64) {
+    // 2^64 has 20 digits.
+    let mut text = [0; 20];
+    let mut start = text.len();
+    loop {
+        start -= 1;
+        text[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[start..]);
 }
 
 /// Appends `ms`, milliseconds since the Unix epoch, as `YYYY-MM-DDThh:mm:ss.mmmZ`
@@ -131,15 +152,16 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
 pub fn push_time(out: &mut Vec<u8>, ms: i64) {
     let ms = ms.clamp(TIME_MS_MIN, TIME_MS_MAX);
     let (year, month, day) = civil_date(ms.div_euclid(DAY_MS));
-    let of_day = ms.rem_euclid(DAY_MS);
+    // 32 bits suffice from here on, and divide faster.
+    let of_day = ms.rem_euclid(DAY_MS) as u32;
+    let (second, ms) = (of_day / 1000, of_day % 1000);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    put_digits(&mut text[0..4], year);
-    put_digits(&mut text[5..7], month);
-    put_digits(&mut text[8..10], day);
-    put_digits(&mut text[11..13], of_day / 3_600_000);
-    put_digits(&mut text[14..16], of_day / 60_000 % 60);
-    put_digits(&mut text[17..19], of_day / 1000 % 60);
-    put_digits(&mut text[20..23], of_day % 1000);
+    put_date(&mut text, year, month, day);
+    put_two(&mut text, 11, second / 3600);
+    put_two(&mut text, 14, second / 60 % 60);
+    put_two(&mut text, 17, second % 60);
+    text[20] = b'0' + (ms / 100) as u8;
+    put_two(&mut text, 21, ms % 100);
     out.extend_from_slice(&text);
 }
 
@@ -149,9 +171,7 @@ pub fn push_date(out: &mut Vec<u8>, day: i64) {
     let day = day.clamp(TIME_MS_MIN / DAY_MS, TIME_MS_MAX / DAY_MS);
     let (year, month, day) = civil_date(day);
     let mut text = *b"0000-00-00";
-    put_digits(&mut text[0..4], year);
-    put_digits(&mut text[5..7], month);
-    put_digits(&mut text[8..10], day);
+    put_date(&mut text, year, month, day);
     out.extend_from_slice(&text);
 }
 
@@ -172,12 +192,19 @@ fn civil_date(day: i64) -> (i64, i64, i64) {
     (year, month, day_of_month)
 }
 
-/// Fills `place` with the last digits of `value`, which is not negative.
-fn put_digits(place: &mut [u8], mut value: i64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// Puts `YYYY-MM-DD` at the start of `text`; the year has at most four digits.
+fn put_date(text: &mut [u8], year: i64, month: i64, day: i64) {
+    let year = year as u32;
+    put_two(text, 0, year / 100);
+    put_two(text, 2, year % 100);
+    put_two(text, 5, month as u32);
+    put_two(text, 8, day as u32);
+}
+
+/// Puts the two digits of `value`, which is below 100, at `at`.
+fn put_two(text: &mut [u8], at: usize, value: u32) {
+    text[at] = b'0' + (value / 10) as u8;
+    text[at + 1] = b'0' + (value % 10) as u8;
 }
 
 #[cfg(test)]
@@ -227,12 +254,19 @@ mod tests {
         let mut object = Object::open(&mut out);
         object
             .text("text", "a\"b\\c\n\u{1}ü")
+            .text("long", "a quotation mark behind sixteen bytes: \"")
+            .text("plain", "shard-7:\u{7f}ü")
+            .integer("least", 0)
+            .integer("most", u64::MAX)
             .number("tenth", 0.1)
             .number("nan", f64::NAN)
             .texts("list", ["x", "y"]);
         object.close();
         let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(read["text"], "a\"b\\c\n\u{1}ü");
+        assert_eq!(read["long"], "a quotation mark behind sixteen bytes: \"");
+        assert_eq!(read["plain"], "shard-7:\u{7f}ü");
+        assert_eq!((read["least"].as_u64(), read["most"].as_u64()), (Some(0), Some(u64::MAX)));
         assert_eq!(read["tenth"].as_f64(), Some(0.1));
         assert!(read["nan"].is_null());
         assert_eq!(read["list"], serde_json::json!(["x", "y"]));
