@@ -42,7 +42,7 @@ pub use fence_set::{DuplicateFence, FenceSet};
 pub use geojson::{FenceNote, FencesError, Parsed, parse_fences};
 pub use input::{Input, PingRun, SourceState};
 pub use live::{LivePosition, Status};
-pub use order::{order_key, push_sort_key};
+pub use order::order_key;
 pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use plane::{Plane, WGS84_A_M, WGS84_E2};
 pub use position::{E7, Position};

@@ -1,44 +1,51 @@
 //! Folding event operations into final events: per event id the highest
 //! revision wins, and a retract hides the event.
 //!
-//! Holds a bounded part in memory: full buffers are sorted and spilled, and
-//! the end is one merge. Only the ids that were corrected are remembered.
+//! The file is sorted by vehicle, and one vehicle's events are rarely far from
+//! their order when they come. So operations gather encoded, vehicle by
+//! vehicle, and are sorted and rendered once, at the end, with one vehicle's
+//! events in memory at a time. Past a bound all that has gathered is spilled,
+//! and only the ids that were corrected are remembered.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use geofence::push_sort_key;
+use geofence::order_key;
+use prost::Message as _;
 use protos::event_json::{Rendering, kind, push_event};
 use protos::events::{FleetEvent, Op};
 
-/// Bytes of rendered events that are held before they are spilled.
-const BUFFER_BYTES: usize = 32 << 20;
+/// Encoded operations that gather in memory before they are spilled, bytes.
+const GATHERED_BYTES_MAX: usize = 64 << 20;
+/// Rendered events are written in pieces of this size, bytes.
+const WRITE_BYTES: usize = 1 << 20;
 
-/// Numbers the spilled runs of this process.
+/// Numbers the spill files of this process.
 static SPILLS: AtomicU64 = AtomicU64::new(0);
 
 /// Event operations on their way to a sorted file of final events.
 pub(super) struct Fold {
-    /// Where spilled runs are kept until the end.
+    /// Where the spill file lies.
     directory: PathBuf,
-    bytes: Vec<u8>,
-    records: Vec<Record>,
-    runs: Vec<File>,
+    vehicles: HashMap<String, Gathered>,
+    /// Bytes in memory, over all vehicles.
+    gathered: usize,
+    spill: Option<Spill>,
     corrected: HashMap<u128, Latest>,
 }
 
-/// One operation in the buffer: its key, then its line.
-struct Record {
-    id: u128,
-    revision: u64,
-    kind: &'static str,
-    key: std::ops::Range<usize>,
-    line: std::ops::Range<usize>,
+/// Operations of one vehicle, each encoded behind its length, in the order in
+/// which they came.
+#[derive(Default)]
+struct Gathered {
+    spilled: Vec<Range<u64>>,
+    encoded: Vec<u8>,
 }
 
 /// The last word on an event that was corrected.
@@ -48,15 +55,11 @@ struct Latest {
     holds: bool,
 }
 
-/// A record as it is read back from a run.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Spilled {
-    key: Vec<u8>,
-    line: Vec<u8>,
-    id: u128,
-    revision: u64,
-    kind: String,
-    run: usize,
+/// A file without a name: it lives as long as it is open, whatever ends the
+/// process.
+struct Spill {
+    file: File,
+    length: u64,
 }
 
 impl Fold {
@@ -64,9 +67,9 @@ impl Fold {
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            bytes: Vec::new(),
-            records: Vec::new(),
-            runs: Vec::new(),
+            vehicles: HashMap::new(),
+            gathered: 0,
+            spill: None,
             corrected: HashMap::new(),
         }
     }
@@ -74,141 +77,163 @@ impl Fold {
     /// Takes one operation. Those of one vehicle come in order.
     ///
     /// # Errors
-    /// A full buffer could not be spilled.
+    /// What has gathered could not be spilled.
     pub(super) fn add(&mut self, event: &FleetEvent) -> anyhow::Result<()> {
-        let id = u128::from_str_radix(&event.event_id, 16).context("event id")?;
-        let latest = Latest { revision: event.revision, holds: event.op() != Op::Retract };
-        let first = event.op() == Op::Assert && !self.corrected.contains_key(&id);
-        if !first {
-            self.corrected.insert(id, latest);
+        let holds = event.op() != Op::Retract;
+        // Nearly all are asserted once and for all.
+        if event.op() != Op::Assert || !self.corrected.is_empty() {
+            let id = id(event)?;
+            if event.op() != Op::Assert || self.corrected.contains_key(&id) {
+                self.corrected.insert(id, Latest { revision: event.revision, holds });
+            }
         }
-        if !latest.holds {
+        if !holds {
             return Ok(());
         }
-        let start = self.bytes.len();
-        push_sort_key(&mut self.bytes, event);
-        let middle = self.bytes.len();
-        push_event(&mut self.bytes, event, Rendering::Folded);
-        self.bytes.push(b'\n');
-        self.records.push(Record {
-            id,
-            revision: event.revision,
-            kind: kind(event),
-            key: start..middle,
-            line: middle..self.bytes.len(),
-        });
-        if self.bytes.len() >= BUFFER_BYTES {
+        if !self.vehicles.contains_key(&event.vehicle_id) {
+            self.vehicles.insert(event.vehicle_id.clone(), Gathered::default());
+        }
+        let vehicle = self.vehicles.get_mut(&event.vehicle_id).expect("inserted above");
+        let before = vehicle.encoded.len();
+        event.encode_length_delimited(&mut vehicle.encoded).expect("a Vec grows");
+        self.gathered += vehicle.encoded.len() - before;
+        if self.gathered >= GATHERED_BYTES_MAX {
             self.spill().with_context(|| format!("spilling into {}", self.directory.display()))?;
         }
         Ok(())
     }
 
-    /// Writes the final events of `folds`, which have no vehicle in common, to
-    /// `path`: sorted by vehicle, then in the order of semantics §6. Returns
-    /// how many there are of each kind.
+    /// Writes the final events of `folds` to `path`: sorted by vehicle, then in
+    /// the order of semantics §6. Returns how many there are of each kind.
     ///
     /// # Errors
-    /// The file cannot be written, or a run not be read.
-    pub(super) fn finish_all(
-        folds: Vec<Self>,
-        path: &Path,
-    ) -> anyhow::Result<BTreeMap<String, u64>> {
-        merge(folds, path).with_context(|| format!("writing {}", path.display()))
-    }
-
-    fn sort(&mut self) {
-        let bytes = &self.bytes;
-        self.records.sort_unstable_by(|a, b| bytes[a.key.clone()].cmp(&bytes[b.key.clone()]));
+    /// The file cannot be written, or a spill not be read.
+    pub(super) fn finish_all(folds: &[Self], path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
+        write(folds, path).with_context(|| format!("writing {}", path.display()))
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        if self.records.is_empty() {
-            return Ok(());
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => self.spill.insert(Spill::create(&self.directory)?),
+        };
+        for vehicle in self.vehicles.values_mut().filter(|vehicle| !vehicle.encoded.is_empty()) {
+            spill.file.write_all_at(&vehicle.encoded, spill.length)?;
+            let end = spill.length + vehicle.encoded.len() as u64;
+            vehicle.spilled.push(spill.length..end);
+            spill.length = end;
+            vehicle.encoded.clear();
         }
-        self.sort();
-        let number = SPILLS.fetch_add(1, Ordering::Relaxed);
-        let path = self.directory.join(format!(".fold-{number}"));
-        let file = File::options().create_new(true).read(true).write(true).open(&path)?;
-        // The run lives as long as it is open, whatever ends the process.
-        std::fs::remove_file(&path)?;
-        let mut out = BufWriter::new(file);
-        for record in self.records.drain(..) {
-            for part in [
-                &self.bytes[record.key],
-                &self.bytes[record.line],
-                &record.id.to_le_bytes(),
-                &record.revision.to_le_bytes(),
-                record.kind.as_bytes(),
-            ] {
-                out.write_all(&(part.len() as u32).to_le_bytes())?;
-                out.write_all(part)?;
-            }
-        }
-        self.bytes.clear();
-        let mut file = out.into_inner()?;
-        file.rewind()?;
-        self.runs.push(file);
+        self.gathered = 0;
         Ok(())
     }
+
+    /// Appends the encoded operations of `vehicle` to `out`.
+    fn read(&self, vehicle: &str, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some(gathered) = self.vehicles.get(vehicle) else { return Ok(()) };
+        for range in &gathered.spilled {
+            let spill = self.spill.as_ref().expect("ranges lie in the spill file");
+            let start = out.len();
+            out.resize(start + (range.end - range.start) as usize, 0);
+            spill.file.read_exact_at(&mut out[start..], range.start)?;
+        }
+        out.extend_from_slice(&gathered.encoded);
+        Ok(())
+    }
+
+    /// Whether no later operation has changed or hidden what `event` says.
+    fn is_final(&self, event: &FleetEvent) -> anyhow::Result<bool> {
+        if self.corrected.is_empty() {
+            return Ok(true);
+        }
+        let latest = self.corrected.get(&id(event)?);
+        Ok(latest.is_none_or(|latest| latest.holds && latest.revision == event.revision))
+    }
 }
 
-fn merge(folds: Vec<Fold>, path: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut runs = Vec::new();
-    let mut corrected = HashMap::new();
-    for mut fold in folds {
-        fold.spill()?;
-        runs.extend(fold.runs.into_iter().map(BufReader::new));
-        corrected.extend(fold.corrected);
+impl Spill {
+    fn create(directory: &Path) -> io::Result<Self> {
+        let number = SPILLS.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!(".fold-{number}"));
+        let file = File::options().create_new(true).read(true).write(true).open(&path)?;
+        std::fs::remove_file(&path)?;
+        Ok(Self { file, length: 0 })
     }
-    let mut heads = BinaryHeap::new();
-    for (run, reader) in runs.iter_mut().enumerate() {
-        heads.extend(Spilled::read(reader, run)?.map(Reverse));
-    }
-    let mut out = BufWriter::new(File::create(path)?);
+}
+
+fn id(event: &FleetEvent) -> anyhow::Result<u128> {
+    u128::from_str_radix(&event.event_id, 16).context("event id")
+}
+
+fn write(folds: &[Fold], path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
+    let mut vehicles: Vec<&str> =
+        folds.iter().flat_map(|fold| fold.vehicles.keys()).map(String::as_str).collect();
+    vehicles.sort_unstable();
+    // Events of a source have no vehicle, and may come from any shard.
+    vehicles.dedup();
+
+    let mut file = File::create(path)?;
     let mut kinds = BTreeMap::new();
-    while let Some(Reverse(record)) = heads.pop() {
-        heads.extend(Spilled::read(&mut runs[record.run], record.run)?.map(Reverse));
-        let current = corrected
-            .get(&record.id)
-            .is_none_or(|latest| latest.holds && latest.revision == record.revision);
-        if current {
-            out.write_all(&record.line)?;
-            *kinds.entry(record.kind).or_default() += 1;
+    let mut lines = Vec::new();
+    let mut one = OneVehicle::default();
+    for vehicle in vehicles {
+        one.gather(folds, vehicle)?;
+        for event in one.in_order() {
+            push_event(&mut lines, event, Rendering::Folded);
+            lines.push(b'\n');
+            *kinds.entry(kind(event)).or_default() += 1;
+            if lines.len() >= WRITE_BYTES {
+                file.write_all(&lines)?;
+                lines.clear();
+            }
         }
     }
-    out.into_inner()?.sync_all()?;
-    Ok(kinds)
+    file.write_all(&lines)?;
+    file.sync_all()?;
+    Ok(kinds.into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect())
 }
 
-impl Spilled {
-    fn read(reader: &mut impl Read, run: usize) -> io::Result<Option<Self>> {
-        let mut length = [0; 4];
-        match reader.read_exact(&mut length) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            other => other?,
+/// The final events of one vehicle; its memory is used again for the next.
+#[derive(Default)]
+struct OneVehicle {
+    encoded: Vec<u8>,
+    events: Vec<FleetEvent>,
+    /// Event time and index of the events that are final.
+    order: Vec<(i64, usize)>,
+}
+
+impl OneVehicle {
+    fn gather(&mut self, folds: &[Fold], vehicle: &str) -> anyhow::Result<()> {
+        self.order.clear();
+        let mut count = 0;
+        for fold in folds {
+            self.encoded.clear();
+            fold.read(vehicle, &mut self.encoded)?;
+            let mut rest = self.encoded.as_slice();
+            while !rest.is_empty() {
+                if count == self.events.len() {
+                    self.events.push(FleetEvent::default());
+                }
+                let event = &mut self.events[count];
+                event.clear();
+                event.merge_length_delimited(&mut rest).context("a spilled event is damaged")?;
+                if fold.is_final(event)? {
+                    self.order.push((event.event_time_ms, count));
+                }
+                count += 1;
+            }
         }
-        let key = read_part(reader, length)?;
-        let mut next = || {
-            reader.read_exact(&mut length)?;
-            read_part(reader, length)
-        };
-        let (line, id, revision, kind) = (next()?, next()?, next()?, next()?);
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "a spilled run is damaged");
-        Ok(Some(Self {
-            key,
-            line,
-            id: u128::from_le_bytes(id.try_into().map_err(|_| damaged())?),
-            revision: u64::from_le_bytes(revision.try_into().map_err(|_| damaged())?),
-            kind: String::from_utf8(kind).map_err(|_| damaged())?,
-            run,
-        }))
+        Ok(())
     }
-}
 
-fn read_part(reader: &mut impl Read, length: [u8; 4]) -> io::Result<Vec<u8>> {
-    let mut part = vec![0; u32::from_le_bytes(length) as usize];
-    reader.read_exact(&mut part)?;
-    Ok(part)
+    fn in_order(&mut self) -> impl Iterator<Item = &FleetEvent> {
+        let events = &self.events;
+        self.order.sort_unstable_by(|&(time, i), &(other_time, j)| {
+            // The time first: it is at hand, and mostly decides.
+            time.cmp(&other_time).then_with(|| order_key(&events[i]).cmp(&order_key(&events[j])))
+        });
+        self.order.iter().map(|&(_, i)| &events[i])
+    }
 }
 
 #[cfg(test)]
@@ -230,19 +255,23 @@ mod tests {
         }
     }
 
-    /// The ids that are left of `operations`, in file order, spilling after
-    /// every `spill` of them.
-    fn folded(operations: &[FleetEvent], spill: usize) -> Vec<u128> {
+    /// The ids that are left of the operations of `shards`, in file order,
+    /// spilling after every `spill` of them.
+    fn folded(shards: &[&[FleetEvent]], spill: usize) -> Vec<u128> {
         let directory = tempfile::tempdir().unwrap();
-        let mut fold = Fold::new(directory.path());
-        for (i, operation) in operations.iter().enumerate() {
-            fold.add(operation).unwrap();
-            if (i + 1) % spill == 0 {
-                fold.spill().unwrap();
+        let fold = |operations: &&[FleetEvent]| {
+            let mut fold = Fold::new(directory.path());
+            for (i, operation) in operations.iter().enumerate() {
+                fold.add(operation).unwrap();
+                if (i + 1) % spill == 0 {
+                    fold.spill().unwrap();
+                }
             }
-        }
+            fold
+        };
+        let folds: Vec<Fold> = shards.iter().map(fold).collect();
         let path = directory.path().join("events.ndjson");
-        let kinds = Fold::finish_all(vec![fold], &path).unwrap();
+        let kinds = Fold::finish_all(&folds, &path).unwrap();
         let lines = std::fs::read_to_string(path).unwrap();
         let ids: Vec<u128> = lines
             .lines()
@@ -268,7 +297,20 @@ mod tests {
             operation(4, Op::Assert, 5, 60),
         ];
         for spill in 1..=operations.len() {
-            assert_eq!(folded(&operations, spill), [1, 3, 4], "spilled after {spill}");
+            assert_eq!(folded(&[&operations], spill), [1, 3, 4], "spilled after {spill}");
+        }
+    }
+
+    #[test]
+    fn vehicles_are_in_order_over_all_shards() {
+        let of = |vehicle: &str, id, time| FleetEvent {
+            vehicle_id: vehicle.to_owned(),
+            ..operation(id, Op::Assert, 1, time)
+        };
+        let first = [of("b", 3, 9), of("d", 6, 1), of("b", 2, 8), of("", 0, 5)];
+        let second = [of("c", 4, 1), of("c", 5, 2), of("", 1, 6)];
+        for spill in 1..=4 {
+            assert_eq!(folded(&[&first, &second], spill), [0, 1, 2, 3, 4, 5, 6]);
         }
     }
 }

@@ -112,8 +112,8 @@ fn write(out: &Path, folds: Vec<Folds>, shards: u32) -> anyhow::Result<Totals> {
     let (events, liveness): (Vec<_>, Vec<_>) =
         folds.into_iter().map(|folds| (folds.events, folds.liveness)).unzip();
     let totals = Totals {
-        events: Fold::finish_all(events, &out.join("events.ndjson"))?,
-        liveness: Fold::finish_all(liveness, &out.join("liveness.ndjson"))?,
+        events: Fold::finish_all(&events, &out.join("events.ndjson"))?,
+        liveness: Fold::finish_all(&liveness, &out.join("liveness.ndjson"))?,
         operations,
         dead_letters,
     };
