@@ -58,6 +58,8 @@ pub struct PipelineOptions {
     pub set_aside_tail: bool,
     /// Names of the sources, by number.
     pub sources: Vec<String>,
+    /// How many events the feed keeps for its readers.
+    pub feed: FeedLimits,
 }
 
 /// A running pipeline.
@@ -114,7 +116,7 @@ impl Pipeline {
         let file = PositionFile::new(directory.positions(), positions.clone(), interval);
         let mut pipeline = Self {
             intake,
-            feed: EventFeed::new(FeedLimits::default()),
+            feed: EventFeed::new(options.feed),
             positions,
             health: Health::new(shards as usize),
             tally: Arc::default(),

@@ -57,6 +57,7 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
         first_seq: WallClock::first_seq(),
         set_aside_tail: false,
         sources: vec![http::SOURCE_NAME.to_owned(), SOURCE_NAME.to_owned()],
+        feed: http::FeedLimits::default(),
         config,
     };
     exit::print(&format!(

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use crate::cli::{Format, ReplayArgs};
 use crate::exit::{self, Exit, WithExit as _};
+use crate::http::FeedLimits;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::shard::Cut;
 use crate::signals::Signals;
@@ -64,6 +65,7 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
         first_seq: 1,
         set_aside_tail: false,
         sources: vec![SOURCE_NAME.to_owned()],
+        feed: FeedLimits::NONE,
         config,
     };
     let (summary, broken) = commands::block_on(replay(options, pings, &args.out, started))?;

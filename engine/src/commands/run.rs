@@ -32,6 +32,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         first_seq: WallClock::first_seq(),
         set_aside_tail: args.set_aside_tail,
         sources: vec![http::SOURCE_NAME.to_owned()],
+        feed: http::FeedLimits::default(),
         config,
     };
     commands::block_on(async {

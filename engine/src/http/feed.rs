@@ -87,10 +87,15 @@ impl FeedEvent {
 /// What the ring keeps at the most; the oldest events go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedLimits {
-    /// Events, at least 1.
+    /// Events; 0 for a feed without readers, which renders nothing.
     pub events_max: usize,
     /// Their bytes. The newest event stays even if it alone is larger.
     pub bytes_max: usize,
+}
+
+impl FeedLimits {
+    /// Keeps nothing.
+    pub const NONE: Self = Self { events_max: 0, bytes_max: 0 };
 }
 
 impl Default for FeedLimits {
@@ -135,7 +140,7 @@ impl EventFeed {
     /// Hands on the events of a committed segment. Segments of one shard come
     /// in order, each once.
     pub fn publish(&self, segment: &Segment) {
-        if segment.events.is_empty() {
+        if segment.events.is_empty() || self.shared.limits == FeedLimits::NONE {
             return;
         }
         // Before the lock: readers wait for nothing but the pushes.
