@@ -54,7 +54,9 @@ fn every_day_of_austins_buses() {
     let Some(pings) = shared_data("traces/austin_buses_2015_2016.parquet") else { return };
     let (_, fences) = austin();
     let days = pings_of_parquet(&pings);
-    compare(&days, &fences, &replay_well(&[&pings], &fences, &["--profile", "plain"]), 100_000);
+    // The scan forgets nobody, whatever lies between the days.
+    let options = ["--profile", "plain", "--set", "detection.forget_after=3650d"];
+    compare(&days, &fences, &replay_well(&[&pings], &fences, &options), 100_000);
 }
 
 /// Asserts that the engine has exactly the transitions of the scan, and that

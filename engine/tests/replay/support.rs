@@ -33,6 +33,8 @@ pub(crate) fn shared_data(name: &str) -> Option<PathBuf> {
 pub(crate) fn fleetstream(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_fleetstream"))
         .current_dir(folder)
+        // For these tests; the engine takes its prefix for settings.
+        .env_remove("FLEETSTREAM_SHARED_DATA")
         .args(arguments)
         .output()
         .expect("the binary starts")
