@@ -154,7 +154,7 @@ impl Retention {
         swept: &mut Swept,
     ) -> Result<(), JournalError> {
         let path = name::segment(self.shard, seq);
-        let segment = frame::decode_segment(packed, &format!("{name}: segment {seq}"))?;
+        let segment = frame::decode_segment_head(packed, &format!("{name}: segment {seq}"))?;
         if segment.seq != seq {
             let other = format!("its index: segment {} lies where {seq} belongs", segment.seq);
             return Err(JournalError::Differs { name: name.to_owned(), other });
@@ -195,7 +195,8 @@ impl Retention {
             let path = name::segment(self.shard, seq);
             // Never pack a damaged segment: as a single it is refused by name.
             let decode = |bytes: &Bytes, _| {
-                frame::decode_segment(bytes, path.as_ref()).map(|segment| (bytes.clone(), segment))
+                let head = frame::decode_segment_head(bytes, path.as_ref())?;
+                Ok((bytes.clone(), head))
             };
             let (bytes, segment) = self
                 .store
@@ -289,7 +290,7 @@ impl Retention {
     async fn is_claim_to_keep(&mut self, seq: u64) -> Result<bool, JournalError> {
         if self.policy.keep_claims && !self.claims.contains_key(&seq) {
             let path = name::segment(self.shard, seq);
-            let decode = |bytes: &Bytes, _| frame::decode_segment(bytes, path.as_ref());
+            let decode = |bytes: &Bytes, _| frame::decode_segment_head(bytes, path.as_ref());
             let Some(segment) = self.store.read_decoded(&path, None, decode).await? else {
                 return Ok(false);
             };

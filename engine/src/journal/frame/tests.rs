@@ -28,6 +28,15 @@ fn a_segment_survives_the_frame() {
 }
 
 #[test]
+fn the_head_is_that_of_the_whole() {
+    for kind in [SegmentKind::Data, SegmentKind::Fence] {
+        let segment = Segment { kind: kind.into(), ..segment() };
+        let head = decode_segment_head(&encode_segment(&segment), NAME).unwrap();
+        assert_eq!((head.seq, head.kind()), (segment.seq, segment.kind()));
+    }
+}
+
+#[test]
 fn every_truncation_is_called_one_by_name() {
     let bytes = encode_segment(&segment());
     for length in 0..bytes.len() {
