@@ -20,6 +20,7 @@ use crate::liveness::Liveness;
 use crate::machine::Scratch;
 use crate::order::order_key;
 use crate::timeline::Timeline;
+use crate::touched::Touched;
 use crate::vehicle::{Bound, Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
@@ -66,11 +67,12 @@ pub struct Detector {
     pub(crate) waiting: VecDeque<Waiting>,
     pub(crate) now: TimeMs,
     pub(crate) end: Option<TimeMs>,
+    /// `valid_from` of the newest fence set that all vehicles were judged by.
+    pub(crate) in_force: TimeMs,
     pub(crate) event_time_max: Option<TimeMs>,
     pub(crate) forgotten_at: TimeMs,
     pub(crate) window_fixes: u64,
-    touched: Vec<u32>,
-    is_touched: Vec<bool>,
+    touched: Touched,
     scratch: Scratch,
 }
 
@@ -88,11 +90,11 @@ impl Detector {
             waiting: VecDeque::new(),
             now: TimeMs::MIN,
             end: None,
+            in_force: TimeMs::MIN,
             event_time_max: None,
             forgotten_at: TimeMs::MIN,
             window_fixes: 0,
-            touched: Vec::new(),
-            is_touched: Vec::new(),
+            touched: Touched::default(),
             scratch: Scratch::default(),
         }
     }
@@ -116,6 +118,8 @@ impl Detector {
         self.settle(seq, &mut effects);
         self.forget_silent();
         self.bound_windows(&mut effects);
+        // Slots and the order of touch are no part of the state: sort.
+        effects.positions.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
         effects.events.sort_by(|a, b| {
             a.event_time_ms
                 .cmp(&b.event_time_ms)
@@ -149,7 +153,7 @@ impl Detector {
                 && let Some(vehicle) = &mut self.vehicles[index as usize]
             {
                 vehicle.set_record(&computed, &recorded);
-                self.touch(index);
+                self.touched.add(index);
             }
         }
         differences
@@ -158,7 +162,9 @@ impl Detector {
     /// Receive time at which an apply without input has something to do.
     #[must_use]
     pub fn next_due(&self) -> Option<TimeMs> {
-        self.waiting.front().map(|waiting| waiting.due)
+        let judgement = self.waiting.front().map(|waiting| waiting.due);
+        let announced = self.timeline.epochs().iter().map(|epoch| epoch.valid_from);
+        judgement.into_iter().chain(announced.filter(|from| *from > self.in_force)).min()
     }
 
     /// The largest event time accepted from any vehicle.
@@ -292,7 +298,7 @@ impl Detector {
             }
         };
         self.arrive(index, ping, known.is_none(), seq, effects);
-        self.touch(index);
+        self.touched.add(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
             self.await_judgement(index, ping.event_time);
         }
@@ -327,18 +333,11 @@ impl Detector {
             }
             None => {
                 self.vehicles.push(Some(vehicle));
-                self.is_touched.push(false);
                 (self.vehicles.len() - 1) as u32
             }
         };
         self.index.insert(id, index);
         index
-    }
-
-    fn touch(&mut self, index: u32) {
-        if !std::mem::replace(&mut self.is_touched[index as usize], true) {
-            self.touched.push(index);
-        }
     }
 
     /// Counts an arrival, and says so if it ends a silence.
@@ -410,7 +409,7 @@ impl Detector {
                 span,
                 (self.now, seq),
             ));
-            self.touch(index);
+            self.touched.add(index);
         }
     }
 
@@ -438,17 +437,14 @@ impl Detector {
     }
 
     fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs) {
-        let initial = self.index.is_empty();
+        let initial = self.index.is_empty() && self.timeline.is_pristine();
         if !self.timeline.change(Arc::clone(set), valid_from, initial) {
             return;
         }
-        let rules = Rules { settings: &self.settings, timeline: &self.timeline, end: self.end };
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
-                vehicle.change_fences(rules, valid_from, &mut self.scratch);
-                if !std::mem::replace(&mut self.is_touched[index as usize], true) {
-                    self.touched.push(index);
-                }
+                vehicle.fences_changed(valid_from);
+                self.touched.add(index);
             }
         }
     }
@@ -457,32 +453,40 @@ impl Detector {
         self.end = self.end.max(Some(end));
         for index in 0..self.vehicles.len() as u32 {
             if self.vehicles[index as usize].is_some() {
-                self.touch(index);
+                self.touched.add(index);
             }
         }
     }
 
-    /// Judges the vehicles whose reorder delay has passed.
+    /// Judges the vehicles whose reorder delay has passed, and all of them
+    /// when a fence set announced before has come into force.
     fn judge_due(&mut self) {
+        let rules = Rules::at(self.now, &self.settings, &self.timeline, self.end);
+        if rules.in_force > self.in_force {
+            for index in 0..self.vehicles.len() as u32 {
+                let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
+                vehicle.judge(rules, TimeMs::MIN, &mut self.scratch);
+                self.touched.add(index);
+            }
+        }
         while let Some(waiting) = self.waiting.front().copied()
             && waiting.due <= self.now
         {
             self.waiting.pop_front();
-            let rules = Rules { settings: &self.settings, timeline: &self.timeline, end: self.end };
             let Some(vehicle) = &mut self.vehicles[waiting.vehicle as usize] else { continue };
             if waiting.through > vehicle.judged {
                 vehicle.judge(rules, waiting.through, &mut self.scratch);
-                self.touch(waiting.vehicle);
+                self.touched.add(waiting.vehicle);
             }
         }
     }
 
     /// Judges every vehicle touched and collects what leaves.
     fn settle(&mut self, seq: u64, effects: &mut Effects) {
-        let mut touched = std::mem::take(&mut self.touched);
-        let rules = Rules { settings: &self.settings, timeline: &self.timeline, end: self.end };
-        for index in touched.drain(..) {
-            self.is_touched[index as usize] = false;
+        let touched = self.touched.take();
+        let rules = Rules::at(self.now, &self.settings, &self.timeline, self.end);
+        self.in_force = rules.in_force;
+        for &index in &touched {
             let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
             vehicle.judge(rules, vehicle.watermark(rules), &mut self.scratch);
             vehicle.operations(seq, self.now, &mut effects.events);
@@ -502,7 +506,7 @@ impl Detector {
                 seq,
             ));
         }
-        self.touched = touched;
+        self.touched.reuse(touched);
     }
 
     /// Forgets the vehicles that have been silent for too long, and the fence

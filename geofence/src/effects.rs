@@ -33,7 +33,7 @@ pub struct Effects {
     /// Event operations in the order of semantics §6, vehicles interleaved by
     /// event time.
     pub events: Vec<FleetEvent>,
-    /// Vehicles whose live position, status or fences changed.
+    /// Vehicles whose live position, status or fences changed, by vehicle id.
     pub positions: Vec<LivePosition>,
     /// What happened how often; keys are stable names.
     pub counters: Counters,

@@ -29,6 +29,7 @@ mod shown;
 mod state;
 mod time;
 mod timeline;
+mod touched;
 mod vehicle;
 mod window;
 

@@ -48,10 +48,15 @@ impl Timeline {
         (!epochs.is_empty()).then_some(Self { first, epochs, latest })
     }
 
+    /// Whether no fence has ever been taken up.
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.latest.is_empty()
+    }
+
     /// Takes up `set` from `valid_from` on. `false` if nothing changes: the
     /// set is the one in force, or another was taken up at the same time or
-    /// later. `initial` makes it judge every time: before the first vehicle
-    /// there was nothing that a fence could have been drawn around.
+    /// later. `initial` makes it judge every time: the fences that a shard
+    /// starts with, before its first vehicle, are no change.
     pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) -> bool {
         let before = self.current();
         if before.set.hash() == set.hash() {

@@ -75,6 +75,22 @@ pub(crate) struct Rules<'a> {
     pub(crate) timeline: &'a Timeline,
     /// The largest event time of the whole input, once that is over.
     pub(crate) end: Option<TimeMs>,
+    /// `valid_from` of the newest fence set in force by now.
+    pub(crate) in_force: TimeMs,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules as they stand at receive time `now`.
+    pub(crate) fn at(
+        now: TimeMs,
+        settings: &'a Settings,
+        timeline: &'a Timeline,
+        end: Option<TimeMs>,
+    ) -> Self {
+        let known = end.map_or(now, |end| end.max(now));
+        let in_force = timeline.epoch(timeline.number_at(known)).valid_from;
+        Self { settings, timeline, end, in_force }
+    }
 }
 
 /// Where a ping falls among its vehicle's clocks.
@@ -157,16 +173,15 @@ impl Vehicle {
     }
 
     /// Judges the fixes up to `through`, and again what has changed behind
-    /// them.
+    /// them. A fence set in force decides without waiting for earlier pings.
     pub(crate) fn judge(&mut self, rules: Rules<'_>, through: TimeMs, scratch: &mut Scratch) {
         if let Some(stale) = self.stale.take() {
             self.judge_again(stale, rules, scratch);
         }
-        let Rules { settings, timeline, .. } = rules;
-        let watermark = self.watermark(rules);
+        let Rules { settings, timeline, in_force, .. } = rules;
         let id = std::mem::take(&mut self.id);
         let judge = Judge { vehicle_id: &id, settings, timeline };
-        for fix in self.window.winners(self.judged, through) {
+        for fix in self.window.winners(self.judged, through.max(in_force)) {
             self.machine.step(judge, fix, scratch);
             self.judged = fix.t;
             self.since_checkpoint += 1;
@@ -178,32 +193,28 @@ impl Vehicle {
                 self.since_checkpoint = 0;
             }
         }
-        self.machine.run_timers(judge, self.judged, watermark, scratch);
+        if self.machine.last.is_some() {
+            self.judged = self.judged.max(in_force);
+        }
+        self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
         self.id = id;
         self.take_decided(scratch, false);
     }
 
-    /// Lets a fence change at `valid_from` take effect at once, on the fixes
-    /// that have arrived.
-    pub(crate) fn change_fences(
-        &mut self,
-        rules: Rules<'_>,
-        valid_from: TimeMs,
-        scratch: &mut Scratch,
-    ) {
+    /// The event time up to which gaps are known: the watermark, but not past
+    /// a fix that still waits to be judged.
+    fn gaps_known(&self, rules: Rules<'_>) -> TimeMs {
+        let watermark = self.watermark(rules);
+        let waiting = self.window.winners(self.judged, TimeMs(i64::MAX)).next();
+        waiting.map_or(watermark, |fix| watermark.min(fix.t.plus(-1)))
+    }
+
+    /// Has what was judged from `valid_from` on judged again.
+    pub(crate) fn fences_changed(&mut self, valid_from: TimeMs) {
         if valid_from <= self.judged {
             let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
             stale.from = stale.from.min(valid_from);
             stale.through = self.judged;
-        }
-        self.judge(rules, valid_from, scratch);
-        if self.machine.last.is_some() {
-            self.judged = self.judged.max(valid_from);
-            let watermark = self.watermark(rules);
-            let Rules { settings, timeline, .. } = rules;
-            let judge = Judge { vehicle_id: &self.id, settings, timeline };
-            self.machine.run_timers(judge, self.judged, watermark, scratch);
-            self.take_decided(scratch, false);
         }
     }
 
@@ -211,7 +222,6 @@ impl Vehicle {
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
         let Rules { settings, timeline, .. } = rules;
-        let watermark = self.watermark(rules);
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
         let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
@@ -240,7 +250,7 @@ impl Vehicle {
             }
         }
         if met.is_none() {
-            self.machine.run_timers(judge, self.judged, watermark, scratch);
+            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
         }
         self.id = id;
 

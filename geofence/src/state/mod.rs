@@ -12,6 +12,7 @@ use protos::journal::{CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreWa
 
 use crate::detector::{Detector, Source, Waiting};
 use crate::timeline::{Epoch, Timeline};
+use crate::vehicle::Rules;
 use crate::{FenceSet, Settings, TimeMs};
 
 /// Why a state cannot be read.
@@ -115,6 +116,8 @@ impl Detector {
         detector.end = state.end_ms.map(TimeMs);
         detector.event_time_max = state.event_time_max_ms.map(TimeMs);
         detector.forgotten_at = TimeMs(state.forgotten_at_ms);
+        let rules = Rules::at(detector.now, &detector.settings, &detector.timeline, detector.end);
+        detector.in_force = rules.in_force;
         for vehicle in state.vehicles {
             let vehicle = vehicle::decode(vehicle, &detector.timeline)?;
             detector.window_fixes += vehicle.window.len() as u64;

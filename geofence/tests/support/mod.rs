@@ -1,7 +1,16 @@
 //! Short ways to write fences and positions in tests.
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
 
 use geofence::{Fence, Parsed, Position, Shape, parse_fences};
+
+pub mod pings;
+pub mod shard;
 
 pub fn at(lon: f64, lat: f64) -> Position {
     Position::from_degrees(lat, lon).unwrap()
