@@ -29,6 +29,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(args) => commands::demo::execute(&args),
+        Command::Run(args) => commands::run::execute(&args),
+        Command::Replay(args) => commands::replay::execute(&args),
         Command::CheckConfig(args) => commands::check_config::execute(&args),
         Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
@@ -60,6 +63,12 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Play a real day of city buses through the whole engine, on this machine.
+    Demo(DemoArgs),
+    /// Run the worker.
+    Run(RunArgs),
+    /// Run files of pings through the pipeline as fast as the machine goes.
+    Replay(ReplayArgs),
     /// Show the configuration in effect and who set what, or every mistake in it.
     #[command(name = "check-config")]
     CheckConfig(CheckConfigArgs),
@@ -276,6 +285,8 @@ impl DemoArgs {
             Flag::new("--data-dir", "data_dir", data_dir),
             Flag::new("--port", "http.listen", listen),
             Flag::new("demo", "clock", "event"),
+            // The feed does not report ignition; a bus on duty runs.
+            Flag::new("demo", "detection.assume_engine_on", "true"),
         ];
         load(None, &flags)
     }

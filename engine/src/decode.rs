@@ -233,8 +233,19 @@ pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, Decod
     }
 }
 
+/// Decodes one ping of a message that was cut into its pings already, where
+/// each is one encoded `VehiclePing` or one JSON object, as
+/// [`ContentType::of_one_ping`] says.
+#[must_use]
+pub fn decode_part(content_type: ContentType, original: Bytes) -> Item {
+    match content_type.of_one_ping() {
+        ContentType::Json | ContentType::Ndjson => json::item(original),
+        ContentType::Ping | ContentType::Batch => protobuf_item(original),
+    }
+}
+
 /// Decodes one encoded `VehiclePing`.
-pub(crate) fn protobuf_item(original: Bytes) -> Item {
+fn protobuf_item(original: Bytes) -> Item {
     let payload = original.clone();
     let ping = decode_protobuf(&original).map(|ping| DecodedPing { ping, payload });
     Item { original, ping }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Mistakes;
+use crate::journal::lock::LockError;
+use crate::journal::{CommitError, JournalError, StoreError};
 
 /// The exit codes scripts and supervisors rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +41,23 @@ impl Exit {
         } else if error.is::<Mistakes>() {
             Self::Config
         } else {
-            Self::Runtime
+            error.chain().find_map(Self::of_journal).unwrap_or(Self::Runtime)
         }
+    }
+
+    /// The code that an error of the journal asks for.
+    fn of_journal(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        let code = error
+            .downcast_ref::<LockError>()
+            .map(LockError::exit_code)
+            .or_else(|| error.downcast_ref().map(JournalError::exit_code))
+            .or_else(|| error.downcast_ref().map(CommitError::exit_code))
+            .or_else(|| error.downcast_ref().map(StoreError::exit_code))?;
+        Some(match code {
+            75 => Self::Temporary,
+            78 => Self::Config,
+            _ => Self::Runtime,
+        })
     }
 }
 

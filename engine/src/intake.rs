@@ -15,6 +15,7 @@ mod queue;
 mod verdict;
 
 use bytes::Bytes;
+use geofence::admission::Dropped;
 use geofence::{Ping, TimeMs};
 use protos::journal::DeadLetter;
 use tokio::sync::watch;
@@ -34,10 +35,13 @@ pub enum Entry {
     Ping {
         /// What the core reads.
         ping: Ping,
-        /// The ping as an encoded `VehiclePing`, for the journal.
+        /// The ping as an encoded `VehiclePing` without the values that were
+        /// dropped, for the journal.
         payload: Bytes,
         /// Its id at the source; empty when the source has none.
         message_id: String,
+        /// Values that were taken for unknown.
+        dropped: Dropped,
     },
     /// Input that was refused, whole.
     Rejected(DeadLetter),
@@ -49,7 +53,7 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let heap = match self {
-            Self::Ping { ping, payload, message_id } => {
+            Self::Ping { ping, payload, message_id, .. } => {
                 ping.vehicle_id.len() + payload.len() + message_id.len()
             }
             Self::Rejected(letter) => {
@@ -95,6 +99,27 @@ pub struct Delivery {
     pub ack: Ack,
     /// The room the entries take in the queue; to be dropped after the commit.
     pub room: Room,
+}
+
+impl Delivery {
+    /// Keeps the first `count` entries and returns the others, with the ack
+    /// and the room: both end with the last entry. `None` if nothing is left.
+    #[must_use]
+    pub fn split_off(&mut self, count: usize) -> Option<Self> {
+        if count >= self.entries.len() {
+            return None;
+        }
+        let entries = self.entries.split_off(count);
+        let bytes = entries.iter().map(Entry::bytes).sum();
+        self.bytes -= bytes;
+        Some(Self {
+            entries,
+            bytes,
+            ack: std::mem::take(&mut self.ack),
+            room: std::mem::take(&mut self.room),
+            ..*self
+        })
+    }
 }
 
 /// Why a submission was not taken. Nothing of it was.

@@ -1,6 +1,7 @@
 //! The worker around the pure core: sources, shard tasks, the journal, HTTP
 //! and the commands. Knows no geometry.
 
+mod backoff;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -11,5 +12,10 @@ pub mod intake;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod pipeline;
 pub mod process_stats;
+pub mod shard;
+pub mod signals;
 pub mod source;
+pub mod wall_clock;
+pub mod worker;

@@ -7,7 +7,7 @@ pub mod low_mark;
 
 use geofence::TimeMs;
 
-use crate::decode::entry::Entry;
+use crate::intake::Entry;
 
 /// Input that a source hands over at one moment, in order of arrival.
 #[derive(Clone, Debug, PartialEq)]

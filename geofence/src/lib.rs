@@ -33,14 +33,14 @@ mod touched;
 mod vehicle;
 mod window;
 
-pub use detector::{CORE_VERSION, Detector, disposition_name};
+pub use detector::{CORE_VERSION, DISPOSITION_NAMES, Detector, disposition_name, is_disposition};
 pub use effects::{Counters, Disposition, Effects, Outcome};
 pub use fence::{FENCE_ID_CHARS_MAX, Fence, FenceSettings};
 pub use fence_set::{DuplicateFence, FenceSet};
 pub use geojson::{FenceNote, FencesError, Parsed, parse_fences};
 pub use input::{Input, PingRun, SourceState};
 pub use live::{LivePosition, Status};
-pub use order::order_key;
+pub use order::{order_key, push_sort_key};
 pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use plane::{Plane, WGS84_A_M, WGS84_E2};
 pub use position::{E7, Position};

@@ -1,6 +1,8 @@
 //! Reading fences: what is taken, what is mended, what is refused and how it
 //! is told; and writing them back.
 
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests")]
+
 mod support;
 
 use geofence::{Fence, FenceSet, FencesError, Shape, parse_fences};
@@ -44,7 +46,7 @@ fn documents_that_are_fences() {
     let one = feature("a", "Polygon", &square, "");
     let bare = format!(r#"{{"type":"Polygon","coordinates":{square}}}"#);
     let cases = [
-        ("collection", collection(&[one.clone()]), vec!["a"]),
+        ("collection", collection(std::slice::from_ref(&one)), vec!["a"]),
         ("feature", one.clone(), vec!["a"]),
         ("geometry", bare, vec!["fence"]),
         ("empty collection", collection(&[]), vec![]),
@@ -302,7 +304,8 @@ fn what_has_one_reading_is_mended_and_told() {
         "[[[[10,50],[10.005,50.005],[10,50.01],[10,50]]],
           [[[10.01,50],[10.01,50.01],[10.005,50.005],[10.01,50]]]]",
     );
-    let cases: Vec<(&str, &str, String, Shape, Vec<(&str, &str)>)> = vec![
+    type Case = (&'static str, &'static str, String, Shape, Vec<(&'static str, &'static str)>);
+    let cases: Vec<Case> = vec![
         (
             "unclosed",
             "Polygon",

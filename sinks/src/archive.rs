@@ -19,6 +19,9 @@ use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError, wkt};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "archive";
+
 /// Opens the archive of one shard under `directory` (shards share it). Blocks.
 ///
 /// # Errors
@@ -28,7 +31,7 @@ pub fn open(
     shard: u32,
     cursor: Option<&Cursor>,
     limits: FileLimits,
-) -> Result<impl Sink, SinkError> {
+) -> Result<impl Sink + use<>, SinkError> {
     RollingParquet::open(PingTable::default(), directory, shard, cursor, limits)
 }
 
@@ -48,7 +51,7 @@ struct Origin {
 }
 
 impl Table for PingTable {
-    const NAME: &'static str = "archive";
+    const NAME: &'static str = NAME;
 
     type Columns = PingColumns;
 

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::task::JoinHandle;
+
 use crate::SinkError;
 
 /// Runs blocking work on the runtime's blocking threads, one call at a time.
@@ -34,14 +36,19 @@ impl<T: Send + 'static> Blocking<T> {
             // Poisoned only by a panic, which stopped a caller already.
             guarded.lock().unwrap_or_else(PoisonError::into_inner).run(work)
         });
-        match done.await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Cancelled: the runtime shuts down and drops this task too.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        join(done).await
+    }
+}
+
+/// What a blocking task returned; a panic in it goes on in the caller.
+pub(crate) async fn join<R>(task: JoinHandle<R>) -> R {
+    match task.await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime shuts down and drops this task too.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

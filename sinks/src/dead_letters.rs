@@ -10,11 +10,18 @@ use protos::json::Object;
 use crate::ndjson::{Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "dead_letters";
+
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///
 /// # Errors
 /// The file cannot be opened or cut back, or is shorter than its cursor says.
-pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+) -> Result<impl Sink + use<>, SinkError> {
     NdjsonLog::open(DeadLetterLines::default(), directory, shard, cursor)
 }
 
@@ -28,7 +35,7 @@ pub(crate) struct DeadLetterLines {
 }
 
 impl Lines for DeadLetterLines {
-    const NAME: &'static str = "dead_letters";
+    const NAME: &'static str = NAME;
 
     fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
         for letter in &segment.dead_letters {

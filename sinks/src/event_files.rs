@@ -13,6 +13,9 @@ use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "event_files";
+
 /// Opens the event files of one shard under `directory` (shards share it).
 /// Blocks.
 ///
@@ -23,7 +26,7 @@ pub fn open(
     shard: u32,
     cursor: Option<&Cursor>,
     limits: FileLimits,
-) -> Result<impl Sink, SinkError> {
+) -> Result<impl Sink + use<>, SinkError> {
     RollingParquet::open(EventTable::default(), directory, shard, cursor, limits)
 }
 
@@ -35,7 +38,7 @@ pub(crate) struct EventTable {
 }
 
 impl Table for EventTable {
-    const NAME: &'static str = "event_files";
+    const NAME: &'static str = NAME;
 
     type Columns = EventColumns;
 

@@ -9,11 +9,18 @@ use protos::journal::{Cursor, Segment};
 use crate::ndjson::{Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
+/// Name of the sink in cursors, metrics and logs.
+pub const NAME: &str = "event_log";
+
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///
 /// # Errors
 /// The file cannot be opened or cut back, or is shorter than its cursor says.
-pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<impl Sink, SinkError> {
+pub fn open(
+    directory: &Path,
+    shard: u32,
+    cursor: Option<&Cursor>,
+) -> Result<impl Sink + use<>, SinkError> {
     NdjsonLog::open(EventLines, directory, shard, cursor)
 }
 
@@ -21,12 +28,27 @@ pub fn open(directory: &Path, shard: u32, cursor: Option<&Cursor>) -> Result<imp
 pub(crate) struct EventLines;
 
 impl Lines for EventLines {
-    const NAME: &'static str = "event_log";
+    const NAME: &'static str = NAME;
 
     fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
         for event in &segment.events {
             push_event(out, event, Rendering::Full);
             out.push(b'\n');
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opened_sink_outlives_what_it_was_opened_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let sink: Box<dyn Sink> = {
+            let path = directory.path().join("event_log");
+            Box::new(open(&path, 3, None).unwrap())
+        };
+        assert_eq!(sink.name(), "event_log");
     }
 }

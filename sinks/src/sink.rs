@@ -79,7 +79,7 @@ impl SinkError {
 /// recorded cursor and must make its output what that cursor says before it
 /// goes on: segments behind the cursor never come again, those after it do.
 #[async_trait]
-pub trait Sink: Send + 'static {
+pub trait Sink: Send + Sync + 'static {
     /// Name in cursors, metrics and logs; stable.
     fn name(&self) -> &'static str;
 

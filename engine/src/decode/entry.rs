@@ -2,32 +2,15 @@
 //! admission, and dead letters.
 
 use bytes::Bytes;
+use geofence::TimeMs;
 use geofence::admission::{self, Dropped, Reject};
-use geofence::{Ping, TimeMs};
 use prost::Message;
 use protos::journal::DeadLetter;
 use protos::telemetry::VehiclePing;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{ContentType, Decoded, DecodedPing, Item, decode};
-
-/// One ping's worth of input, judged by itself.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entry {
-    /// A ping that passed admission.
-    Ping {
-        /// What detection reads of it.
-        ping: Ping,
-        /// One encoded `VehiclePing`, without the values that were dropped.
-        payload: Bytes,
-        /// The message it came in; empty when the source has no ids.
-        message_id: String,
-        /// Values taken for unknown, to be counted.
-        dropped: Dropped,
-    },
-    /// Input that was refused.
-    Rejected(DeadLetter),
-}
+use super::{ContentType, Decoded, DecodedPing, Item, decode, protobuf_item};
+use crate::intake::Entry;
 
 /// What the source knows of a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +65,7 @@ impl Envelope<'_> {
     #[must_use]
     pub fn entry(&self, content_type: ContentType, item: Item) -> Entry {
         let (code, detail) = match item.ping {
-            Ok(decoded) => match self.admit(decoded) {
+            Ok(DecodedPing { mut ping, payload }) => match self.admit(&mut ping, payload) {
                 Ok(entry) => return entry,
                 Err(reject) => (reject.code(), reject.to_string()),
             },
@@ -91,14 +74,29 @@ impl Envelope<'_> {
         Entry::Rejected(self.dead_letter(code, detail, item.original, content_type.name()))
     }
 
-    fn admit(&self, decoded: DecodedPing) -> Result<Entry, Reject> {
-        let DecodedPing { mut ping, mut payload } = decoded;
-        let dropped = admission::clear_unknown(&mut ping);
-        let admitted = admission::admit(&ping, self.receive_time, self.allow_null_island)?;
+    /// Judges an encoded `VehiclePing` that was decoded before. `scratch` is any
+    /// ping: its memory is used again, so that a stream of pings costs none.
+    pub(crate) fn entry_of_payload(&self, payload: Bytes, scratch: &mut VehiclePing) -> Entry {
+        scratch.clear();
+        if scratch.merge(payload.clone()).is_err() {
+            return self.entry(ContentType::Ping, protobuf_item(payload));
+        }
+        match self.admit(scratch, payload.clone()) {
+            Ok(entry) => entry,
+            Err(reject) => {
+                let (code, detail) = (reject.code(), reject.to_string());
+                Entry::Rejected(self.dead_letter(code, detail, payload, ContentType::Ping.name()))
+            }
+        }
+    }
+
+    fn admit(&self, ping: &mut VehiclePing, mut payload: Bytes) -> Result<Entry, Reject> {
+        let dropped = admission::clear_unknown(ping);
+        let admitted = admission::admit(ping, self.receive_time, self.allow_null_island)?;
         if dropped != Dropped::default() {
             // Whoever reads the payload later (the archive, a replay of the
             // journal) must find unknown what was taken for unknown here.
-            payload = reencode(&ping);
+            payload = ping.encode_to_vec().into();
         }
         Ok(Entry::Ping { ping: admitted, payload, message_id: self.message_id.to_owned(), dropped })
     }
@@ -132,8 +130,4 @@ impl Envelope<'_> {
 #[must_use]
 pub fn content_id(bytes: &[u8]) -> String {
     format!("{:032x}", xxh3_128(bytes))
-}
-
-fn reencode(ping: &VehiclePing) -> Bytes {
-    ping.encode_to_vec().into()
 }

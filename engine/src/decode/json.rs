@@ -50,7 +50,8 @@ pub(super) fn decode_lines(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     Ok(lines().map(|line| item(bytes.slice_ref(line))).collect())
 }
 
-fn item(original: Bytes) -> Item {
+/// Decodes one object.
+pub(super) fn item(original: Bytes) -> Item {
     let ping = decode_object(&original);
     Item { original, ping }
 }

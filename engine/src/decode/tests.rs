@@ -9,9 +9,10 @@ use protos::journal::DeadLetter;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use rstest::rstest;
 
-use super::entry::{Entry, Envelope, content_id};
+use super::entry::{Envelope, content_id};
 use super::fields::PingFields;
 use super::*;
+use crate::intake::Entry;
 
 const ENVELOPE: Envelope<'_> = Envelope {
     source: "test",

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 
 use super::answer::Refusal;
+use crate::decode::ContentType;
 
 /// How pings are laid out in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,14 @@ pub(super) enum Encoding {
 }
 
 impl Layout {
+    /// What each ping of such a body is by itself.
+    pub(super) fn of_one_ping(self) -> ContentType {
+        match self {
+            Self::Json | Self::Ndjson => ContentType::Json,
+            Self::ProtobufBatch => ContentType::Ping,
+        }
+    }
+
     /// Reads `content-type`. A missing one is refused too: naming the format
     /// also keeps other sites' pages from posting through a browser.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {

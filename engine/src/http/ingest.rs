@@ -12,49 +12,21 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use geofence::TimeMs;
-use protos::journal::DeadLetter;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::HttpLimits;
 use super::answer::Refusal;
 use super::body::{self, Encoding, Layout};
-use super::limits::PING_BYTES_MAX;
 use super::receive_clock::ReceiveClock;
 use super::split::split;
+use crate::decode::ContentType;
 use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
 
-/// How one ping is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON object.
-    Json,
-    /// An encoded `VehiclePing`.
-    Protobuf,
-}
-
-impl Format {
-    /// Its media type, as dead letters carry it.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Protobuf => "application/x-protobuf",
-        }
-    }
-}
-
-/// Decodes and admits one ping received at the time given; bad ones become
+/// Decodes and admits one ping, given as one encoded `VehiclePing` or one JSON
+/// object and received at the time given; a bad one becomes
 /// [`Entry::Rejected`].
-pub type EntryDecoder = Arc<dyn Fn(Format, Bytes, TimeMs) -> Entry + Send + Sync>;
-
-/// Takes the receive time of a batch that is about to be handed over and
-/// gives the source's low mark.
-pub type LowMarkFn = Arc<dyn Fn(TimeMs) -> Option<TimeMs> + Send + Sync>;
-
-/// Name of the source in dead letters.
-pub const SOURCE_NAME: &str = "http";
+pub type EntryDecoder = Arc<dyn Fn(ContentType, Bytes, TimeMs) -> Entry + Send + Sync>;
 
 /// What ping requests need of the rest of the process.
 #[derive(Clone)]
@@ -65,11 +37,8 @@ pub struct Ingest {
     pub source: u32,
     /// Decodes and admits a ping.
     pub decode: EntryDecoder,
-    /// Gives receive times.
+    /// Gives receive times and the low mark.
     pub clock: Arc<ReceiveClock>,
-    /// Gives the low mark. It never bounds lateness here: receive times say
-    /// nothing of a client's own backlog.
-    pub low_mark: LowMarkFn,
 }
 
 /// Requests under way, bounded in number and in bytes of body.
@@ -120,11 +89,13 @@ impl Ingestion {
         }
         let layout = Layout::of(request.headers())?;
         let encoding = Encoding::of(request.headers())?;
-        let entries = self.read_entries(request, layout, encoding).await?;
+        let mut entries = self.read_entries(request, layout, encoding).await?;
         if entries.is_empty() {
             return Ok(answer(&[]));
         }
-        let low_mark = (self.parts.low_mark)(receive_time(&entries[0]));
+        let low_mark = self.parts.clock.stamp(&mut entries);
+        // It never bounds lateness: receive times here say nothing of a
+        // client's own backlog.
         let pending = self.parts.intake.try_submit(self.parts.source, low_mark, false, entries)?;
         Ok(answer(&pending.wait().await?))
     }
@@ -157,20 +128,16 @@ impl Ingestion {
             decoded_bytes_max: limits.decoded_bytes_max,
             pings_max: limits.pings_max,
         };
-        let mut entries = if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
-            decoding.run(body)?
-        } else {
-            let task = tokio::task::spawn_blocking(move || decoding.run(body));
-            match task.await {
-                Ok(entries) => entries?,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => return Err(IntakeError::Paused(PauseReason::Draining).into()),
-                },
-            }
-        };
-        self.parts.clock.stamp(&mut entries);
-        Ok(entries)
+        if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
+            return decoding.run(body);
+        }
+        match tokio::task::spawn_blocking(move || decoding.run(body)).await {
+            Ok(entries) => entries,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(IntakeError::Paused(PauseReason::Draining).into()),
+            },
+        }
     }
 
     fn reserve(
@@ -204,37 +171,9 @@ impl Decoding {
     fn run(self, body: Bytes) -> Result<Vec<Entry>, Refusal> {
         let body = body::decompress(body, self.encoding, self.decoded_bytes_max)?;
         let pieces = split(&body, self.layout, self.pings_max)?;
-        let format = match self.layout {
-            Layout::Json | Layout::Ndjson => Format::Json,
-            Layout::ProtobufBatch => Format::Protobuf,
-        };
-        Ok(pieces.into_iter().map(|piece| self.entry(format, piece)).collect())
-    }
-
-    fn entry(&self, format: Format, piece: Bytes) -> Entry {
-        if piece.len() > PING_BYTES_MAX {
-            return Entry::Rejected(too_large(format, piece, self.receive_time));
-        }
-        (self.decode)(format, piece, self.receive_time)
-    }
-}
-
-fn too_large(format: Format, payload: Bytes, receive_time: TimeMs) -> DeadLetter {
-    DeadLetter {
-        reason: "too_large".into(),
-        detail: format!("{} bytes; a ping has at most {PING_BYTES_MAX}", payload.len()),
-        source: SOURCE_NAME.into(),
-        source_message_id: format!("{:032x}", xxh3_128(&payload)),
-        receive_time_ms: receive_time.0,
-        payload,
-        content_type: format.content_type().into(),
-    }
-}
-
-fn receive_time(entry: &Entry) -> TimeMs {
-    match entry {
-        Entry::Ping { ping, .. } => ping.receive_time,
-        Entry::Rejected(letter) => TimeMs(letter.receive_time_ms),
+        let content_type = self.layout.of_one_ping();
+        let entry = |piece| (self.decode)(content_type, piece, self.receive_time);
+        Ok(pieces.into_iter().map(entry).collect())
     }
 }
 

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Largest single ping, bytes as sent; a larger one goes to the dead letter.
-pub const PING_BYTES_MAX: usize = 64 * 1024;
-
 /// Bounds of the HTTP server. Memory for requests stays below
 /// `in_flight_bytes_max`; what they hand over counts in the intake's queues.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 mod answer;
 mod body;
 mod cached;
+mod decoder;
 mod events;
 mod feed;
 mod health;
@@ -20,14 +21,14 @@ mod routes;
 mod server;
 mod split;
 mod stall_guard;
-mod time;
 
+pub use decoder::{SOURCE_NAME, decoder};
 pub use events::KINDS;
 pub use feed::{EventFeed, FeedEvent, FeedId, FeedIdError, FeedItem, FeedLimits, Subscription};
 pub use health::{COMMIT_AGE_MAX, Health, Hindrance};
-pub use ingest::{EntryDecoder, Format, Ingest, LowMarkFn, SOURCE_NAME};
-pub use limits::{HttpLimits, PING_BYTES_MAX};
-pub use positions::{POSITIONS_MAX, PositionView};
+pub use ingest::{EntryDecoder, Ingest};
+pub use limits::HttpLimits;
+pub use positions::POSITIONS_MAX;
 pub use receive_clock::ReceiveClock;
 pub use routes::{RenderMetrics, Services};
 pub use server::{BindError, HttpServer};

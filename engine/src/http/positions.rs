@@ -8,22 +8,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use geofence::LivePosition;
-use serde::{Deserialize, Serialize};
+use geofence::Position;
+use serde::Deserialize;
+use sinks::positions::{Area, PositionStore, push_position};
 use tokio::sync::Semaphore;
 
 use super::answer::Refusal;
 use super::cached::tagged;
-use super::time::rfc3339;
-
-/// Live positions, read while a sink writes them.
-pub trait PositionView: Send + Sync + 'static {
-    /// The position of one vehicle; `None` if it was never seen.
-    fn get(&self, vehicle_id: &str) -> Option<LivePosition>;
-
-    /// Visits every position once, in any order.
-    fn visit(&self, visitor: &mut dyn FnMut(&LivePosition));
-}
 
 /// Most positions in one answer.
 pub const POSITIONS_MAX: usize = 100_000;
@@ -36,45 +27,13 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// The handlers' state.
 pub(super) struct Positions {
-    view: Arc<dyn PositionView>,
+    store: PositionStore,
     lists: Semaphore,
 }
 
 impl Positions {
-    pub(super) fn new(view: Arc<dyn PositionView>) -> Self {
-        Self { view, lists: Semaphore::new(LISTS_MAX) }
-    }
-}
-
-/// One position in an answer.
-#[derive(Serialize)]
-struct PositionJson<'p> {
-    vehicle_id: &'p str,
-    event_time: String,
-    lat: f64,
-    lon: f64,
-    accuracy_m: Option<f64>,
-    heading_deg: Option<f64>,
-    speed_mps: Option<f64>,
-    status: &'static str,
-    fences: &'p [String],
-    seq: u64,
-}
-
-impl<'p> From<&'p LivePosition> for PositionJson<'p> {
-    fn from(live: &'p LivePosition) -> Self {
-        Self {
-            vehicle_id: &live.vehicle_id,
-            event_time: rfc3339(live.event_time),
-            lat: live.position.lat_deg(),
-            lon: live.position.lon_deg(),
-            accuracy_m: live.accuracy_m,
-            heading_deg: live.heading_deg,
-            speed_mps: live.speed_mps,
-            status: live.status.as_str(),
-            fences: &live.fences,
-            seq: live.seq,
-        }
+    pub(super) fn new(store: PositionStore) -> Self {
+        Self { store, lists: Semaphore::new(LISTS_MAX) }
     }
 }
 
@@ -94,7 +53,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let Query(query) =
         query.map_err(|error| Refusal::unreadable("query_unreadable", error.body_text()))?;
-    let bbox = query.bbox.as_deref().map(Bbox::parse).transpose()?;
+    let area = query.bbox.as_deref().map(parse_bbox).transpose()?;
     let limit = query.limit.unwrap_or(POSITIONS_MAX);
     if limit > POSITIONS_MAX {
         let message = format!("limit {limit} is above {POSITIONS_MAX}; narrow the list with bbox");
@@ -102,9 +61,9 @@ pub(super) async fn list(
     }
 
     let _turn = positions.lists.acquire().await.expect("nobody closes the semaphore");
-    let view = Arc::clone(&positions.view);
+    let store = positions.store.clone();
     // A million vehicles are sorted on a thread of their own.
-    let list = tokio::task::spawn_blocking(move || render_list(&*view, bbox, limit)).await;
+    let list = tokio::task::spawn_blocking(move || render_list(&store, area, limit)).await;
     let (body, total) = list.map_err(|_| {
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "list_failed", "listing positions failed")
     })?;
@@ -114,19 +73,17 @@ pub(super) async fn list(
 }
 
 /// The first `limit` positions by vehicle id, and how many there are in all.
-fn render_list(view: &dyn PositionView, bbox: Option<Bbox>, limit: usize) -> (Bytes, usize) {
-    let mut list = Vec::new();
-    view.visit(&mut |live| {
-        let inside = |bbox: Bbox| bbox.contains(live.position.lat_deg(), live.position.lon_deg());
-        if bbox.is_none_or(inside) {
-            list.push(live.clone());
+fn render_list(store: &PositionStore, area: Option<Area>, limit: usize) -> (Bytes, usize) {
+    let listing = store.list(area, limit);
+    let mut json = vec![b'['];
+    for (number, live) in listing.positions.iter().enumerate() {
+        if number > 0 {
+            json.push(b',');
         }
-    });
-    let total = list.len();
-    list.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
-    list.truncate(limit);
-    let rows: Vec<PositionJson<'_>> = list.iter().map(PositionJson::from).collect();
-    (to_json(&rows), total)
+        push_position(&mut json, live);
+    }
+    json.push(b']');
+    (json.into(), listing.matched)
 }
 
 /// The handler of `GET /v1/positions/{vehicle}`.
@@ -135,56 +92,32 @@ pub(super) async fn get(
     Path(vehicle_id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let live = positions.view.get(&vehicle_id).ok_or_else(|| {
+    let live = positions.store.get(&vehicle_id).ok_or_else(|| {
         let message = format!("no position is known of vehicle {vehicle_id:?}");
         Refusal::new(StatusCode::NOT_FOUND, "vehicle_unknown", message)
     })?;
-    Ok(tagged(&headers, "application/json", to_json(&PositionJson::from(&live))))
+    let mut json = Vec::new();
+    push_position(&mut json, &live);
+    Ok(tagged(&headers, "application/json", json.into()))
 }
 
-fn to_json(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("strings, finite numbers and lists").into()
-}
-
-/// A box of degrees, edges included; `west > east` spans the 180th meridian.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Bbox {
-    west: f64,
-    south: f64,
-    east: f64,
-    north: f64,
-}
-
-impl Bbox {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        let numbers: Result<Vec<f64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
-        let latitudes = -90.0..=90.0;
-        let longitudes = -180.0..=180.0;
-        match numbers.as_deref() {
-            Ok(&[west, south, east, north])
-                if longitudes.contains(&west)
-                    && longitudes.contains(&east)
-                    && latitudes.contains(&south)
-                    && latitudes.contains(&north)
-                    && south <= north =>
-            {
-                Ok(Self { west, south, east, north })
-            }
-            _ => Err(Refusal::unreadable(
-                "bbox_unreadable",
-                format!("bbox {text:?} is not west,south,east,north in degrees, south ≤ north"),
-            )),
+/// Reads `west,south,east,north` in degrees, edges included; `west > east`
+/// spans the 180th meridian.
+fn parse_bbox(text: &str) -> Result<Area, Refusal> {
+    let degrees: Result<Vec<f64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    let area = match degrees.as_deref() {
+        Ok(&[west, south, east, north]) if south <= north => {
+            let corners =
+                Position::from_degrees(south, west).zip(Position::from_degrees(north, east));
+            corners.map(|(south_west, north_east)| Area { south_west, north_east })
         }
-    }
-
-    fn contains(&self, lat: f64, lon: f64) -> bool {
-        let in_longitude = if self.west <= self.east {
-            (self.west..=self.east).contains(&lon)
-        } else {
-            lon >= self.west || lon <= self.east
-        };
-        in_longitude && (self.south..=self.north).contains(&lat)
-    }
+        _ => None,
+    };
+    area.ok_or_else(|| {
+        let message =
+            format!("bbox {text:?} is not west,south,east,north in degrees, south ≤ north");
+        Refusal::unreadable("bbox_unreadable", message)
+    })
 }
 
 #[cfg(test)]
@@ -193,15 +126,11 @@ mod tests {
 
     use super::*;
 
-    #[rstest]
-    #[case::inside("10,50,11,51", 50.5, 10.5, true)]
-    #[case::on_the_corner("10,50,11,51", 51.0, 11.0, true)]
-    #[case::east_of_it("10,50,11,51", 50.5, 11.000_000_1, false)]
-    #[case::spans_the_180th_from_the_west("179,-18,-179,-16", -17.0, 179.5, true)]
-    #[case::spans_the_180th_from_the_east("179,-18,-179,-16", -17.0, -180.0, true)]
-    #[case::behind_the_180th("179,-18,-179,-16", -17.0, 0.0, false)]
-    fn bbox_contains(#[case] text: &str, #[case] lat: f64, #[case] lon: f64, #[case] inside: bool) {
-        assert_eq!(Bbox::parse(text).unwrap().contains(lat, lon), inside);
+    #[test]
+    fn bbox_names_its_corners_west_south_first() {
+        let area = parse_bbox("179, -18,-179.5,-16").expect("in range");
+        assert_eq!(area.south_west, Position { lat: -180_000_000, lon: 1_790_000_000 });
+        assert_eq!(area.north_east, Position { lat: -160_000_000, lon: -1_795_000_000 });
     }
 
     #[rstest]
@@ -213,6 +142,6 @@ mod tests {
     #[case("1,NaN,3,4")]
     #[case("-181,0,0,1")]
     fn bbox_is_refused(#[case] text: &str) {
-        assert_eq!(Bbox::parse(text).unwrap_err().code, "bbox_unreadable");
+        assert_eq!(parse_bbox(text).unwrap_err().code, "bbox_unreadable");
     }
 }

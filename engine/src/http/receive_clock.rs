@@ -1,11 +1,14 @@
-//! When a request was received: by the wall clock, or by its own pings.
+//! When a request was received: by the wall clock, or by its own pings; and
+//! the low mark that follows from it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use geofence::TimeMs;
 
 use crate::intake::Entry;
+use crate::source::low_mark::LowMark;
 
 /// Gives receive times that never go back, whatever the clock behind does.
 #[derive(Debug)]
@@ -13,6 +16,10 @@ pub struct ReceiveClock {
     source: ClockSource,
     /// The latest time given, milliseconds since the epoch.
     latest_ms: AtomicI64,
+    low_mark: Mutex<LowMark>,
+    started: Instant,
+    /// When entries were last stamped, milliseconds after `started`.
+    heard_ms: AtomicI64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +34,7 @@ impl ReceiveClock {
     /// after the clock was set back does not go back either.
     #[must_use]
     pub fn wall(not_before: TimeMs) -> Self {
-        Self { source: ClockSource::Wall, latest_ms: AtomicI64::new(not_before.0) }
+        Self::new(ClockSource::Wall, not_before)
     }
 
     /// The largest event time seen so far (`clock = "event"`), for old traces
@@ -35,7 +42,29 @@ impl ReceiveClock {
     /// far was measured. `not_before` as for [`ReceiveClock::wall`].
     #[must_use]
     pub fn event(not_before: TimeMs) -> Self {
-        Self { source: ClockSource::Event, latest_ms: AtomicI64::new(not_before.0) }
+        Self::new(ClockSource::Event, not_before)
+    }
+
+    fn new(source: ClockSource, not_before: TimeMs) -> Self {
+        Self {
+            source,
+            latest_ms: AtomicI64::new(not_before.0),
+            low_mark: Mutex::default(),
+            started: Instant::now(),
+            heard_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// How long ago the last entries were stamped, or this clock was made.
+    #[must_use]
+    pub fn silent_for(&self) -> Duration {
+        let heard_ms = self.heard_ms.load(Ordering::Relaxed);
+        let silent_ms = self.elapsed_ms().saturating_sub(heard_ms);
+        Duration::from_millis(silent_ms.unsigned_abs())
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// The receive time of a request that was read just now, as far as it is
@@ -49,21 +78,41 @@ impl ReceiveClock {
     }
 
     /// Sets the receive times of a request's entries, in order, where these
-    /// depend on the pings.
-    pub fn stamp(&self, entries: &mut [Entry]) {
-        if matches!(self.source, ClockSource::Wall) {
-            return;
-        }
+    /// depend on the pings, and returns the source's low mark after them.
+    pub fn stamp(&self, entries: &mut [Entry]) -> Option<TimeMs> {
+        self.heard_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        let mut low_mark = self.low_mark.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
-            match entry {
-                Entry::Ping { ping, .. } => ping.receive_time = self.advance(ping.event_time.0),
-                Entry::Rejected(letter) => letter.receive_time_ms = self.read().0,
+            match self.source {
+                ClockSource::Wall => {
+                    low_mark.observe(self.elapsed_ms(), receive_time(entry));
+                }
+                ClockSource::Event => {
+                    self.receive_by_event_time(entry);
+                    let received = receive_time(entry);
+                    low_mark.observe(received.0, received);
+                }
             }
+        }
+        low_mark.get()
+    }
+
+    fn receive_by_event_time(&self, entry: &mut Entry) {
+        match entry {
+            Entry::Ping { ping, .. } => ping.receive_time = self.advance(ping.event_time.0),
+            Entry::Rejected(letter) => letter.receive_time_ms = self.read().0,
         }
     }
 
     fn advance(&self, to_ms: i64) -> TimeMs {
         TimeMs(self.latest_ms.fetch_max(to_ms, Ordering::Relaxed).max(to_ms))
+    }
+}
+
+fn receive_time(entry: &Entry) -> TimeMs {
+    match entry {
+        Entry::Ping { ping, .. } => ping.receive_time,
+        Entry::Rejected(letter) => TimeMs(letter.receive_time_ms),
     }
 }
 
@@ -94,14 +143,16 @@ mod tests {
             ignition: None,
             engine_rpm: None,
         };
-        Entry::Ping { ping, payload: bytes::Bytes::new(), message_id: String::new() }
+        Entry::Ping {
+            ping,
+            payload: bytes::Bytes::new(),
+            message_id: String::new(),
+            dropped: Default::default(),
+        }
     }
 
     fn receive_ms(entry: &Entry) -> i64 {
-        match entry {
-            Entry::Ping { ping, .. } => ping.receive_time.0,
-            Entry::Rejected(letter) => letter.receive_time_ms,
-        }
+        receive_time(entry).0
     }
 
     #[test]
@@ -126,5 +177,14 @@ mod tests {
         let mut later = [ping(50)];
         clock.stamp(&mut later);
         assert_eq!(receive_ms(&later[0]), 121);
+    }
+    #[test]
+    fn the_low_mark_follows_the_receive_times() {
+        let clock = ReceiveClock::event(TimeMs(0));
+        // A message in each of 12 buckets of 10 s, and one that fills the last.
+        let mut entries: Vec<Entry> = (1..=12).map(|bucket| ping(bucket * 10_000 + 5)).collect();
+        assert_eq!(clock.stamp(&mut entries), None);
+        assert_eq!(clock.stamp(&mut [ping(130_000)]), Some(TimeMs(10_005)));
+        assert_eq!(clock.stamp(&mut [ping(20)]), Some(TimeMs(10_005)), "an old ping moves nothing");
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, http};
 use bytes::Bytes;
+use sinks::positions::PositionStore;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -21,7 +22,7 @@ use super::events::{self, EventStreams};
 use super::feed::EventFeed;
 use super::health::{Health, Readiness, livez, readyz};
 use super::ingest::{Ingest, Ingestion, post_pings};
-use super::positions::{self, PositionView, Positions};
+use super::positions::{self, Positions};
 use super::{HttpLimits, map};
 
 /// Renders the metrics in Prometheus' text format.
@@ -33,7 +34,7 @@ pub struct Services {
     /// For `POST /v1/pings`.
     pub ingest: Ingest,
     /// For `GET /v1/positions`.
-    pub positions: Arc<dyn PositionView>,
+    pub positions: PositionStore,
     /// For `GET /v1/events`.
     pub events: EventFeed,
     /// For `GET /v1/fences`: the current set as GeoJSON.

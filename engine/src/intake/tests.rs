@@ -21,7 +21,12 @@ fn ping(vehicle: &str, payload: usize) -> Entry {
         ignition: None,
         engine_rpm: None,
     };
-    Entry::Ping { ping, payload: vec![0; payload].into(), message_id: String::new() }
+    Entry::Ping {
+        ping,
+        payload: vec![0; payload].into(),
+        message_id: String::new(),
+        dropped: Default::default(),
+    }
 }
 
 fn reject(id: &str) -> Entry {

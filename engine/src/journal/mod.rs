@@ -27,7 +27,6 @@
 //!
 //! Knows nothing of detection: a snapshot's core state is opaque bytes.
 
-mod backoff;
 mod claim;
 mod commit;
 pub mod disk;

@@ -363,11 +363,15 @@ mod tests {
 
     #[test]
     fn packs_are_cut_full_and_never_across_a_gap() {
-        let even = |seqs: &[u64]| singles(&seqs.iter().map(|&seq| (seq, 1)).collect::<Vec<_>>());
-        assert_eq!(full_packs(&even(&[1, 2, 3, 4, 5]), 2), [1..3, 3..5]);
-        assert_eq!(full_packs(&even(&[1, 2, 4, 5, 6]), 3), [4..7]);
-        assert_eq!(full_packs(&even(&[0]), 1), [0..1]);
-        assert_eq!(full_packs(&even(&[]), 2), []);
+        let cut = |seqs: &[u64], segments| {
+            let even = seqs.iter().map(|&seq| (seq, 1)).collect::<Vec<_>>();
+            let packs = full_packs(&singles(&even), segments);
+            packs.into_iter().map(|pack| (pack.start, pack.end - 1)).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(&[1, 2, 3, 4, 5], 2), [(1, 2), (3, 4)]);
+        assert_eq!(cut(&[1, 2, 4, 5, 6], 3), [(4, 6)]);
+        assert_eq!(cut(&[0], 1), [(0, 0)]);
+        assert_eq!(cut(&[], 2), []);
     }
 
     #[test]

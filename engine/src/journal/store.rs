@@ -20,10 +20,10 @@ use object_store::{
     PutOptions,
 };
 
-use super::backoff::Backoff;
 use super::error::JournalError;
 use super::frame::FrameError;
 use super::name;
+use crate::backoff::Backoff;
 
 /// Attempts of a read or of a create whose outcome has no deadline.
 const ATTEMPTS: u32 = 5;

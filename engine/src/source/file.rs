@@ -39,9 +39,10 @@ use bytes::Bytes;
 use geofence::TimeMs;
 use prost::Message;
 use protos::journal::DeadLetter;
+use protos::telemetry::VehiclePing;
 
-use crate::decode::entry::{Entry, Envelope};
-use crate::decode::{ContentType, protobuf_item};
+use crate::decode::entry::Envelope;
+use crate::intake::Entry;
 use crate::source::SourceBatch;
 use crate::source::low_mark::LowMark;
 use feed::Feed;
@@ -112,10 +113,14 @@ pub struct FileReplay {
     failure: Option<FileError>,
     /// Arrival given to rows refused before the first time was read.
     unknown_arrival: TimeMs,
+    /// Holds the ping being judged.
+    scratch: VehiclePing,
     options: ReplayOptions,
     bytes_total: u64,
     bytes_read: Vec<BytesRead>,
     entries: u64,
+    /// Entries of the batch before.
+    last_batch: usize,
 }
 
 impl FileReplay {
@@ -137,10 +142,12 @@ impl FileReplay {
             low_mark: LowMark::new(),
             failure: None,
             unknown_arrival: TimeMs(0),
+            scratch: VehiclePing::default(),
             options,
             bytes_total: files.iter().map(|file| file.bytes_total).sum(),
             bytes_read: files.iter().map(|file| file.read.clone()).collect(),
             entries: 0,
+            last_batch: 0,
             files,
         })
     }
@@ -152,7 +159,9 @@ impl FileReplay {
         if !self.fill() {
             return self.failure.take().map(Err);
         }
-        let mut entries = Vec::new();
+        // Most batches end where the low mark moves, so the last one's size is
+        // the best guess at this one's.
+        let mut entries = Vec::with_capacity(self.last_batch);
         let mut low_mark = None;
         while entries.len() < self.options.batch_entries_max.max(1)
             && let Some(arrival) = self.next_arrival()
@@ -167,6 +176,7 @@ impl FileReplay {
             let (kind, record) = self.feed.window.take().expect("the row whose arrival was seen");
             entries.push(self.entry(kind, record, arrival));
         }
+        self.last_batch = entries.len();
         self.entries += entries.len() as u64;
         Some(Ok(SourceBatch { low_mark, entries }))
     }
@@ -222,7 +232,7 @@ impl FileReplay {
         Some(if arrival == TimeMs::MIN { self.unknown_arrival } else { arrival })
     }
 
-    fn entry(&self, kind: Kind, record: Bytes, receive_time: TimeMs) -> Entry {
+    fn entry(&mut self, kind: Kind, record: Bytes, receive_time: TimeMs) -> Entry {
         match kind {
             Kind::Ping => {
                 let envelope = Envelope {
@@ -231,7 +241,7 @@ impl FileReplay {
                     receive_time,
                     allow_null_island: self.options.allow_null_island,
                 };
-                envelope.entry(ContentType::Ping, protobuf_item(record))
+                envelope.entry_of_payload(record, &mut self.scratch)
             }
             Kind::DeadLetter => {
                 let letter = DeadLetter::decode(record).expect("encoded by the feed");

@@ -26,12 +26,12 @@ fn live(vehicle_id: &str, lat: f64, lon: f64) -> LivePosition {
 #[tokio::test]
 async fn one_position_has_every_field() {
     let world = World::new().await;
-    world.positions.put(live("bus:1", 30.25, -97.75));
+    world.positions.update([live("bus:1", 30.25, -97.75)]);
     let answer = get(world.address, "/v1/positions/bus:1").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     let expected = json!({
         "vehicle_id": "bus:1", "event_time": "2016-11-25T12:00:00.000Z",
-        "lat": 30.25, "lon": -97.75, "accuracy_m": null, "heading_deg": 90.0, "speed_mps": 12.5,
+        "lat": 30.25, "lon": -97.75, "heading_deg": 90.0, "speed_mps": 12.5,
         "status": "moving", "fences": ["austin-downtown"], "seq": 17,
     });
     assert_eq!(answer.json(), expected);
@@ -44,7 +44,7 @@ async fn the_list_is_sorted_narrowed_and_limited() {
     let world = World::new().await;
     for (id, lat, lon) in [("c", 1.0, 1.0), ("a", 2.0, 2.0), ("b", -17.0, 179.99), ("d", 1.5, 1.5)]
     {
-        world.positions.put(live(id, lat, lon));
+        world.positions.update([live(id, lat, lon)]);
     }
     let list = async |query: &str| {
         let answer = get(world.address, &format!("/v1/positions{query}")).await;
@@ -74,7 +74,7 @@ async fn the_list_is_sorted_narrowed_and_limited() {
 #[tokio::test]
 async fn what_has_not_changed_is_not_sent_again() {
     let world = World::new().await;
-    world.positions.put(live("a", 1.0, 1.0));
+    world.positions.update([live("a", 1.0, 1.0)]);
     for path in ["/v1/positions", "/v1/positions/a", "/v1/fences", "/", "/map.js"] {
         let first = get(world.address, path).await;
         assert_eq!(first.header("cache-control"), Some("no-cache"), "{path}");
@@ -86,7 +86,7 @@ async fn what_has_not_changed_is_not_sent_again() {
         assert_eq!(again.header("etag"), Some(tag.as_str()));
     }
     let tag = get(world.address, "/v1/positions").await.header("etag").unwrap().to_owned();
-    world.positions.put(live("a", 1.0, 1.000_000_1));
+    world.positions.update([live("a", 1.0, 1.000_000_1)]);
     let headers = [("if-none-match", tag.as_str())];
     assert_eq!(ask(world.address, "GET /v1/positions", &headers, b"").await.status, 200);
 }

@@ -1,50 +1,30 @@
 //! A server with everything around it played by the test.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use engine::decode::ContentType;
 use engine::http::{
-    BindError, EventFeed, FeedLimits, Format, Health, HttpLimits, HttpServer, Ingest, PositionView,
-    ReceiveClock, Services,
+    BindError, EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock,
+    Services, decoder,
 };
 use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
-use geofence::{LivePosition, TimeMs, admission};
-use prost::Message;
-use protos::journal::{DeadLetter, Disposition};
-use protos::telemetry::VehiclePing;
+use geofence::TimeMs;
+use protos::journal::Disposition;
+use sinks::positions::PositionStore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
-#[derive(Default)]
-pub(crate) struct Positions(Mutex<BTreeMap<String, LivePosition>>);
-
-impl Positions {
-    pub(crate) fn put(&self, live: LivePosition) {
-        self.0.lock().unwrap().insert(live.vehicle_id.clone(), live);
-    }
-}
-
-impl PositionView for Positions {
-    fn get(&self, vehicle_id: &str) -> Option<LivePosition> {
-        self.0.lock().unwrap().get(vehicle_id).cloned()
-    }
-
-    fn visit(&self, visitor: &mut dyn FnMut(&LivePosition)) {
-        self.0.lock().unwrap().values().rev().for_each(visitor);
-    }
-}
-
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) queue: ShardQueue,
     pub(crate) intake: Intake,
     pub(crate) feed: EventFeed,
-    pub(crate) positions: Arc<Positions>,
+    pub(crate) positions: PositionStore,
     pub(crate) fences: watch::Sender<Bytes>,
     pub(crate) health: Health,
     pub(crate) stop: CancellationToken,
@@ -88,9 +68,8 @@ impl World {
                 source: 0,
                 decode: Arc::new(decode),
                 clock: Arc::new(ReceiveClock::wall(TimeMs(0))),
-                low_mark: Arc::new(|_| None),
             },
-            positions: Arc::new(Positions::default()),
+            positions: PositionStore::new(),
             events: EventFeed::new(FeedLimits::default()),
             fences,
             health: Health::new(1),
@@ -102,7 +81,7 @@ impl World {
     pub(crate) async fn with(setup: Setup) -> Self {
         let (intake, mut queues) = Intake::new(1, setup.queue);
         let feed = EventFeed::new(setup.feed);
-        let positions = Arc::new(Positions::default());
+        let positions = PositionStore::new();
         let (fences, watched) = watch::channel(Bytes::from_static(b"{}"));
         let health = Health::new(1);
         health.claimed(0);
@@ -112,7 +91,6 @@ impl World {
                 source: 7,
                 decode: Arc::new(decode),
                 clock: Arc::new(setup.clock),
-                low_mark: Arc::new(|received| Some(received.plus(-1))),
             },
             positions: positions.clone(),
             events: feed.clone(),
@@ -180,50 +158,19 @@ pub(crate) fn commit(delivery: Delivery) {
     delivery.ack.resolve(verdicts);
 }
 
-/// JSON objects with `vehicle_id`, `lat`, `lon` and `ms`; protobuf as it is.
-fn decode(format: Format, payload: Bytes, receive_time: TimeMs) -> Entry {
-    let ping = match format {
-        Format::Protobuf => VehiclePing::decode(payload.clone()).map_err(|e| e.to_string()),
-        Format::Json => serde_json::from_slice(&payload).map_err(|e| e.to_string()).and_then(
-            |json: serde_json::Value| {
-                let ms = json["ms"].as_i64().ok_or("ms is missing")?;
-                Ok(VehiclePing {
-                    vehicle_id: json["vehicle_id"].as_str().unwrap_or_default().into(),
-                    event_time_us: ms * 1_000,
-                    lat: json["lat"].as_f64().unwrap_or(30.0),
-                    lon: json["lon"].as_f64().unwrap_or(-97.0),
-                    ..VehiclePing::default()
-                })
-            },
-        ),
-    };
-    let refuse = |reason: &str, detail: String| {
-        Entry::Rejected(DeadLetter {
-            reason: reason.into(),
-            detail,
-            source: engine::http::SOURCE_NAME.into(),
-            source_message_id: format!("{:x}", xxhash_rust::xxh3::xxh3_64(&payload)),
-            receive_time_ms: receive_time.0,
-            payload: payload.clone(),
-            content_type: format.content_type().into(),
-        })
-    };
-    match ping {
-        Ok(ping) if ping.vehicle_id == "poison" => panic!("a decoder with a bug"),
-        Ok(ping) => match admission::admit(&ping, receive_time, false) {
-            Ok(admitted) => Entry::Ping {
-                ping: admitted,
-                payload: ping.encode_to_vec().into(),
-                message_id: String::new(),
-            },
-            Err(reject) => refuse(reject.code(), reject.to_string()),
-        },
-        Err(detail) => refuse("undecodable", detail),
+/// The worker's decoder, with a bug that a vehicle `poison` brings to light.
+fn decode(content_type: ContentType, payload: Bytes, receive_time: TimeMs) -> Entry {
+    let entry = decoder(false)(content_type, payload, receive_time);
+    if let Entry::Ping { ping, .. } = &entry {
+        assert_ne!(ping.vehicle_id, "poison", "a decoder with a bug");
     }
+    entry
 }
 
 pub(crate) fn json_ping(vehicle: &str) -> String {
-    format!("{{\"vehicle_id\":\"{vehicle}\",\"ms\":{START_MS},\"lat\":30.25,\"lon\":-97.75}}")
+    format!(
+        "{{\"vehicle_id\":\"{vehicle}\",\"event_time_ms\":{START_MS},\"lat\":30.25,\"lon\":-97.75}}"
+    )
 }
 
 pub(crate) fn json_pings(vehicles: &[&str]) -> String {

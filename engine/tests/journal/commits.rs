@@ -170,7 +170,7 @@ async fn readers_follow_from_memory_and_from_objects() {
     assert_eq!(*committed.borrow_and_update(), FIRST_SEQ);
     commit(&mut journal, "a").await;
     assert!(committed.has_changed().unwrap());
-    assert_eq!(mark_of(&*reader.read(FIRST_SEQ + 1).await.unwrap()), "a");
+    assert_eq!(mark_of(&reader.read(FIRST_SEQ + 1).await.unwrap()), "a");
     let cold = engine::journal::JournalReader::new(store.store(), 0);
     assert_eq!(
         *cold.read(FIRST_SEQ + 1).await.unwrap(),

@@ -1,6 +1,8 @@
 //! The journal from the outside: stores that fail in every way a store can,
 //! workers that race, processes that die between any two steps.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod claims;
 mod commits;
 mod fences;

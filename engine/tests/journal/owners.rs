@@ -73,9 +73,9 @@ async fn race(seed: u64) {
         worker.unwrap();
     }
 
-    let acknowledged = acknowledged.lock().unwrap();
+    let segments = std::mem::take(&mut acknowledged.lock().unwrap().segments);
     let mut by_seq = BTreeMap::new();
-    for segment in &acknowledged.segments {
+    for segment in &segments {
         let twice = by_seq.insert(segment.seq, segment);
         assert!(twice.is_none(), "seq {} was acknowledged twice", segment.seq);
     }

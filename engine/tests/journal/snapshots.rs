@@ -93,10 +93,9 @@ async fn a_snapshot_that_does_not_read_back_is_not_kept() {
     let mut snapshots = with_snapshots(&store).await;
     let before = snapshots.kept();
     let (journal, _) = own_with(store.store(), options()).await;
-    store.tear_reads(u32::MAX);
+    store.next_puts([Put::Damaged]);
     let error = snapshots.write(snapshot_at(&journal, FIRST_SEQ + 6)).await.unwrap_err();
     assert!(error.to_string().contains(&snapshot_name(FIRST_SEQ + 6)), "{error}");
     assert_eq!(snapshots.kept(), before);
-    store.tear_reads(0);
     assert_eq!(store.names("shard-0/snapshots").await.len(), 3, "the two before it stand");
 }

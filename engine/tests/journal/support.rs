@@ -33,6 +33,8 @@ pub(crate) enum Put {
     AppliedTimeout,
     /// Is applied twice by a retry below: the caller sees `AlreadyExists`.
     AppliedTwice,
+    /// Works, as far as the caller sees, and stores a flipped bit.
+    Damaged,
 }
 
 /// A store that fails on request. Clones are handles on the same store.
@@ -185,6 +187,13 @@ fn fault(message: &str) -> Error {
     Error::Generic { store: "faulty", source: message.to_owned().into() }
 }
 
+fn damaged(payload: PutPayload) -> PutPayload {
+    let mut bytes = Vec::from(Bytes::from(payload));
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    bytes.into()
+}
+
 #[async_trait]
 impl ObjectStore for Faulty {
     async fn put_opts(
@@ -202,6 +211,7 @@ impl ObjectStore for Faulty {
         if put == Put::Lost {
             return Err(fault("lost on the way"));
         }
+        let payload = if put == Put::Damaged { damaged(payload) } else { payload };
         let result = self.inner.put_opts(location, payload, options).await;
         self.dawdle().await;
         let result = result?;
@@ -210,7 +220,7 @@ impl ObjectStore for Faulty {
             Put::AppliedTwice => {
                 Err(Error::AlreadyExists { path: location.to_string(), source: "own write".into() })
             }
-            Put::Works | Put::Lost => Ok(result),
+            Put::Works | Put::Damaged | Put::Lost => Ok(result),
         }
     }
 

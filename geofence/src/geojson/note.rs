@@ -101,7 +101,9 @@ pub(super) enum Repair {
     RepeatedVertices { count: usize, place: String },
     #[error("{place} has {distinct} distinct positions: this hole is left out")]
     HoleDropped { place: String, distinct: usize },
-    #[error("{place} is not half a turn long or more: read with vertices in between")]
+    #[error(
+        "the edge from {place} spans half the Earth: read with positions in between, rounded to 1e-7°"
+    )]
     LongEdge { place: String },
     #[error("{ring} crosses itself at {at}{more}: all it goes round is taken as inside")]
     SelfCrossing { ring: String, at: String, more: String },

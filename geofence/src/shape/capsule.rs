@@ -14,6 +14,9 @@ use crate::plane::{Scale, rounds_inside, short_way};
 const SEARCH_STEPS_MAX: usize = 100;
 /// How near to the boundary, in metres, a search ends.
 const SEARCH_TOLERANCE_M: f64 = 1e-6;
+/// Share of the radius by which a step may miss in the plane of its nearest
+/// place and yet be inside in the planes along it.
+const NEAR_MISS: f64 = 0.2;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capsule {
@@ -79,7 +82,12 @@ impl Capsule {
             self.depth_m(start.0 + t * by.0, lat, Scale::at(lat))
         };
         let within = |t: &f64| rounds_inside(depth(*t));
-        let inmost = [self.inmost(start, by), 0.0, 1.0].into_iter().find(within)?;
+        let near = self.inmost(start, by);
+        let inmost = [near, 0.0, 1.0].into_iter().find(within).or_else(|| {
+            // A near miss of a wide shape, over which the plane changes.
+            let missed_narrowly = depth(near) > -self.radius_m * NEAR_MISS;
+            missed_narrowly.then(|| deepest(depth)).filter(within)
+        })?;
         let end = |edge: f64| if within(&edge) { edge } else { boundary(depth, inmost, edge) };
         Some((end(0.0), end(1.0)))
     }
@@ -147,6 +155,27 @@ impl Capsule {
         let here = (i64::from(p.lon), i64::from(p.lat));
         self.envelope.meets(&Envelope::around_segment(here, here, reach_m))
     }
+}
+
+/// The fraction of the step where `depth` is greatest, by golden sections: it
+/// rises to one peak and falls again.
+fn deepest(depth: impl Fn(f64) -> f64) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_8;
+    let (mut low, mut high) = (0.0, 1.0);
+    let (mut a, mut b) = (high - GOLDEN * (high - low), low + GOLDEN * (high - low));
+    let (mut fa, mut fb) = (depth(a), depth(b));
+    for _ in 0..40 {
+        if fa > fb {
+            (high, b, fb) = (b, a, fa);
+            a = high - GOLDEN * (high - low);
+            fa = depth(a);
+        } else {
+            (low, a, fa) = (a, b, fb);
+            b = low + GOLDEN * (high - low);
+            fb = depth(b);
+        }
+    }
+    (low + high) / 2.0
 }
 
 /// Where `depth` goes through the millimetre rule's zero between a fraction

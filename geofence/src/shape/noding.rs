@@ -170,7 +170,9 @@ mod tests {
         Strand { from: at(from), to: at(to), ring: 0 }
     }
 
-    fn noded(strands: &[((i64, i64), (i64, i64))]) -> (Vec<Strand>, usize) {
+    type Point = (i64, i64);
+
+    fn noded(strands: &[(Point, Point)]) -> (Vec<Strand>, usize) {
         let mut strands: Vec<_> = strands.iter().map(|&(a, b)| strand(a, b)).collect();
         let crossings = node(&mut strands).unwrap();
         (strands, crossings.len())

@@ -52,18 +52,19 @@ pub(super) fn edges(ring: &Ring) -> impl Iterator<Item = (Vertex, Vertex)> {
 }
 
 /// Moves whole parts by turns so that all lie on one axis: each exterior
-/// begins within one turn of the returned longitude, each hole within one turn
-/// of its exterior's western end. The axis is cut in the widest gap between
+/// begins within one turn of the returned longitude, each hole has its middle
+/// within half a turn of its exterior's. The axis is cut in the widest gap between
 /// the parts, so that parts cut at the antimeridian come to lie side by side.
 pub(super) fn place(parts: &mut [Part]) -> i64 {
     let origin = widest_gap_end(parts);
     for part in parts.iter_mut() {
         let west = extent(&part.exterior).west;
         move_ring(&mut part.exterior, origin + (west - origin).rem_euclid(TURN) - west);
-        let exterior_west = extent(&part.exterior).west;
+        let exterior_middle = middle(&part.exterior);
         for hole in &mut part.holes {
-            let west = extent(hole).west;
-            move_ring(hole, exterior_west + (west - exterior_west).rem_euclid(TURN) - west);
+            // A hole drawn askew may begin west of its exterior.
+            let turns = (exterior_middle - middle(hole) + HALF_TURN).div_euclid(TURN);
+            move_ring(hole, turns * TURN);
         }
     }
     origin
@@ -91,6 +92,11 @@ fn widest_gap_end(parts: &[Part]) -> i64 {
         covered = covered.max(east);
     }
     best.1
+}
+
+fn middle(ring: &Ring) -> i64 {
+    let extent = extent(ring);
+    (extent.west + extent.east) / 2
 }
 
 fn move_ring(ring: &mut Ring, by: i64) {

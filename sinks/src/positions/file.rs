@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::json::{parse_position, push_position};
 use super::store::PositionStore;
+use crate::blocking::join;
 use crate::disk::{create_directory, io_error, parent, sync_directory};
 use crate::{SinkError, fail_point};
 
@@ -95,14 +96,7 @@ impl PositionFile {
             Ok(()) => Ok(self),
             Err(error) => Err((self, error)),
         });
-        match done.await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Cancelled: the runtime shuts down and drops this task too.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        join(done).await
     }
 
     /// Replaces the file, if the store changed since the last time. Blocks.

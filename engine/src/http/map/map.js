@@ -111,7 +111,9 @@ async function loadFences() {
   const features = (await response.json()).features ?? [];
   const first = features.find((f) => f.geometry)?.geometry.coordinates.flat(Infinity);
   origin = first ? project(first[0], first[1]) : [0, 0];
-  fences = features.map(outline).filter(Boolean);
+  const size = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
+  // The largest first: it is drawn below the others and named before them.
+  fences = features.map(outline).filter(Boolean).sort((a, b) => size(b) - size(a));
   fenceNames = new Map(features.map((f) => [f.id ?? f.properties?.id, f.properties?.name ?? f.id]));
   fencesTag = tag;
   page.fences = fences.length;
@@ -214,8 +216,10 @@ function addEvent(kind, event) {
   const time = element("time", event.event_time.slice(11, 19));
   time.dateTime = time.title = event.event_time;
   const length = duration(event.duration_s ?? event.threshold_s ?? event.silence_s);
-  const details = [fence, length, event.reason?.replaceAll("_", " "), event.op === "assert" ? "" : event.op];
-  item.append(element("i"), what, time, element("span", details.filter(Boolean).join(" · ") || " ", "where"));
+  const reason = event.reason === "crossed" ? "" : event.reason?.replaceAll("_", " ");
+  const details = [fence, length, reason, event.op === "assert" ? "" : event.op];
+  item.append(element("i"), what, time);
+  if (details.some(Boolean)) item.append(element("span", details.filter(Boolean).join(" · "), "where"));
   item.addEventListener("click", () => showVehicle(event));
   list(item);
   page.events = ++events;
@@ -334,12 +338,15 @@ function drawFences(ratio) {
   pen.lineJoin = "round";
   pen.strokeStyle = colours.ground;
   pen.fillStyle = colours["fence-label"];
+  const taken = [];
   for (const fence of seen) {
     const width = (fence.box[2] - fence.box[0]) * p, height = (fence.box[3] - fence.box[1]) * p;
     if (height < 22 || width < 40) continue;
     fence.labelWidth ??= pen.measureText(fence.name).width;
     if (fence.labelWidth > width * .95) continue;
-    const [sx, sy] = toScreen(...fence.label);
+    const [sx, sy] = toScreen(...fence.label), half = fence.labelWidth / 2 + 4;
+    if (taken.some(([x, y, h]) => Math.abs(x - sx) < h + half && Math.abs(y - sy) < 16)) continue;
+    taken.push([sx, sy, half]);
     pen.strokeText(fence.name, sx, sy);
     pen.fillText(fence.name, sx, sy);
   }

@@ -69,7 +69,7 @@ impl Rows for CsvRows {
             let fields = check_size(text.len())
                 .and_then(|()| read_fields(&self.record, &self.columns, self.width));
             feed.take(&self.name, self.rows, fields, || Original {
-                bytes: text.trim_ascii().to_vec(),
+                bytes: without_line_ends(text).to_vec(),
                 content_type: CONTENT_TYPE,
             })?;
         }
@@ -97,6 +97,14 @@ fn read_fields<'a>(
     Ok(fields)
 }
 
+/// The parser takes the line feed of a CR LF for the beginning of the next row.
+fn without_line_ends(text: &[u8]) -> &[u8] {
+    let is_content = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let start = text.iter().position(is_content).unwrap_or(text.len());
+    let end = text.iter().rposition(is_content).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
 fn broken(name: &FileName, rows: u64, csv: &csv::Reader<Recorder>, error: csv::Error) -> FileError {
     if csv.get_ref().row_too_long {
         return FileError::RowTooLong {
@@ -108,7 +116,7 @@ fn broken(name: &FileName, rows: u64, csv: &csv::Reader<Recorder>, error: csv::E
     FileError::Broken {
         file: name.full.clone(),
         rows,
-        offset: csv.position().byte(),
+        offset: Some(csv.position().byte()),
         source: error.into(),
     }
 }

@@ -36,6 +36,9 @@ impl Disturbance {
     /// How long after the row its copy arrives, milliseconds, 0 to
     /// `delay_ms_max`; `None` for a row that arrives once.
     pub(super) fn duplicate_after_ms(&self, row: u64) -> Option<i64> {
+        if self.duplicates <= 0.0 {
+            return None;
+        }
         // The upper 53 bits, which a float holds exactly.
         let drawn = (self.draw(row, Choice::Duplicate) >> 11) as f64 / (1_u64 << 53) as f64;
         (drawn < self.duplicates).then(|| self.uniform_ms(row, Choice::DuplicateDelay))

@@ -80,14 +80,15 @@ pub enum FileError {
         expected: &'static str,
     },
     /// The file breaks off or is damaged. Everything before was handed over.
-    #[error("{file}: cannot be read past {rows} rows (byte {offset} of the unpacked content)")]
+    #[error("{file}: cannot be read past {rows} rows{}", at_byte(*offset))]
     Broken {
         /// Name of the file.
         file: String,
         /// Rows read before.
         rows: u64,
-        /// Unpacked bytes read before; for Parquet, 0.
-        offset: u64,
+        /// Unpacked bytes read before; `None` for Parquet, which is read by
+        /// column.
+        offset: Option<u64>,
         /// What the decoder says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -120,6 +121,10 @@ pub enum FileError {
         /// The sort memory, bytes.
         limit: u64,
     },
+}
+
+fn at_byte(offset: Option<u64>) -> String {
+    offset.map_or_else(String::new, |offset| format!(" (byte {offset} of the unpacked content)"))
 }
 
 /// Arrival of a row that came too late to be put in order.

@@ -32,7 +32,7 @@ impl NdjsonRows {
             limited.read_until(b'\n', &mut self.line).map_err(|error| FileError::Broken {
                 file: self.name.full.clone(),
                 rows: self.lines,
-                offset: self.bytes,
+                offset: Some(self.bytes),
                 source: error.into(),
             })?;
         if read > ROW_BYTES_MAX {

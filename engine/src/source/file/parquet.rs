@@ -95,7 +95,7 @@ impl Rows for ParquetRows {
         let broken = |source: BoxError| FileError::Broken {
             file: self.name.full.clone(),
             rows: self.rows,
-            offset: 0,
+            offset: None,
             source,
         };
         let batch = match unwinding(|| self.batches.next()) {

@@ -405,6 +405,8 @@ impl Run {
 }
 
 proptest! {
+    // Each case costs dozens of fsyncs.
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn every_ping_is_there_once_whatever_crashes(steps in prop::collection::vec(any_step(), 1..50)) {
         let mut run = Run { bench: Bench::new(), journal: Vec::new(), recorded: None };

@@ -157,4 +157,5 @@ fn an_input_larger_than_the_sort_memory_may_hold_rows_without_a_time() {
     let bounded = ReplayOptions { sort_bytes_max: SMALL, ..options(100_000, 0.0, 5) };
     let found = entries(open_with(text, bounded).expect("a good file"));
     assert_eq!((found.len(), letters(&found).len()), (120_000, 60_000));
+    assert!(letters(&found).iter().all(|letter| letter.payload == "x,x,x,x"));
 }

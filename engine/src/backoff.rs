@@ -9,14 +9,14 @@ const FIRST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// The pauses of one series of attempts.
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     random: StdRng,
     attempt: u32,
 }
 
 impl Backoff {
     /// A series of its own: no two workers pause in step.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // uuid brings the system's randomness; a generator seeded once from
         // it is enough for jitter.
         let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
@@ -25,14 +25,14 @@ impl Backoff {
 
     /// The next pause: between half of and the whole doubled step, 5 s at
     /// most.
-    pub(super) fn next_pause(&mut self) -> Duration {
+    pub(crate) fn next_pause(&mut self) -> Duration {
         let step = FIRST.saturating_mul(1 << self.attempt.min(16)).min(LONGEST);
         self.attempt = self.attempt.saturating_add(1);
         step.mul_f64(self.random.random_range(0.5..=1.0))
     }
 
     /// Waits the next pause.
-    pub(super) async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         tokio::time::sleep(self.next_pause()).await;
     }
 }

@@ -1,0 +1,133 @@
+//! `fleetstream replay`: files of pings through the real pipeline, journal
+//! and all, as fast as the machine goes.
+
+mod feed;
+mod fold;
+mod output;
+mod summary;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use tracing::warn;
+
+use crate::cli::{Format, ReplayArgs};
+use crate::exit::{self, Exit, WithExit as _};
+use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::shard::Cut;
+use crate::signals::Signals;
+use crate::source::file::{Disturbance, FileReplay, ReplayOptions};
+use crate::{commands, logging, process_stats};
+use output::Output;
+use summary::Summary;
+
+/// Pings in a segment; the last one of a shard has fewer.
+const SEGMENT_PINGS: usize = 10_000;
+/// Name of the source in dead letters.
+const SOURCE_NAME: &str = "file";
+
+/// Runs `replay`.
+///
+/// # Errors
+/// The configuration or an input file is wrong, the output directory is not
+/// empty, or the pipeline failed. What was read before a broken file's end is
+/// in the output all the same.
+pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let started = Instant::now();
+    let effective = args.load()?;
+    let fences = commands::fences::load(&effective)?;
+    logging::install(&effective.config.log.level, effective.config.log.format)?;
+    commands::warn_of_repairs(&fences.repairs);
+    make_empty(&args.out).exit_with(Exit::Usage)?;
+    let mut config = effective.config;
+    config.data_dir = args.out.clone();
+
+    let settings = config.detection_settings();
+    let pings = FileReplay::open(
+        args.pings.iter().cloned(),
+        ReplayOptions {
+            disturbance: Disturbance {
+                delay_ms_max: args.shuffle_seconds.saturating_mul(1000),
+                duplicates: args.duplicate,
+                seed: args.seed,
+            },
+            allow_null_island: settings.allow_null_island,
+            ..ReplayOptions::default()
+        },
+    )?;
+    let options = PipelineOptions {
+        settings,
+        fences: Arc::new(fences.set),
+        cut: Cut::Count(SEGMENT_PINGS),
+        first_seq: 1,
+        set_aside_tail: false,
+        sources: vec![SOURCE_NAME.to_owned()],
+        config,
+    };
+    let (summary, broken) =
+        commands::runtime()?.block_on(replay(options, pings, &args.out, started))?;
+    match args.format {
+        Format::Text => exit::print(&summary.text(&args.out))?,
+        Format::Json => exit::print(&summary.json())?,
+    }
+    match broken {
+        None => Ok(Exit::Success),
+        Some(error) => Err(error).context("the input broke off; everything before it is done"),
+    }
+}
+
+/// The summary, and the error that ended the input early if one did.
+async fn replay(
+    options: PipelineOptions,
+    pings: FileReplay,
+    out: &Path,
+    started: Instant,
+) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
+    let mut signals = Signals::listen()?;
+    let shards = options.config.shards;
+    let mut pipeline = Pipeline::start(options).await?;
+    let output = Output::follow(out, pipeline.followers());
+    let tally = pipeline.tally.clone();
+    let intake = pipeline.intake.clone();
+    let fed = tokio::select! {
+        fed = feed::feed(pings, &intake) => fed?,
+        error = pipeline.failed() => return Err(error),
+        () = signals.wait() => bail!("stopped by a signal before the end; the output is partial"),
+    };
+    signals.end_at_next();
+    pipeline.end_input().await?;
+    let vehicles = pipeline.positions.len();
+    pipeline.drain(None).await?;
+    let events = output.finish(shards).await?;
+    if let Some(error) = &fed.broken {
+        warn!(%error, "the input broke off");
+    }
+    let counters = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let summary = Summary {
+        read: fed.entries,
+        vehicles: vehicles as u64,
+        counters,
+        events: events.events,
+        liveness: events.liveness,
+        operations: events.operations,
+        dead_letters: events.dead_letters,
+        wall_seconds: started.elapsed().as_secs_f64(),
+        cpu_seconds: process_stats::cpu_seconds(),
+        peak_rss_bytes: process_stats::peak_rss_bytes(),
+    };
+    let path = out.join("summary.json");
+    std::fs::write(&path, summary.json()).with_context(|| path.display().to_string())?;
+    Ok((summary, fed.broken))
+}
+
+/// Makes the directory, or finds that it is empty.
+fn make_empty(out: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("--out {}", out.display()))?;
+    let mut entries = out.read_dir().with_context(|| format!("--out {}", out.display()))?;
+    if entries.next().is_some() {
+        bail!("--out {}: the directory is not empty; name a new one", out.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! From the files into the intake, with progress on a terminal.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+
+use crate::intake::Intake;
+use crate::metrics;
+use crate::source::SourceBatch;
+use crate::source::file::{FileError, FileReplay, ReplayProgress};
+
+/// Number of the source.
+const SOURCE: u32 = 0;
+/// Batches read ahead of the shards; each has at most 2,000 entries.
+const BATCHES_AHEAD: usize = 8;
+
+/// What the files held.
+pub(super) struct Fed {
+    /// Pings and rejects handed over, duplicates included.
+    pub(super) entries: u64,
+    /// Why the input ended before its end.
+    pub(super) broken: Option<anyhow::Error>,
+}
+
+/// What the reading thread hands over.
+type Read = (Result<SourceBatch, FileError>, ReplayProgress);
+
+/// Hands every batch to the shards, waiting for room.
+pub(super) async fn feed(pings: FileReplay, intake: &Intake) -> anyhow::Result<Fed> {
+    let (sender, mut batches) = mpsc::channel::<Read>(BATCHES_AHEAD);
+    let reader = tokio::task::spawn_blocking(move || read_all(pings, &sender));
+    let bar = progress_bar();
+    let mut fed = Fed { entries: 0, broken: None };
+    while let Some((batch, progress)) = batches.recv().await {
+        show(&bar, progress);
+        match batch {
+            Err(error) => fed.broken = Some(error.into()),
+            Ok(SourceBatch { low_mark, entries }) => {
+                fed.entries += entries.len() as u64;
+                metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries.len() as u64);
+                // Nobody asks for the verdicts: what is refused is in the
+                // dead letters.
+                drop(intake.submit(SOURCE, low_mark, true, entries).await?);
+            }
+        }
+    }
+    reader.await.context("reading the files panicked")?;
+    bar.finish_and_clear();
+    Ok(fed)
+}
+
+fn read_all(mut pings: FileReplay, sender: &mpsc::Sender<Read>) {
+    while let Some(batch) = pings.next_batch() {
+        let progress = pings.progress();
+        if sender.blocking_send((batch, progress)).is_err() {
+            return;
+        }
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = "{bar:30} {percent:>3} %  {human_pos} of {human_len} pings  {per_sec}  {eta}";
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: ReplayProgress) {
+    bar.set_length(progress.rows_read.max(progress.entries));
+    bar.set_position(progress.entries);
+}

@@ -1,0 +1,53 @@
+//! `fleetstream run`: the worker, until it is told to stop.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::cli::RunArgs;
+use crate::exit::Exit;
+use crate::pipeline::{PipelineOptions, cut_by_clock};
+use crate::signals::Signals;
+use crate::wall_clock::WallClock;
+use crate::worker::{DRAIN_MAX, Worker};
+use crate::{commands, http, logging, metrics};
+
+/// Runs `run`.
+///
+/// # Errors
+/// The configuration is wrong, the data directory is another's or damaged, or
+/// the worker failed.
+pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
+    let effective = args.load()?;
+    let fences = commands::fences::load(&effective)?;
+    let config = effective.config;
+    logging::install(&config.log.level, config.log.format)?;
+    commands::warn_of_repairs(&fences.repairs);
+    let page = metrics::install()?;
+    let options = PipelineOptions {
+        settings: config.detection_settings(),
+        fences: Arc::new(fences.set),
+        cut: cut_by_clock(&config),
+        first_seq: WallClock::first_seq(),
+        set_aside_tail: args.set_aside_tail,
+        sources: vec![http::SOURCE_NAME.to_owned()],
+        config,
+    };
+    commands::runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        let mut worker = tokio::select! {
+            started = Worker::start(options, page) => started?,
+            // Nothing was taken in yet.
+            () = signals.wait() => return Ok(Exit::Success),
+        };
+        tokio::select! {
+            () = signals.wait() => {}
+            error = worker.pipeline.failed() => return Err(error),
+        }
+        signals.end_at_next();
+        worker.drain(Some(Instant::now() + DRAIN_MAX)).await?;
+        info!("drained");
+        Ok(Exit::Success)
+    })
+}

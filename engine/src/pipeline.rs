@@ -1,0 +1,351 @@
+//! The embedded pipeline: shards with their journals, and the sinks that
+//! follow them, under one data directory.
+//!
+//! Whoever brings pings in uses [`Pipeline::intake`]; everything else happens
+//! here. Intake stops first and alone: what was taken in is committed,
+//! released to every sink and its cursors recorded before the end.
+
+mod directory;
+mod sinks;
+mod watch;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ::sinks::positions::{PositionFile, PositionStore};
+use anyhow::Context;
+use futures::future::try_join_all;
+use geofence::{Counters, FenceSet, Settings, SourceState, TimeMs};
+use tokio::sync::{mpsc, oneshot, watch as latest};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::http::{EventFeed, FeedLimits, Health};
+use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
+use crate::journal::lock::DataDirLock;
+use crate::journal::{
+    CommitHealth, FenceObjects, JournalReader, OpenOptions, RetentionPolicy, Standby, Store,
+    WriterId,
+};
+use crate::shard::{
+    Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
+    ShardServices,
+};
+use crate::wall_clock::WallClock;
+
+pub use directory::DataDir;
+
+/// Sinks report their progress this often.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// What to run.
+pub struct PipelineOptions {
+    /// Settings of every part.
+    pub config: Config,
+    /// Detection settings from here on.
+    pub settings: Settings,
+    /// Fences from here on.
+    pub fences: Arc<FenceSet>,
+    /// When input is applied.
+    pub cut: Cut,
+    /// Seq of the first segment of a new journal.
+    pub first_seq: u64,
+    /// Move a bad tail of the journal away instead of refusing it.
+    pub set_aside_tail: bool,
+    /// Names of the sources, by number.
+    pub sources: Vec<String>,
+}
+
+/// A running pipeline.
+pub struct Pipeline {
+    /// Where pings go in.
+    pub intake: Intake,
+    /// Events as they are committed.
+    pub feed: EventFeed,
+    /// The newest position of every vehicle.
+    pub positions: PositionStore,
+    /// What the shards say of themselves.
+    pub health: Health,
+    readers: Vec<JournalReader>,
+    /// What the core counted, summed over all shards.
+    pub tally: Arc<Mutex<Counters>>,
+    /// How the journals compared when they were applied again, by shard.
+    pub audits: Vec<Audit>,
+    /// The latest receive time that any shard knows.
+    pub receive_time_max: TimeMs,
+    control: Vec<mpsc::Sender<Control>>,
+    last: Vec<latest::Sender<Option<u64>>>,
+    shards: JoinSet<anyhow::Result<()>>,
+    sinks: JoinSet<anyhow::Result<()>>,
+    background: JoinSet<anyhow::Result<()>>,
+    stop_background: CancellationToken,
+    _lock: DataDirLock,
+}
+
+impl Pipeline {
+    /// Claims every shard of the data directory, recovers it, and starts the
+    /// sinks where their cursors say.
+    ///
+    /// # Errors
+    /// Another process works in the directory (exit code 75), it cannot be
+    /// used, or a journal in it is damaged, lost, or of another number of
+    /// shards.
+    pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
+        let (directory, lock) = DataDir::open(&options.config.data_dir)?;
+        let store = directory.journal()?;
+        FenceObjects::new(store.clone()).sweep_staging().await?;
+
+        let writer = WriterId::random();
+        let shards = options.config.shards;
+        let claims = (0..shards).map(|shard| claim(&options, &store, shard, writer));
+        let claimed = try_join_all(claims).await?;
+
+        let limits = QueueLimits {
+            max_pings: usize::try_from(options.config.queue.max_pings).unwrap_or(usize::MAX),
+            max_bytes: usize::try_from(options.config.queue.max_bytes).unwrap_or(usize::MAX),
+        };
+        let (intake, queues) = Intake::new(shards as usize, limits);
+        let positions = PositionStore::new();
+        let interval = options.config.positions.min_interval;
+        let file = PositionFile::new(directory.positions(), positions.clone(), interval);
+        let mut pipeline = Self {
+            intake,
+            feed: EventFeed::new(FeedLimits::default()),
+            positions,
+            health: Health::new(shards as usize),
+            tally: Arc::default(),
+            readers: Vec::new(),
+            audits: Vec::new(),
+            receive_time_max: TimeMs::MIN,
+            control: Vec::new(),
+            last: Vec::new(),
+            shards: JoinSet::new(),
+            sinks: JoinSet::new(),
+            background: JoinSet::new(),
+            stop_background: CancellationToken::new(),
+            _lock: lock,
+        };
+        file.load()?;
+        let mut commits = Vec::new();
+        for (claimed, queue) in claimed.into_iter().zip(queues) {
+            commits.push(claimed.journal.health());
+            pipeline.add_shard(&options, &directory, claimed, queue).await?;
+        }
+        pipeline.watch(&options, &directory, commits, file);
+        Ok(pipeline)
+    }
+
+    async fn add_shard(
+        &mut self,
+        options: &PipelineOptions,
+        directory: &DataDir,
+        claimed: Claimed,
+        queue: ShardQueue,
+    ) -> anyhow::Result<()> {
+        let board = CursorBoard::new(claimed.cursors.clone());
+        let (last_sender, last) = latest::channel(None);
+        for runner in
+            sinks::runners(&options.config, directory, &claimed, &board, FLUSH_EVERY, &last).await?
+        {
+            self.sinks.spawn(async move { Ok(runner.run().await?) });
+        }
+        self.positions.update(claimed.detector.positions_since(0));
+        self.receive_time_max = self.receive_time_max.max(claimed.detector.now());
+        self.readers.push(claimed.reader());
+        self.audits.push(claimed.audit);
+        self.last.push(last_sender);
+
+        let services = ShardServices {
+            feed: self.feed.clone(),
+            positions: self.positions.clone(),
+            health: self.health.clone(),
+            cursors: board,
+            sources: options.sources.clone().into(),
+            tally: Arc::clone(&self.tally),
+            sinks: sinks::NAMES.to_vec(),
+        };
+        let shard_options = ShardOptions {
+            cut: options.cut,
+            clock: options.config.clock,
+            heartbeat: options.config.journal.heartbeat,
+        };
+        let (control, ear) = mpsc::channel(16);
+        self.control.push(control);
+        let shard = Shard::new(claimed, shard_options, services, queue, ear);
+        self.shards.spawn(shard.run());
+        Ok(())
+    }
+
+    fn watch(
+        &mut self,
+        options: &PipelineOptions,
+        directory: &DataDir,
+        commits: Vec<CommitHealth>,
+        file: PositionFile,
+    ) {
+        let stop = self.stop_background.clone();
+        self.background.spawn(async move { Ok(file.run(stop).await?) });
+        let intake = self.intake.clone();
+        let min_free = options.config.journal.min_free_percent;
+        let (path, stop) = (directory.path().to_owned(), self.stop_background.clone());
+        self.background.spawn(watch::disk(path, min_free, intake.clone(), stop));
+        let stop = self.stop_background.clone();
+        self.background.spawn(watch::commits(commits, intake, stop));
+    }
+
+    /// A way to tell of a source's own state.
+    #[must_use]
+    pub fn source_teller(&self) -> SourceTeller {
+        SourceTeller(self.control[0].clone())
+    }
+
+    /// Reads along with the commits of each shard from here on.
+    #[must_use]
+    pub fn followers(&self) -> Vec<Follower> {
+        let from_now = |reader: &JournalReader| {
+            let next = *reader.committed().borrow() + 1;
+            Follower::new(reader.clone(), next)
+        };
+        self.readers.iter().map(from_now).collect()
+    }
+
+    /// Waits until some part of the pipeline ends, which none does by itself.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let ended = tokio::select! {
+            Some(ended) = self.shards.join_next() => ended,
+            Some(ended) = self.sinks.join_next() => ended,
+            Some(ended) = self.background.join_next() => ended,
+        };
+        match ended {
+            Ok(Ok(())) => anyhow::anyhow!("a part of the pipeline ended before it was told to"),
+            Ok(Err(error)) => error,
+            Err(panic) => anyhow::Error::new(panic).context("a part of the pipeline panicked"),
+        }
+    }
+
+    /// The input is over: evaluates every ping, as the batch answer of the
+    /// same input would.
+    ///
+    /// # Errors
+    /// A shard failed.
+    pub async fn end_input(&mut self) -> anyhow::Result<()> {
+        let newest = self.settle().await?;
+        let Some(end) = newest.into_iter().flatten().max() else { return Ok(()) };
+        let ended = self.ask(|answer| Control::End(end, answer)).await;
+        ended.map(|_| ())
+    }
+
+    /// Stops intake, finishes what was taken in, and ends. Whatever is not
+    /// done by `deadline` is left to the next start, which loses nothing.
+    ///
+    /// # Errors
+    /// A part failed on the way.
+    pub async fn drain(mut self, deadline: Option<Instant>) -> anyhow::Result<()> {
+        self.intake.pause(PauseReason::Draining);
+        let ended = match deadline {
+            None => self.finish().await,
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline, self.finish()).await.unwrap_or_else(|_| {
+                    tracing::warn!("the time to drain is over: the next start does the rest");
+                    Ok(())
+                })
+            }
+        };
+        self.stop_background.cancel();
+        while let Some(ended) = self.background.join_next().await {
+            ended.context("a background task panicked")??;
+        }
+        ended
+    }
+
+    async fn finish(&mut self) -> anyhow::Result<()> {
+        self.settle().await?;
+        for (last, reader) in self.last.iter().zip(&self.readers) {
+            last.send_replace(Some(*reader.committed().borrow()));
+        }
+        while let Some(ended) = self.sinks.join_next().await {
+            ended.context("a sink panicked")??;
+        }
+        for control in &self.control {
+            // A shard that is gone is found below.
+            let _ = control.send(Control::Finish { snapshot: true }).await;
+        }
+        while let Some(ended) = self.shards.join_next().await {
+            ended.context("a shard panicked")??;
+        }
+        Ok(())
+    }
+
+    /// Has every shard commit what waits in its queue.
+    async fn settle(&mut self) -> anyhow::Result<Vec<Option<TimeMs>>> {
+        self.ask(Control::Settle).await
+    }
+
+    async fn ask<T>(
+        &mut self,
+        question: impl Fn(oneshot::Sender<T>) -> Control,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut answers = Vec::with_capacity(self.control.len());
+        for control in &self.control {
+            let (sender, answer) = oneshot::channel();
+            let _ = control.send(question(sender)).await;
+            answers.push(answer);
+        }
+        match try_join_all(answers).await {
+            Ok(answers) => Ok(answers),
+            // The shard that did not answer says why.
+            Err(_) => Err(self.failed().await),
+        }
+    }
+}
+
+/// Tells the lowest shard that a source feeds, which is the first, of the
+/// source's own state.
+pub struct SourceTeller(mpsc::Sender<Control>);
+
+impl SourceTeller {
+    /// `state` holds from now on.
+    pub async fn tell(&self, state: SourceState) {
+        // A shard that is gone ends the worker by itself.
+        let _ = self.0.send(Control::Source(state)).await;
+    }
+}
+
+async fn claim(
+    options: &PipelineOptions,
+    store: &Store,
+    shard: u32,
+    writer: WriterId,
+) -> anyhow::Result<Claimed> {
+    let config = &options.config;
+    Claimed::claim(ClaimOptions {
+        open: OpenOptions {
+            shard,
+            shards: config.shards,
+            first_seq: options.first_seq,
+            created_at_ms: WallClock::read().0,
+            writer,
+            standby: Standby::ExclusiveLock,
+            set_aside_tail: options.set_aside_tail,
+        },
+        store: store.clone(),
+        settings: options.settings.clone(),
+        fences: Arc::clone(&options.fences),
+        clock: config.clock,
+        retention: RetentionPolicy::local(config.journal.keep),
+        sinks: sinks::NAMES.to_vec(),
+        strict_audit: config.strict_audit,
+    })
+    .await
+}
+
+/// When a worker that lives by the clock applies its input.
+#[must_use]
+pub fn cut_by_clock(config: &Config) -> Cut {
+    Cut::Clock {
+        delay_max: config.commit.max_delay,
+        bytes_max: usize::try_from(config.commit.max_bytes).unwrap_or(usize::MAX),
+    }
+}

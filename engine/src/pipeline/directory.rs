@@ -1,0 +1,79 @@
+//! The data directory and what is where in it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::exit::{Exit, WithExit as _};
+use crate::journal::Store;
+use crate::journal::lock::{self, DataDirLock};
+
+/// The layout of a data directory.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// The directory at `path`, which is made if it is not there, under this
+    /// process's exclusive lock.
+    ///
+    /// # Errors
+    /// It cannot be made or written (78), or another process holds it (75).
+    pub fn open(path: &Path) -> anyhow::Result<(Self, DataDirLock)> {
+        std::fs::create_dir_all(path)
+            .with_context(|| {
+                format!(
+                    "data_dir {}: the directory cannot be made; name another with --data-dir",
+                    path.display()
+                )
+            })
+            .exit_with(Exit::Config)?;
+        let lock = lock::acquire(path)?;
+        Ok((Self { path: path.to_owned() }, lock))
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Root of the journal's object store.
+    ///
+    /// # Errors
+    /// It cannot be made or written.
+    pub fn journal(&self) -> anyhow::Result<Store> {
+        Ok(Store::local(&self.path.join("journal"))?)
+    }
+
+    /// Archived pings, by day.
+    #[must_use]
+    pub fn pings(&self) -> PathBuf {
+        self.path.join("pings")
+    }
+
+    /// Events as Parquet, by day.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events")
+    }
+
+    /// Every event operation, a file for each shard.
+    #[must_use]
+    pub fn event_log(&self) -> PathBuf {
+        self.path.join("event_log")
+    }
+
+    /// Refused input, a file for each shard.
+    #[must_use]
+    pub fn dead_letters(&self) -> PathBuf {
+        self.path.join("dead_letters")
+    }
+
+    /// The newest position of every vehicle.
+    #[must_use]
+    pub fn positions(&self) -> PathBuf {
+        self.path.join("positions.ndjson")
+    }
+}

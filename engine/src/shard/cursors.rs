@@ -1,0 +1,74 @@
+//! How far each sink of a shard has come: what the sinks propose, and what a
+//! committed segment has recorded.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protos::journal::Cursor;
+use tokio::sync::{Notify, watch};
+
+/// Cursors by sink.
+pub type Cursors = BTreeMap<String, Cursor>;
+
+/// Where sinks and their shard meet. Cursors count once they are recorded.
+#[derive(Clone, Debug)]
+pub struct CursorBoard(Arc<Board>);
+
+#[derive(Debug)]
+struct Board {
+    proposed: Mutex<Cursors>,
+    news: Notify,
+    recorded: watch::Sender<Cursors>,
+}
+
+impl CursorBoard {
+    /// A board on which `recorded` stands already.
+    pub fn new(recorded: Cursors) -> Self {
+        Self(Arc::new(Board {
+            proposed: Mutex::default(),
+            news: Notify::new(),
+            recorded: watch::Sender::new(recorded),
+        }))
+    }
+
+    /// A sink asks to have its cursor recorded.
+    pub fn propose(&self, cursor: Cursor) {
+        let mut proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
+        proposed.insert(cursor.sink.clone(), cursor);
+        drop(proposed);
+        self.0.news.notify_one();
+    }
+
+    /// What has been recorded, and every change of it.
+    pub fn recorded(&self) -> watch::Receiver<Cursors> {
+        self.0.recorded.subscribe()
+    }
+
+    /// Waits for a proposal.
+    pub(super) async fn news(&self) {
+        self.0.news.notified().await;
+    }
+
+    /// Takes the proposals, for the segment that is about to be committed.
+    pub(super) fn take(&self) -> Vec<Cursor> {
+        let mut proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *proposed).into_values().collect()
+    }
+
+    /// Says that `cursors` stand in a durable segment.
+    pub(super) fn record(&self, cursors: &[Cursor]) {
+        if !cursors.is_empty() {
+            self.0.recorded.send_modify(|recorded| {
+                recorded.extend(cursors.iter().map(|cursor| (cursor.sink.clone(), cursor.clone())));
+            });
+        }
+    }
+
+    /// The last segment that every one of `sinks` has behind it; 0 while one
+    /// of them has no cursor recorded.
+    pub(super) fn floor<'a>(&self, sinks: impl IntoIterator<Item = &'a str>) -> u64 {
+        let recorded = self.0.recorded.borrow();
+        let through = |sink| recorded.get(sink).map_or(0, |cursor| cursor.through_seq);
+        sinks.into_iter().map(through).min().unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,66 @@
+//! Fence sets by hash: found once, then shared.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use geofence::{FenceSet, parse_fences};
+use protos::journal::{Segment, input};
+
+use crate::journal::FenceObjects;
+
+/// The fence sets that a shard's history refers to.
+pub(super) struct FenceSets {
+    objects: FenceObjects,
+    known: HashMap<String, Arc<FenceSet>>,
+}
+
+impl FenceSets {
+    pub(super) fn new(objects: FenceObjects) -> Self {
+        let empty = Arc::new(FenceSet::empty());
+        let known = HashMap::from([(empty.hash().to_owned(), empty)]);
+        Self { objects, known }
+    }
+
+    /// The set `hash`, if it was loaded or stored before.
+    pub(super) fn get(&self, hash: &str) -> Option<Arc<FenceSet>> {
+        self.known.get(hash).cloned()
+    }
+
+    /// Loads the set `hash`.
+    pub(super) async fn load(&mut self, hash: &str) -> anyhow::Result<()> {
+        if self.known.contains_key(hash) {
+            return Ok(());
+        }
+        let bytes = self.objects.get(hash).await?;
+        let parsed = parse_fences(&bytes)
+            .with_context(|| format!("the stored fence set {hash} does not parse"))?;
+        if parsed.set.hash() != hash {
+            bail!(
+                "the stored fence set {hash} reads as {}: it was written by an engine that \
+                 repairs fences differently",
+                parsed.set.hash()
+            );
+        }
+        self.known.insert(hash.to_owned(), Arc::new(parsed.set));
+        Ok(())
+    }
+
+    /// Loads every set that `segment` refers to.
+    pub(super) async fn load_for(&mut self, segment: &Segment) -> anyhow::Result<()> {
+        for recorded in &segment.inputs {
+            if let Some(input::Input::Fences(change)) = &recorded.input {
+                self.load(&change.hash).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `set` durable, before a segment refers to it.
+    pub(super) async fn store(&mut self, set: &Arc<FenceSet>) -> anyhow::Result<()> {
+        self.objects.put(set.hash(), Bytes::from(set.to_canonical_json())).await?;
+        self.known.insert(set.hash().to_owned(), Arc::clone(set));
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Snapshots and retention of one shard, beside its commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use geofence::Detector;
+use protos::journal::Snapshot;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tracing::{debug, warn};
+
+use super::cursors::CursorBoard;
+use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Snapshots, Store};
+use crate::wall_clock::WallClock;
+
+/// Takes snapshots when they are due, and sweeps after each.
+pub(super) struct Maintenance {
+    shard: u32,
+    cadence: Cadence,
+    keepers: Arc<Mutex<Keepers>>,
+    /// Length of the newest snapshot's object.
+    snapshot_bytes: Arc<AtomicU64>,
+    task: Option<JoinHandle<()>>,
+}
+
+struct Keepers {
+    snapshots: Snapshots,
+    retention: Retention,
+}
+
+impl Maintenance {
+    /// For a shard claimed from the snapshot at `snapshot_seq`, whose journal
+    /// begins at `first_seq`. `cadence` counts from that snapshot on.
+    pub(super) fn new(
+        store: Store,
+        shard: u32,
+        first_seq: u64,
+        snapshot_seq: Option<u64>,
+        cadence: Cadence,
+        policy: RetentionPolicy,
+    ) -> Self {
+        let snapshots = Snapshots::new(store.clone(), shard, snapshot_seq);
+        let retention = Retention::new(store, shard, first_seq, policy);
+        Self {
+            shard,
+            cadence,
+            keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
+            snapshot_bytes: Arc::default(),
+            task: None,
+        }
+    }
+
+    /// Counts a segment towards the next snapshot.
+    pub(super) fn count(&mut self, committed: &Committed) {
+        self.cadence.segment(committed.bytes);
+    }
+
+    /// Starts a snapshot of the state as it stands, if one is due and none is
+    /// being written. Deletion spares what is after `floor`.
+    pub(super) fn keep_up(
+        &mut self,
+        journal: &Journal,
+        detector: &Detector,
+        cursors: &CursorBoard,
+        floor: u64,
+    ) {
+        let busy = self.task.as_ref().is_some_and(|task| !task.is_finished());
+        if !busy && self.cadence.is_due() {
+            self.start(journal, detector, cursors, Some(floor));
+        }
+    }
+
+    /// Waits for what is under way, and writes a last snapshot if asked.
+    pub(super) async fn finish(
+        &mut self,
+        snapshot: bool,
+        journal: &Journal,
+        detector: &Detector,
+        cursors: &CursorBoard,
+    ) {
+        self.join().await;
+        if snapshot {
+            self.start(journal, detector, cursors, None);
+            self.join().await;
+        }
+    }
+
+    async fn join(&mut self) {
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            warn!(%error, "the snapshot task ended early");
+        }
+    }
+
+    fn start(
+        &mut self,
+        journal: &Journal,
+        detector: &Detector,
+        cursors: &CursorBoard,
+        floor: Option<u64>,
+    ) {
+        let snapshot = Snapshot {
+            journal_id: journal.journal_id().to_owned(),
+            shard: self.shard,
+            seq: journal.next_seq() - 1,
+            epoch: journal.epoch(),
+            core_version: geofence::CORE_VERSION,
+            cursors: cursors.recorded().borrow().values().cloned().collect(),
+            fence_hashes: detector.fence_hashes(),
+            core: detector.encode_state().into(),
+        };
+        let keepers = Arc::clone(&self.keepers);
+        let snapshot_bytes = Arc::clone(&self.snapshot_bytes);
+        self.task = Some(tokio::spawn(async move {
+            let mut keepers = keepers.lock().await;
+            let seq = snapshot.seq;
+            match keepers.snapshots.write(snapshot).await {
+                Ok(bytes) => {
+                    debug!(seq, bytes, "wrote a snapshot");
+                    snapshot_bytes.store(bytes, Ordering::Relaxed);
+                }
+                Err(error) => return warn!(seq, %error, "no snapshot: the journal grows instead"),
+            }
+            let Some(floor) = floor else { return };
+            let kept = keepers.snapshots.kept();
+            match keepers.retention.run(kept, Some(floor), WallClock::read().0).await {
+                Ok(swept) => debug!(?swept, "swept the journal"),
+                Err(error) => warn!(%error, "the journal was not swept: it grows instead"),
+            }
+        }));
+        self.cadence = Cadence::new(self.snapshot_bytes.load(Ordering::Relaxed));
+    }
+}

@@ -1,0 +1,430 @@
+//! One shard: the task that owns its vehicles' state, its core and its
+//! journal.
+//!
+//! Input gathers, one `apply` turns it into effects, one commit makes both
+//! durable; then acks and sinks, never before. Input that comes meanwhile
+//! waits in the queue: the state is at most one segment ahead of the journal,
+//! and a commit ends in success or in the end of the process.
+
+mod batch;
+mod claim;
+mod cursors;
+mod fences;
+mod follow;
+mod maintenance;
+mod recorded;
+mod recovery;
+mod release;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use geofence::{
+    Counters, Detector, Effects, FenceSet, Input, Settings, SourceState, TimeMs, is_disposition,
+};
+use protos::event_json;
+use protos::journal::{EndOfInput, Segment, input};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::config::Clock;
+use crate::http::{EventFeed, Health};
+use crate::intake::{Delivery, ShardQueue};
+use crate::journal::Journal;
+use crate::metrics;
+use crate::wall_clock::WallClock;
+use batch::Batch;
+use maintenance::Maintenance;
+use sinks::fail_point;
+use sinks::positions::PositionStore;
+
+pub use claim::{ClaimOptions, Claimed};
+pub use cursors::{CursorBoard, Cursors};
+pub use follow::Follower;
+pub use recovery::Audit;
+pub use release::{ReleaseError, SinkRunner};
+
+/// When gathered input is applied and committed.
+#[derive(Clone, Copy, Debug)]
+pub enum Cut {
+    /// A time after the first of it came, or once there is so much of it.
+    Clock {
+        /// Longest time that input waits for its apply.
+        delay_max: Duration,
+        /// Bytes from which on it does not wait.
+        bytes_max: usize,
+    },
+    /// Every so many pings, never by a clock: the same input gives the same
+    /// segments.
+    Count(usize),
+}
+
+/// What a shard is told besides its input.
+#[derive(Debug)]
+pub enum Control {
+    /// A source fell silent, or speaks again.
+    Source(SourceState),
+    /// Commit what is in the queue; from then on commit cursors as soon as
+    /// they are proposed. Answers with the newest event time ever accepted.
+    Settle(oneshot::Sender<Option<TimeMs>>),
+    /// The input is over at this event time. Answers once that is durable.
+    End(TimeMs, oneshot::Sender<()>),
+    /// End the task, with a snapshot if asked.
+    Finish {
+        /// Write a snapshot first.
+        snapshot: bool,
+    },
+}
+
+/// What the task shares with others and needs to run.
+pub struct ShardServices {
+    /// For `GET /v1/events`.
+    pub feed: EventFeed,
+    /// Live positions, updated after each commit.
+    pub positions: PositionStore,
+    /// For `/readyz`.
+    pub health: Health,
+    /// Cursors of the shard's sinks.
+    pub cursors: CursorBoard,
+    /// Names of sources by number, for dead letters.
+    pub sources: Arc<[String]>,
+    /// What the core counted, summed over all shards.
+    pub tally: Arc<Mutex<Counters>>,
+    /// Names of the sinks whose cursors hold back deletion.
+    pub sinks: Vec<&'static str>,
+}
+
+/// How a shard runs.
+#[derive(Clone, Copy, Debug)]
+pub struct ShardOptions {
+    /// When to apply.
+    pub cut: Cut,
+    /// What time it is.
+    pub clock: Clock,
+    /// Longest time for which proposed cursors wait for input to ride with.
+    pub heartbeat: Duration,
+}
+
+/// The owner of one shard.
+pub struct Shard {
+    number: u32,
+    detector: Detector,
+    journal: Journal,
+    maintenance: Maintenance,
+    options: ShardOptions,
+    services: ShardServices,
+    wall: WallClock,
+    queue: ShardQueue,
+    control: mpsc::Receiver<Control>,
+    /// A delivery that did not fit the last batch whole.
+    carried: Option<Delivery>,
+    /// Cursors are committed as soon as they are proposed.
+    settled: bool,
+}
+
+/// Why gathering ended.
+enum Gathered {
+    /// Apply what there is.
+    Apply,
+    /// Apply what there is, then see to this.
+    Control(Control),
+    /// Nobody is left to send anything.
+    Closed,
+}
+
+impl Shard {
+    /// A shard from its claim, with its queue and its ear for [`Control`].
+    #[must_use]
+    pub fn new(
+        claimed: Claimed,
+        options: ShardOptions,
+        services: ShardServices,
+        queue: ShardQueue,
+        control: mpsc::Receiver<Control>,
+    ) -> Self {
+        let Claimed { number, detector, journal, maintenance, .. } = claimed;
+        let wall = WallClock::not_before(detector.now());
+        Self {
+            number,
+            detector,
+            journal,
+            maintenance,
+            options,
+            services,
+            wall,
+            queue,
+            control,
+            carried: None,
+            settled: false,
+        }
+    }
+
+    /// Works until told to finish.
+    ///
+    /// # Errors
+    /// The journal belongs to another writer now, or holds what it should
+    /// not. Nothing that was not committed has been acknowledged.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        self.services.health.claimed(self.number as usize);
+        loop {
+            let mut batch = Batch::default();
+            match self.gather(&mut batch).await {
+                Gathered::Apply => self.apply(batch).await?,
+                Gathered::Closed => {
+                    self.apply(batch).await?;
+                    return Ok(());
+                }
+                Gathered::Control(control) => {
+                    self.apply(batch).await?;
+                    match control {
+                        Control::Source(state) => self.apply(source_batch(state)).await?,
+                        Control::Settle(answer) => {
+                            self.drain_queue().await?;
+                            self.settled = true;
+                            let _ = answer.send(self.detector.event_time_max());
+                        }
+                        Control::End(end, answer) => {
+                            self.apply(end_batch(end)).await?;
+                            let _ = answer.send(());
+                        }
+                        Control::Finish { snapshot } => {
+                            return self.finish(snapshot).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Collects input until it is time to apply.
+    async fn gather(&mut self, batch: &mut Batch) -> Gathered {
+        let mut apply_at = None;
+        if let Some(carried) = self.carried.take() {
+            self.take(batch, carried, &mut apply_at);
+        }
+        loop {
+            if self.is_full(batch) {
+                return Gathered::Apply;
+            }
+            let wake = self.wake_at(apply_at);
+            let cursors = self.services.cursors.clone();
+            tokio::select! {
+                biased;
+                delivery = self.queue.recv() => match delivery {
+                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
+                    None => return Gathered::Closed,
+                },
+                control = self.control.recv() => match control {
+                    Some(control) => return Gathered::Control(control),
+                    None => return Gathered::Closed,
+                },
+                () = cursors.news() => {
+                    let wait = if self.settled { Duration::ZERO } else { self.options.heartbeat };
+                    let at = Instant::now() + wait;
+                    apply_at = Some(apply_at.map_or(at, |earlier: Instant| earlier.min(at)));
+                }
+                () = sleep_until(wake), if wake.is_some() => return Gathered::Apply,
+            }
+        }
+    }
+
+    fn take(&mut self, batch: &mut Batch, mut delivery: Delivery, apply_at: &mut Option<Instant>) {
+        if let Cut::Count(count) = self.options.cut
+            && batch.entries() + delivery.entries.len() > count
+        {
+            self.carried = delivery.split_off(count - batch.entries());
+        }
+        if let Cut::Clock { delay_max, .. } = self.options.cut
+            && batch.is_empty()
+        {
+            let now = Instant::now();
+            self.services.health.commit_awaited(self.number as usize, now.into_std());
+            let at = now + delay_max;
+            *apply_at = Some(apply_at.map_or(at, |earlier| earlier.min(at)));
+        }
+        batch.deliver(delivery);
+    }
+
+    fn is_full(&self, batch: &Batch) -> bool {
+        match self.options.cut {
+            Cut::Clock { bytes_max, .. } => batch.bytes() >= bytes_max,
+            Cut::Count(count) => batch.entries() >= count,
+        }
+    }
+
+    /// When to apply even if nothing more comes: when the input has waited
+    /// long enough, or when the core has something due.
+    fn wake_at(&self, apply_at: Option<Instant>) -> Option<Instant> {
+        let due = match self.options.clock {
+            Clock::Wall => self.detector.next_due().map(|due| self.wall.instant_of(due)),
+            Clock::Event => None,
+        };
+        match (apply_at, due) {
+            (Some(at), Some(due)) => Some(at.min(due)),
+            (at, due) => at.or(due),
+        }
+    }
+
+    /// Applies and commits what is in the queue by now.
+    async fn drain_queue(&mut self) -> anyhow::Result<()> {
+        loop {
+            let mut batch = Batch::default();
+            let mut apply_at = None;
+            if let Some(carried) = self.carried.take() {
+                self.take(&mut batch, carried, &mut apply_at);
+            }
+            while !self.is_full(&batch)
+                && let Some(delivery) = self.queue.try_recv()
+            {
+                self.take(&mut batch, delivery, &mut apply_at);
+            }
+            if batch.is_empty() && self.carried.is_none() {
+                return Ok(());
+            }
+            self.apply(batch).await?;
+        }
+    }
+
+    /// One apply and, unless it left nothing to record, one commit; then the
+    /// acks and the release to the sinks.
+    async fn apply(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let now = match self.options.clock {
+            Clock::Wall => self.wall.now(),
+            Clock::Event => TimeMs(batch.receive_time_max().unwrap_or(self.detector.now().0)),
+        };
+        let mut effects = self.detector.apply(batch.inputs(), now, self.journal.next_seq());
+        let sources = Arc::clone(&self.services.sources);
+        let name = |source: u32| sources.get(source as usize).cloned().unwrap_or_default();
+        let (segment, acks) = batch.finish(&mut effects, self.detector.now().0, name);
+        let cursors = self.services.cursors.take();
+        self.count(&effects);
+        if let Some(mut segment) = segment.or_else(|| cursors_only(&cursors, now)) {
+            segment.cursors = cursors;
+            self.commit(segment, effects).await?;
+        }
+        fail_point::hit("ack.before");
+        acks.resolve();
+        fail_point::hit("ack.after");
+        self.services.health.committed(self.number as usize, None);
+        Ok(())
+    }
+
+    async fn commit(&mut self, segment: Segment, effects: Effects) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let committed = self.journal.commit(segment).await?;
+        metrics::COMMIT.histogram(&[]).record(started.elapsed().as_secs_f64());
+        metrics::COMMITTED_BYTES.counter(&[]).increment(committed.bytes);
+        count_segment(&committed.segment);
+        self.services.cursors.record(&committed.segment.cursors);
+        fail_point::hit("release.before");
+        self.services.feed.publish(&committed.segment);
+        self.services.positions.update(effects.positions);
+        fail_point::hit("release.after");
+        let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
+        self.maintenance.count(&committed);
+        self.maintenance.keep_up(&self.journal, &self.detector, &self.services.cursors, floor);
+        Ok(())
+    }
+
+    async fn finish(mut self, snapshot: bool) -> anyhow::Result<()> {
+        let Self { journal, detector, services, maintenance, .. } = &mut self;
+        maintenance.finish(snapshot, journal, detector, &services.cursors).await;
+        Ok(())
+    }
+
+    fn count(&self, effects: &Effects) {
+        let tally = &self.services.tally;
+        tally.lock().unwrap_or_else(PoisonError::into_inner).merge(&effects.counters);
+        for (name, n) in effects.counters.iter() {
+            if name == "duplicate" {
+                metrics::DEDUPLICATED.counter(&[]).increment(n);
+            } else if is_disposition(name) {
+                metrics::ARCHIVED.counter(&[name]).increment(n);
+            } else {
+                metrics::REFUSALS.counter(&[name]).increment(n);
+            }
+        }
+        let shard = self.number.to_string();
+        metrics::STATE_VEHICLES.gauge(&[&shard]).set(self.detector.vehicle_count() as f64);
+        metrics::HOT_WINDOW.gauge(&[&shard]).set(self.detector.hot_bytes() as f64);
+    }
+}
+
+/// Counts what a committed segment carries; `now` is its clock.
+fn count_segment(segment: &Segment) {
+    let mut events: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let latency = metrics::EVENT_LATENCY.histogram(&[]);
+    for event in &segment.events {
+        *events.entry((event_json::kind(event), event_json::op_name(event.op))).or_default() += 1;
+        let latency_ms = segment.now_ms.saturating_sub(event.observed_at_ms).max(0);
+        latency.record(latency_ms as f64 / 1000.0);
+    }
+    for ((kind, op), n) in events {
+        metrics::EVENTS.counter(&[kind, op]).increment(n);
+    }
+    for letter in &segment.dead_letters {
+        metrics::REJECTED.counter(&[&letter.reason]).increment(1);
+    }
+}
+
+/// Sleeps until `at`; for ever without one.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A segment that carries nothing but cursors.
+fn cursors_only(cursors: &[protos::journal::Cursor], now: TimeMs) -> Option<Segment> {
+    (!cursors.is_empty()).then(|| Segment {
+        core_version: geofence::CORE_VERSION,
+        now_ms: now.0,
+        ..Segment::default()
+    })
+}
+
+fn source_batch(state: SourceState) -> Batch {
+    let mut batch = Batch::default();
+    let record = protos::journal::SourceState {
+        source: state.source,
+        name: state.name.clone(),
+        stalled: state.stalled,
+        at_ms: state.at.0,
+    };
+    batch.control(Input::Source(state), input::Input::Source(record));
+    batch
+}
+
+fn end_batch(end: TimeMs) -> Batch {
+    let mut batch = Batch::default();
+    batch.control(Input::End { end }, input::Input::End(EndOfInput { end_ms: end.0 }));
+    batch
+}
+
+/// Settings and fences as the first input under a claim, where they differ
+/// from those in force.
+fn configuration_batch(
+    detector: &Detector,
+    is_new: bool,
+    settings: &Settings,
+    fences: &Arc<FenceSet>,
+    valid_from: TimeMs,
+) -> anyhow::Result<Batch> {
+    let mut batch = Batch::default();
+    if is_new || detector.settings() != settings {
+        let json = serde_json::to_string(settings).context("detection settings as JSON")?;
+        let record = input::Input::Settings(protos::journal::Settings { json });
+        batch.control(Input::Settings(settings.clone()), record);
+    }
+    if detector.fences().hash() != fences.hash() {
+        let record = input::Input::Fences(protos::journal::FenceChange {
+            hash: fences.hash().to_owned(),
+            valid_from_ms: valid_from.0,
+        });
+        batch.control(Input::Fences { set: Arc::clone(fences), valid_from }, record);
+    }
+    Ok(batch)
+}

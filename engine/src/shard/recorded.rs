@@ -1,0 +1,94 @@
+//! From a segment back to what entered the core.
+
+use std::sync::Arc;
+
+use geofence::admission::{admit, clear_unknown};
+use geofence::{FenceSet, Input, PingRun, SourceState, TimeMs};
+use prost::Message;
+use protos::journal::{self, Segment, input};
+use protos::telemetry::VehiclePing;
+
+/// Why a segment's input cannot be applied again. The segment's checksum was
+/// right, so this is a defect of the engine that wrote it, or of this one.
+#[derive(Debug, thiserror::Error)]
+#[error("segment {seq}: {what}")]
+pub(super) struct RecordedError {
+    seq: u64,
+    what: String,
+}
+
+/// What entered the core with `segment`, in order. `fences` finds a fence set
+/// by its hash.
+///
+/// # Errors
+/// If the record is not what any engine writes, or a fence set is missing.
+pub(super) fn inputs(
+    segment: &Segment,
+    fences: impl Fn(&str) -> Option<Arc<FenceSet>>,
+) -> Result<Vec<Input>, RecordedError> {
+    let error = |what: String| RecordedError { seq: segment.seq, what };
+    let mut inputs = Vec::with_capacity(segment.inputs.len());
+    for recorded in &segment.inputs {
+        let recorded =
+            recorded.input.as_ref().ok_or_else(|| error("an input of an unknown kind".into()))?;
+        inputs.push(match recorded {
+            input::Input::Pings(run) => Input::Pings(ping_run(run).map_err(error)?),
+            input::Input::Settings(settings) => {
+                Input::Settings(serde_json::from_str(&settings.json).map_err(|cause| {
+                    error(format!("its detection settings do not parse: {cause}"))
+                })?)
+            }
+            input::Input::Fences(change) => Input::Fences {
+                set: fences(&change.hash)
+                    .ok_or_else(|| error(format!("fence set {} is missing", change.hash)))?,
+                valid_from: TimeMs(change.valid_from_ms),
+            },
+            input::Input::Source(state) => Input::Source(SourceState {
+                source: state.source,
+                name: state.name.clone(),
+                stalled: state.stalled,
+                at: TimeMs(state.at_ms),
+            }),
+            input::Input::End(end) => Input::End { end: TimeMs(end.end_ms) },
+            input::Input::Tags(_) => {
+                return Err(error("vehicle tags, which this engine does not know".into()));
+            }
+        });
+    }
+    Ok(inputs)
+}
+
+fn ping_run(run: &journal::PingRun) -> Result<PingRun, String> {
+    let count = run.payload_lengths.len();
+    if count > 0 && run.receive_time_deltas.len() != count - 1 {
+        return Err(format!(
+            "{count} pings with {} receive times",
+            run.receive_time_deltas.len() + 1
+        ));
+    }
+    let mut pings = Vec::with_capacity(count);
+    let mut rest = run.payloads.as_ref();
+    let mut received = run.receive_time_ms;
+    for (i, &length) in run.payload_lengths.iter().enumerate() {
+        if i > 0 {
+            received += run.receive_time_deltas[i - 1];
+        }
+        let (payload, behind) = rest
+            .split_at_checked(length as usize)
+            .ok_or_else(|| format!("ping {i} reaches past the end of the payloads"))?;
+        rest = behind;
+        let mut ping =
+            VehiclePing::decode(payload).map_err(|cause| format!("ping {i}: {cause}"))?;
+        clear_unknown(&mut ping);
+        // Whether 0, 0 counts was decided when the ping was admitted.
+        let ping =
+            admit(&ping, TimeMs(received), true).map_err(|cause| format!("ping {i}: {cause}"))?;
+        pings.push(ping);
+    }
+    Ok(PingRun {
+        source: run.source,
+        low_mark: run.low_mark_ms.map(TimeMs),
+        low_mark_bounds_lateness: run.low_mark_bounds_lateness,
+        pings,
+    })
+}

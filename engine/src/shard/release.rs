@@ -1,0 +1,216 @@
+//! A sink following its shard's journal at its own pace.
+//!
+//! Segments come from memory while they are recent and from the journal
+//! otherwise, so a slow sink costs nobody anything but disk. A failing sink
+//! is tried again for as long as the worker lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protos::journal::{Cursor, Segment};
+use sinks::{Flush, Sink, SinkError};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use super::cursors::{CursorBoard, Cursors};
+use crate::backoff::Backoff;
+use crate::journal::{JournalError, JournalReader};
+use crate::metrics;
+
+/// Why a sink cannot go on. What it has not taken is in the journal, and a
+/// restart begins from its recorded cursor.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// A segment could not be read that the journal must still have.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The sink's output is no longer what its cursor says.
+    #[error("sink {sink}: {source}")]
+    Sink {
+        /// Which.
+        sink: &'static str,
+        /// What happened.
+        source: SinkError,
+    },
+}
+
+/// A sink with what it follows.
+pub struct SinkRunner {
+    sink: Box<dyn Sink>,
+    reader: JournalReader,
+    board: CursorBoard,
+    /// The first segment that the sink has not taken.
+    next: u64,
+    flush_every: Duration,
+    /// Set to the last segment to take, once none with content follows.
+    last: watch::Receiver<Option<u64>>,
+    /// The shard, as metrics label it.
+    shard: String,
+    /// When the backlog that is being taken was found.
+    behind_since: Option<Instant>,
+    /// Whether anything with content was taken since the last proposal.
+    taken: bool,
+    /// The newest cursor proposed, until it is recorded and followed up.
+    outstanding: Option<Cursor>,
+    proposed: Option<Cursor>,
+}
+
+impl SinkRunner {
+    /// A runner of `sink`, which was opened with the cursor recorded on
+    /// `board` and takes segments from `next` on.
+    #[must_use]
+    pub fn new(
+        sink: Box<dyn Sink>,
+        shard: u32,
+        reader: JournalReader,
+        board: CursorBoard,
+        next: u64,
+        flush_every: Duration,
+        last: watch::Receiver<Option<u64>>,
+    ) -> Self {
+        let proposed = board.recorded().borrow().get(sink.name()).cloned();
+        Self {
+            sink,
+            reader,
+            board,
+            next,
+            flush_every,
+            last,
+            shard: shard.to_string(),
+            behind_since: None,
+            taken: false,
+            outstanding: None,
+            proposed,
+        }
+    }
+
+    /// Follows the journal until the last segment is taken, flushed, and the
+    /// cursor that says so recorded.
+    ///
+    /// # Errors
+    /// See [`ReleaseError`]; the worker must end.
+    pub async fn run(mut self) -> Result<(), ReleaseError> {
+        let mut committed = self.reader.committed();
+        let mut recorded = self.board.recorded();
+        let mut flush_at = Instant::now() + self.flush_every;
+        let mut closed = false;
+        loop {
+            let tail = *committed.borrow_and_update();
+            let last = *self.last.borrow_and_update();
+            self.behind_since = (self.next <= tail).then(Instant::now);
+            while self.next <= last.map_or(tail, |last| last.min(tail)) {
+                self.observe_backlog(tail);
+                self.take_next().await?;
+            }
+            self.behind_since = None;
+            self.observe_backlog(tail);
+            let ends = last.is_some_and(|last| self.next > last);
+            if Instant::now() >= flush_at || (ends && !closed) {
+                self.flush(if ends { Flush::Final } else { Flush::Periodic }).await?;
+                flush_at = Instant::now() + self.flush_every;
+                closed = ends;
+            }
+            let now_recorded = recorded.borrow_and_update().clone();
+            if self.follow_up(&now_recorded).await? {
+                continue;
+            }
+            if closed && self.outstanding.is_none() {
+                return Ok(());
+            }
+            tokio::select! {
+                Ok(()) = committed.changed() => {}
+                Ok(()) = recorded.changed() => {}
+                Ok(()) = self.last.changed() => {}
+                () = sleep_until(flush_at) => {}
+            }
+        }
+    }
+
+    async fn take_next(&mut self) -> Result<(), ReleaseError> {
+        let segment = self.reader.read(self.next).await?;
+        self.taken |= has_content(&segment);
+        let mut backoff = None;
+        while let Err(error) = self.sink.write(Arc::clone(&segment)).await {
+            self.wait_out(error, &mut backoff).await?;
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    async fn flush(&mut self, flush: Flush) -> Result<(), ReleaseError> {
+        let mut backoff = None;
+        let cursor = loop {
+            match self.sink.flush(flush).await {
+                Ok(cursor) => break cursor,
+                Err(error) => self.wait_out(error, &mut backoff).await?,
+            }
+        };
+        // Segments that carry nothing but cursors move the cursor too; to
+        // record that would never end.
+        let same = |known: &Cursor| {
+            known.byte_length == cursor.byte_length
+                && known.pending_through_seq == cursor.pending_through_seq
+        };
+        if self.taken || !self.proposed.as_ref().is_some_and(same) {
+            self.propose(cursor);
+        }
+        Ok(())
+    }
+
+    fn propose(&mut self, cursor: Cursor) {
+        self.taken = false;
+        self.proposed = Some(cursor.clone());
+        self.outstanding = Some(cursor.clone());
+        self.board.propose(cursor);
+    }
+
+    /// Tells the sink that its cursor is recorded, once it is. Whether it
+    /// was.
+    async fn follow_up(&mut self, recorded: &Cursors) -> Result<bool, ReleaseError> {
+        let Some(cursor) = self.outstanding.take_if(|c| recorded.get(&c.sink) == Some(c)) else {
+            return Ok(false);
+        };
+        let mut backoff = None;
+        let next = loop {
+            match self.sink.recorded(&cursor).await {
+                Ok(next) => break next,
+                Err(error) => self.wait_out(error, &mut backoff).await?,
+            }
+        };
+        if let Some(next) = next {
+            self.propose(next);
+        }
+        Ok(true)
+    }
+
+    /// Pauses before the call that failed is made again, if it can be.
+    async fn wait_out(
+        &self,
+        error: SinkError,
+        backoff: &mut Option<Backoff>,
+    ) -> Result<(), ReleaseError> {
+        let sink = self.sink.name();
+        if !error.is_retryable() {
+            return Err(ReleaseError::Sink { sink, source: error });
+        }
+        metrics::SINK_ERRORS.counter(&[sink]).increment(1);
+        if backoff.is_none() {
+            warn!(sink, %error, "a sink fails: its backlog waits in the journal");
+        }
+        backoff.get_or_insert_with(Backoff::new).pause().await;
+        Ok(())
+    }
+
+    fn observe_backlog(&self, tail: u64) {
+        let behind = tail.saturating_sub(self.next - 1);
+        let labels = [self.sink.name(), &self.shard];
+        metrics::UNRELEASED.gauge(&labels).set(behind as f64);
+        let lag = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
+        metrics::RELEASE_LAG.gauge(&labels).set(lag.as_secs_f64());
+    }
+}
+
+fn has_content(segment: &Segment) -> bool {
+    !(segment.inputs.is_empty() && segment.events.is_empty() && segment.dead_letters.is_empty())
+}

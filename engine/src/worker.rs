@@ -1,0 +1,148 @@
+//! A pipeline with HTTP around it: what `run` and `demo` have in common.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use geofence::SourceState;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Clock, Config};
+use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
+use crate::intake::Intake;
+use crate::metrics::{self, Page};
+use crate::pipeline::{Pipeline, PipelineOptions, SourceTeller};
+use crate::wall_clock::WallClock;
+
+/// Number of the HTTP source; others follow it.
+pub const HTTP_SOURCE: u32 = 0;
+/// Histograms are folded this often.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// HTTP requests under way have this long to end, once the shards are done.
+const HTTP_DRAIN: Duration = Duration::from_millis(500);
+/// SIGTERM to exit takes at most this long, HTTP included.
+pub const DRAIN_MAX: Duration = Duration::from_millis(7_000);
+
+/// A running worker.
+pub struct Worker {
+    /// Shards, journals, sinks.
+    pub pipeline: Pipeline,
+    /// Where HTTP listens.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts the pipeline, then HTTP.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`], or the address cannot be listened on.
+    pub async fn start(options: PipelineOptions, page: Page) -> anyhow::Result<Self> {
+        let config = options.config.clone();
+        let fences = Bytes::from(options.fences.to_canonical_json());
+        let pipeline = Pipeline::start(options).await?;
+        let clock = Arc::new(match config.clock {
+            Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
+            Clock::Event => ReceiveClock::event(pipeline.receive_time_max),
+        });
+        let stop = CancellationToken::new();
+        let services = services(&config, &pipeline, Arc::clone(&clock), fences, page.clone());
+        let limits = limits(&config);
+        let server =
+            match HttpServer::bind(config.http.listen, limits, services, stop.clone()).await {
+                Ok(server) => server,
+                Err(error) => {
+                    pipeline.drain(Some(Instant::now() + DRAIN_MAX)).await?;
+                    return Err(error.into());
+                }
+            };
+        let address = server.address();
+        info!(%address, "listening");
+        if config.clock == Clock::Wall {
+            let teller = pipeline.source_teller();
+            tokio::spawn(watch_source(clock, config.source.stalled_after, teller, stop.clone()));
+        }
+        tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
+        let server = tokio::spawn(server.serve());
+        Ok(Self { pipeline, address, stop, server })
+    }
+
+    /// Stops intake, finishes what was taken in, ends HTTP.
+    ///
+    /// # Errors
+    /// A part of the pipeline failed on the way.
+    pub async fn drain(self, deadline: Option<Instant>) -> anyhow::Result<()> {
+        let drained = self.pipeline.drain(deadline.map(|deadline| deadline - HTTP_DRAIN)).await;
+        self.stop.cancel();
+        if tokio::time::timeout(HTTP_DRAIN, self.server).await.is_err() {
+            warn!("cut off HTTP requests that did not end");
+        }
+        drained
+    }
+}
+
+fn services(
+    config: &Config,
+    pipeline: &Pipeline,
+    clock: Arc<ReceiveClock>,
+    fences: Bytes,
+    page: Page,
+) -> Services {
+    Services {
+        ingest: Ingest {
+            intake: pipeline.intake.clone(),
+            source: HTTP_SOURCE,
+            decode: decoder(config.detection.allow_null_island),
+            clock,
+        },
+        positions: pipeline.positions.clone(),
+        events: pipeline.feed.clone(),
+        fences: watch::channel(fences).1,
+        health: pipeline.health.clone(),
+        metrics: Arc::new(move || page.render()),
+    }
+}
+
+fn limits(config: &Config) -> HttpLimits {
+    HttpLimits {
+        body_bytes_max: usize::try_from(config.http.max_body).unwrap_or(usize::MAX),
+        in_flight_max: config.http.max_in_flight as usize,
+        ..HttpLimits::default()
+    }
+}
+
+async fn keep_up(page: Page, intake: Intake, stop: CancellationToken) {
+    while tokio::time::timeout(UPKEEP_EVERY, stop.cancelled()).await.is_err() {
+        metrics::IN_FLIGHT.gauge(&[]).set(intake.pings_held() as f64);
+        page.upkeep();
+    }
+}
+
+/// Says when nobody has sent anything for long, and when somebody does again.
+async fn watch_source(
+    clock: Arc<ReceiveClock>,
+    stalled_after: Duration,
+    teller: SourceTeller,
+    stop: CancellationToken,
+) {
+    let mut stalled = false;
+    while tokio::time::timeout(Duration::from_secs(1), stop.cancelled()).await.is_err() {
+        let silent = clock.silent_for() >= stalled_after;
+        if silent != stalled {
+            stalled = silent;
+            let state = SourceState {
+                source: HTTP_SOURCE,
+                name: crate::http::SOURCE_NAME.to_owned(),
+                stalled,
+                at: WallClock::read(),
+            };
+            teller.tell(state).await;
+        }
+    }
+}
