@@ -19,13 +19,13 @@ use crate::hash::{Cause, event_id};
 use crate::liveness::Liveness;
 use crate::machine::Scratch;
 use crate::order::order_key;
-use crate::timeline::Timeline;
+use crate::timeline::{Epoch, Timeline};
 use crate::touched::Touched;
 use crate::vehicle::{Bound, Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
-    Disposition, Effects, FenceSet, Identity, Input, LivePosition, Outcome, Ping, PingRun,
-    Settings, SourceState, TimeMs,
+    Disposition, Effects, FenceEpoch, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity,
+    Input, LivePosition, Outcome, Ping, PingRun, Settings, SourceState, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -110,7 +110,9 @@ impl Detector {
             match input {
                 Input::Pings(run) => self.take_run(run, seq, &mut effects),
                 Input::Settings(settings) => self.settings = settings.clone(),
-                Input::Fences { set, valid_from } => self.change_fences(set, *valid_from),
+                Input::Fences { set, valid_from } => {
+                    effects.fences.push(self.change_fences(set, *valid_from));
+                }
                 Input::Source(state) => effects.events.push(self.source_event(state, seq)),
                 Input::End { end } => self.end_input(*end),
             }
@@ -179,10 +181,45 @@ impl Detector {
         &self.settings
     }
 
-    /// The fence set in force.
+    /// The newest fence set: in force, or announced for later.
     #[must_use]
     pub fn fences(&self) -> &Arc<FenceSet> {
         &self.timeline.current().set
+    }
+
+    /// What [`Input::Fences`] would come to now; changes nothing. Looks at
+    /// every vehicle.
+    #[must_use]
+    pub fn judge_fences(&self, set: &FenceSet, valid_from: TimeMs) -> FenceOutcome {
+        let outcome = self.timeline.judge(set, valid_from, self.is_initial(valid_from));
+        if outcome != FenceOutcome::TakenUp {
+            return outcome;
+        }
+        let last = self
+            .vehicles
+            .iter()
+            .flatten()
+            .filter(|vehicle| vehicle.hot_from > valid_from)
+            .max_by(|a, b| a.hot_from.cmp(&b.hot_from).then_with(|| b.id.cmp(&a.id)));
+        match last {
+            None => FenceOutcome::TakenUp,
+            Some(vehicle) => FenceOutcome::Refused(FenceRefusal::BehindHotWindow {
+                vehicle_id: vehicle.id.clone(),
+                hot_from: vehicle.hot_from,
+            }),
+        }
+    }
+
+    /// The fence sets that may still judge a ping.
+    #[must_use]
+    pub fn fence_history(&self) -> FenceHistory {
+        let epoch = |epoch: &Epoch| FenceEpoch {
+            valid_from: epoch.valid_from,
+            set: Arc::clone(&epoch.set),
+            versions: epoch.versions.clone(),
+        };
+        let epochs = self.timeline.epochs().iter().map(epoch).collect();
+        FenceHistory { is_cut: self.timeline.first() > 0, epochs }
     }
 
     /// The receive clock: the largest `now` of any apply.
@@ -436,17 +473,27 @@ impl Detector {
         body.emit(assertion("", self.now, seq))
     }
 
-    fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs) {
-        let initial = self.index.is_empty() && self.timeline.is_pristine();
-        if !self.timeline.change(Arc::clone(set), valid_from, initial) {
-            return;
+    fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs) -> FenceOutcome {
+        let outcome = self.judge_fences(set, valid_from);
+        if outcome != FenceOutcome::TakenUp {
+            return outcome;
         }
+        let initial = self.is_initial(valid_from);
+        self.timeline.change(Arc::clone(set), valid_from, initial);
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
                 vehicle.fences_changed(valid_from);
                 self.touched.add(index);
             }
         }
+        FenceOutcome::TakenUp
+    }
+
+    /// Whether fences taken up now are those that the shard starts with. That
+    /// is asked for and never inferred from how many vehicles have called:
+    /// all shards must judge by the same fences.
+    fn is_initial(&self, valid_from: TimeMs) -> bool {
+        valid_from == TimeMs::MIN && self.index.is_empty() && self.timeline.is_pristine()
     }
 
     fn end_input(&mut self, end: TimeMs) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{FenceSet, TimeMs};
+use crate::{FenceOutcome, FenceRefusal, FenceSet, TimeMs};
 
 /// One fence set and the span of event time that it judges: from
 /// `valid_from` to the next epoch's.
@@ -53,18 +53,24 @@ impl Timeline {
         self.latest.is_empty()
     }
 
-    /// Takes up `set` from `valid_from` on. `false` if nothing changes: the
-    /// set is the one in force, or another was taken up at the same time or
-    /// later. `initial` makes it judge every time: the fences that a shard
-    /// starts with, before its first vehicle, are no change.
-    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) -> bool {
+    /// What [`Self::change`] would come to, as far as the sets themselves
+    /// decide it.
+    pub(crate) fn judge(&self, set: &FenceSet, valid_from: TimeMs, initial: bool) -> FenceOutcome {
+        let newest = self.current();
+        if newest.set.hash() == set.hash() {
+            FenceOutcome::Unchanged
+        } else if !initial && newest.valid_from >= valid_from {
+            FenceOutcome::Refused(FenceRefusal::NotAfter { newest: newest.valid_from })
+        } else {
+            FenceOutcome::TakenUp
+        }
+    }
+
+    /// Takes up `set`, which [`Self::judge`] has let pass, from `valid_from`
+    /// on. `initial` makes it judge every time: the fences that a shard starts
+    /// with, before its first vehicle, are no change.
+    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) {
         let before = self.current();
-        if before.set.hash() == set.hash() {
-            return false;
-        }
-        if !initial && before.valid_from >= valid_from {
-            return false;
-        }
         let ids: Vec<Arc<str>> =
             set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
         let versions = set
@@ -87,7 +93,6 @@ impl Timeline {
         } else {
             self.epochs.push(epoch);
         }
-        true
     }
 
     /// The newest epoch.
