@@ -12,7 +12,10 @@
 
 mod pause;
 mod queue;
+mod told;
 mod verdict;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use geofence::admission::Dropped;
@@ -23,6 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use pause::Paused;
 use queue::{Front, Reservation};
+use told::ToldMarks;
 
 pub use pause::PauseReason;
 pub use queue::{QueueLimits, Room, ShardQueue};
@@ -91,7 +95,9 @@ pub struct Delivery {
     /// Whether the low mark bounds lateness (false where receive times say
     /// nothing of the sender's own backlog, such as HTTP).
     pub low_mark_bounds_lateness: bool,
-    /// In the order in which the source handed them over; never empty.
+    /// In the order in which the source handed them over. Empty where none is
+    /// for this shard and the low mark has moved: it alone tells of vehicles
+    /// that are silent.
     pub entries: Vec<Entry>,
     /// Sum of [`Entry::bytes`].
     pub bytes: usize,
@@ -161,9 +167,10 @@ pub enum IntakeError {
 /// Clonable front of all shards.
 #[derive(Clone, Debug)]
 pub struct Intake {
-    shards: std::sync::Arc<[Front]>,
+    shards: Arc<[Front]>,
     limits: QueueLimits,
     paused: watch::Sender<Paused>,
+    told: Arc<ToldMarks>,
 }
 
 impl Intake {
@@ -177,10 +184,11 @@ impl Intake {
         assert!(shards > 0, "an intake needs a shard to hand to");
         let (fronts, queues): (Vec<_>, Vec<_>) = (0..shards).map(|_| queue::new(limits)).unzip();
         let paused = watch::Sender::new(Paused::default());
-        (Self { shards: fronts.into(), limits, paused }, queues)
+        (Self { shards: fronts.into(), limits, paused, told: Arc::default() }, queues)
     }
 
-    /// Hands `entries` to their shards if every one of them has room now.
+    /// Hands `entries` to their shards if every one of them has room now, and
+    /// a low mark that has moved to every shard.
     ///
     /// # Errors
     /// See [`IntakeError`]; nothing was taken then.
@@ -194,17 +202,18 @@ impl Intake {
         if let Some(reason) = self.paused() {
             return Err(IntakeError::Paused(reason));
         }
-        let parts = self.split(entries)?;
+        let parts = self.split(entries, self.told.is_news(source, low_mark))?;
         let mut reservations = Vec::with_capacity(parts.len());
         for part in &parts {
             let front = &self.shards[part.shard];
             reservations.push(front.try_reserve(part.shard, part.entries.len(), part.bytes)?);
         }
+        self.told.tell(source, low_mark);
         Ok(send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations))
     }
 
-    /// Hands `entries` to their shards as soon as all of them have room and
-    /// intake is open; dropping the future before that takes nothing. Entries
+    /// Hands `entries` to their shards, and a low mark that has moved to every
+    /// shard, as soon as all of them have room and intake is open; dropping the future before that takes nothing. Entries
     /// of two calls that overlap may be taken in either order.
     ///
     /// # Errors
@@ -218,7 +227,7 @@ impl Intake {
         low_mark_bounds_lateness: bool,
         entries: Vec<Entry>,
     ) -> Result<PendingVerdicts, IntakeError> {
-        let parts = self.split(entries)?;
+        let parts = self.split(entries, self.told.is_news(source, low_mark))?;
         loop {
             self.opened().await?;
             let mut reservations = Vec::with_capacity(parts.len());
@@ -231,6 +240,7 @@ impl Intake {
             }
             // Closed while waiting for room: give it back and wait again.
             if self.paused().is_none() {
+                self.told.tell(source, low_mark);
                 let pending =
                     send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations);
                 return Ok(pending);
@@ -281,14 +291,15 @@ impl Intake {
         }
     }
 
-    /// One part for each shard concerned, in the order of shards.
-    fn split(&self, entries: Vec<Entry>) -> Result<Vec<Part>, IntakeError> {
-        let parts = if self.shards.len() == 1 {
+    /// One part for each shard concerned, in the order of shards; with `to_all`
+    /// for every shard.
+    fn split(&self, entries: Vec<Entry>, to_all: bool) -> Result<Vec<Part>, IntakeError> {
+        let mut parts = if self.shards.len() == 1 {
             vec![Part::whole(entries)]
         } else {
             split_by_shard(entries, self.shards.len())
         };
-        let parts: Vec<Part> = parts.into_iter().filter(|part| !part.entries.is_empty()).collect();
+        parts.retain(|part| to_all || !part.entries.is_empty());
         for part in &parts {
             let (pings, bytes) = (part.entries.len(), part.bytes);
             if pings > self.limits.max_pings || bytes > self.limits.max_bytes {
@@ -338,7 +349,10 @@ fn send_all(
 ) -> PendingVerdicts {
     let mut pending = PendingVerdicts::default();
     for (part, reservation) in parts.into_iter().zip(reservations) {
-        let ack = pending.expect(part.shard, part.entries.len(), part.indexes);
+        let ack = match part.entries.len() {
+            0 => Ack::none(),
+            entries => pending.expect(part.shard, entries, part.indexes),
+        };
         reservation.send(|room| Delivery {
             source,
             low_mark,

@@ -231,7 +231,7 @@ impl Pipeline {
     /// # Errors
     /// A shard failed.
     pub async fn end_input(&mut self) -> anyhow::Result<()> {
-        let newest = self.settle().await?;
+        let newest = self.ask(Control::Drain).await?;
         let Some(end) = newest.into_iter().flatten().max() else { return Ok(()) };
         let ended = self.ask(|answer| Control::End(end, answer)).await;
         ended.map(|_| ())
@@ -261,12 +261,16 @@ impl Pipeline {
     }
 
     async fn finish(&mut self) -> anyhow::Result<()> {
-        self.settle().await?;
+        self.ask(Control::Settle).await?;
         for (last, reader) in self.last.iter().zip(&self.readers) {
             last.send_replace(Some(*reader.committed().borrow()));
         }
-        while let Some(ended) = self.sinks.join_next().await {
-            ended.context("a sink panicked")??;
+        while !self.sinks.is_empty() {
+            tokio::select! {
+                Some(ended) = self.sinks.join_next() => ended.context("a sink panicked")??,
+                // The sinks would wait for ever to have their cursors recorded.
+                Some(ended) = self.shards.join_next() => ended.context("a shard panicked")??,
+            }
         }
         for control in &self.control {
             // A shard that is gone is found below.
@@ -276,11 +280,6 @@ impl Pipeline {
             ended.context("a shard panicked")??;
         }
         Ok(())
-    }
-
-    /// Has every shard commit what waits in its queue.
-    async fn settle(&mut self) -> anyhow::Result<Vec<Option<TimeMs>>> {
-        self.ask(Control::Settle).await
     }
 
     async fn ask<T>(
@@ -335,6 +334,7 @@ async fn claim(
         fences: Arc::clone(&options.fences),
         clock: config.clock,
         retention: RetentionPolicy::local(config.journal.keep),
+        snapshot_segments_min: config.journal.snapshot_min_segments.into(),
         sinks: sinks::NAMES.to_vec(),
         strict_audit: config.strict_audit,
     })

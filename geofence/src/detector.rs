@@ -5,27 +5,23 @@
 //! difference whether an idle moment in between was recorded; judgement goes
 //! last so that a vehicle's operations are netted over the whole segment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use protos::events::fleet_event::Detail;
-use protos::events::{
-    FleetEvent, Reason, SourceRecovered, SourceStalled, VehicleOffline, VehicleOnline,
-};
+use protos::events::FleetEvent;
 
-use crate::decided::{Body, Emission, Group, Place};
 use crate::fix::Fix;
-use crate::hash::{Cause, event_id};
 use crate::liveness::Liveness;
 use crate::machine::Scratch;
 use crate::order::order_key;
-use crate::timeline::{Epoch, Timeline};
+use crate::sources::Sources;
+use crate::timeline::Timeline;
 use crate::touched::Touched;
-use crate::vehicle::{Bound, Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
+use crate::vehicle::{Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
-    Disposition, Effects, FenceEpoch, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity,
-    Input, LivePosition, Outcome, Ping, PingRun, Settings, SourceState, TimeMs,
+    Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity, Input,
+    LivePosition, Outcome, Ping, PingRun, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -47,15 +43,6 @@ pub(crate) struct Waiting {
     pub(crate) through: TimeMs,
 }
 
-/// What a source has told, and whom its low mark judges.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Source {
-    pub(crate) low_mark: Option<TimeMs>,
-    pub(crate) bounds_lateness: bool,
-    /// Vehicles by the low mark at which each is looked at again.
-    pub(crate) checks: BTreeSet<(TimeMs, u32)>,
-}
-
 /// The detection core of one shard.
 pub struct Detector {
     pub(crate) settings: Settings,
@@ -63,7 +50,7 @@ pub struct Detector {
     pub(crate) vehicles: Vec<Option<Vehicle>>,
     pub(crate) index: HashMap<String, u32>,
     free: Vec<u32>,
-    pub(crate) sources: BTreeMap<u32, Source>,
+    pub(crate) sources: Sources,
     pub(crate) waiting: VecDeque<Waiting>,
     pub(crate) now: TimeMs,
     pub(crate) end: Option<TimeMs>,
@@ -72,7 +59,7 @@ pub struct Detector {
     pub(crate) event_time_max: Option<TimeMs>,
     pub(crate) forgotten_at: TimeMs,
     pub(crate) window_fixes: u64,
-    touched: Touched,
+    pub(crate) touched: Touched,
     scratch: Scratch,
 }
 
@@ -86,7 +73,7 @@ impl Detector {
             vehicles: Vec::new(),
             index: HashMap::new(),
             free: Vec::new(),
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             waiting: VecDeque::new(),
             now: TimeMs::MIN,
             end: None,
@@ -106,6 +93,7 @@ impl Detector {
         let mut effects = Effects::default();
         self.now = self.now.max(now);
         self.judge_due();
+        self.forget_silent(seq, &mut effects);
         for input in inputs {
             match input {
                 Input::Pings(run) => self.take_run(run, seq, &mut effects),
@@ -118,7 +106,6 @@ impl Detector {
             }
         }
         self.settle(seq, &mut effects);
-        self.forget_silent();
         self.bound_windows(&mut effects);
         // Slots and the order of touch are no part of the state: sort.
         effects.positions.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
@@ -187,13 +174,19 @@ impl Detector {
         &self.timeline.current().set
     }
 
-    /// What [`Input::Fences`] would come to now; changes nothing. Looks at
-    /// every vehicle.
+    /// What [`Input::Fences`] would come to now; changes nothing. Visits every
+    /// vehicle.
     #[must_use]
     pub fn judge_fences(&self, set: &FenceSet, valid_from: TimeMs) -> FenceOutcome {
-        let outcome = self.timeline.judge(set, valid_from, self.is_initial(valid_from));
-        if outcome != FenceOutcome::TakenUp {
-            return outcome;
+        let newest = self.timeline.current();
+        if newest.set.hash() == set.hash() {
+            return FenceOutcome::Unchanged;
+        }
+        if self.is_start(valid_from) {
+            return FenceOutcome::TakenUp;
+        }
+        if newest.valid_from >= valid_from {
+            return FenceOutcome::Refused(FenceRefusal::NotAfter { newest: newest.valid_from });
         }
         let last = self
             .vehicles
@@ -201,25 +194,18 @@ impl Detector {
             .flatten()
             .filter(|vehicle| vehicle.hot_from > valid_from)
             .max_by(|a, b| a.hot_from.cmp(&b.hot_from).then_with(|| b.id.cmp(&a.id)));
-        match last {
-            None => FenceOutcome::TakenUp,
-            Some(vehicle) => FenceOutcome::Refused(FenceRefusal::BehindHotWindow {
+        last.map_or(FenceOutcome::TakenUp, |vehicle| {
+            FenceOutcome::Refused(FenceRefusal::BehindHotWindow {
                 vehicle_id: vehicle.id.clone(),
                 hot_from: vehicle.hot_from,
-            }),
-        }
+            })
+        })
     }
 
     /// The fence sets that may still judge a ping.
     #[must_use]
     pub fn fence_history(&self) -> FenceHistory {
-        let epoch = |epoch: &Epoch| FenceEpoch {
-            valid_from: epoch.valid_from,
-            set: Arc::clone(&epoch.set),
-            versions: epoch.versions.clone(),
-        };
-        let epochs = self.timeline.epochs().iter().map(epoch).collect();
-        FenceHistory { is_cut: self.timeline.first() > 0, epochs }
+        self.timeline.history()
     }
 
     /// The receive clock: the largest `now` of any apply.
@@ -256,7 +242,6 @@ impl Detector {
     }
 
     fn take_run(&mut self, run: &PingRun, seq: u64, effects: &mut Effects) {
-        self.sources.entry(run.source).or_default().bounds_lateness = run.low_mark_bounds_lateness;
         if let Some(mark) = run.low_mark {
             self.raise_low_mark(run.source, mark, seq, effects);
         }
@@ -274,66 +259,26 @@ impl Detector {
         seq: u64,
         effects: &mut Effects,
     ) -> Outcome {
-        let age = ping.receive_time.since(ping.event_time);
-        let outside = if age < -self.settings.future_tolerance_ms {
-            Some(Disposition::Future)
-        } else if (age - ROLLOVER_MS).abs() <= ANCIENT_MS {
-            Some(Disposition::RolloverSuspected)
-        } else if age > ANCIENT_MS {
-            Some(Disposition::Ancient)
-        } else {
-            None
-        };
         let known = self.index.get(&ping.vehicle_id).copied();
-        let Some(index) = known.or_else(|| self.new_vehicle(ping)) else {
+        let Some(index) = known.or_else(|| self.new_vehicle(run, ping)) else {
             effects.counters.add("vehicle_limit", 1);
             return Outcome::VehicleLimit;
         };
-        let vehicle = self.vehicles[index as usize].as_mut().expect("indexed vehicles exist");
-
-        let mut supersedes = None;
-        let disposition = if let Some(disposition) = outside {
-            if disposition == Disposition::Future {
-                vehicle.shown.offer(ping, ping.receive_time, false);
-            }
-            disposition
-        } else {
-            let newest = ping.event_time >= vehicle.newest;
-            let source = &self.sources[if newest { &run.source } else { &vehicle.source }];
-            let bound = match source.bounds_lateness {
-                true => Bound::LowMark(source.low_mark),
-                false => Bound::Newest,
-            };
-            let hot_from = vehicle.hot_from(bound, ping.event_time, &self.settings);
-            match vehicle.lateness(ping.event_time, hot_from, &self.settings) {
-                Lateness::TooLate => Disposition::TooLate,
-                lateness => {
-                    let fixes = vehicle.window.len();
-                    let inserted = vehicle.insert(Fix::new(ping), run.source, hot_from);
-                    self.window_fixes += (vehicle.window.len() - fixes) as u64;
-                    let disposition = match lateness {
-                        Lateness::Late => Disposition::Late,
-                        _ => Disposition::OnTime,
-                    };
-                    match inserted {
-                        Inserted::Duplicate => {
-                            effects.counters.add("duplicate", 1);
-                            return Outcome::Duplicate;
-                        }
-                        Inserted::Superseded => Disposition::Superseded,
-                        Inserted::New => {
-                            vehicle.shown.offer(ping, ping.event_time, false);
-                            disposition
-                        }
-                        Inserted::Supersedes(loser) => {
-                            supersedes = Some(loser);
-                            vehicle.shown.offer(ping, ping.event_time, true);
-                            disposition
-                        }
-                    }
+        let filed = match out_of_time(ping, &self.settings) {
+            Some(disposition) => {
+                if disposition == Disposition::Future {
+                    let vehicle = slot(&mut self.vehicles, index);
+                    vehicle.shown.offer(ping, ping.receive_time, false);
                 }
+                Some((disposition, None))
             }
+            None => self.file(index, run, ping),
         };
+        let Some((disposition, supersedes)) = filed else {
+            effects.counters.add("duplicate", 1);
+            return Outcome::Duplicate;
+        };
+        self.sources.archived(run);
         self.arrive(index, ping, known.is_none(), seq, effects);
         self.touched.add(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
@@ -341,6 +286,50 @@ impl Detector {
         }
         effects.counters.add(disposition_name(disposition), 1);
         Outcome::Archived { disposition, supersedes }
+    }
+
+    /// Files a ping whose time can be true in its vehicle's hot window. `None`
+    /// for a duplicate, which changes nothing.
+    fn file(
+        &mut self,
+        index: u32,
+        run: &PingRun,
+        ping: &Ping,
+    ) -> Option<(Disposition, Option<Identity>)> {
+        let vehicle = slot(&mut self.vehicles, index);
+        let newest = ping.event_time >= vehicle.newest;
+        let source = if newest { run.source } else { vehicle.source };
+        let bound = self.sources.bound(source, run);
+        let hot_from = vehicle.hot_from(bound, ping.event_time, &self.settings);
+        let disposition = match vehicle.lateness(ping.event_time, hot_from, &self.settings) {
+            Lateness::TooLate => {
+                vehicle.hot_from = hot_from;
+                return Some((Disposition::TooLate, None));
+            }
+            Lateness::Late => Disposition::Late,
+            Lateness::OnTime => Disposition::OnTime,
+        };
+        let inserted = vehicle.insert(Fix::new(ping), hot_from);
+        if inserted == Inserted::Duplicate {
+            return None;
+        }
+        self.window_fixes += 1;
+        if newest && source != vehicle.source {
+            self.sources.forget(vehicle, index);
+            vehicle.source = source;
+        }
+        match inserted {
+            Inserted::Duplicate => None,
+            Inserted::Superseded => Some((Disposition::Superseded, None)),
+            Inserted::New => {
+                vehicle.shown.offer(ping, ping.event_time, false);
+                Some((disposition, None))
+            }
+            Inserted::Supersedes(loser) => {
+                vehicle.shown.offer(ping, ping.event_time, true);
+                Some((disposition, Some(loser)))
+            }
+        }
     }
 
     /// Has the vehicle judged when its reorder delay has passed, if its
@@ -354,15 +343,17 @@ impl Detector {
     }
 
     /// Makes the ping's vehicle; `None` if the shard may hold no more.
-    fn new_vehicle(&mut self, ping: &Ping) -> Option<u32> {
+    fn new_vehicle(&mut self, run: &PingRun, ping: &Ping) -> Option<u32> {
         (self.index.len() < self.settings.vehicles_max as usize).then(|| {
-            let liveness = Liveness::new(ping.receive_time, ping.identity);
-            self.adopt(Vehicle::new(ping.vehicle_id.clone(), liveness))
+            let liveness = Liveness::new(ping.receive_time, ping.identity, self.now);
+            self.adopt(Vehicle::new(ping.vehicle_id.clone(), run.source, liveness))
         })
     }
 
+    /// Gives the vehicle a slot, and its source a check if it asks for one.
     pub(crate) fn adopt(&mut self, vehicle: Vehicle) -> u32 {
         let id = vehicle.id.clone();
+        let check_after = vehicle.liveness.check_after;
         let index = match self.free.pop() {
             Some(index) => {
                 self.vehicles[index as usize] = Some(vehicle);
@@ -374,103 +365,10 @@ impl Detector {
             }
         };
         self.index.insert(id, index);
+        if check_after < TimeMs(i64::MAX) {
+            self.sources.check(slot(&mut self.vehicles, index), index, check_after);
+        }
         index
-    }
-
-    /// Counts an arrival, and says so if it ends a silence.
-    fn arrive(&mut self, index: u32, ping: &Ping, first: bool, seq: u64, effects: &mut Effects) {
-        let vehicle = self.vehicles[index as usize].as_mut().expect("indexed vehicles exist");
-        let liveness = &mut vehicle.liveness;
-        if !first && let Some(silence_ms) = liveness.arrive(ping.receive_time, ping.identity) {
-            let detail =
-                Detail::VehicleOnline(VehicleOnline { silence_s: silence_ms as f64 / 1000.0 });
-            let span = (ping.receive_time, ping.receive_time);
-            let cause = ping.identity;
-            effects.events.push(receive_event(
-                &self.settings,
-                vehicle,
-                "vehicle_online",
-                detail,
-                cause,
-                span,
-                (self.now, seq),
-            ));
-        }
-        let due = vehicle.liveness.due(&self.settings);
-        if due < vehicle.liveness.check_after {
-            let checks = &mut self.sources.entry(vehicle.source).or_default().checks;
-            checks.remove(&(vehicle.liveness.check_after, index));
-            vehicle.liveness.check_after = due;
-            checks.insert((due, index));
-        }
-    }
-
-    /// Raises a source's low mark, and finds the vehicles that it shows to be
-    /// silent for too long.
-    fn raise_low_mark(&mut self, source: u32, mark: TimeMs, seq: u64, effects: &mut Effects) {
-        let state = self.sources.entry(source).or_default();
-        if state.low_mark.is_some_and(|known| known >= mark) {
-            return;
-        }
-        state.low_mark = Some(mark);
-        while let Some(&(check_after, index)) = self.sources[&source].checks.first()
-            && check_after < mark
-        {
-            let checks = &mut self.sources.get_mut(&source).expect("just read").checks;
-            checks.pop_first();
-            let Some(vehicle) = self.vehicles[index as usize].as_mut() else { continue };
-            vehicle.liveness.check_after = TimeMs(i64::MAX);
-            let due = vehicle.liveness.due(&self.settings);
-            if vehicle.liveness.offline {
-                continue;
-            }
-            if vehicle.source != source || due >= mark {
-                let checks = &mut self.sources.entry(vehicle.source).or_default().checks;
-                vehicle.liveness.check_after = due;
-                checks.insert((due, index));
-                continue;
-            }
-            vehicle.liveness.offline = true;
-            let threshold_ms = vehicle.liveness.threshold_ms(&self.settings);
-            let detail = Detail::VehicleOffline(VehicleOffline {
-                threshold_s: threshold_ms as f64 / 1000.0,
-            });
-            let cause = vehicle.liveness.last_ping;
-            let span = (vehicle.liveness.last_arrival, due);
-            effects.events.push(receive_event(
-                &self.settings,
-                vehicle,
-                "vehicle_offline",
-                detail,
-                cause,
-                span,
-                (self.now, seq),
-            ));
-            self.touched.add(index);
-        }
-    }
-
-    fn source_event(&self, state: &SourceState, seq: u64) -> FleetEvent {
-        let (kind, detail) = if state.stalled {
-            let source = state.name.clone();
-            ("source_stalled", Detail::SourceStalled(SourceStalled { source }))
-        } else {
-            let source = state.name.clone();
-            ("source_recovered", Detail::SourceRecovered(SourceRecovered { source }))
-        };
-        let cause = Cause::Moment(state.at);
-        let body = Body {
-            id: event_id(&self.settings.tenant, "", kind, &state.name, cause, 0),
-            detail,
-            fence: None,
-            group: Group::None,
-            time: state.at,
-            not_before: state.at,
-            not_after: state.at,
-            place: None,
-            reason: Reason::Unspecified,
-        };
-        body.emit(assertion("", self.now, seq))
     }
 
     fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs) -> FenceOutcome {
@@ -478,8 +376,11 @@ impl Detector {
         if outcome != FenceOutcome::TakenUp {
             return outcome;
         }
-        let initial = self.is_initial(valid_from);
-        self.timeline.change(Arc::clone(set), valid_from, initial);
+        if self.is_start(valid_from) {
+            self.timeline.start(Arc::clone(set));
+        } else {
+            self.timeline.change(Arc::clone(set), valid_from);
+        }
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
                 vehicle.fences_changed(valid_from);
@@ -492,7 +393,7 @@ impl Detector {
     /// Whether fences taken up now are those that the shard starts with. That
     /// is asked for and never inferred from how many vehicles have called:
     /// all shards must judge by the same fences.
-    fn is_initial(&self, valid_from: TimeMs) -> bool {
+    fn is_start(&self, valid_from: TimeMs) -> bool {
         valid_from == TimeMs::MIN && self.index.is_empty() && self.timeline.is_pristine()
     }
 
@@ -535,13 +436,20 @@ impl Detector {
         self.in_force = rules.in_force;
         for &index in &touched {
             let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
-            vehicle.judge(rules, vehicle.watermark(rules), &mut self.scratch);
+            // A full window waits for nothing more: what is judged can give way.
+            let full = vehicle.window.len() >= WINDOW_FIXES_MAX;
+            let watermark = vehicle.watermark(rules);
+            let through = if full { watermark.max(vehicle.newest) } else { watermark };
+            vehicle.judge(rules, through, &mut self.scratch);
             vehicle.operations(seq, self.now, &mut effects.events);
             let fixes = vehicle.window.len();
             vehicle.forget_cold();
-            if vehicle.window.len() >= WINDOW_FIXES_MAX {
+            while vehicle.window.len() >= WINDOW_FIXES_MAX {
                 let gave_way = vehicle.give_way();
                 effects.counters.add("hot_window_capped", gave_way as u64);
+                if gave_way == 0 {
+                    break;
+                }
             }
             self.window_fixes -= (fixes - vehicle.window.len()) as u64;
             let offline = vehicle.liveness.offline;
@@ -557,49 +465,57 @@ impl Detector {
     }
 
     /// Forgets the vehicles that have been silent for too long, and the fence
-    /// sets that judge none of the others.
-    fn forget_silent(&mut self) {
-        if self.now.since(self.forgotten_at) < FORGET_EVERY_MS {
+    /// sets that judge none of the others. Who is forgotten depends on the
+    /// hour alone, not on the applies in it, which need not all be recorded.
+    fn forget_silent(&mut self, seq: u64, effects: &mut Effects) {
+        let hour = self.now.0.div_euclid(FORGET_EVERY_MS).saturating_mul(FORGET_EVERY_MS);
+        let hour = TimeMs(hour);
+        if hour <= self.forgotten_at {
             return;
         }
-        self.forgotten_at = self.now;
+        self.forgotten_at = hour;
         for index in 0..self.vehicles.len() as u32 {
-            let slot = &mut self.vehicles[index as usize];
-            let Some(vehicle) = slot else { continue };
-            if self.now.since(vehicle.liveness.last_arrival) <= self.settings.forget_after_ms {
+            let place = &mut self.vehicles[index as usize];
+            let Some(vehicle) = place else { continue };
+            if vehicle.liveness.seen.plus(self.settings.forget_after_ms) >= hour {
                 continue;
             }
-            if let Some(source) = self.sources.get_mut(&vehicle.source) {
-                source.checks.remove(&(vehicle.liveness.check_after, index));
-            }
+            vehicle.operations(seq, self.now, &mut effects.events);
+            self.sources.forget(vehicle, index);
             self.window_fixes -= vehicle.window.len() as u64;
             self.index.remove(&vehicle.id);
-            *slot = None;
+            *place = None;
             self.free.push(index);
         }
-        let oldest = self.vehicles.iter().flatten().filter_map(Vehicle::oldest_epoch).min();
+        self.waiting.retain(|waiting| self.vehicles[waiting.vehicle as usize].is_some());
+        let vehicles = self.vehicles.iter().flatten();
+        let oldest = vehicles.filter_map(|vehicle| vehicle.oldest_epoch(&self.timeline)).min();
         if let Some(oldest) = oldest {
             self.timeline.forget_below(oldest);
         }
     }
 
     /// Holds the windows under their byte limit: the vehicle with the oldest
-    /// window start gives way first.
+    /// window start gives way first. Only a segment that is recorded for its
+    /// pings moves a window.
     fn bound_windows(&mut self, effects: &mut Effects) {
-        if self.hot_bytes() <= self.settings.hot_bytes_max {
+        let archived = |outcome: &Outcome| matches!(outcome, Outcome::Archived { .. });
+        if self.hot_bytes() <= self.settings.hot_bytes_max || !effects.outcomes.iter().any(archived)
+        {
             return;
         }
-        let mut by_start: Vec<_> = self
+        let mut by_start: Vec<(TimeMs, &str, usize)> = self
             .vehicles
             .iter()
             .enumerate()
-            .filter_map(|(index, slot)| {
-                let vehicle = slot.as_ref()?;
-                Some((vehicle.hot_from, vehicle.id.clone(), index))
+            .filter_map(|(index, place)| {
+                let vehicle = place.as_ref()?;
+                Some((vehicle.hot_from, vehicle.id.as_str(), index))
             })
             .collect();
         by_start.sort_unstable();
-        for (_, _, index) in by_start {
+        let by_start: Vec<usize> = by_start.into_iter().map(|(_, _, index)| index).collect();
+        for index in by_start {
             // A little below the limit, so that this is not done every time.
             if self.hot_bytes() <= self.settings.hot_bytes_max / 10 * 9 {
                 break;
@@ -612,44 +528,23 @@ impl Detector {
     }
 }
 
-/// An event of semantics §9, which no later ping can change.
-fn receive_event(
-    settings: &Settings,
-    vehicle: &Vehicle,
-    kind: &str,
-    detail: Detail,
-    cause: Identity,
-    (not_before, time): (TimeMs, TimeMs),
-    (now, seq): (TimeMs, u64),
-) -> FleetEvent {
-    let place = vehicle.shown.fix.map(|fix| Place {
-        position: fix.position,
-        accuracy_m: fix.accuracy_m.map(|m| (m * 1000.0).round() / 1000.0),
-        margin: None,
-    });
-    let body = Body {
-        id: event_id(&settings.tenant, &vehicle.id, kind, "", Cause::Ping(cause), 0),
-        detail,
-        fence: None,
-        group: Group::None,
-        time,
-        not_before,
-        not_after: time,
-        place,
-        reason: Reason::Unspecified,
-    };
-    body.emit(assertion(&vehicle.id, now, seq))
+/// What the ping's own two times say against it (semantics §1).
+fn out_of_time(ping: &Ping, settings: &Settings) -> Option<Disposition> {
+    let age = ping.receive_time.since(ping.event_time);
+    if age < -settings.future_tolerance_ms {
+        Some(Disposition::Future)
+    } else if (age - ROLLOVER_MS).abs() <= ANCIENT_MS {
+        Some(Disposition::RolloverSuspected)
+    } else if age > ANCIENT_MS {
+        Some(Disposition::Ancient)
+    } else {
+        None
+    }
 }
 
-fn assertion(vehicle_id: &str, now: TimeMs, seq: u64) -> Emission<'_> {
-    Emission {
-        op: protos::events::Op::Assert,
-        revision: seq,
-        vehicle_id,
-        observed: now,
-        late: false,
-        replaces: None,
-    }
+/// The vehicle in a slot that the index names.
+fn slot(vehicles: &mut [Option<Vehicle>], index: u32) -> &mut Vehicle {
+    vehicles[index as usize].as_mut().expect("indexed vehicles exist")
 }
 
 /// Names of the dispositions of archived pings, from on time on.

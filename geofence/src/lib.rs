@@ -27,6 +27,8 @@ mod position;
 mod settings;
 mod shape;
 mod shown;
+mod silence;
+mod sources;
 mod state;
 mod time;
 mod timeline;

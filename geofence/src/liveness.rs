@@ -13,19 +13,24 @@ const INTERVAL_MAX_MS: i64 = 3_600_000;
 pub(crate) struct Liveness {
     pub(crate) last_arrival: TimeMs,
     pub(crate) last_ping: Identity,
+    /// The receive clock at the last arrival. A message sent again keeps its
+    /// first receive time, so that alone does not tell a vehicle's silence.
+    pub(crate) seen: TimeMs,
     /// Running mean of the arrival intervals, milliseconds.
     pub(crate) interval_ms: i64,
     pub(crate) offline: bool,
-    /// When the low mark passes this, the vehicle is looked at again.
+    /// When the low mark passes this, the vehicle is looked at again; the end
+    /// of time while nothing is to be found.
     pub(crate) check_after: TimeMs,
 }
 
 impl Liveness {
     /// The first arrival.
-    pub(crate) fn new(arrival: TimeMs, ping: Identity) -> Self {
+    pub(crate) fn new(arrival: TimeMs, ping: Identity, now: TimeMs) -> Self {
         Self {
             last_arrival: arrival,
             last_ping: ping,
+            seen: now,
             interval_ms: INTERVAL_START_MS,
             offline: false,
             check_after: TimeMs(i64::MAX),
@@ -34,12 +39,13 @@ impl Liveness {
 
     /// A further arrival. Returns the silence in milliseconds that it ended,
     /// if the vehicle was offline.
-    pub(crate) fn arrive(&mut self, arrival: TimeMs, ping: Identity) -> Option<i64> {
+    pub(crate) fn arrive(&mut self, arrival: TimeMs, ping: Identity, now: TimeMs) -> Option<i64> {
         let interval = arrival.since(self.last_arrival).clamp(0, INTERVAL_MAX_MS);
         let silence = arrival.since(self.last_arrival).max(0);
         self.interval_ms += (interval - self.interval_ms) / 8;
         self.last_arrival = self.last_arrival.max(arrival);
         self.last_ping = ping;
+        self.seen = now;
         std::mem::take(&mut self.offline).then_some(silence)
     }
 

@@ -1,8 +1,8 @@
 //! The order of events (semantics §6): of one vehicle by event time, then the
 //! cause's time, then kind, fence id and event id.
 
-use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, Reason};
 
 /// Key by which events of one vehicle are sorted in files.
 pub fn order_key(event: &FleetEvent) -> impl Ord + '_ {
@@ -37,16 +37,22 @@ fn push_i64(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(&(value ^ i64::MIN).to_be_bytes());
 }
 
-/// The cause's own time: the end of the interval for events that happen on a
-/// step between two pings, and the event time for all others.
+/// Event time of the cause, as the interval tells it: events on a step hang on
+/// the ping at its end, ends of episodes on the ping that ended them, a dwell
+/// on what its enter hangs on.
 fn cause_ms(event: &FleetEvent) -> i64 {
-    match event.detail {
+    match &event.detail {
         Some(
             Detail::GeofenceEnter(_)
             | Detail::GeofenceExit(_)
             | Detail::GeofenceVisit(_)
-            | Detail::GeofenceCross(_),
+            | Detail::GeofenceCross(_)
+            | Detail::StationaryEnd(_),
         ) => event.not_after_ms,
+        Some(Detail::IdleEnd(_)) if event.reason() != Reason::Gap => event.not_after_ms,
+        Some(Detail::GeofenceDwell(dwell)) => {
+            event.not_after_ms.saturating_sub(i64::from(dwell.threshold_s) * 1000)
+        }
         _ => event.event_time_ms,
     }
 }

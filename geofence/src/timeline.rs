@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{FenceOutcome, FenceRefusal, FenceSet, TimeMs};
+use crate::{FenceEpoch, FenceHistory, FenceSet, TimeMs};
 
 /// One fence set and the span of event time that it judges: from
 /// `valid_from` to the next epoch's.
@@ -53,23 +53,21 @@ impl Timeline {
         self.latest.is_empty()
     }
 
-    /// What [`Self::change`] would come to, as far as the sets themselves
-    /// decide it.
-    pub(crate) fn judge(&self, set: &FenceSet, valid_from: TimeMs, initial: bool) -> FenceOutcome {
-        let newest = self.current();
-        if newest.set.hash() == set.hash() {
-            FenceOutcome::Unchanged
-        } else if !initial && newest.valid_from >= valid_from {
-            FenceOutcome::Refused(FenceRefusal::NotAfter { newest: newest.valid_from })
-        } else {
-            FenceOutcome::TakenUp
-        }
+    /// Takes up the first `set`. It judges every time: the fences that a shard
+    /// starts with, before its first vehicle, are no change.
+    pub(crate) fn start(&mut self, set: Arc<FenceSet>) {
+        self.epochs = vec![self.next_epoch(set, TimeMs::MIN)];
     }
 
-    /// Takes up `set`, which [`Self::judge`] has let pass, from `valid_from`
-    /// on. `initial` makes it judge every time: the fences that a shard starts
-    /// with, before its first vehicle, are no change.
-    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs, initial: bool) {
+    /// Takes up `set` from `valid_from` on, which is later than any before.
+    pub(crate) fn change(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) {
+        debug_assert!(valid_from > self.current().valid_from);
+        let epoch = self.next_epoch(set, valid_from);
+        self.epochs.push(epoch);
+    }
+
+    /// The epoch of `set`: fences that stay as they are keep their version.
+    fn next_epoch(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) -> Epoch {
         let before = self.current();
         let ids: Vec<Arc<str>> =
             set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
@@ -87,12 +85,17 @@ impl Timeline {
         for (id, version) in ids.iter().zip(&versions) {
             self.latest.insert(Arc::clone(id), *version);
         }
-        let epoch = Epoch { valid_from, set, versions, ids };
-        if initial {
-            self.epochs = vec![Epoch { valid_from: TimeMs::MIN, ..epoch }];
-        } else {
-            self.epochs.push(epoch);
-        }
+        Epoch { valid_from, set, versions, ids }
+    }
+
+    /// What the timeline says of each fence's versions.
+    pub(crate) fn history(&self) -> FenceHistory {
+        let epoch = |epoch: &Epoch| FenceEpoch {
+            valid_from: epoch.valid_from,
+            set: Arc::clone(&epoch.set),
+            versions: epoch.versions.clone(),
+        };
+        FenceHistory { is_cut: self.first > 0, epochs: self.epochs.iter().map(epoch).collect() }
     }
 
     /// The newest epoch.

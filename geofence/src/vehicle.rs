@@ -46,7 +46,7 @@ pub(crate) struct Vehicle {
     pub(crate) newest: TimeMs,
     /// `H`: start of the hot window; never goes back.
     pub(crate) hot_from: TimeMs,
-    /// The source its newest ping came by.
+    /// The source its newest ping came by; its first one before that.
     pub(crate) source: u32,
     pub(crate) window: Window,
     /// State after everything judged so far.
@@ -102,12 +102,12 @@ pub(crate) enum Lateness {
 }
 
 impl Vehicle {
-    pub(crate) fn new(id: String, liveness: Liveness) -> Self {
+    pub(crate) fn new(id: String, source: u32, liveness: Liveness) -> Self {
         Self {
             id,
             newest: TimeMs::MIN,
             hot_from: TimeMs::MIN,
-            source: 0,
+            source,
             window: Window::default(),
             machine: Machine::default(),
             judged: TimeMs::MIN,
@@ -147,15 +147,12 @@ impl Vehicle {
     }
 
     /// Takes `fix` into the window and moves the clocks.
-    pub(crate) fn insert(&mut self, fix: Fix, source: u32, hot_from: TimeMs) -> Inserted {
+    pub(crate) fn insert(&mut self, fix: Fix, hot_from: TimeMs) -> Inserted {
         let inserted = self.window.insert(fix);
         if inserted == Inserted::Duplicate {
             return inserted;
         }
-        if fix.t >= self.newest {
-            self.newest = fix.t;
-            self.source = source;
-        }
+        self.newest = self.newest.max(fix.t);
         self.hot_from = hot_from;
         if fix.t <= self.judged && inserted != Inserted::Superseded {
             let stale = self.stale.get_or_insert(Stale { from: fix.t, through: fix.t });
@@ -238,12 +235,17 @@ impl Vehicle {
         for fix in self.window.winners(base.at, self.judged) {
             self.machine.step(judge, fix, scratch);
             self.since_checkpoint += 1;
-            while expected.next_if(|(_, checkpoint)| checkpoint.at < fix.t).is_some() {}
-            if let Some((i, checkpoint)) = expected.next_if(|(_, later)| later.at == fix.t) {
-                if fix.t >= stale.through && checkpoint.machine == self.machine {
-                    met = Some(i);
-                    break;
-                }
+            let stood = expected.next_if(|(_, later)| later.at == fix.t);
+            if let Some((i, checkpoint)) = stood
+                && fix.t >= stale.through
+                && checkpoint.machine == self.machine
+            {
+                met = Some(i);
+                break;
+            }
+            // Late fixes fill the space between: a window that grows backwards
+            // needs new checkpoints as much as one that grows forwards.
+            if stood.is_some() || self.since_checkpoint >= CHECKPOINT_FIXES {
                 let machine = self.machine.clone();
                 self.checkpoints.push(Checkpoint { at: fix.t, machine });
                 self.since_checkpoint = 0;
@@ -339,32 +341,51 @@ impl Vehicle {
     /// was `computed` for the same segment. The difference leaves as ordinary
     /// corrections when the vehicle is next touched.
     pub(crate) fn set_record(&mut self, computed: &[&FleetEvent], recorded: &[&FleetEvent]) {
-        for event in computed {
-            let kept = recorded.iter().any(|other| other == event);
-            if !kept && let Some(id) = Body::from_event((*event).clone()).map(|body| body.id) {
-                // The sinks do not have it as it was computed.
-                for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
-                    decided.emitted = false;
+        let differs = |event: &&FleetEvent, others: &[&FleetEvent]| !others.contains(event);
+        for event in computed.iter().filter(|event| differs(event, recorded)) {
+            let Some(decided) = self.as_decided(event) else { continue };
+            if event.op() == Op::Retract {
+                // The sinks still hold it, unless the record says otherwise.
+                if recorded.iter().all(|other| other.event_id != event.event_id) {
+                    self.displaced.push(Decided { emitted: true, ..decided });
                 }
-                self.settled = 0;
+            } else if !self.unsay(decided.body.id) {
+                // Decided and forgotten in one segment.
+                self.decided.insert(0, decided);
             }
         }
-        for event in recorded {
-            let same = computed.iter().any(|other| other == event);
-            let asserted = matches!(event.op(), Op::Assert | Op::Amend);
-            if !same
-                && asserted
-                && let Some(body) = Body::from_event((*event).clone())
-            {
-                self.displaced.push(Decided {
-                    at: self.judged,
-                    observed: TimeMs(event.observed_at_ms),
-                    emitted: true,
-                    late: event.late,
-                    body,
-                });
+        for event in recorded.iter().filter(|event| differs(event, computed)) {
+            let Some(decided) = self.as_decided(event) else { continue };
+            self.unsay(decided.body.id);
+            self.displaced.retain(|old| old.body.id != decided.body.id);
+            if event.op() != Op::Retract {
+                self.displaced.push(Decided { emitted: true, ..decided });
             }
         }
+        self.settled = 0;
+    }
+
+    /// Takes it that no operation has told the event with this id. Returns
+    /// whether it is among those decided.
+    fn unsay(&mut self, id: u128) -> bool {
+        let mut found = false;
+        for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
+            decided.emitted = false;
+            found = true;
+        }
+        found
+    }
+
+    /// An event as the window's start would have decided it; `None` if it is
+    /// none of ours.
+    fn as_decided(&self, event: &FleetEvent) -> Option<Decided> {
+        Some(Decided {
+            at: self.checkpoints[0].at,
+            observed: TimeMs(event.observed_at_ms),
+            emitted: false,
+            late: event.late,
+            body: Body::from_event(event.clone())?,
+        })
     }
 
     /// Forgets what no ping that still counts can change.
@@ -387,19 +408,30 @@ impl Vehicle {
     }
 
     /// Moves the window's start up to halve it, for want of memory. Returns
-    /// how many fixes gave way.
+    /// how many fixes gave way; 0 only if none was judged.
     pub(crate) fn give_way(&mut self) -> usize {
         let before = self.window.len();
-        let Some(middle) = self.checkpoints.get(self.checkpoints.len() / 2) else { return 0 };
-        self.hot_from = self.hot_from.max(middle.at.plus(1));
+        if self.checkpoints.len() == 1 && self.checkpoints[0].at < self.judged {
+            // Few fixes judged, or many of one time.
+            let machine = self.machine.clone();
+            self.checkpoints.push(Checkpoint { at: self.judged, machine });
+            self.since_checkpoint = 0;
+        }
+        let middle = self.checkpoints[self.checkpoints.len() / 2].at;
+        self.hot_from = self.hot_from.max(middle.plus(1));
         self.forget_cold();
         before - self.window.len()
     }
 
-    /// The first fence epoch that this vehicle may still be judged by.
-    pub(crate) fn oldest_epoch(&self) -> Option<u32> {
+    /// The first fence epoch that this vehicle may still be judged by; `None`
+    /// before its first fix.
+    pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> Option<u32> {
         let base = &self.checkpoints[0];
-        base.machine.last.is_some().then_some(base.machine.epoch)
+        if base.machine.last.is_some() {
+            return Some(base.machine.epoch);
+        }
+        let first = self.window.fixes().first()?;
+        Some(timeline.number_at(first.t.min(self.hot_from)))
     }
 }
 

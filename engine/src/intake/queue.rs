@@ -25,8 +25,9 @@ pub(super) fn new(limits: QueueLimits) -> (Front, ShardQueue) {
             && (1..=u32::MAX as usize).contains(&limits.max_bytes),
         "queue limits out of range: {limits:?}"
     );
-    // A delivery holds at least one ping, and its room until after it was
-    // received: deliveries in the channel never exceed the pings allowed.
+    // A delivery with pings holds its room until after it was received, so of
+    // those there are never more than pings allowed. One that only brings a
+    // low mark comes once for each mark, and waits for a slot like any other.
     let (sender, receiver) = mpsc::channel(limits.max_pings);
     let front = Front {
         pings: Arc::new(Semaphore::new(limits.max_pings)),

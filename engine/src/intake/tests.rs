@@ -174,6 +174,37 @@ fn one_full_shard_refuses_the_whole_submission_and_keeps_no_room_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_low_mark_that_has_moved_goes_to_every_shard() {
+    let (intake, mut queues) = Intake::new(2, limits(10));
+    let entry = || vec![ping(&vehicle_of(0, 2), 0)];
+    let mark = |ms| Some(TimeMs(ms));
+    for (source, low_mark, told) in [
+        (0, None, None),
+        (0, mark(5), mark(5)),
+        (0, mark(5), None),
+        (0, mark(4), None),
+        (0, mark(6), mark(6)),
+        (1, mark(1), mark(1)),
+    ] {
+        let pending = intake.try_submit(source, low_mark, true, entry()).unwrap();
+        let first = queues[0].try_recv().expect("it has the ping");
+        assert_eq!((first.entries.len(), first.low_mark), (1, low_mark));
+        let second = queues[1].try_recv();
+        assert!(second.as_ref().is_none_or(|delivery| delivery.entries.is_empty()));
+        assert_eq!(second.and_then(|delivery| delivery.low_mark), told, "{source} {low_mark:?}");
+        // The shard without a ping is not waited for.
+        accept_all(first);
+        assert_eq!(pending.wait().await.unwrap().len(), 1);
+    }
+    // What was refused has told nobody.
+    let too_many = vec![ping(&vehicle_of(0, 2), 0); 11];
+    let full = intake.try_submit(0, mark(9), true, too_many);
+    assert!(full.is_err());
+    drop(intake.try_submit(0, mark(9), true, entry()).unwrap());
+    assert_eq!(queues[1].try_recv().and_then(|delivery| delivery.low_mark), mark(9));
+}
+
+#[tokio::test]
 async fn submit_waits_for_room_and_takes_none_when_given_up() {
     let (intake, mut queues) = Intake::new(1, limits(10));
     let _held = intake.try_submit(0, None, false, pings(8)).unwrap();

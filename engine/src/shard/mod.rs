@@ -17,6 +17,7 @@ mod recovery;
 mod release;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -66,9 +67,12 @@ pub enum Cut {
 pub enum Control {
     /// A source fell silent, or speaks again.
     Source(SourceState),
+    /// Commit what is in the queue. Answers with the newest event time ever
+    /// accepted.
+    Drain(oneshot::Sender<Option<TimeMs>>),
     /// Commit what is in the queue; from then on commit cursors as soon as
-    /// they are proposed. Answers with the newest event time ever accepted.
-    Settle(oneshot::Sender<Option<TimeMs>>),
+    /// they are proposed.
+    Settle(oneshot::Sender<()>),
     /// The input is over at this event time. Answers once that is durable.
     End(TimeMs, oneshot::Sender<()>),
     /// End the task, with a snapshot if asked.
@@ -177,25 +181,44 @@ impl Shard {
                     return Ok(());
                 }
                 Gathered::Control(control) => {
-                    self.apply(batch).await?;
-                    match control {
-                        Control::Source(state) => self.apply(source_batch(state)).await?,
-                        Control::Settle(answer) => {
-                            self.drain_queue().await?;
-                            self.settled = true;
-                            let _ = answer.send(self.detector.event_time_max());
-                        }
-                        Control::End(end, answer) => {
-                            self.apply(end_batch(end)).await?;
-                            let _ = answer.send(());
-                        }
-                        Control::Finish { snapshot } => {
-                            return self.finish(snapshot).await;
-                        }
+                    if self.obey(control, batch).await?.is_break() {
+                        return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// Does what `control` asks, after what is in `batch`.
+    async fn obey(&mut self, control: Control, batch: Batch) -> anyhow::Result<ControlFlow<()>> {
+        match control {
+            Control::Source(state) => {
+                self.apply(batch).await?;
+                self.apply(source_batch(state)).await?;
+            }
+            Control::Drain(answer) => {
+                self.drain_queue(batch).await?;
+                let _ = answer.send(self.detector.event_time_max());
+            }
+            Control::Settle(answer) => {
+                self.drain_queue(batch).await?;
+                self.settled = true;
+                // What was proposed before makes no news again.
+                self.apply(Batch::default()).await?;
+                let _ = answer.send(());
+            }
+            Control::End(end, answer) => {
+                self.apply(batch).await?;
+                self.apply(end_batch(end)).await?;
+                let _ = answer.send(());
+            }
+            Control::Finish { snapshot } => {
+                self.apply(batch).await?;
+                self.finish(snapshot).await;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Collects input until it is time to apply.
@@ -211,19 +234,22 @@ impl Shard {
             let wake = self.wake_at(apply_at);
             let cursors = self.services.cursors.clone();
             tokio::select! {
+                // Control first: a queue that is never empty must not keep it
+                // waiting.
                 biased;
-                delivery = self.queue.recv() => match delivery {
-                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
-                    None => return Gathered::Closed,
-                },
                 control = self.control.recv() => match control {
                     Some(control) => return Gathered::Control(control),
                     None => return Gathered::Closed,
                 },
+                delivery = self.queue.recv() => match delivery {
+                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
+                    None => return Gathered::Closed,
+                },
                 () = cursors.news() => {
-                    let wait = if self.settled { Duration::ZERO } else { self.options.heartbeat };
-                    let at = Instant::now() + wait;
-                    apply_at = Some(apply_at.map_or(at, |earlier: Instant| earlier.min(at)));
+                    if let Some(wait) = self.cursors_wait() {
+                        let at = Instant::now() + wait;
+                        apply_at = Some(apply_at.map_or(at, |earlier: Instant| earlier.min(at)));
+                    }
                 }
                 () = sleep_until(wake), if wake.is_some() => return Gathered::Apply,
             }
@@ -254,6 +280,17 @@ impl Shard {
         }
     }
 
+    /// How long proposed cursors wait for input to ride with; `None` for as
+    /// long as it takes. Where segments are cut by count, a clock must neither
+    /// cut one short nor add one: their numbers are the events' revisions.
+    fn cursors_wait(&self) -> Option<Duration> {
+        match self.options.cut {
+            _ if self.settled => Some(Duration::ZERO),
+            Cut::Clock { .. } => Some(self.options.heartbeat),
+            Cut::Count(_) => None,
+        }
+    }
+
     /// When to apply even if nothing more comes: when the input has waited
     /// long enough, or when the core has something due.
     fn wake_at(&self, apply_at: Option<Instant>) -> Option<Instant> {
@@ -267,10 +304,11 @@ impl Shard {
         }
     }
 
-    /// Applies and commits what is in the queue by now.
-    async fn drain_queue(&mut self) -> anyhow::Result<()> {
+    /// Applies and commits what is in `batch` and, with it, in the queue by
+    /// now: the batch goes on where gathering left it, so that a count cuts
+    /// the same segments whenever this is asked for.
+    async fn drain_queue(&mut self, mut batch: Batch) -> anyhow::Result<()> {
         loop {
-            let mut batch = Batch::default();
             let mut apply_at = None;
             if let Some(carried) = self.carried.take() {
                 self.take(&mut batch, carried, &mut apply_at);
@@ -280,10 +318,10 @@ impl Shard {
             {
                 self.take(&mut batch, delivery, &mut apply_at);
             }
-            if batch.is_empty() && self.carried.is_none() {
+            if batch.is_empty() {
                 return Ok(());
             }
-            self.apply(batch).await?;
+            self.apply(std::mem::take(&mut batch)).await?;
         }
     }
 
@@ -298,11 +336,13 @@ impl Shard {
         let sources = Arc::clone(&self.services.sources);
         let name = |source: u32| sources.get(source as usize).cloned().unwrap_or_default();
         let (segment, acks) = batch.finish(&mut effects, self.detector.now().0, name);
-        let cursors = self.services.cursors.take();
         self.count(&effects);
-        if let Some(mut segment) = segment.or_else(|| cursors_only(&cursors, now)) {
-            segment.cursors = cursors;
-            self.commit(segment, effects).await?;
+        if segment.is_some() || self.cursors_wait().is_some() {
+            let cursors = self.services.cursors.take();
+            if let Some(mut segment) = segment.or_else(|| cursors_only(&cursors, now)) {
+                segment.cursors = cursors;
+                self.commit(segment, effects).await?;
+            }
         }
         fail_point::hit("ack.before");
         acks.resolve();
@@ -328,10 +368,9 @@ impl Shard {
         Ok(())
     }
 
-    async fn finish(mut self, snapshot: bool) -> anyhow::Result<()> {
-        let Self { journal, detector, services, maintenance, .. } = &mut self;
+    async fn finish(&mut self, snapshot: bool) {
+        let Self { journal, detector, services, maintenance, .. } = self;
         maintenance.finish(snapshot, journal, detector, &services.cursors).await;
-        Ok(())
     }
 
     fn count(&self, effects: &Effects) {

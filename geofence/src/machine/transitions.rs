@@ -114,7 +114,7 @@ impl Transition<'_> {
             inside: None,
             gap_max_ms: 0,
             pings: 0,
-            dwells: 0,
+            dwelt_s: 0,
         }
     }
 

@@ -29,8 +29,9 @@ pub(crate) struct Visit {
     pub(crate) gap_max_ms: i64,
     /// Fixes inside.
     pub(crate) pings: u64,
-    /// How many dwell thresholds were reached.
-    pub(crate) dwells: u32,
+    /// The largest dwell threshold reached, seconds. Kept as a length, so that
+    /// a fence or setting changed meanwhile counts none twice.
+    pub(crate) dwelt_s: u32,
 }
 
 impl Visit {
@@ -50,12 +51,12 @@ impl Visit {
 
         let fence = &epoch.set.fences()[self.fence as usize];
         let thresholds = fence.settings.dwell_s.as_ref().unwrap_or(&judge.settings.dwell_s);
-        while let Some(&threshold_s) = thresholds.get(self.dwells as usize) {
+        while let Some(&threshold_s) = thresholds.iter().find(|&&s| s > self.dwelt_s) {
             let threshold_ms = i64::from(threshold_s) * 1000;
             if fix.t < self.enter.plus(threshold_ms) {
                 break;
             }
-            self.dwells += 1;
+            self.dwelt_s = threshold_s;
             let draft = Draft {
                 judge,
                 at: fix.t,

@@ -120,7 +120,7 @@ fn encode_visit(visit: &Visit) -> CoreVisit {
         last_inside_ms: visit.inside.map_or(0, |(_, last)| last.0),
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
-        dwells: visit.dwells,
+        dwelt_s: visit.dwelt_s,
     }
 }
 
@@ -144,7 +144,7 @@ fn decode_visit(visit: CoreVisit) -> Result<Visit, StateError> {
         inside: visit.first_inside_ms.map(|first| (TimeMs(first), TimeMs(visit.last_inside_ms))),
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
-        dwells: visit.dwells,
+        dwelt_s: visit.dwelt_s,
     })
 }
 

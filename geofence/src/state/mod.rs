@@ -10,7 +10,7 @@ use std::sync::Arc;
 use prost::Message;
 use protos::journal::{CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreWaiting};
 
-use crate::detector::{Detector, Source, Waiting};
+use crate::detector::{Detector, Waiting};
 use crate::timeline::{Epoch, Timeline};
 use crate::vehicle::Rules;
 use crate::{FenceSet, Settings, TimeMs};
@@ -39,7 +39,9 @@ impl Detector {
         self.timeline.epochs().iter().map(|epoch| epoch.set.hash().to_owned()).collect()
     }
 
-    /// The whole state, to be read back by [`Detector::decode_state`].
+    /// The whole state, to be read back by [`Detector::decode_state`]. Taken
+    /// after an apply: corrections that [`Detector::reconcile`] has left to
+    /// the next one are not in it.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
         let mut position = vec![0; self.vehicles.len()];
@@ -76,9 +78,10 @@ impl Detector {
                 .sources
                 .iter()
                 .map(|(number, source)| CoreSource {
-                    source: *number,
+                    source: number,
                     low_mark_ms: source.low_mark.map(|mark| mark.0),
                     bounds_lateness: source.bounds_lateness,
+                    lateness_mark_ms: source.lateness_mark.map(|mark| mark.0),
                 })
                 .collect(),
             waiting: waiting.collect(),
@@ -105,12 +108,10 @@ impl Detector {
         let mut detector = Self::new(settings);
         detector.timeline = decode_timeline(&state, &mut fences)?;
         for source in &state.sources {
-            let restored = Source {
-                low_mark: source.low_mark_ms.map(TimeMs),
-                bounds_lateness: source.bounds_lateness,
-                ..Source::default()
-            };
-            detector.sources.insert(source.source, restored);
+            let restored = detector.sources.get_mut(source.source);
+            restored.low_mark = source.low_mark_ms.map(TimeMs);
+            restored.lateness_mark = source.lateness_mark_ms.map(TimeMs);
+            restored.bounds_lateness = source.bounds_lateness;
         }
         detector.now = TimeMs(state.now_ms);
         detector.end = state.end_ms.map(TimeMs);
@@ -121,9 +122,7 @@ impl Detector {
         for vehicle in state.vehicles {
             let vehicle = vehicle::decode(vehicle, &detector.timeline)?;
             detector.window_fixes += vehicle.window.len() as u64;
-            let check = (vehicle.source, vehicle.liveness.check_after);
-            let index = detector.adopt(vehicle);
-            detector.sources.entry(check.0).or_default().checks.insert((check.1, index));
+            detector.adopt(vehicle);
         }
         let count = detector.vehicles.len() as u32;
         for waiting in state.waiting {

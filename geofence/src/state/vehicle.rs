@@ -38,6 +38,7 @@ pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
             interval_ms: vehicle.liveness.interval_ms,
             offline: vehicle.liveness.offline,
             check_after_ms: vehicle.liveness.check_after.0,
+            seen_ms: vehicle.liveness.seen.0,
         }),
         shown: Some(encode_shown(&vehicle.shown)),
     }
@@ -48,14 +49,14 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
     let liveness = Liveness {
         last_arrival: TimeMs(liveness.last_arrival_ms),
         last_ping: Identity(decode_id(&liveness.last_ping)?),
+        seen: TimeMs(liveness.seen_ms),
         interval_ms: liveness.interval_ms,
         offline: liveness.offline,
         check_after: TimeMs(liveness.check_after_ms),
     };
-    let mut restored = Vehicle::new(vehicle.id, liveness);
+    let mut restored = Vehicle::new(vehicle.id, vehicle.source, liveness);
     restored.newest = TimeMs(vehicle.newest_ms);
     restored.hot_from = TimeMs(vehicle.hot_from_ms);
-    restored.source = vehicle.source;
     restored.window =
         Window::restore(vehicle.window.into_iter().map(decode_fix).collect::<Result<_, _>>()?);
     let head = vehicle.machine.ok_or(StateError::Malformed("machine"))?;

@@ -350,6 +350,9 @@ pub struct CoreSource {
     pub low_mark_ms: ::core::option::Option<i64>,
     #[prost(bool, tag = "3")]
     pub bounds_lateness: bool,
+    /// The low mark as of the last ping archived from the source.
+    #[prost(sint64, optional, tag = "4")]
+    pub lateness_mark_ms: ::core::option::Option<i64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoreWaiting {
@@ -454,8 +457,9 @@ pub struct CoreVisit {
     pub gap_max_ms: i64,
     #[prost(uint64, tag = "13")]
     pub pings: u64,
+    /// The largest dwell threshold reached.
     #[prost(uint32, tag = "14")]
-    pub dwells: u32,
+    pub dwelt_s: u32,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CorePlace {
@@ -523,6 +527,9 @@ pub struct CoreLiveness {
     pub offline: bool,
     #[prost(sint64, tag = "5")]
     pub check_after_ms: i64,
+    /// The receive clock at the last arrival.
+    #[prost(sint64, tag = "6")]
+    pub seen_ms: i64,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CoreShown {

@@ -1,0 +1,56 @@
+//! The same input gives the same output: run again, on more shards, out of
+//! order and with duplicates.
+
+use rstest::rstest;
+
+use crate::rows;
+use crate::support::{Replayed, assert_same_lines, austin, replay_well};
+
+fn austin_day(options: &[&str]) -> Replayed {
+    let (pings, fences) = austin();
+    replay_well(&[&pings], &fences, options)
+}
+
+#[test]
+fn twice_is_the_same_to_the_byte() {
+    let runs = [austin_day(&[]), austin_day(&[])];
+    for name in ["events.ndjson", "event_log.ndjson", "liveness.ndjson", "positions.ndjson"] {
+        let [one, other] = runs.each_ref().map(|run| run.file(name));
+        assert!(!one.is_empty(), "{name}");
+        assert_same_lines(name, &one, &other);
+    }
+    for table in ["pings", "events"] {
+        let [one, other] = runs.each_ref().map(|run| rows::table(&run.out().join(table)));
+        assert!(rows::count(&one) > 0, "{table}");
+        assert!(one == other, "{table}: the rows of two runs differ");
+    }
+}
+
+#[test]
+fn four_shards_say_what_one_says() {
+    let one = austin_day(&["--shards", "1"]);
+    let four = austin_day(&["--shards", "4"]);
+    for name in ["events.ndjson", "liveness.ndjson"] {
+        assert_same_lines(name, &one.file(name), &four.file(name));
+    }
+    let table = |run: &Replayed| rows::count(&rows::table(&run.out().join("pings")));
+    assert_eq!(table(&one), table(&four));
+}
+
+/// The convergence law on a real day: delays of up to 10 minutes are within
+/// the hot lateness of 15.
+#[rstest]
+fn delays_and_duplicates_change_no_event(#[values("1", "2", "3")] seed: &str) {
+    let disturbed = ["--shuffle-seconds", "600", "--seed", seed, "--duplicate", "0.05"];
+    let undisturbed = austin_day(&[]);
+    let disturbed = austin_day(&disturbed);
+    let name = "events.ndjson";
+    assert_same_lines(name, &undisturbed.file(name), &disturbed.file(name));
+
+    // Something was disturbed indeed, and corrected.
+    let summary = disturbed.summary();
+    assert!(summary["dispositions"]["late"].as_u64() > Some(10_000), "{summary}");
+    assert!(summary["pings"]["duplicate"].as_u64() > Some(1_000), "{summary}");
+    let operations = disturbed.file("event_log.ndjson");
+    assert!(operations.contains(r#""op":"retract""#), "no late ping was corrected for");
+}

@@ -1,0 +1,145 @@
+//! Events that receive time decides (semantics §9): vehicles that fall silent
+//! and return, and sources that do. No later ping changes them.
+
+use protos::events::fleet_event::Detail;
+use protos::events::{
+    FleetEvent, Op, Reason, SourceRecovered, SourceStalled, VehicleOffline, VehicleOnline,
+};
+
+use crate::decided::{Body, Emission, Group, Place};
+use crate::detector::Detector;
+use crate::hash::{Cause, event_id};
+use crate::vehicle::Vehicle;
+use crate::{Effects, Identity, Ping, Settings, SourceState, TimeMs};
+
+impl Detector {
+    /// Counts an arrival, and says so if it ends a silence.
+    pub(crate) fn arrive(
+        &mut self,
+        index: u32,
+        ping: &Ping,
+        first: bool,
+        seq: u64,
+        effects: &mut Effects,
+    ) {
+        let vehicle = self.vehicles[index as usize].as_mut().expect("indexed vehicles exist");
+        let (received, identity) = (ping.receive_time, ping.identity);
+        if !first && let Some(silence_ms) = vehicle.liveness.arrive(received, identity, self.now) {
+            let silence_s = silence_ms as f64 / 1000.0;
+            let online = Silence {
+                kind: "vehicle_online",
+                detail: Detail::VehicleOnline(VehicleOnline { silence_s }),
+                cause: identity,
+                not_before: received,
+                time: received,
+            };
+            let observed = self.now;
+            effects.events.push(online.event(&self.settings, vehicle, observed, seq));
+        }
+        let due = vehicle.liveness.due(&self.settings);
+        if due < vehicle.liveness.check_after {
+            self.sources.check(vehicle, index, due);
+        }
+    }
+
+    /// Raises a source's low mark, and finds the vehicles that it shows to be
+    /// silent for too long.
+    pub(crate) fn raise_low_mark(
+        &mut self,
+        source: u32,
+        mark: TimeMs,
+        seq: u64,
+        effects: &mut Effects,
+    ) {
+        let state = self.sources.get_mut(source);
+        if state.low_mark.is_some_and(|known| known >= mark) {
+            return;
+        }
+        state.low_mark = Some(mark);
+        while let Some(index) = self.sources.next_check(source, mark) {
+            let vehicle = self.vehicles[index as usize].as_mut().expect("checked vehicles exist");
+            let due = vehicle.liveness.due(&self.settings);
+            if due >= mark {
+                self.sources.check(vehicle, index, due);
+                continue;
+            }
+            self.sources.forget(vehicle, index);
+            vehicle.liveness.offline = true;
+            let threshold_s = vehicle.liveness.threshold_ms(&self.settings) as f64 / 1000.0;
+            let offline = Silence {
+                kind: "vehicle_offline",
+                detail: Detail::VehicleOffline(VehicleOffline { threshold_s }),
+                cause: vehicle.liveness.last_ping,
+                not_before: vehicle.liveness.last_arrival,
+                time: due,
+            };
+            effects.events.push(offline.event(&self.settings, vehicle, self.now, seq));
+            self.touched.add(index);
+        }
+    }
+
+    /// A source's own silence, or the end of it.
+    pub(crate) fn source_event(&self, state: &SourceState, seq: u64) -> FleetEvent {
+        let source = state.name.clone();
+        let (kind, detail) = if state.stalled {
+            ("source_stalled", Detail::SourceStalled(SourceStalled { source }))
+        } else {
+            ("source_recovered", Detail::SourceRecovered(SourceRecovered { source }))
+        };
+        let cause = Cause::Moment(state.at);
+        let body = Body {
+            id: event_id(&self.settings.tenant, "", kind, &state.name, cause, 0),
+            detail,
+            fence: None,
+            group: Group::None,
+            time: state.at,
+            not_before: state.at,
+            not_after: state.at,
+            place: None,
+            reason: Reason::Unspecified,
+        };
+        body.emit(assertion("", self.now, seq))
+    }
+}
+
+/// A vehicle's silence, or the end of it.
+struct Silence {
+    kind: &'static str,
+    detail: Detail,
+    cause: Identity,
+    not_before: TimeMs,
+    time: TimeMs,
+}
+
+impl Silence {
+    fn event(
+        self,
+        settings: &Settings,
+        vehicle: &Vehicle,
+        observed: TimeMs,
+        seq: u64,
+    ) -> FleetEvent {
+        let place = vehicle.shown.fix.map(|fix| Place {
+            position: fix.position,
+            accuracy_m: fix.accuracy_m.map(|m| (m * 1000.0).round() / 1000.0),
+            margin: None,
+        });
+        let cause = Cause::Ping(self.cause);
+        let body = Body {
+            id: event_id(&settings.tenant, &vehicle.id, self.kind, "", cause, 0),
+            detail: self.detail,
+            fence: None,
+            group: Group::None,
+            time: self.time,
+            not_before: self.not_before,
+            not_after: self.time,
+            place,
+            reason: Reason::Unspecified,
+        };
+        body.emit(assertion(&vehicle.id, observed, seq))
+    }
+}
+
+fn assertion(vehicle_id: &str, observed: TimeMs, seq: u64) -> Emission<'_> {
+    Emission { op: Op::Assert, revision: seq, vehicle_id, observed, late: false, replaces: None }
+}
