@@ -335,6 +335,7 @@ async fn claim(
         fences: Arc::clone(&options.fences),
         clock: config.clock,
         retention: RetentionPolicy::local(config.journal.keep),
+        snapshot_segments_min: config.journal.snapshot_min_segments.into(),
         sinks: sinks::NAMES.to_vec(),
         strict_audit: config.strict_audit,
     })

@@ -9,9 +9,6 @@ use super::frame;
 use super::name;
 use super::store::Store;
 
-/// Least number of segments between two snapshots.
-const SEGMENTS_MIN: u64 = 64;
-
 /// The snapshots that stand, both known to be readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
@@ -102,10 +99,12 @@ impl Snapshots {
 }
 
 /// When the next snapshot is due: as soon as the segments since the last one
-/// exceed its size, but not before 64 segments. So re-applying costs about
-/// as much as loading, and writing snapshots at most doubles what is written.
+/// exceed its size, but not before there are `segments_min` of them. So
+/// re-applying costs about as much as loading, and writing snapshots at most
+/// doubles what is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Cadence {
+    segments_min: u64,
     snapshot_bytes: u64,
     segments: u64,
     bytes: u64,
@@ -113,8 +112,13 @@ pub struct Cadence {
 
 impl Cadence {
     /// After a snapshot of `snapshot_bytes`, 0 for none.
-    pub fn new(snapshot_bytes: u64) -> Self {
-        Self { snapshot_bytes, segments: 0, bytes: 0 }
+    pub fn new(segments_min: u64, snapshot_bytes: u64) -> Self {
+        Self { segments_min, snapshot_bytes, segments: 0, bytes: 0 }
+    }
+
+    /// Begins to count anew, after a snapshot of `snapshot_bytes`.
+    pub fn restart(&mut self, snapshot_bytes: u64) {
+        *self = Self::new(self.segments_min, snapshot_bytes);
     }
 
     /// Counts a segment of `bytes`.
@@ -125,7 +129,7 @@ impl Cadence {
 
     /// Whether a snapshot is due.
     pub fn is_due(&self) -> bool {
-        self.segments >= SEGMENTS_MIN && self.bytes > self.snapshot_bytes
+        self.segments >= self.segments_min && self.bytes > self.snapshot_bytes
     }
 }
 
@@ -135,7 +139,7 @@ mod tests {
 
     #[test]
     fn due_after_64_segments_and_its_own_size() {
-        let mut cadence = Cadence::new(6_400);
+        let mut cadence = Cadence::new(64, 6_400);
         for _ in 0..64 {
             assert!(!cadence.is_due());
             cadence.segment(100);
@@ -143,10 +147,13 @@ mod tests {
         assert!(!cadence.is_due(), "6,400 bytes do not exceed 6,400");
         cadence.segment(1);
         assert!(cadence.is_due());
-        let mut first = Cadence::new(0);
+        let mut first = Cadence::new(64, 0);
         for _ in 0..63 {
             first.segment(1 << 20);
         }
         assert!(!first.is_due(), "63 segments are too few, however large");
+        first.restart(0);
+        first.segment(1);
+        assert!(!first.is_due(), "counted anew");
     }
 }

@@ -33,6 +33,8 @@ pub struct ClaimOptions {
     pub clock: Clock,
     /// How long history is kept.
     pub retention: RetentionPolicy,
+    /// Least number of segments between two snapshots.
+    pub snapshot_segments_min: u64,
     /// Names of the sinks configured; other sinks lose their cursors.
     pub sinks: Vec<&'static str>,
     /// Refuse a journal that comes out differently when applied again.
@@ -74,7 +76,8 @@ impl Claimed {
         let mut fence_sets = FenceSets::new(FenceObjects::new(store.clone()));
         fence_sets.store(fences).await?;
         let mut claim = journal::claim(store.clone(), open.clone()).await?;
-        let mut recovered = recover(&mut claim, &mut fence_sets, settings).await?;
+        let mut recovered =
+            recover(&mut claim, &mut fence_sets, settings, options.snapshot_segments_min).await?;
         let is_new = recovered.audit.segments == 0 && claim.snapshot().is_none();
 
         let (mut journal, fence) = loop {

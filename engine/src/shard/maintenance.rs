@@ -129,6 +129,6 @@ impl Maintenance {
                 Err(error) => warn!(%error, "the journal was not swept: it grows instead"),
             }
         }));
-        self.cadence = Cadence::new(self.snapshot_bytes.load(Ordering::Relaxed));
+        self.cadence.restart(self.snapshot_bytes.load(Ordering::Relaxed));
     }
 }

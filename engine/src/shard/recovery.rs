@@ -33,13 +33,16 @@ pub struct Audit {
     pub other_version: u64,
 }
 
-/// Rebuilds the shard's state. `settings` are those of a new journal.
+/// Rebuilds the shard's state. `settings` are those of a new journal,
+/// `segments_min` the least number between two snapshots.
 pub(super) async fn recover(
     claim: &mut Claim,
     fences: &mut FenceSets,
     settings: &Settings,
+    segments_min: u64,
 ) -> anyhow::Result<Recovered> {
-    let mut recovered = from_snapshot(claim, fences, settings).await?;
+    let cadence = Cadence::new(segments_min, claim.snapshot_bytes());
+    let mut recovered = from_snapshot(claim, fences, settings, cadence).await?;
     while let Some(segment) = claim.next_segment().await? {
         recovered.apply(&segment, fences).await?;
     }
@@ -50,8 +53,8 @@ async fn from_snapshot(
     claim: &Claim,
     fences: &mut FenceSets,
     settings: &Settings,
+    cadence: Cadence,
 ) -> anyhow::Result<Recovered> {
-    let cadence = Cadence::new(claim.snapshot_bytes());
     let audit = Audit::default();
     let Some(snapshot) = claim.snapshot() else {
         let detector = Detector::new(settings.clone());
