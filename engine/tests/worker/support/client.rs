@@ -1,0 +1,71 @@
+//! A client that knows nothing but HTTP.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// One connection's worth of requests to one address.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    agent: Agent,
+    address: String,
+}
+
+impl Client {
+    pub(crate) fn new(address: &str) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(40)))
+            .build();
+        Self { agent: config.into(), address: address.to_owned() }
+    }
+
+    /// `None` if there was no answer.
+    pub(crate) fn get(&self, path: &str) -> Option<Answer> {
+        let request = self.agent.get(format!("http://{}{path}", self.address));
+        answer(request.call())
+    }
+
+    /// `None` if there was no answer.
+    pub(crate) fn post(&self, content_type: &str, body: &[u8]) -> Option<Answer> {
+        let request = self.agent.post(format!("http://{}/v1/pings", self.address));
+        answer(request.header("content-type", content_type).send(body))
+    }
+
+    /// Pings as NDJSON.
+    pub(crate) fn send(&self, lines: &[String]) -> Option<Answer> {
+        self.post("application/x-ndjson", lines.join("\n").as_bytes())
+    }
+
+    /// Pings that must be acknowledged.
+    pub(crate) fn deliver(&self, lines: &[String]) -> Value {
+        let answer = self.send(lines).expect("an answer");
+        assert_eq!(answer.status, 202, "{answer:?}");
+        answer.json()
+    }
+}
+
+fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<Answer> {
+    let mut response = result.ok()?;
+    let retry_after =
+        response.headers().get("retry-after").map(|value| value.to_str().unwrap_or("?").to_owned());
+    let status = response.status().as_u16();
+    // An answer cut off in its body is none.
+    let body = response.body_mut().read_to_string().ok()?;
+    Some(Answer { status, retry_after, body })
+}

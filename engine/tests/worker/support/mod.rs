@@ -1,0 +1,37 @@
+//! A worker as a child process, a client of it, and readers of what it wrote.
+
+mod client;
+mod outputs;
+mod process;
+
+pub(crate) use client::{Answer, Client};
+pub(crate) use outputs::{Outputs, fold};
+pub(crate) use process::{Launch, Worker, segments_of, text};
+
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine, short enough to be noticed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+/// With `what`, once [`PATIENCE`] is at its end.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// One ping as the worker reads it; `extra` starts with a comma if it is
+/// there at all.
+pub(crate) fn ping(vehicle: &str, time: &str, lon: f64, lat: f64, extra: &str) -> String {
+    format!(r#"{{"vehicle_id":"{vehicle}","event_time":"{time}","lat":{lat},"lon":{lon}{extra}}}"#)
+}
