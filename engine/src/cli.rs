@@ -13,6 +13,10 @@ use crate::commands;
 use crate::config::{self, Effective, Flag, Mistakes};
 use crate::exit::{self, Exit};
 
+/// Free share of the disk that commands leave which write a bounded amount:
+/// a disk may well be nine tenths full on a machine where one tries things.
+const FREE_PERCENT_ONE_OFF: &str = "1";
+
 /// Reads the command line, runs the command, says how it ended.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
@@ -266,6 +270,7 @@ impl ReplayArgs {
     pub fn load(&self) -> Result<Effective, Mistakes> {
         let mut flags: Vec<_> = self.set.flags().collect();
         flags.push(Flag::new("replay", "clock", "event"));
+        flags.push(Flag::new("replay", "journal.min_free_percent", FREE_PERCENT_ONE_OFF));
         flags.push(Flag::new("--fences", "fences", &self.fences));
         flags.extend(setting("--profile", "detection.profile", self.profile.as_deref()));
         flags.extend(setting("--shards", "shards", self.shards.as_deref()));
@@ -285,6 +290,7 @@ impl DemoArgs {
             Flag::new("--data-dir", "data_dir", data_dir),
             Flag::new("--port", "http.listen", listen),
             Flag::new("demo", "clock", "event"),
+            Flag::new("demo", "journal.min_free_percent", FREE_PERCENT_ONE_OFF),
             // The feed does not report ignition; a bus on duty runs.
             Flag::new("demo", "detection.assume_engine_on", "true"),
         ];

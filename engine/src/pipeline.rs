@@ -265,8 +265,12 @@ impl Pipeline {
         for (last, reader) in self.last.iter().zip(&self.readers) {
             last.send_replace(Some(*reader.committed().borrow()));
         }
-        while let Some(ended) = self.sinks.join_next().await {
-            ended.context("a sink panicked")??;
+        while !self.sinks.is_empty() {
+            tokio::select! {
+                Some(ended) = self.sinks.join_next() => ended.context("a sink panicked")??,
+                // The sinks would wait for ever to have their cursors recorded.
+                Some(ended) = self.shards.join_next() => ended.context("a shard panicked")??,
+            }
         }
         for control in &self.control {
             // A shard that is gone is found below.

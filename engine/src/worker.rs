@@ -14,7 +14,8 @@ use tracing::{info, warn};
 
 use crate::config::{Clock, Config};
 use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
-use crate::metrics::Page;
+use crate::intake::Intake;
+use crate::metrics::{self, Page};
 use crate::pipeline::{Pipeline, PipelineOptions, SourceTeller};
 use crate::wall_clock::WallClock;
 
@@ -67,7 +68,7 @@ impl Worker {
             let teller = pipeline.source_teller();
             tokio::spawn(watch_source(clock, config.source.stalled_after, teller, stop.clone()));
         }
-        tokio::spawn(keep_up(page, stop.clone()));
+        tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
         let server = tokio::spawn(server.serve());
         Ok(Self { pipeline, address, stop, server })
     }
@@ -116,8 +117,9 @@ fn limits(config: &Config) -> HttpLimits {
     }
 }
 
-async fn keep_up(page: Page, stop: CancellationToken) {
+async fn keep_up(page: Page, intake: Intake, stop: CancellationToken) {
     while tokio::time::timeout(UPKEEP_EVERY, stop.cancelled()).await.is_err() {
+        metrics::IN_FLIGHT.gauge(&[]).set(intake.pings_held() as f64);
         page.upkeep();
     }
 }

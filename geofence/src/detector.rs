@@ -601,6 +601,16 @@ fn assertion(vehicle_id: &str, now: TimeMs, seq: u64) -> Emission<'_> {
     }
 }
 
+/// Names of the dispositions of archived pings, from on time on.
+pub const DISPOSITION_NAMES: [&str; 7] =
+    ["on_time", "late", "too_late", "future", "ancient", "rollover_suspected", "superseded"];
+
+/// Whether `name` is a disposition's, among the names of counters.
+#[must_use]
+pub fn is_disposition(name: &str) -> bool {
+    DISPOSITION_NAMES.contains(&name)
+}
+
 /// Stable name of a disposition, in counters, tables and metrics.
 #[must_use]
 pub fn disposition_name(disposition: Disposition) -> &'static str {

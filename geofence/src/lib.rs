@@ -32,7 +32,7 @@ mod timeline;
 mod vehicle;
 mod window;
 
-pub use detector::{CORE_VERSION, Detector, disposition_name};
+pub use detector::{CORE_VERSION, DISPOSITION_NAMES, Detector, disposition_name, is_disposition};
 pub use effects::{Counters, Disposition, Effects, Outcome};
 pub use fence::{FENCE_ID_CHARS_MAX, Fence, FenceSettings};
 pub use fence_set::{DuplicateFence, FenceSet};

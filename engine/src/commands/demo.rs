@@ -3,7 +3,9 @@
 
 mod narrate;
 
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,13 +40,14 @@ const BATCH_ENTRIES: usize = 50;
 /// The port is taken, the data directory is another's or damaged, or the
 /// engine failed.
 pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
-    let (data_dir, given) = data_dir(args);
+    let data_dir = data_dir(args);
     let effective = load(args, &data_dir)?;
     let config = effective.config;
     logging::install(&config.log.level, config.log.format)?;
     let page = metrics::install()?;
     let fences = parse_fences(demo::fences().as_bytes()).context("the demo's fences")?;
-    let neighbourhoods = fences.set.fences().len();
+    let names: HashMap<String, String> =
+        (fences.set.fences().iter()).map(|fence| (fence.id.clone(), fence.name.clone())).collect();
     let settings = config.detection_settings();
     let pings = day(settings.allow_null_island)?;
     let options = PipelineOptions {
@@ -57,23 +60,20 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
         config,
     };
     exit::print(&format!(
-        "Sunday, 6 September 2015: the buses of Austin, Texas, against {neighbourhoods} of its \
+        "Sunday, 6 September 2015: the buses of Austin, Texas, against {} of its \
          neighbourhoods,\nat {} times their speed. Positions by Capital Metro, recorded by Sean \
          Cascketta (MIT).\n\n",
+        names.len(),
         args.speed
     ))?;
-    commands::runtime()?.block_on(play(args, options, page, pings, &data_dir, given))
+    commands::runtime()?.block_on(play(args, options, page, pings, &data_dir, names))
 }
 
-/// Where everything is kept, and whether the user named it.
-fn data_dir(args: &DemoArgs) -> (PathBuf, bool) {
-    match &args.data_dir {
-        Some(named) => (PathBuf::from(named), true),
-        None => {
-            let name = format!("fleetstream-demo-{}", std::process::id());
-            (std::env::temp_dir().join(name), false)
-        }
-    }
+/// Where everything is kept.
+fn data_dir(args: &DemoArgs) -> PathBuf {
+    let temporary =
+        || std::env::temp_dir().join(format!("fleetstream-demo-{}", std::process::id()));
+    args.data_dir.as_ref().map_or_else(temporary, PathBuf::from)
 }
 
 fn load(args: &DemoArgs, data_dir: &Path) -> Result<Effective, Mistakes> {
@@ -96,7 +96,7 @@ async fn play(
     page: metrics::Page,
     pings: FileReplay,
     data_dir: &Path,
-    named: bool,
+    names: HashMap<String, String>,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let mut worker = Worker::start(options, page).await?;
@@ -104,7 +104,8 @@ async fn play(
     exit::print(&format!("map, positions and events: http://{address}/\n\n"))?;
 
     let bar = progress_bar();
-    let mut narrator = Narrator::new(worker.pipeline.followers().swap_remove(0), bar.clone());
+    let mut narrator =
+        Narrator::new(worker.pipeline.followers().swap_remove(0), bar.clone(), names);
     let resume_at = worker.pipeline.receive_time_max.0;
     let intake = worker.pipeline.intake.clone();
     let mut day = Day { pings, speed: args.speed, resume_at, clock: None };
@@ -120,7 +121,8 @@ async fn play(
     }
     narrator.catch_up().await?;
     exit::print(&narrator.summary(worker.pipeline.positions.len(), finished))?;
-    exit::print(&next_things(&address.to_string(), data_dir, named))?;
+    let serving = (!args.exit_when_done).then_some(address);
+    exit::print(&next_things(serving, data_dir))?;
 
     if finished && !args.exit_when_done {
         exit::print("The day is over; HTTP goes on until Ctrl-C.\n")?;
@@ -202,15 +204,20 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-fn next_things(address: &str, data_dir: &Path, named: bool) -> String {
+/// What to try next; `serving` is where HTTP still answers.
+fn next_things(serving: Option<SocketAddr>, data_dir: &Path) -> String {
     let dir = data_dir.display();
-    let kept = if named { "" } else { " (a temporary directory: --data-dir keeps it elsewhere)" };
+    let first_two = match serving {
+        Some(address) => format!(
+            "  1. open the map                 http://{address}/\n  \
+               2. listen to the events         curl -N http://{address}/v1/events\n"
+        ),
+        None => "  1. watch the day on a map       fleetstream demo\n  \
+                 2. see what can be set          fleetstream run --help\n"
+            .to_owned(),
+    };
     format!(
-        "\nEverything is in {dir}{kept}.\nThree things to try next:\n  \
-         1. look at the map and its events     http://{address}/  (curl -N http://{address}/v1/events)\n  \
-         2. send a ping of your own            curl -d '{{\"vehicle_id\":\"me\",\"event_time\":\
-         \"2015-09-07T05:00:00Z\",\"lat\":30.27,\"lon\":-97.74}}' \\\n                                        \
-         -H 'content-type: application/json' http://{address}/v1/pings\n  \
-         3. replay files of your own           fleetstream replay --pings FILE --fences FILE --out DIR\n\n"
+        "\nPings, events, positions and the journal are in {dir}\n\nTry next:\n{first_two}  \
+         3. replay files of your own     fleetstream replay --pings FILE --fences FILE --out DIR\n\n"
     )
 }

@@ -3,12 +3,13 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use geofence::TimeMs;
 
 use crate::intake::Entry;
 use crate::source::low_mark::LowMark;
+use crate::wall_clock::WallClock;
 
 /// Gives receive times that never go back, whatever the clock behind does.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl ReceiveClock {
     #[must_use]
     pub fn read(&self) -> TimeMs {
         match self.source {
-            ClockSource::Wall => self.advance(wall_ms()),
+            ClockSource::Wall => self.advance(WallClock::read().0),
             ClockSource::Event => TimeMs(self.latest_ms.load(Ordering::Relaxed)),
         }
     }
@@ -116,12 +117,6 @@ fn receive_time(entry: &Entry) -> TimeMs {
     }
 }
 
-/// Milliseconds since the epoch; a clock set before it reads as 0.
-fn wall_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use geofence::{Identity, Ping, Position};
@@ -157,7 +152,7 @@ mod tests {
 
     #[test]
     fn wall_time_never_goes_back_even_behind_the_journal() {
-        let ahead = wall_ms() + 3_600_000;
+        let ahead = WallClock::read().0 + 3_600_000;
         assert_eq!(ReceiveClock::wall(TimeMs(ahead)).read(), TimeMs(ahead));
         let clock = ReceiveClock::wall(TimeMs(0));
         let first = clock.read();

@@ -39,8 +39,8 @@ metrics! {
         "Values of admitted pings that stood for none and were taken for unknown.";
     DEDUPLICATED "fleetstream_deduplicated_total" Kind::Counter, Count, [],
         "Pings already known, acknowledged without effect.";
-    LATE "fleetstream_late_total" Kind::Counter, Count, ["disposition"],
-        "Pings behind their vehicle's watermark, by what became of them.";
+    ARCHIVED "fleetstream_archived_total" Kind::Counter, Count, ["disposition"],
+        "Pings archived, by what detection made of them.";
     REFUSALS "fleetstream_refusals_total" Kind::Counter, Count, ["rule"],
         "Conclusions a detection rule declined to draw.";
     EVENTS "fleetstream_events_total" Kind::Counter, Count, ["kind", "op"],
@@ -63,10 +63,8 @@ metrics! {
     RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
         "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
 
-    IN_FLIGHT "fleetstream_in_flight" Kind::Gauge, Count, ["source"],
-        "Messages taken from a source and not acknowledged yet.";
-    QUEUE_PINGS "fleetstream_queue_pings" Kind::Gauge, Count, ["shard"],
-        "Pings waiting in a shard's queue.";
+    IN_FLIGHT "fleetstream_in_flight" Kind::Gauge, Count, [],
+        "Pings taken from sources and not durable yet.";
     STATE_VEHICLES "fleetstream_state_vehicles" Kind::Gauge, Count, ["shard"],
         "Vehicles a shard keeps state of.";
     HOT_WINDOW "fleetstream_hot_window_bytes" Kind::Gauge, Bytes, ["shard"],

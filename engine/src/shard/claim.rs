@@ -16,6 +16,7 @@ use crate::config::Clock;
 use crate::journal::{
     self, FenceObjects, Fenced, Journal, JournalReader, OpenOptions, RetentionPolicy, Store,
 };
+use crate::metrics;
 use crate::wall_clock::WallClock;
 
 /// What to claim a shard with.
@@ -93,6 +94,7 @@ impl Claimed {
         }
         if !is_new {
             let audit = recovered.audit;
+            metrics::AUDIT_DIFFERENCES.counter(&[]).increment(audit.differences);
             info!(
                 shard = open.shard,
                 snapshot = claim.snapshot().map(|snapshot| snapshot.seq),

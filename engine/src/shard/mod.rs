@@ -16,11 +16,15 @@ mod recorded;
 mod recovery;
 mod release;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use geofence::{Counters, Detector, Effects, FenceSet, Input, Settings, SourceState, TimeMs};
+use geofence::{
+    Counters, Detector, Effects, FenceSet, Input, Settings, SourceState, TimeMs, is_disposition,
+};
+use protos::event_json;
 use protos::journal::{EndOfInput, Segment, input};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -207,13 +211,15 @@ impl Shard {
             let wake = self.wake_at(apply_at);
             let cursors = self.services.cursors.clone();
             tokio::select! {
+                // Control first: a queue that is never empty must not keep it
+                // waiting.
                 biased;
-                delivery = self.queue.recv() => match delivery {
-                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
-                    None => return Gathered::Closed,
-                },
                 control = self.control.recv() => match control {
                     Some(control) => return Gathered::Control(control),
+                    None => return Gathered::Closed,
+                },
+                delivery = self.queue.recv() => match delivery {
+                    Some(delivery) => self.take(batch, delivery, &mut apply_at),
                     None => return Gathered::Closed,
                 },
                 () = cursors.news() => {
@@ -312,6 +318,7 @@ impl Shard {
         let committed = self.journal.commit(segment).await?;
         metrics::COMMIT.histogram(&[]).record(started.elapsed().as_secs_f64());
         metrics::COMMITTED_BYTES.counter(&[]).increment(committed.bytes);
+        count_segment(&committed.segment);
         self.services.cursors.record(&committed.segment.cursors);
         fail_point::hit("release.before");
         self.services.feed.publish(&committed.segment);
@@ -333,15 +340,34 @@ impl Shard {
         let tally = &self.services.tally;
         tally.lock().unwrap_or_else(PoisonError::into_inner).merge(&effects.counters);
         for (name, n) in effects.counters.iter() {
-            match name {
-                "duplicate" => metrics::DEDUPLICATED.counter(&[]).increment(n),
-                "late" | "too_late" => metrics::LATE.counter(&[name]).increment(n),
-                _ => metrics::REFUSALS.counter(&[name]).increment(n),
+            if name == "duplicate" {
+                metrics::DEDUPLICATED.counter(&[]).increment(n);
+            } else if is_disposition(name) {
+                metrics::ARCHIVED.counter(&[name]).increment(n);
+            } else {
+                metrics::REFUSALS.counter(&[name]).increment(n);
             }
         }
         let shard = self.number.to_string();
         metrics::STATE_VEHICLES.gauge(&[&shard]).set(self.detector.vehicle_count() as f64);
         metrics::HOT_WINDOW.gauge(&[&shard]).set(self.detector.hot_bytes() as f64);
+    }
+}
+
+/// Counts what a committed segment carries; `now` is its clock.
+fn count_segment(segment: &Segment) {
+    let mut events: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let latency = metrics::EVENT_LATENCY.histogram(&[]);
+    for event in &segment.events {
+        *events.entry((event_json::kind(event), event_json::op_name(event.op))).or_default() += 1;
+        let latency_ms = segment.now_ms.saturating_sub(event.observed_at_ms).max(0);
+        latency.record(latency_ms as f64 / 1000.0);
+    }
+    for ((kind, op), n) in events {
+        metrics::EVENTS.counter(&[kind, op]).increment(n);
+    }
+    for letter in &segment.dead_letters {
+        metrics::REJECTED.counter(&[&letter.reason]).increment(1);
     }
 }
 

@@ -22,6 +22,8 @@ const TELL_EVERY: Duration = Duration::from_millis(400);
 pub(super) struct Narrator {
     follower: Follower,
     bar: ProgressBar,
+    /// Names of the fences by id.
+    names: HashMap<String, String>,
     told: HashMap<&'static str, Instant>,
     counts: BTreeMap<&'static str, u64>,
     corrections: u64,
@@ -29,10 +31,15 @@ pub(super) struct Narrator {
 }
 
 impl Narrator {
-    pub(super) fn new(follower: Follower, bar: ProgressBar) -> Self {
+    pub(super) fn new(
+        follower: Follower,
+        bar: ProgressBar,
+        names: HashMap<String, String>,
+    ) -> Self {
         Self {
             follower,
             bar,
+            names,
             told: HashMap::new(),
             counts: BTreeMap::new(),
             corrections: 0,
@@ -78,7 +85,7 @@ impl Narrator {
             *self.counts.entry(kind).or_default() += 1;
             let now = Instant::now();
             let due = self.told.get(kind).is_none_or(|told| now - *told >= TELL_EVERY);
-            if due && let Some(line) = in_words(event) {
+            if due && let Some(line) = self.in_words(event) {
                 self.told.insert(kind, now);
                 let _ = writeln!(lines, "{line}");
             }
@@ -87,6 +94,41 @@ impl Narrator {
             true => Ok(()),
             false => self.bar.suspend(|| exit::print(&lines)),
         }
+    }
+
+    /// One line; `None` for visits, which their exits tell already.
+    fn in_words(&self, event: &FleetEvent) -> Option<String> {
+        let fence = self.names.get(&event.fence_id).unwrap_or(&event.fence_id);
+        let what = match event.detail.as_ref()? {
+            Detail::GeofenceEnter(_) => format!("enters {fence}"),
+            Detail::GeofenceExit(_) => format!("leaves {fence}"),
+            Detail::GeofenceCross(cross) => {
+                format!("passes {:.0} m through {fence}", cross.inside_m)
+            }
+            Detail::GeofenceDwell(dwell) => {
+                format!("has been in {fence} for {}", minutes(f64::from(dwell.threshold_s)))
+            }
+            Detail::GeofenceVisit(_) => return None,
+            Detail::StationaryStart(_) => "stands".to_owned(),
+            Detail::StationaryEnd(end) => format!("moves on after {}", minutes(end.duration_s)),
+            Detail::IdleStart(_) => "stands with the engine on".to_owned(),
+            Detail::IdleEnd(end) => format!("idled for {}", minutes(end.duration_s)),
+            Detail::VehicleOffline(_) => "has fallen silent".to_owned(),
+            Detail::VehicleOnline(online) => {
+                format!("is back after {}", minutes(online.silence_s))
+            }
+            Detail::SourceStalled(source) => format!("source {} has stalled", source.source),
+            Detail::SourceRecovered(source) => format!("source {} is back", source.source),
+        };
+        let why = match reason_name(event.reason) {
+            "" => String::new(),
+            why => format!("  ({})", why.replace('_', " ")),
+        };
+        Some(format!(
+            "{}  bus {:<6} {what}{why}",
+            time_of_day(event.event_time_ms),
+            event.vehicle_id
+        ))
     }
 
     /// The totals.
@@ -106,36 +148,6 @@ impl Narrator {
         }
         text
     }
-}
-
-/// One line; `None` for visits, which their exits tell already.
-fn in_words(event: &FleetEvent) -> Option<String> {
-    let what = match event.detail.as_ref()? {
-        Detail::GeofenceEnter(_) => format!("enters {}", event.fence_id),
-        Detail::GeofenceExit(_) => format!("leaves {}", event.fence_id),
-        Detail::GeofenceCross(cross) => {
-            format!("passes {:.0} m through {}", cross.inside_m, event.fence_id)
-        }
-        Detail::GeofenceDwell(dwell) => {
-            format!("has been in {} for {}", event.fence_id, minutes(f64::from(dwell.threshold_s)))
-        }
-        Detail::GeofenceVisit(_) => return None,
-        Detail::StationaryStart(_) => "stands".to_owned(),
-        Detail::StationaryEnd(end) => format!("moves on after {}", minutes(end.duration_s)),
-        Detail::IdleStart(_) => "stands with the engine on".to_owned(),
-        Detail::IdleEnd(end) => format!("idled for {}", minutes(end.duration_s)),
-        Detail::VehicleOffline(_) => "has fallen silent".to_owned(),
-        Detail::VehicleOnline(online) => {
-            format!("is back after {}", minutes(online.silence_s))
-        }
-        Detail::SourceStalled(source) => format!("source {} has stalled", source.source),
-        Detail::SourceRecovered(source) => format!("source {} is back", source.source),
-    };
-    let why = match reason_name(event.reason) {
-        "" => String::new(),
-        why => format!("  ({})", why.replace('_', " ")),
-    };
-    Some(format!("{}  bus {:<6} {what}{why}", time_of_day(event.event_time_ms), event.vehicle_id))
 }
 
 fn minutes(seconds: f64) -> String {

@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use geofence::Counters;
+use geofence::{Counters, DISPOSITION_NAMES, is_disposition};
 use serde_json::{Map, Value, json};
-
-/// Dispositions of archived pings, in the order in which they are told.
-const DISPOSITIONS: [&str; 7] =
-    ["on_time", "late", "too_late", "future", "ancient", "rollover_suspected", "superseded"];
 
 /// The figures of a replay.
 pub(super) struct Summary {
@@ -29,17 +25,18 @@ pub(super) struct Summary {
 
 impl Summary {
     fn archived(&self) -> u64 {
-        DISPOSITIONS.iter().map(|name| self.counters.get(name)).sum()
+        DISPOSITION_NAMES.iter().map(|name| self.counters.get(name)).sum()
     }
 
     fn dispositions(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        DISPOSITIONS.iter().map(|name| (*name, self.counters.get(name))).filter(|(_, n)| *n > 0)
+        DISPOSITION_NAMES
+            .iter()
+            .map(|name| (*name, self.counters.get(name)))
+            .filter(|(_, n)| *n > 0)
     }
 
     fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        self.counters
-            .iter()
-            .filter(|(name, _)| *name != "duplicate" && !DISPOSITIONS.contains(name))
+        self.counters.iter().filter(|(name, _)| *name != "duplicate" && !is_disposition(name))
     }
 
     /// As JSON, with a line break at the end.
