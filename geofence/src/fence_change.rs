@@ -25,9 +25,7 @@ pub enum FenceRefusal {
         newest: TimeMs,
     },
     /// What was decided then is final.
-    #[error(
-        "it would change what is final for vehicle {vehicle_id}, whose hot window begins later"
-    )]
+    #[error("it would change what is final for a vehicle, whose hot window begins later")]
     BehindHotWindow {
         /// The vehicle whose hot window begins last.
         vehicle_id: String,
@@ -70,6 +68,17 @@ pub struct FenceVersion<'a> {
     /// The fence as last described under this version: name and tags may
     /// change without a new one.
     pub fence: &'a Fence,
+}
+
+impl FenceRefusal {
+    /// The earliest time from which the set could judge.
+    #[must_use]
+    pub fn earliest(&self) -> TimeMs {
+        match self {
+            Self::NotAfter { newest } => newest.plus(1),
+            Self::BehindHotWindow { hot_from, .. } => *hot_from,
+        }
+    }
 }
 
 impl FenceHistory {

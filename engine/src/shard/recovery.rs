@@ -18,6 +18,10 @@ pub(super) struct Recovered {
     pub(super) cursors: Cursors,
     pub(super) cadence: Cadence,
     pub(super) audit: Audit,
+    /// Whether detection settings were ever recorded.
+    pub(super) is_configured: bool,
+    /// Hash of the configured fences that were last taken up; empty for none.
+    pub(super) configured_fences: String,
 }
 
 /// How the effects computed again compare with the recorded ones.
@@ -58,7 +62,14 @@ async fn from_snapshot(
     let audit = Audit::default();
     let Some(snapshot) = claim.snapshot() else {
         let detector = Detector::new(settings.clone());
-        return Ok(Recovered { detector, cursors: Cursors::new(), cadence, audit });
+        return Ok(Recovered {
+            detector,
+            cursors: Cursors::new(),
+            cadence,
+            audit,
+            is_configured: false,
+            configured_fences: String::new(),
+        });
     };
     for hash in &snapshot.fence_hashes {
         fences.load(hash).await?;
@@ -67,7 +78,14 @@ async fn from_snapshot(
         .with_context(|| format!("snapshot {} of shard {}", snapshot.seq, snapshot.shard))?;
     let cursors =
         snapshot.cursors.iter().map(|cursor| (cursor.sink.clone(), cursor.clone())).collect();
-    Ok(Recovered { detector, cursors, cadence, audit })
+    Ok(Recovered {
+        detector,
+        cursors,
+        cadence,
+        audit,
+        is_configured: true,
+        configured_fences: snapshot.configured_fences_hash.clone(),
+    })
 }
 
 impl Recovered {
@@ -87,6 +105,15 @@ impl Recovered {
         self.audit.segments += 1;
         if segment.inputs.is_empty() && segment.events.is_empty() {
             return Ok(());
+        }
+        for recorded in segment.inputs.iter().filter_map(|recorded| recorded.input.as_ref()) {
+            match recorded {
+                input::Input::Settings(_) => self.is_configured = true,
+                input::Input::Fences(change) => {
+                    self.configured_fences.clone_from(&change.configured_hash);
+                }
+                _ => {}
+            }
         }
         fences.load_for(segment).await?;
         let inputs = recorded::inputs(segment, |hash| fences.get(hash))?;
