@@ -4,4 +4,5 @@
 mod support;
 
 mod durable;
+mod fences;
 mod kills;
