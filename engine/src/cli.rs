@@ -160,7 +160,7 @@ pub struct ReplayArgs {
     /// Directory to write to; it is created, and must be empty if it exists.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Sets detection.profile: which rules decide a transition.
+    /// Sets detection.profile: robust or plain, which rules decide a transition.
     #[arg(long, value_name = "PROFILE")]
     pub profile: Option<String>,
     /// Delay each ping's arrival by a random 0 to S seconds.

@@ -42,6 +42,8 @@ pub use directory::DataDir;
 
 /// Sinks report their progress this often.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Of the time to drain, this much is for the last write of the positions.
+const BACKGROUND_DRAIN: Duration = Duration::from_millis(500);
 
 /// What to run.
 pub struct PipelineOptions {
@@ -279,18 +281,14 @@ impl Pipeline {
         self.intake.pause(PauseReason::Draining);
         let ended = match deadline {
             None => self.finish().await,
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline, self.finish()).await.unwrap_or_else(|_| {
-                    tracing::warn!("the time to drain is over: the next start does the rest");
-                    Ok(())
-                })
-            }
+            Some(deadline) => until(deadline - BACKGROUND_DRAIN, self.finish()).await,
         };
         self.stop_background.cancel();
-        while let Some(ended) = self.background.join_next().await {
-            ended.context("a background task panicked")??;
-        }
-        ended
+        let last = match deadline {
+            None => self.finish_background().await,
+            Some(deadline) => until(deadline, self.finish_background()).await,
+        };
+        ended.and(last)
     }
 
     async fn finish(&mut self) -> anyhow::Result<()> {
@@ -315,6 +313,13 @@ impl Pipeline {
         Ok(())
     }
 
+    async fn finish_background(&mut self) -> anyhow::Result<()> {
+        while let Some(ended) = self.background.join_next().await {
+            ended.context("a background task panicked")??;
+        }
+        Ok(())
+    }
+
     async fn ask<T>(
         &mut self,
         question: impl Fn(oneshot::Sender<T>) -> Control,
@@ -331,6 +336,17 @@ impl Pipeline {
             Err(_) => Err(self.failed().await),
         }
     }
+}
+
+/// Works on a part of the drain until `deadline` at the most.
+async fn until(
+    deadline: Instant,
+    part: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::time::timeout_at(deadline, part).await.unwrap_or_else(|_| {
+        tracing::warn!("the time to drain is over: the next start does the rest");
+        Ok(())
+    })
 }
 
 /// Tells the lowest shard that a source feeds, which is the first, of the

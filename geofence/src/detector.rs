@@ -12,7 +12,7 @@ use protos::events::FleetEvent;
 
 use crate::fix::Fix;
 use crate::liveness::Liveness;
-use crate::machine::Scratch;
+use crate::machine::{ACCURACY_M_MAX, Scratch};
 use crate::order::order_key;
 use crate::sources::Sources;
 use crate::timeline::Timeline;
@@ -21,7 +21,7 @@ use crate::vehicle::{Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
     Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity, Input,
-    LivePosition, Outcome, Ping, PingRun, Settings, TimeMs,
+    LivePosition, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -106,6 +106,7 @@ impl Detector {
             }
         }
         self.settle(seq, &mut effects);
+        self.scratch.refused.drain(&mut effects.counters);
         self.bound_windows(&mut effects);
         // Slots and the order of touch are no part of the state: sort.
         effects.positions.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
@@ -283,9 +284,18 @@ impl Detector {
         self.touched.add(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
             self.await_judgement(index, ping.event_time);
+            self.count_too_vague(ping, effects);
         }
         effects.counters.add(disposition_name(disposition), 1);
         Outcome::Archived { disposition, supersedes }
+    }
+
+    /// Counts a ping that is not accurate enough to take part.
+    fn count_too_vague(&self, ping: &Ping, effects: &mut Effects) {
+        let vague = ping.accuracy_m.is_some_and(|m| f64::from(m as f32) > ACCURACY_M_MAX);
+        if vague && self.settings.profile == Profile::Robust {
+            effects.counters.add("accuracy_too_low", 1);
+        }
     }
 
     /// Files a ping whose time can be true in its vehicle's hot window. `None`

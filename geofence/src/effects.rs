@@ -37,7 +37,10 @@ pub struct Effects {
     pub events: Vec<FleetEvent>,
     /// Vehicles whose live position, status or fences changed, by vehicle id.
     pub positions: Vec<LivePosition>,
-    /// What happened how often; keys are stable names.
+    /// What happened how often; keys are stable names. Refusals of a rule
+    /// (`exit_void`, `pending_voided`, `stay_too_short`, `teleport`,
+    /// `cross_gap`, `cross_too_fast`) are counted when a ping is first judged
+    /// in order of time; judging again for a late ping counts none.
     pub counters: Counters,
 }
 

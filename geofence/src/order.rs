@@ -6,7 +6,8 @@ use protos::events::{FleetEvent, Reason};
 
 /// Key by which events of one vehicle are sorted in files.
 pub fn order_key(event: &FleetEvent) -> impl Ord + '_ {
-    (event.event_time_ms, cause_ms(event), rank(event), &event.fence_id, &event.event_id)
+    let (time, cause) = (event.event_time_ms, cause_ms(event));
+    (time, cause, is_by_ping(event), rank(event), &event.fence_id, &event.event_id)
 }
 
 /// Appends bytes that sort as vehicle id, then [`order_key`], then revision.
@@ -14,6 +15,7 @@ pub fn push_sort_key(out: &mut Vec<u8>, event: &FleetEvent) {
     push_text(out, &event.vehicle_id);
     push_i64(out, event.event_time_ms);
     push_i64(out, cause_ms(event));
+    out.push(is_by_ping(event).into());
     out.push(rank(event));
     push_text(out, &event.fence_id);
     push_text(out, &event.event_id);
@@ -55,6 +57,20 @@ fn cause_ms(event: &FleetEvent) -> i64 {
         }
         _ => event.event_time_ms,
     }
+}
+
+/// A version of a fence that comes into force at the time of a ping decides
+/// before that ping does, and so do its events come first.
+fn is_by_ping(event: &FleetEvent) -> bool {
+    !matches!(
+        event.reason(),
+        Reason::FenceCreated
+            | Reason::FenceChanged
+            | Reason::FenceDeleted
+            | Reason::ScheduleOpened
+            | Reason::ScheduleClosed
+            | Reason::AssignmentChanged
+    )
 }
 
 fn rank(event: &FleetEvent) -> u8 {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
+    /// Edges know how accurate a fix is, transitions are confirmed, positions
+    /// that cannot be are set aside, and a crossing lies between two fixes.
+    Robust,
     /// The side of each ping is the state: a textbook point-in-polygon engine.
     Plain,
 }
@@ -33,6 +36,20 @@ pub struct Settings {
     pub allow_null_island: bool,
     /// Largest step over which a crossing is taken for continuous.
     pub max_gap_ms: i64,
+    /// How long an uncertain first fix inside waits for a second one.
+    #[serde(default = "confirm_ttl_ms")]
+    pub confirm_ttl_ms: i64,
+    /// Largest step that is taken for a straight pass through a fence.
+    #[serde(default = "cross_max_gap_ms")]
+    pub cross_max_gap_ms: i64,
+    /// Outside fixes that confirm an exit, at least 1, one of them decisive;
+    /// for fences that set none of their own.
+    #[serde(default = "exit_confirm")]
+    pub exit_confirm: u32,
+    /// Shortest stay that counts as an enter, for fences that set none of
+    /// their own; 0 means any.
+    #[serde(default)]
+    pub min_inside_ms: i64,
     /// Dwell thresholds of fences that set none of their own, seconds, rising.
     pub dwell_s: Vec<u32>,
     /// Shortest stationary episode.
@@ -58,12 +75,16 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             tenant: "default".into(),
-            profile: Profile::Plain,
+            profile: Profile::Robust,
             reorder_delay_ms: 2_000,
             hot_lateness_ms: 15 * 60_000,
             future_tolerance_ms: 60_000,
             allow_null_island: false,
             max_gap_ms: 15 * 60_000,
+            confirm_ttl_ms: confirm_ttl_ms(),
+            cross_max_gap_ms: cross_max_gap_ms(),
+            exit_confirm: exit_confirm(),
+            min_inside_ms: 0,
             dwell_s: vec![300],
             stationary_after_ms: 300_000,
             idle_after_ms: 300_000,
@@ -74,5 +95,43 @@ impl Default for Settings {
             vehicles_max: 2_000_000,
             hot_bytes_max: 1 << 30,
         }
+    }
+}
+
+// Values of settings that journals written before they existed do not record.
+
+fn confirm_ttl_ms() -> i64 {
+    10 * 60_000
+}
+
+fn cross_max_gap_ms() -> i64 {
+    150_000
+}
+
+fn exit_confirm() -> u32 {
+    2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_from_before_the_robust_profile_still_reads() {
+        let mut record = serde_json::to_value(Settings::default()).unwrap();
+        let fields = record.as_object_mut().unwrap();
+        for later in ["confirm_ttl_ms", "cross_max_gap_ms", "exit_confirm", "min_inside_ms"] {
+            assert!(fields.remove(later).is_some(), "{later}");
+        }
+        fields["profile"] = "plain".into();
+        let read: Settings = serde_json::from_value(record).unwrap();
+        assert_eq!(read, Settings { profile: Profile::Plain, ..Settings::default() });
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        let mut record = serde_json::to_value(Settings::default()).unwrap();
+        record.as_object_mut().unwrap().insert("confirm".into(), 1.into());
+        assert!(serde_json::from_value::<Settings>(record).is_err());
     }
 }

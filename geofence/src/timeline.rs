@@ -113,6 +113,27 @@ impl Timeline {
         self.epochs.get((number + 1 - self.first) as usize)
     }
 
+    /// When the version that fence `index` has in epoch `number` came into
+    /// force, if that was after `after`. No vehicle whose last fix is at
+    /// `after` needs an epoch that is no longer kept.
+    pub(crate) fn version_start(&self, number: u32, index: u32, after: TimeMs) -> Option<TimeMs> {
+        let current = self.epoch(number);
+        let (id, version) = (&current.ids[index as usize], current.versions[index as usize]);
+        let later = &self.epochs[1..=(number - self.first) as usize];
+        for (i, epoch) in later.iter().enumerate().rev() {
+            if epoch.valid_from <= after {
+                return None;
+            }
+            let before = &self.epochs[i];
+            let same =
+                before.set.position_of(id).is_some_and(|i| before.versions[i as usize] == version);
+            if !same {
+                return Some(epoch.valid_from);
+            }
+        }
+        None
+    }
+
     /// Number of the oldest epoch kept.
     pub(crate) fn first(&self) -> u32 {
         self.first

@@ -175,9 +175,9 @@ impl Vehicle {
         if let Some(stale) = self.stale.take() {
             self.judge_again(stale, rules, scratch);
         }
-        let Rules { settings, timeline, in_force, .. } = rules;
+        let Rules { settings, timeline, in_force, end } = rules;
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline };
+        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
         for fix in self.window.winners(self.judged, through.max(in_force)) {
             self.machine.step(judge, fix, scratch);
             self.judged = fix.t;
@@ -193,7 +193,11 @@ impl Vehicle {
         if self.machine.last.is_some() {
             self.judged = self.judged.max(in_force);
         }
-        self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
+        let gaps = self.gaps_known(rules);
+        if self.machine.run_timers(judge, self.judged, gaps, scratch) {
+            // A fix that yet comes to fill the gap is behind what was judged.
+            self.judged = self.judged.max(gaps);
+        }
         self.id = id;
         self.take_decided(scratch, false);
     }
@@ -218,7 +222,7 @@ impl Vehicle {
     /// Judges again from the last checkpoint before what changed, until the
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
-        let Rules { settings, timeline, .. } = rules;
+        let Rules { settings, timeline, end, .. } = rules;
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
         let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
@@ -229,7 +233,8 @@ impl Vehicle {
         self.since_checkpoint = 0;
 
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline };
+        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
+        let refused = scratch.refused;
         let mut met = None;
         let mut expected = later.iter().enumerate().peekable();
         for fix in self.window.winners(base.at, self.judged) {
@@ -252,9 +257,14 @@ impl Vehicle {
             }
         }
         if met.is_none() {
-            self.machine.run_timers(judge, self.judged, self.gaps_known(rules), scratch);
+            let gaps = self.gaps_known(rules);
+            if self.machine.run_timers(judge, self.judged, gaps, scratch) {
+                self.judged = self.judged.max(gaps);
+            }
         }
         self.id = id;
+        // Refusals count once, when a fix is first judged in its place.
+        scratch.refused = refused;
 
         self.take_decided(scratch, true);
         if let Some(i) = met {
@@ -426,9 +436,10 @@ impl Vehicle {
     /// The first fence epoch that this vehicle may still be judged by; `None`
     /// before its first fix.
     pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> Option<u32> {
-        let base = &self.checkpoints[0];
-        if base.machine.last.is_some() {
-            return Some(base.machine.epoch);
+        let base = &self.checkpoints[0].machine;
+        if let Some(last) = base.last {
+            // A change since the last fix lies on the step to the next one.
+            return Some(timeline.number_at(last.t).min(base.epoch));
         }
         let first = self.window.fixes().first()?;
         Some(timeline.number_at(first.t.min(self.hot_from)))

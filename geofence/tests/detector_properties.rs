@@ -93,7 +93,7 @@ fn converges(world: &World, cut: usize) {
 }
 
 proptest! {
-    #![proptest_config(cases(1500))]
+    #![proptest_config(cases(1000))]
 
     #[test]
     fn answers_are_those_of_the_reference(world in world(Scale::small())) {
@@ -123,7 +123,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(120))]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn long_windows_agree_with_the_reference(world in world(Scale::long())) {

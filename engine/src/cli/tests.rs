@@ -101,6 +101,7 @@ fn replay_runs_on_event_time_whatever_else_is_set() {
     let config = args.load().expect("valid settings").config;
     assert_eq!(config.clock, config::Clock::Event);
     assert_eq!(config.shards, 4);
+    assert_eq!(config.detection.profile, geofence::Profile::Plain);
     assert_eq!(config.fences, Some("f.json".into()));
 }
 

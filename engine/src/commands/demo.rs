@@ -66,7 +66,7 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
         names.len(),
         args.speed
     ))?;
-    commands::runtime()?.block_on(play(args, options, page, pings, &data_dir, names))
+    commands::block_on(play(args, options, page, pings, &data_dir, names))
 }
 
 /// Where everything is kept.

@@ -9,11 +9,16 @@ mod token;
 
 use anyhow::Context;
 use geofence::FenceNote;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-/// The runtime that a command works in.
-fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+/// Runs a command to its end. A file operation that hangs meanwhile does not
+/// keep the process: a command has awaited whatever it counts on.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime =
+        Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_background();
+    ended
 }
 
 /// Says what was mended in the fences.

@@ -66,8 +66,7 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
         sources: vec![SOURCE_NAME.to_owned()],
         config,
     };
-    let (summary, broken) =
-        commands::runtime()?.block_on(replay(options, pings, &args.out, started))?;
+    let (summary, broken) = commands::block_on(replay(options, pings, &args.out, started))?;
     match args.format {
         Format::Text => exit::print(&summary.text(&args.out))?,
         Format::Json => exit::print(&summary.json())?,

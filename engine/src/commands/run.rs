@@ -35,7 +35,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         sources: vec![http::SOURCE_NAME.to_owned()],
         config,
     };
-    commands::runtime()?.block_on(async {
+    commands::block_on(async {
         let mut signals = Signals::listen()?;
         let mut worker = tokio::select! {
             started = Worker::start(options, page) => started?,

@@ -216,8 +216,12 @@ settings! {
     /// journal on; what was detected before stays as it was.
     [detection] Detection {
         /// Which rules decide a transition: in "plain" the side of each ping
-        /// is the state.
-        profile: geofence::Profile = "plain", Choice(&[("plain", geofence::Profile::Plain)]);
+        /// is the state; "robust" knows of accuracy, confirms, sets impossible
+        /// positions aside, and dates a crossing between two pings.
+        profile: geofence::Profile = "robust", Choice(&[
+            ("robust", geofence::Profile::Robust),
+            ("plain", geofence::Profile::Plain),
+        ]);
         /// How long a ping waits for earlier ones before it is evaluated;
         /// longer means fewer corrections, later events.
         reorder_delay: Duration = "2s", Durations { min: "0s", max: "1h" };
@@ -231,6 +235,18 @@ settings! {
         /// Largest step between two pings over which a crossing is taken for
         /// continuous.
         max_gap: Duration = "15m", Durations { min: "1s", max: "7d" };
+        /// Robust only: how long an uncertain first ping inside waits for a
+        /// second one.
+        confirm_ttl: Duration = "10m", Durations { min: "0s", max: "1d" };
+        /// Robust only: largest step between two pings outside that is taken
+        /// for a straight pass through a fence.
+        cross_max_gap: Duration = "150s", Durations { min: "0s", max: "1d" };
+        /// Robust only: outside pings that confirm an exit, one of them
+        /// beyond doubt, for fences that set none of their own.
+        exit_confirm: u32 = "2", Count { min: 1, max: 10 };
+        /// Robust only: shortest stay that counts as an enter, for fences that
+        /// set none of their own.
+        min_inside: Duration = "0s", Durations { min: "0s", max: "31d" };
         /// Dwell thresholds of fences that set none of their own.
         dwell: Vec<Duration> = "5m",
             DurationList { each: Durations { min: "1s", max: "30d" } };

@@ -262,11 +262,16 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("journal.snapshot_min_segments", "3"),
     ("journal.min_free_percent", "\"5%\""),
     ("journal.heartbeat", "\"10s\""),
+    ("detection.profile", "\"plain\""),
     ("detection.reorder_delay", "\"0s\""),
     ("detection.hot_lateness", "\"1h\""),
     ("detection.future_tolerance", "\"90s\""),
     ("detection.allow_null_island", "true"),
     ("detection.max_gap", "\"10m\""),
+    ("detection.confirm_ttl", "\"4m\""),
+    ("detection.cross_max_gap", "\"1m\""),
+    ("detection.exit_confirm", "3"),
+    ("detection.min_inside", "\"20s\""),
     ("detection.dwell", "[\"1m\", \"1h\"]"),
     ("detection.stationary_after", "\"2m\""),
     ("detection.idle_after", "\"3m\""),
@@ -284,9 +289,6 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("log.format", "\"json\""),
 ];
 
-/// The only value there is today equals the default.
-const SINGLE_VALUED: &str = "detection.profile";
-
 fn row(effective: &Effective, key: &str) -> (String, Origin) {
     let row = effective.rows().find(|row| row.key == key).expect(key);
     (row.value, row.origin.clone())
@@ -302,8 +304,7 @@ fn bare(value: &str) -> String {
 fn every_key_takes_file_environment_and_flag_in_that_order_of_strength() {
     let keys: BTreeSet<&str> =
         table::sections().iter().flat_map(|section| &section.keys).map(|key| key.name).collect();
-    let mut covered: BTreeSet<&str> = OTHER_VALUES.iter().map(|(key, _)| *key).collect();
-    covered.insert(SINGLE_VALUED);
+    let covered: BTreeSet<&str> = OTHER_VALUES.iter().map(|(key, _)| *key).collect();
     assert_eq!(covered, keys, "each key needs a value here");
 
     let defaults = load(None, [], &[]).expect("defaults agree");
@@ -369,6 +370,10 @@ fn detection_settings_carry_every_setting() {
             future_tolerance_ms: 90_000,
             allow_null_island: true,
             max_gap_ms: 600_000,
+            confirm_ttl_ms: 240_000,
+            cross_max_gap_ms: 60_000,
+            exit_confirm: 3,
+            min_inside_ms: 20_000,
             dwell_s: vec![60, 3_600],
             stationary_after_ms: 120_000,
             idle_after_ms: 180_000,

@@ -55,11 +55,12 @@ fn boxed(sink: impl Sink) -> Box<dyn Sink> {
     Box::new(sink)
 }
 
-/// Where a sink begins: after its cursor, or with the journal. A sink that is
-/// new to an old journal begins now: what came before may be gone.
+/// Where a sink begins: after its cursor, or with the journal; a cursor that
+/// has passed nothing yet stands before the first segment. A sink that is new
+/// to an old journal begins now: what came before may be gone.
 async fn first_segment(claimed: &Claimed, cursor: Option<&Cursor>) -> u64 {
     if let Some(cursor) = cursor {
-        return cursor.through_seq + 1;
+        return claimed.first_seq.max(cursor.through_seq + 1);
     }
     match claimed.reader().read(claimed.first_seq).await {
         Ok(_) => claimed.first_seq,

@@ -1,8 +1,18 @@
 //! The worker from the outside: the real binary, real signals, real files.
 
-#[path = "support/mod.rs"]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
+mod damage;
+mod demo;
+mod directory;
+mod disk;
 mod durable;
 mod fences;
+mod idle;
 mod kills;
+mod rejects;
+mod restarts;
+mod shutdown;
+mod takeover;

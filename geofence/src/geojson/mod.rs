@@ -9,8 +9,10 @@
 //! One bad feature spoils no other: it is refused by name and place, and the
 //! rest are read. What has one plain reading is mended and told: unclosed
 //! rings, repeated vertices, spikes, rings that cross (nonzero reading: all a
-//! ring goes round is inside), overlapping parts. Where features share an id
-//! all of them are refused, as none can be known to be meant.
+//! ring goes round is inside), what is drawn twice, overlapping parts. Rings
+//! that merely touch mean the same however they are read, and are taken as they
+//! are. Where features share an id all of them are refused, as none can be known
+//! to be meant.
 
 mod geometry;
 mod note;

@@ -1,12 +1,15 @@
 //! What a change of the fences means for a vehicle (semantics §7).
 //!
 //! The last fix decides by side alone, and only for fences that are new,
-//! changed or gone. The events take the fence's version as their cause.
+//! changed or gone. The events take the fence's version as their cause. What
+//! is pending goes on unless the new shape has the fix on the other side.
 
 use protos::events::Reason;
 
+use super::refused::Refusal;
 use super::transitions::{Crossing, Transition};
-use super::{Judge, Machine, Scratch, Visit};
+use super::{Arrival, Judge, Machine, Scratch, Visit, place_at_fence};
+use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::timeline::Epoch;
 
@@ -14,11 +17,11 @@ use crate::timeline::Epoch;
 pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scratch: &mut Scratch) {
     let Some(last) = machine.last else { return };
     let before = judge.timeline.epoch(machine.epoch);
-    let transition = |epoch, fence: u32, reason| Transition {
+    let transition = |epoch: &Epoch, fence: u32, reason| Transition {
         judge,
-        epoch,
-        fence,
-        fix: &last,
+        fence: epoch.fence_ref(fence),
+        index: fence,
+        place: place_at_fence(epoch, fence, &last),
         cause: Cause::FenceVersion {
             version: epoch.versions[fence as usize],
             valid_from: next.valid_from,
@@ -39,21 +42,38 @@ pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scra
             transition(before, visit.fence, Reason::FenceDeleted).exit(&visit, scratch);
             continue;
         };
-        let shape = &next.set.fences()[now as usize].shape;
         let unchanged = before.versions[visit.fence as usize] == next.versions[now as usize];
-        if unchanged || shape.contains(last.position) {
-            visit.fence = now;
-            visits.push(visit);
-        } else {
-            transition(next, now, Reason::FenceChanged).exit(&visit, scratch);
+        visit.fence = now;
+        if !unchanged {
+            let inside = next.set.fences()[now as usize].shape.contains(last.position);
+            if visit.leaving.is_none() && !inside {
+                transition(next, now, Reason::FenceChanged).exit(&visit, scratch);
+                continue;
+            }
+            if inside && visit.leaving.take().is_some() {
+                scratch.refused.count(Refusal::Pending);
+            }
         }
+        visits.push(visit);
     }
     visits.sort_unstable_by_key(|visit| visit.fence);
+    let waiting = machine.arrivals.len();
+    machine.arrivals = std::mem::take(&mut machine.arrivals)
+        .into_iter()
+        .filter_map(|arrival| carried_over(arrival, before, next, &last))
+        .collect();
+    machine.arrivals.sort_unstable_by_key(|arrival| arrival.visit.fence);
+    for _ in machine.arrivals.len()..waiting {
+        scratch.refused.count(Refusal::Pending);
+    }
 
     let mut hits = std::mem::take(&mut scratch.hits);
     next.set.containing(last.position, &mut hits);
     for &fence in &hits {
         let Err(slot) = visits.binary_search_by_key(&fence, |visit| visit.fence) else { continue };
+        if machine.arrivals.iter().any(|arrival| arrival.visit.fence == fence) {
+            continue;
+        }
         let reason = match counterpart(next, fence, before) {
             None => Reason::FenceCreated,
             Some(then) if before.versions[then as usize] != next.versions[fence as usize] => {
@@ -61,10 +81,27 @@ pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scra
             }
             Some(_) => continue,
         };
-        visits.insert(slot, transition(next, fence, reason).enter(scratch));
+        let transition = transition(next, fence, reason);
+        let visit = transition.open(last.identity);
+        transition.enter(&visit, scratch);
+        visits.insert(slot, visit);
     }
     scratch.hits = hits;
     machine.visits = visits;
+}
+
+/// The arrival among the fences of `next`; `None` if it is void there: the
+/// fence is gone, or has the last fix on the other side. A fix that comes to
+/// lie inside so is an enter of its own.
+fn carried_over(mut arrival: Arrival, before: &Epoch, next: &Epoch, last: &Fix) -> Option<Arrival> {
+    let then = arrival.visit.fence;
+    let now = counterpart(before, then, next)?;
+    let inside = |epoch: &Epoch, fence: u32| {
+        epoch.set.fences()[fence as usize].shape.contains(last.position)
+    };
+    let unchanged = before.versions[then as usize] == next.versions[now as usize];
+    arrival.visit.fence = now;
+    (unchanged || inside(before, then) == inside(next, now)).then_some(arrival)
 }
 
 /// The fence of `to` with the id of fence `index` of `from`.

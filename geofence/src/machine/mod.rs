@@ -5,22 +5,37 @@
 //! decides is data. So the state at the start of a hot window and the fixes
 //! in it say everything that was decided there, in whatever order they came.
 
+mod arrival;
 mod fences;
+mod leaving;
+mod plain;
+mod refused;
 mod rest;
+mod robust;
+mod step;
 mod transitions;
 mod visit;
 
 use protos::events::Reason;
 use protos::events::fleet_event::Detail;
 
+pub(crate) use arrival::Arrival;
+pub(crate) use leaving::Leaving;
+pub(crate) use refused::Refused;
 pub(crate) use rest::{EngineValue, IdleRun, Rest};
+pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
 use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
 use crate::timeline::{Epoch, Timeline};
-use crate::{Settings, TimeMs};
+use crate::{Profile, Settings, TimeMs};
+use refused::Refusal;
+use step::Step;
+
+/// A fix less accurate than this takes no part in detection, metres.
+pub(crate) const ACCURACY_M_MAX: f64 = 200.0;
 
 /// What a step is judged by.
 #[derive(Clone, Copy)]
@@ -28,24 +43,33 @@ pub(crate) struct Judge<'a> {
     pub(crate) vehicle_id: &'a str,
     pub(crate) settings: &'a Settings,
     pub(crate) timeline: &'a Timeline,
+    /// The input is over: no fix follows that could show what is held.
+    pub(crate) ended: bool,
 }
 
 /// What steps write to; the buffers are used again.
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) decided: Vec<Decided>,
+    pub(crate) refused: Refused,
     hits: Vec<u32>,
 }
 
 /// State of one vehicle after its last fix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Machine {
-    /// The last fix judged.
+    /// The last fix judged; under the robust profile the last one accepted.
     pub(crate) last: Option<Fix>,
     /// Number of the fence epoch that judged it; without meaning before.
     pub(crate) epoch: u32,
     /// Fences the vehicle is in, by index in the epoch's set.
     pub(crate) visits: Vec<Visit>,
+    /// Fences it may be in, or has not been in for long enough, likewise. No
+    /// fence is in both lists.
+    pub(crate) arrivals: Vec<Arrival>,
+    /// A fix too far from the last one to be believed before the next one
+    /// bears it out.
+    pub(crate) suspect: Option<Box<Fix>>,
     /// The last engine value reported.
     pub(crate) engine: Option<EngineValue>,
     /// The run of fixes in one place, if the last fix belongs to one.
@@ -55,28 +79,106 @@ pub(crate) struct Machine {
 impl Machine {
     /// Judges the next fix of the vehicle.
     pub(crate) fn step(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+        match judge.settings.profile {
+            Profile::Plain => {
+                self.forget_doubts();
+                self.accept(judge, fix, scratch);
+            }
+            Profile::Robust => self.weigh(judge, fix, scratch),
+        }
+    }
+
+    /// Accepts `fix`, or holds it if the vehicle can hardly have got there;
+    /// the next fix then accepts it or shows it to be wrong.
+    fn weigh(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+        if fix.accuracy_m() > ACCURACY_M_MAX {
+            self.run_timers(judge, fix.t, fix.t, scratch);
+            return;
+        }
+        let first = scratch.decided.len();
+        let held = self.suspect.take();
+        if let Some(suspect) = &held {
+            if (Step { from: suspect, to: fix }).is_possible() {
+                self.accept(judge, suspect, scratch);
+                for decided in &mut scratch.decided[first..] {
+                    decided.observed = fix.received;
+                }
+            } else {
+                scratch.refused.count(Refusal::Teleport);
+            }
+        }
+        let possible = |last: &Fix| Step { from: last, to: fix }.is_possible();
+        if self.last.as_ref().is_none_or(possible) {
+            self.accept(judge, fix, scratch);
+        } else {
+            // So much has happened by now, whether it is accepted or not.
+            self.run_to(judge, fix.t, fix.t, scratch);
+            self.suspect = Some(Box::new(*fix));
+        }
+        if held.is_some() {
+            decided_no_earlier(fix.t, &mut scratch.decided[first..]);
+        }
+    }
+
+    fn accept(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if self.last.is_none() {
             self.epoch = judge.timeline.number_at(fix.t);
         } else {
             self.change_fences(judge, fix.t, scratch);
         }
-        transitions::step(self, judge, fix, scratch);
+        match judge.settings.profile {
+            Profile::Plain => plain::step(self, judge, fix, scratch),
+            Profile::Robust => robust::step(self, judge, fix, scratch),
+        }
         rest::step(self, judge, fix, scratch);
         self.last = Some(*fix);
     }
 
     /// Lets timers fire: fence changes up to `fences`, and gaps that no fix
-    /// before `gaps` filled.
+    /// before `gaps` filled. While a fix is held they wait for the next one,
+    /// which says whether it comes before them. Returns whether a gap has
+    /// ended anything.
     pub(crate) fn run_timers(
         &mut self,
         judge: Judge<'_>,
         fences: TimeMs,
         gaps: TimeMs,
         scratch: &mut Scratch,
-    ) {
-        if self.last.is_some() {
-            self.change_fences(judge, fences, scratch);
-            rest::expire(self, judge, gaps, scratch);
+    ) -> bool {
+        if self.last.is_none() || (self.suspect.is_some() && !judge.ended) {
+            return false;
+        }
+        let first = scratch.decided.len();
+        let expired = self.run_to(judge, fences, gaps, scratch);
+        if self.suspect.is_some() {
+            decided_no_earlier(fences, &mut scratch.decided[first..]);
+        }
+        expired
+    }
+
+    fn run_to(
+        &mut self,
+        judge: Judge<'_>,
+        fences: TimeMs,
+        gaps: TimeMs,
+        scratch: &mut Scratch,
+    ) -> bool {
+        self.change_fences(judge, fences, scratch);
+        rest::expire(self, judge, gaps, scratch)
+    }
+
+    /// Whether the vehicle's state at the fence is another than Outside.
+    fn is_near(&self, fence: u32) -> bool {
+        self.visits.binary_search_by_key(&fence, |visit| visit.fence).is_ok()
+            || self.arrivals.iter().any(|arrival| arrival.visit.fence == fence)
+    }
+
+    /// Drops what only the robust profile knows of, when the settings change.
+    fn forget_doubts(&mut self) {
+        self.suspect = None;
+        self.arrivals.clear();
+        for visit in &mut self.visits {
+            visit.leaving = None;
         }
     }
 
@@ -87,6 +189,14 @@ impl Machine {
             fences::change(self, judge, next, scratch);
             self.epoch += 1;
         }
+    }
+}
+
+/// What waited for a held fix is decided when the wait is over: a state from
+/// before then, such as a checkpoint's, does not know it.
+fn decided_no_earlier(t: TimeMs, decided: &mut [Decided]) {
+    for decided in decided {
+        decided.at = decided.at.max(t);
     }
 }
 

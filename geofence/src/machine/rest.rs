@@ -95,10 +95,16 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
 }
 
 /// Ends an idle stretch that no fix before `t` continued in time. Its end is
-/// known once the gap is over, whatever comes after.
-pub(super) fn expire(machine: &mut Machine, judge: Judge<'_>, t: TimeMs, scratch: &mut Scratch) {
-    let Some(rest) = &mut machine.rest else { return };
-    let Some(idle) = &rest.idle else { return };
+/// known once the gap is over, whatever comes after. Returns whether there was
+/// such a stretch.
+pub(super) fn expire(
+    machine: &mut Machine,
+    judge: Judge<'_>,
+    t: TimeMs,
+    scratch: &mut Scratch,
+) -> bool {
+    let Some(rest) = &mut machine.rest else { return false };
+    let Some(idle) = &rest.idle else { return false };
     let gap_over = idle.last.t.plus(judge.settings.idle_gap_ms);
     if t > gap_over {
         let end = IdleEnding {
@@ -111,7 +117,9 @@ pub(super) fn expire(machine: &mut Machine, judge: Judge<'_>, t: TimeMs, scratch
         };
         scratch.decided.extend(idle.end(judge, end));
         rest.idle = None;
+        return true;
     }
+    false
 }
 
 /// The engine at `fix`: what it reports itself, else the last value that is

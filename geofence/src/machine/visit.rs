@@ -4,6 +4,7 @@
 use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
 
+use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
 use crate::TimeMs;
 use crate::decided::{Group, Place};
@@ -32,11 +33,13 @@ pub(crate) struct Visit {
     /// The largest dwell threshold reached, seconds. Kept as a length, so that
     /// a fence or setting changed meanwhile counts none twice.
     pub(crate) dwelt_s: u32,
+    /// The outside fixes since the last inside one, while they do not yet end
+    /// the visit.
+    pub(crate) leaving: Option<Box<Leaving>>,
 }
 
 impl Visit {
-    /// Counts a fix inside, and emits the dwell thresholds that it proves:
-    /// once per visit and threshold, at enter + threshold exactly.
+    /// Counts a fix inside, and emits the dwell thresholds that it proves.
     pub(super) fn stay(
         &mut self,
         judge: Judge<'_>,
@@ -44,11 +47,27 @@ impl Visit {
         fix: &Fix,
         scratch: &mut Scratch,
     ) {
+        self.count(fix);
+        self.reach_dwells(judge, epoch, fix, scratch);
+    }
+
+    /// Counts a fix inside.
+    pub(super) fn count(&mut self, fix: &Fix) {
         let (first, last) = self.inside.unwrap_or((fix.t, fix.t));
         self.gap_max_ms = self.gap_max_ms.max(fix.t.since(last));
         self.inside = Some((first, fix.t));
         self.pings += 1;
+    }
 
+    /// Emits the dwell thresholds that a fix inside proves: once per visit and
+    /// threshold, at enter + threshold exactly.
+    pub(super) fn reach_dwells(
+        &mut self,
+        judge: Judge<'_>,
+        epoch: &Epoch,
+        fix: &Fix,
+        scratch: &mut Scratch,
+    ) {
         let fence = &epoch.set.fences()[self.fence as usize];
         let thresholds = fence.settings.dwell_s.as_ref().unwrap_or(&judge.settings.dwell_s);
         while let Some(&threshold_s) = thresholds.iter().find(|&&s| s > self.dwelt_s) {

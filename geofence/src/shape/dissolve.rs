@@ -23,7 +23,8 @@ pub(crate) enum Mend {
     /// Two parts overlap, or one lies in the other.
     PartsOverlap { part: usize, at: Vertex },
     /// A ring, or some of it, encloses nothing that is not already decided: a
-    /// hole outside its exterior, a hole in a hole, a loop within the ring.
+    /// hole outside its exterior, a hole in a hole, a loop within the ring, a
+    /// second lap of it.
     RingIdle { ring: RingId, at: Vertex },
     /// A ring goes out and back along the same line.
     Spike { ring: RingId, at: Vertex },
@@ -76,11 +77,20 @@ pub(super) fn dissolve(parts: &[Part]) -> Result<Outline, Tangled> {
     for index in 0..sheaves.all.len() {
         let sheaf = sheaves.all[index];
         let (left, right) = sheaves.windings(index);
-        match (sheaves.inside(&left), sheaves.inside(&right)) {
-            (true, false) => edges.push((sheaf.low, sheaf.high)),
-            (false, true) => edges.push((sheaf.high, sheaf.low)),
-            _ => mends.extend(sheaves.mend(index, &left, &right)),
-        }
+        let mend = match (sheaves.inside(&left), sheaves.inside(&right)) {
+            (true, false) => {
+                edges.push((sheaf.low, sheaf.high));
+                sheaves.doubled(index, &left, &right)
+            }
+            (false, true) => {
+                edges.push((sheaf.high, sheaf.low));
+                sheaves.doubled(index, &right, &left)
+            }
+            _ => sheaves.mend(index, &left, &right),
+        };
+        let spikes = sheaves.spikes(index);
+        mends.extend(mend.filter(|_| spikes.is_empty()));
+        mends.extend(spikes);
     }
     edges.sort_unstable();
     Ok(Outline { edges, mends })
@@ -182,26 +192,59 @@ impl Sheaves {
         own.next().is_some_and(|r| r.ring == 0) && own.next().is_none()
     }
 
+    /// What lies doubled on a sheaf of the outline, whose sides have these
+    /// windings: no place is in doubt for it, but rings that do more than
+    /// touch are told.
+    fn doubled(&self, index: usize, inner: &Windings, outer: &Windings) -> Option<Mend> {
+        let sheaf = self.all[index];
+        let strands = &self.strands[sheaf.first as usize..sheaf.end as usize];
+        if strands.len() == 1 {
+            return None;
+        }
+        let at = sheaf.low;
+        if let Some(lap) = strands.windows(2).find(|pair| pair[0].ring == pair[1].ring) {
+            return Some(Mend::RingIdle { ring: self.rings[lap[0].ring as usize], at });
+        }
+        let here = || strands.iter().map(|s| (s.ring, self.rings[s.ring as usize]));
+        let bounded = |part| self.inside_part(part, inner) && !self.inside_part(part, outer);
+        let mut parts: Vec<usize> = here().map(|(_, r)| r.part).filter(|p| bounded(*p)).collect();
+        parts.dedup();
+        if let [_, .., part] = parts[..] {
+            return Some(Mend::PartsOverlap { part, at });
+        }
+        let winds_outside = |ring: u32| outer.iter().any(|&(other, _)| other == ring);
+        let holes: Vec<RingId> =
+            here().filter(|(i, r)| r.ring > 0 && winds_outside(*i)).map(|(_, r)| r).collect();
+        let twice = holes.windows(2).find(|pair| pair[0].part == pair[1].part)?;
+        Some(Mend::RingIdle { ring: twice[1], at })
+    }
+
     /// Why the sheaf is no part of the outline, if that is worth telling.
     fn mend(&self, index: usize, left: &Windings, right: &Windings) -> Option<Mend> {
         let sheaf = self.all[index];
         let strands = &self.strands[sheaf.first as usize..sheaf.end as usize];
+        let at = sheaf.low;
         let ring = self.rings[strands[0].ring as usize];
         let last = self.rings[strands[strands.len() - 1].ring as usize];
         if ring.part != last.part {
             return None;
         }
-        let mut turns = Windings::new();
-        self.wind(&sheaf, &mut turns);
-        let at = sheaf.low;
-        if summed(turns).is_empty() {
-            // Along a bridge from the exterior to a hole drawn in one ring, too.
-            return (ring == last).then_some(Mend::Spike { ring, at });
-        }
         if self.inside_part(ring.part, left) != self.inside_part(ring.part, right) {
             return Some(Mend::PartsOverlap { part: ring.part, at });
         }
         Some(Mend::RingIdle { ring: last, at })
+    }
+
+    /// The rings that run along the sheaf both ways; a bridge from the exterior
+    /// to a hole drawn in one ring does, too.
+    fn spikes(&self, index: usize) -> Vec<Mend> {
+        let sheaf = self.all[index];
+        let strands = &self.strands[sheaf.first as usize..sheaf.end as usize];
+        // They lie by ring, and those of one ring by direction.
+        let both_ways =
+            |pair: &&[Strand]| pair[0].ring == pair[1].ring && pair[0].from != pair[1].from;
+        let rings = strands.windows(2).filter(both_ways).map(|pair| pair[0].ring as usize);
+        rings.map(|ring| Mend::Spike { ring: self.rings[ring], at: sheaf.low }).collect()
     }
 }
 

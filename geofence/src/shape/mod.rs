@@ -127,6 +127,18 @@ impl Shape {
         }
     }
 
+    /// Whether the step from `from` to `to`, both outside, may have a stretch
+    /// inside; `false` is certain. Cost: about the edges near the step.
+    pub(crate) fn may_meet_step(&self, from: Position, to: Position) -> bool {
+        match self {
+            Self::Polygon(polygonal) => polygonal.may_meet_step(from, to),
+            Self::Circle(_) | Self::Corridor(_) => {
+                let step = Envelope::of_step(from, to);
+                self.capsules().iter().any(|capsule| capsule.envelope().meets(&step))
+            }
+        }
+    }
+
     /// Area, metres²: of polygons on the ellipsoid, of circles in the plane, of
     /// corridors as if stretched out straight.
     #[must_use]

@@ -165,6 +165,24 @@ impl Polygonal {
         )
     }
 
+    /// Whether some edge's box meets that of the step.
+    pub(super) fn may_meet_step(&self, from: Position, to: Position) -> bool {
+        let x = self.unwrap(from.lon);
+        let end = x + short_way(i64::from(to.lon) - i64::from(from.lon));
+        let (west, east) = (x.min(end), x.max(end));
+        let (south, north) = (i64::from(from.lat.min(to.lat)), i64::from(from.lat.max(to.lat)));
+        let meets = |turn: i64| {
+            let (west, east) = (west - turn, east - turn);
+            self.slabs.between(west, east).iter().any(|edge| {
+                edge.west.x <= east
+                    && edge.east.x >= west
+                    && edge.west.y.min(edge.east.y) <= north
+                    && edge.west.y.max(edge.east.y) >= south
+            })
+        };
+        [-TURN, 0, TURN].into_iter().any(meets)
+    }
+
     /// Stretches inside, in metres, along a ray from `p` towards (east, north)
     /// in the plane at `p`. Only what lies within `reach_m` is certain.
     pub(super) fn rays<'a>(

@@ -1,13 +1,16 @@
 //! The machine and its parts as messages.
 
 use bytes::Bytes;
-use protos::journal::{CoreFix, CoreIdle, CoreMachine, CorePlace, CoreRest, CoreVisit};
+use protos::events::Reason;
+use protos::journal::{
+    CoreArrival, CoreFix, CoreIdle, CoreLeaving, CoreMachine, CorePlace, CoreRest, CoreVisit,
+};
 
 use super::StateError;
 use crate::decided::{Margin, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
-use crate::machine::{EngineValue, IdleRun, Machine, Rest, Visit};
+use crate::machine::{Arrival, Crossing, EngineValue, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
 use crate::{Identity, Position, TimeMs};
 
@@ -16,6 +19,8 @@ pub(super) fn encode(machine: &Machine) -> CoreMachine {
         last: machine.last.as_ref().map(encode_fix),
         epoch: machine.epoch,
         visits: machine.visits.iter().map(encode_visit).collect(),
+        arrivals: machine.arrivals.iter().map(encode_arrival).collect(),
+        suspect: machine.suspect.as_deref().map(encode_fix),
         engine_on: machine.engine.map(|value| value.on),
         engine_ms: machine.engine.map_or(0, |value| value.t.0),
         rest: machine.rest.as_ref().map(|rest| CoreRest {
@@ -41,8 +46,16 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
     }
     let visits =
         machine.visits.into_iter().map(decode_visit).collect::<Result<Vec<Visit>, StateError>>()?;
-    if let Some(visit) = visits.last()
-        && visit.fence as usize >= timeline.epoch(machine.epoch).ids.len()
+    let arrivals = machine
+        .arrivals
+        .into_iter()
+        .map(decode_arrival)
+        .collect::<Result<Vec<Arrival>, StateError>>()?;
+    // Both are in order of fences.
+    let fence = visits.last().map(|visit| visit.fence);
+    let arrived = arrivals.last().map(|arrival| arrival.visit.fence);
+    if let Some(fence) = fence.max(arrived)
+        && (last.is_none() || fence as usize >= timeline.epoch(machine.epoch).ids.len())
     {
         return Err(StateError::Malformed("fence of a visit"));
     }
@@ -50,6 +63,8 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
         last,
         epoch: machine.epoch,
         visits,
+        arrivals,
+        suspect: machine.suspect.map(decode_fix).transpose()?.map(Box::new),
         engine: machine.engine_on.map(|on| EngineValue { on, t: TimeMs(machine.engine_ms) }),
         rest: machine.rest.map(decode_rest).transpose()?,
     })
@@ -121,6 +136,7 @@ fn encode_visit(visit: &Visit) -> CoreVisit {
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
         dwelt_s: visit.dwelt_s,
+        leaving: visit.leaving.as_deref().map(encode_leaving),
     }
 }
 
@@ -145,6 +161,56 @@ fn decode_visit(visit: CoreVisit) -> Result<Visit, StateError> {
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
         dwelt_s: visit.dwelt_s,
+        leaving: visit.leaving.map(decode_leaving).transpose()?.map(Box::new),
+    })
+}
+
+fn encode_leaving(leaving: &Leaving) -> CoreLeaving {
+    CoreLeaving {
+        first: encode_id(leaving.first.0),
+        place: Some(encode_place(&leaving.place)),
+        version: leaving.version,
+        reason: leaving.crossing.reason.into(),
+        time_ms: leaving.crossing.time.0,
+        not_before_ms: leaving.crossing.not_before.0,
+        not_after_ms: leaving.crossing.not_after.0,
+        pings: leaving.pings,
+        decisive: leaving.decisive,
+    }
+}
+
+fn decode_leaving(leaving: CoreLeaving) -> Result<Leaving, StateError> {
+    Ok(Leaving {
+        first: Identity(decode_id(&leaving.first)?),
+        version: leaving.version,
+        crossing: Crossing {
+            reason: leaving.reason(),
+            time: TimeMs(leaving.time_ms),
+            not_before: TimeMs(leaving.not_before_ms),
+            not_after: TimeMs(leaving.not_after_ms),
+        },
+        pings: leaving.pings,
+        decisive: leaving.decisive,
+        place: decode_place(leaving.place.ok_or(StateError::Malformed("place of an exit"))?),
+    })
+}
+
+fn encode_arrival(arrival: &Arrival) -> CoreArrival {
+    CoreArrival {
+        visit: Some(encode_visit(&arrival.visit)),
+        reason: arrival.reason.into(),
+        version: arrival.version,
+        sure: arrival.sure,
+    }
+}
+
+fn decode_arrival(arrival: CoreArrival) -> Result<Arrival, StateError> {
+    let reason: Reason = arrival.reason();
+    Ok(Arrival {
+        visit: decode_visit(arrival.visit.ok_or(StateError::Malformed("arrival"))?)?,
+        reason,
+        version: arrival.version,
+        sure: arrival.sure,
     })
 }
 

@@ -7,7 +7,7 @@
     reason = "each test binary uses a part of it"
 )]
 
-use geofence::{Fence, Parsed, Position, Shape, parse_fences};
+use geofence::{Fence, FenceSet, Parsed, Position, Shape, parse_fences};
 
 pub mod pings;
 pub mod shard;
@@ -61,6 +61,22 @@ pub fn ring(west: f64, south: f64, east: f64, north: f64) -> String {
     format!(
         "[[{west},{south}],[{east},{south}],[{east},{north}],[{west},{north}],[{west},{south}]]"
     )
+}
+
+pub fn set(features: &[String]) -> FenceSet {
+    let parsed = parse(features);
+    assert_eq!((&parsed.refusals, &parsed.repairs), (&vec![], &vec![]));
+    parsed.set
+}
+
+/// A rectangle from west, south, east and north, with further properties.
+pub fn rectangle(id: &str, [w, s, e, n]: [f64; 4], properties: &str) -> String {
+    feature(id, "Polygon", &format!("[{}]", ring(w, s, e, n)), properties)
+}
+
+/// SQ as the only fence, named `sq`, with further properties.
+pub fn only_sq(properties: &str) -> FenceSet {
+    set(&[rectangle("sq", [10.0, 50.0, 10.01, 50.01], properties)])
 }
 
 // The specification's fixtures.

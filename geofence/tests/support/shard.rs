@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use geofence::{
-    Counters, Detector, Effects, FenceSet, Input, Outcome, Ping, PingRun, Settings, TimeMs,
+    Counters, Detector, Effects, FenceSet, Input, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
 };
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op};
@@ -15,7 +15,12 @@ use super::pings::Made;
 
 /// Profile plain, evaluated at once.
 pub fn plain() -> Settings {
-    Settings { reorder_delay_ms: 0, dwell_s: vec![], ..Settings::default() }
+    Settings {
+        profile: Profile::Plain,
+        reorder_delay_ms: 0,
+        dwell_s: vec![],
+        ..Settings::default()
+    }
 }
 
 /// What an event says of the world, without how that was learnt.

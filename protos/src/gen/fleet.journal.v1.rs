@@ -427,6 +427,45 @@ pub struct CoreMachine {
     pub engine_ms: i64,
     #[prost(message, optional, tag = "6")]
     pub rest: ::core::option::Option<CoreRest>,
+    #[prost(message, repeated, tag = "7")]
+    pub arrivals: ::prost::alloc::vec::Vec<CoreArrival>,
+    /// Held until the next ping bears it out.
+    #[prost(message, optional, tag = "8")]
+    pub suspect: ::core::option::Option<CoreFix>,
+}
+/// A visit that is not an enter yet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreArrival {
+    #[prost(message, optional, tag = "1")]
+    pub visit: ::core::option::Option<CoreVisit>,
+    #[prost(enumeration = "super::super::events::v1::Reason", tag = "2")]
+    pub reason: i32,
+    #[prost(uint32, tag = "3")]
+    pub version: u32,
+    #[prost(bool, tag = "4")]
+    pub sure: bool,
+}
+/// The outside pings that may end a visit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreLeaving {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub first: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "2")]
+    pub place: ::core::option::Option<CorePlace>,
+    #[prost(uint32, tag = "3")]
+    pub version: u32,
+    #[prost(enumeration = "super::super::events::v1::Reason", tag = "4")]
+    pub reason: i32,
+    #[prost(sint64, tag = "5")]
+    pub time_ms: i64,
+    #[prost(sint64, tag = "6")]
+    pub not_before_ms: i64,
+    #[prost(sint64, tag = "7")]
+    pub not_after_ms: i64,
+    #[prost(uint32, tag = "8")]
+    pub pings: u32,
+    #[prost(bool, tag = "9")]
+    pub decisive: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CoreVisit {
@@ -460,6 +499,8 @@ pub struct CoreVisit {
     /// The largest dwell threshold reached.
     #[prost(uint32, tag = "14")]
     pub dwelt_s: u32,
+    #[prost(message, optional, tag = "15")]
+    pub leaving: ::core::option::Option<CoreLeaving>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CorePlace {

@@ -96,16 +96,16 @@ impl Launch {
     /// Starts the process and waits until it is ready for pings.
     pub(crate) fn start(&self) -> Worker {
         let mut worker = self.spawn();
-        worker.address = worker.wait_for_line("listening")["address"]
-            .as_str()
-            .expect("the line names the address")
-            .to_owned();
-        let client = worker.client();
-        wait_for("ready", || {
-            (client.get("/readyz").is_some_and(|answer| answer.status == 200)
-                || worker.has_ended().is_some())
-            .then_some(())
-        });
+        worker.wait_for_line("listening");
+        assert!(worker.is_ready_or_ended(), "it ended:\n{}", worker.log());
+        worker
+    }
+
+    /// As [`Launch::start`], for a process that may meet its fail point
+    /// before: whoever goes on to use it finds it dead.
+    pub(crate) fn start_or_die(&self) -> Worker {
+        let mut worker = self.spawn();
+        worker.is_ready_or_ended();
         worker
     }
 }
@@ -136,6 +136,19 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Waits until it is ready for pings, which it is, or has ended.
+    fn is_ready_or_ended(&mut self) -> bool {
+        wait_for("ready", || {
+            if self.has_ended().is_some() {
+                return Some(false);
+            }
+            let line = self.line("listening")?;
+            self.address = line["address"].as_str().expect("the line names it").to_owned();
+            let answer = self.client().get("/readyz");
+            answer.is_some_and(|answer| answer.status == 200).then_some(true)
+        })
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.address)
     }

@@ -1,0 +1,145 @@
+//! Journals that were damaged: refused by name, nothing skipped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::support::{Launch, Outputs, ping, segments_of, text};
+
+fn launch(dir: &Path) -> Launch {
+    Launch::run(dir)
+        .set("clock", "event")
+        .set("commit.max_delay", "1ms")
+        .set("detection.reorder_delay", "0s")
+}
+
+/// A directory whose journal has one ping to a segment, killed so that there
+/// is no snapshot to start from; and its segments.
+fn journal_of_ten() -> (TempDir, Vec<PathBuf>) {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(dir.path()).start();
+    let client = worker.client();
+    for n in 0..10 {
+        let time = format!("2026-03-01T12:00:{n:02}Z");
+        client.deliver(&[ping("v", &time, 10.0, 50.0, &format!(r#","ping_id":"p-{n}""#))]);
+    }
+    worker.kill();
+    let segments = segments_of(dir.path(), 0);
+    // The claim, the settings, the pings.
+    assert!(segments.len() >= 12, "{segments:?}");
+    (dir, segments)
+}
+
+/// The worker must refuse the journal with `parts` in its error, and leave
+/// every segment where it is.
+fn expect_refusal(dir: &TempDir, parts: &[&str]) {
+    let before = segments_of(dir.path(), 0);
+    let output = launch(dir.path()).output();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is not in: {said}");
+    }
+    assert_eq!(segments_of(dir.path(), 0), before);
+}
+
+fn name(segment: &Path) -> String {
+    format!("shard-0/journal/{}", segment.file_name().unwrap().to_str().unwrap())
+}
+
+fn cut_short(segment: &Path) {
+    let bytes = fs::read(segment).unwrap();
+    fs::write(segment, &bytes[..bytes.len() - 5]).unwrap();
+}
+
+fn flip_a_bit(segment: &Path) {
+    let mut bytes = fs::read(segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(segment, bytes).unwrap();
+}
+
+#[test]
+fn a_last_segment_cut_short_is_refused_and_can_be_set_aside() {
+    let (dir, segments) = journal_of_ten();
+    let last = segments.last().unwrap();
+    cut_short(last);
+    expect_refusal(&dir, &[&name(last), "--set-aside-tail"]);
+
+    let mut worker = launch(dir.path()).arg("--set-aside-tail").start();
+    let log = worker.log();
+    assert!(log.contains(&name(last)) && log.contains("may be lost"), "{log}");
+    assert!(log.contains("shard-0/set-aside/"), "{log}");
+    let aside = dir.path().join("journal/shard-0/set-aside");
+    assert_eq!(fs::read_dir(aside).unwrap().count(), 1, "moved, not deleted");
+    // Whoever still has the pings sends them again; each is there once then.
+    let client = worker.client();
+    for n in 0..10 {
+        let time = format!("2026-03-01T12:00:{n:02}Z");
+        client.deliver(&[ping("v", &time, 10.0, 50.0, &format!(r#","ping_id":"p-{n}""#))]);
+    }
+    assert!(worker.stop().success(), "{}", worker.log());
+    let archive = Outputs::of(dir.path()).archive();
+    let ids: Vec<&str> = archive.iter().map(|row| row.ping_id.as_str()).collect();
+    assert_eq!(ids, (0..10).map(|n| format!("p-{n}")).collect::<Vec<_>>());
+    // And without the flag from here on.
+    assert!(launch(dir.path()).start().stop().success());
+}
+
+#[test]
+fn a_flipped_bit_is_refused_by_name_and_never_set_aside_from_the_middle() {
+    let (dir, segments) = journal_of_ten();
+    let middle = &segments[6];
+    flip_a_bit(middle);
+    expect_refusal(&dir, &[&name(middle), "checksum"]);
+    let output = launch(dir.path()).arg("--set-aside-tail").output();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("not a tail"), "{}", text(&output.stderr));
+    assert_eq!(segments_of(dir.path(), 0), segments);
+}
+
+#[test]
+fn a_missing_segment_is_refused_by_name() {
+    let (dir, segments) = journal_of_ten();
+    fs::remove_file(&segments[5]).unwrap();
+    expect_refusal(&dir, &[&name(&segments[5]), "not found"]);
+}
+
+#[test]
+fn a_lost_journal_never_starts_anew_by_itself() {
+    let (dir, segments) = journal_of_ten();
+    for segment in &segments {
+        fs::remove_file(segment).unwrap();
+    }
+    expect_refusal(&dir, &[&name(&segments[0]), "genesis"]);
+}
+
+#[test]
+fn a_lost_genesis_is_refused() {
+    let (dir, _) = journal_of_ten();
+    fs::remove_file(dir.path().join("journal/shard-0/genesis")).unwrap();
+    expect_refusal(&dir, &["shard-0/genesis", "not found"]);
+}
+
+#[test]
+fn an_output_shorter_than_its_cursor_is_refused_by_name() {
+    let (dir, _) = journal_of_ten();
+    let fences = dir.path().join("fences.geojson");
+    fs::write(
+        &fences,
+        r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"f","properties":{
+            "radius_m":500},"geometry":{"type":"Point","coordinates":[11,50]}}]}"#,
+    )
+    .unwrap();
+    let mut worker = launch(dir.path()).fences(&fences).start();
+    worker.client().deliver(&[ping("w", "2026-03-01T12:01:00Z", 11.0, 50.0, "")]);
+    assert!(worker.stop().success());
+    let log = dir.path().join("event_log/shard-0.ndjson");
+    assert!(fs::metadata(&log).unwrap().len() > 0, "an enter");
+    fs::write(&log, "").unwrap();
+    let launch = launch(dir.path()).fences(&fences);
+    let output = launch.output();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("shard-0.ndjson"), "{}", text(&output.stderr));
+}

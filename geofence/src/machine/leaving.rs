@@ -1,0 +1,60 @@
+//! Whether a vehicle that is seen outside has left (semantics §6, exit).
+
+use super::transitions::Crossing;
+use crate::decided::Place;
+use crate::fix::Fix;
+use crate::{Fence, Identity, Settings};
+
+/// A run of outside fixes that spans this long ends a visit, however close to
+/// the edge they are, milliseconds.
+const SPAN_MS: i64 = 120_000;
+/// One outside fix ends a visit beyond this and its accuracy, metres.
+const FAR_M: f64 = 500.0;
+/// Bounds of the margin that grows with the fence, metres.
+const MARGIN_M_MIN: f64 = 20.0;
+const MARGIN_M_MAX: f64 = 50.0;
+/// The margin as a share of the radius of a circle of the fence's area.
+const MARGIN_OF_RADIUS: f64 = 0.1;
+/// Most that the accuracy of a fix adds to the margin, metres.
+const ACCURACY_M_MAX: f64 = 100.0;
+
+/// The outside fixes since the last inside one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Leaving {
+    /// The first of them, where it was, and the version that judged it.
+    pub(crate) first: Identity,
+    pub(crate) place: Place,
+    pub(crate) version: u32,
+    /// On the step from the last inside fix to the first outside one, which
+    /// is where it ends.
+    pub(crate) crossing: Crossing,
+    pub(crate) pings: u32,
+    /// One of them is decisive.
+    pub(crate) decisive: bool,
+}
+
+impl Leaving {
+    /// Takes a further outside fix into the run, `outside_m` from the fence's
+    /// edge. Says whether the visit is over.
+    pub(super) fn take(
+        &mut self,
+        fix: &Fix,
+        outside_m: f64,
+        fence: &Fence,
+        settings: &Settings,
+    ) -> bool {
+        self.pings = self.pings.saturating_add(1);
+        self.decisive = self.decisive || is_decisive(fix, outside_m, fence);
+        let confirm = fence.settings.exit_confirm.unwrap_or(settings.exit_confirm);
+        (self.decisive && self.pings >= confirm)
+            || fix.t.since(self.crossing.not_after) >= SPAN_MS
+            || outside_m > FAR_M + fix.accuracy_m()
+    }
+}
+
+/// Whether a fix this far outside cannot be a matter of accuracy.
+pub(super) fn is_decisive(fix: &Fix, outside_m: f64, fence: &Fence) -> bool {
+    let radius_m = (fence.shape.area_m2() / std::f64::consts::PI).sqrt();
+    let margin_m = (MARGIN_OF_RADIUS * radius_m).clamp(MARGIN_M_MIN, MARGIN_M_MAX);
+    outside_m > margin_m + fix.accuracy_m().min(ACCURACY_M_MAX)
+}

@@ -1,0 +1,314 @@
+//! Profile robust (semantics §6): edges know how accurate a fix is,
+//! transitions are confirmed, and a crossing lies between two fixes.
+//!
+//! A vehicle's state at a fence is Inside or PendingOut while the machine has
+//! a visit there (see [`Leaving`]), PendingIn while it has an arrival, and
+//! Outside otherwise, or Unknown before the first fix. Confirmation decides
+//! whether there is an event, and when that is known, never its time.
+
+use std::cell::LazyCell;
+
+use protos::events::fleet_event::Detail;
+use protos::events::{GeofenceCross, Reason};
+
+use super::arrival::{Arrival, CONFIDENCE_MIN};
+use super::leaving::{Leaving, is_decisive};
+use super::refused::Refusal;
+use super::step::{Step, Way};
+use super::transitions::{Crossing, Transition};
+use super::{Draft, Judge, Machine, Scratch, Visit, place_at_fence};
+use crate::decided::{FenceRef, Group, Place};
+use crate::fix::Fix;
+use crate::hash::Cause;
+use crate::plane::round_mm;
+use crate::timeline::Epoch;
+use crate::{Fence, Plane, TimeMs};
+
+/// Shortest path through a fence that counts, metres.
+const CROSS_M_MIN: f64 = 5.0;
+
+/// Judges `fix`, which has been accepted, against the fences of the machine's
+/// epoch.
+pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    let last = machine.last;
+    let view = View {
+        judge,
+        epoch: judge.timeline.epoch(machine.epoch),
+        number: machine.epoch,
+        step: last.as_ref().map(|from| Step { from, to: fix }),
+        fix,
+    };
+    let mut hits = std::mem::take(&mut scratch.hits);
+    view.find(machine, &mut hits, scratch);
+    view.carry_visits_on(machine, &hits, scratch);
+    if !machine.arrivals.is_empty() {
+        view.carry_arrivals_on(machine, &hits, scratch);
+    }
+    for &fence in &hits {
+        if !machine.is_near(fence) {
+            let arrival = view.arrive(fence, view.way(Way::In, fence));
+            view.welcome(arrival, machine, scratch);
+        }
+    }
+    scratch.hits = hits;
+}
+
+/// One fix among the fences.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    judge: Judge<'a>,
+    epoch: &'a Epoch,
+    number: u32,
+    /// The step that ends at the fix; `None` for a vehicle's first.
+    step: Option<Step<'a>>,
+    fix: &'a Fix,
+}
+
+impl View<'_> {
+    /// Replaces `hits` with the fences that hold the fix, and decides the
+    /// passes through others on the way to it. One query of the index does
+    /// both; a step too short to pass through anything asks for a point.
+    fn find(&self, machine: &Machine, hits: &mut Vec<u32>, scratch: &mut Scratch) {
+        let here = self.fix.position;
+        let Some(step) = self.step.filter(|step| step.length_m_max() >= CROSS_M_MIN) else {
+            self.epoch.set.containing(here, hits);
+            return;
+        };
+        self.epoch.set.near_step(step.from.position, here, hits);
+        let plane = LazyCell::new(|| Plane::at(here));
+        hits.retain(|&fence| {
+            let shape = &self.fence(fence).shape;
+            let inside = shape.contains_at(here, &plane);
+            if !inside && !machine.is_near(fence) && shape.may_meet_step(step.from.position, here) {
+                self.cross(step, fence, scratch);
+            }
+            inside
+        });
+    }
+
+    /// Decides the pass through a fence on a step between two fixes outside.
+    fn cross(&self, step: Step<'_>, fence: u32, scratch: &mut Scratch) {
+        let shape = &self.fence(fence).shape;
+        let valid_from = self.valid_from(fence);
+        // What lies before the shape was in force was no fence.
+        let first =
+            valid_from.map_or(0.0, |start| start.since(step.from.t) as f64 / step.gap_ms() as f64);
+        let stretches = shape.inside_stretches(step.from.position, step.to.position);
+        let mut within = stretches
+            .into_iter()
+            .filter(|stretch| stretch.1 >= first)
+            .map(|(enter, leave)| (enter.max(first), leave))
+            .peekable();
+        let Some(&(way_in, mut way_out)) = within.peek() else { return };
+        let mut share = 0.0;
+        for (enter, leave) in within {
+            share += leave - enter;
+            way_out = leave;
+        }
+        let inside_m = share * step.length_m();
+        if inside_m < CROSS_M_MIN {
+            return;
+        }
+        if step.gap_ms() > self.judge.settings.cross_max_gap_ms {
+            scratch.refused.count(Refusal::CrossGap);
+            return;
+        }
+        if !step.is_slow_enough() {
+            scratch.refused.count(Refusal::CrossSpeed);
+            return;
+        }
+        let draft = Draft {
+            judge: self.judge,
+            at: self.fix.t,
+            observed: self.fix.received,
+            cause: Cause::Ping(self.fix.identity),
+            place: place_at_fence(self.epoch, fence, self.fix),
+            time: step.time_at(way_in),
+            not_before: valid_from.unwrap_or(step.from.t),
+            not_after: step.to.t,
+            reason: Reason::Crossed,
+        };
+        let detail = Detail::GeofenceCross(GeofenceCross {
+            out_time_ms: step.time_at(way_out).0,
+            inside_m: round_mm(inside_m),
+        });
+        let fence = self.epoch.fence_ref(fence);
+        scratch.decided.push(draft.decide("geofence_cross", 0, detail, Some(fence), Group::None));
+    }
+
+    fn carry_visits_on(&self, machine: &mut Machine, hits: &[u32], scratch: &mut Scratch) {
+        machine.visits.retain_mut(|visit| {
+            if hits.binary_search(&visit.fence).is_ok() {
+                self.void_leaving(visit, scratch);
+                visit.stay(self.judge, self.epoch, self.fix, scratch);
+                return true;
+            }
+            match self.leave(visit) {
+                None => true,
+                Some(left) => {
+                    let cause = Cause::Ping(left.first);
+                    self.transition(visit.fence, left.version, cause, left.place, left.crossing)
+                        .exit(visit, scratch);
+                    false
+                }
+            }
+        });
+    }
+
+    fn carry_arrivals_on(&self, machine: &mut Machine, hits: &[u32], scratch: &mut Scratch) {
+        for mut arrival in std::mem::take(&mut machine.arrivals) {
+            let fence = arrival.visit.fence;
+            let in_time =
+                self.fix.t.since(arrival.last_inside()) <= self.judge.settings.confirm_ttl_ms;
+            if hits.binary_search(&fence).is_ok() {
+                if arrival.sure || in_time {
+                    self.void_leaving(&mut arrival.visit, scratch);
+                    arrival.sure = true;
+                    arrival.visit.count(self.fix);
+                } else {
+                    scratch.refused.count(Refusal::Pending);
+                    arrival = self.arrive(fence, self.way_in_again(&arrival));
+                }
+                self.welcome(arrival, machine, scratch);
+            } else if arrival.sure {
+                match self.leave(&mut arrival.visit) {
+                    None => machine.arrivals.push(arrival),
+                    Some(_) => scratch.refused.count(Refusal::ShortStay),
+                }
+            } else if in_time && !is_decisive(self.fix, self.outside_m(fence), self.fence(fence)) {
+                machine.arrivals.push(arrival);
+            } else {
+                scratch.refused.count(Refusal::Pending);
+            }
+        }
+    }
+
+    /// An inside fix shows that the vehicle never left.
+    fn void_leaving(&self, visit: &mut Visit, scratch: &mut Scratch) {
+        if visit.leaving.take().is_some() {
+            scratch.refused.count(Refusal::Exit);
+        }
+    }
+
+    /// Takes the fix, outside, into the run that may end `visit`; returns the
+    /// run if it does.
+    fn leave(&self, visit: &mut Visit) -> Option<Box<Leaving>> {
+        let fence = self.fence(visit.fence);
+        let (mut leaving, outside_m) = match visit.leaving.take() {
+            Some(leaving) => (leaving, self.outside_m(visit.fence)),
+            None => {
+                let place = place_at_fence(self.epoch, visit.fence, self.fix);
+                let outside_m = place.margin.map_or(0.0, |margin| -margin.distance_m);
+                let leaving = Leaving {
+                    first: self.fix.identity,
+                    place,
+                    version: self.epoch.versions[visit.fence as usize],
+                    crossing: self.way(Way::Out, visit.fence),
+                    pings: 0,
+                    decisive: false,
+                };
+                (Box::new(leaving), outside_m)
+            }
+        };
+        if leaving.take(self.fix, outside_m, fence, self.judge.settings) {
+            return Some(leaving);
+        }
+        visit.leaving = Some(leaving);
+        None
+    }
+
+    /// The fix is inside a fence that the vehicle was not near to.
+    fn arrive(&self, fence: u32, crossing: Crossing) -> Arrival {
+        let version = self.epoch.versions[fence as usize];
+        let place = place_at_fence(self.epoch, fence, self.fix);
+        let cause = Cause::Ping(self.fix.identity);
+        let transition = self.transition(fence, version, cause, place, crossing);
+        let mut visit = transition.open(self.fix.identity);
+        visit.count(self.fix);
+        let sure = place.margin.is_some_and(|margin| margin.confidence >= CONFIDENCE_MIN);
+        Arrival { visit, reason: crossing.reason, version, sure }
+    }
+
+    /// Tells the enter if the fix, inside, is what was waited for.
+    fn welcome(&self, arrival: Arrival, machine: &mut Machine, scratch: &mut Scratch) {
+        let fence = arrival.visit.fence;
+        let settings = &self.fence(fence).settings;
+        let min_inside_ms = settings
+            .min_inside_s
+            .map_or(self.judge.settings.min_inside_ms, |seconds| i64::from(seconds) * 1000);
+        if !arrival.is_due(self.fix.t, min_inside_ms) {
+            let slot = machine.arrivals.partition_point(|other| other.visit.fence < fence);
+            machine.arrivals.insert(slot, arrival);
+            return;
+        }
+        let Arrival { mut visit, reason, version, .. } = arrival;
+        let crossing = Crossing {
+            reason,
+            time: visit.enter,
+            not_before: visit.enter_not_before,
+            not_after: visit.enter_not_after,
+        };
+        self.transition(fence, version, visit.cause, visit.place, crossing).enter(&visit, scratch);
+        visit.reach_dwells(self.judge, self.epoch, self.fix, scratch);
+        let slot = machine.visits.partition_point(|other| other.fence < fence);
+        machine.visits.insert(slot, visit);
+    }
+
+    /// How the step that ends here went over to the other side.
+    fn way(&self, way: Way, fence: u32) -> Crossing {
+        let settings = self.judge.settings;
+        match self.step {
+            None => Crossing::at(self.fix.t, None, settings),
+            Some(step) => {
+                let valid_from = self.valid_from(fence);
+                step.crossing(way, &self.fence(fence).shape, valid_from, settings)
+            }
+        }
+    }
+
+    /// The same for a fix that comes too late to confirm `before`. If both are
+    /// inside, the step between them goes over no edge: the vehicle came in
+    /// at some time since it was last outside.
+    fn way_in_again(&self, before: &Arrival) -> Crossing {
+        if self.step.is_some_and(|step| step.from.t > before.last_inside()) {
+            return self.way(Way::In, before.visit.fence);
+        }
+        let outside = (before.reason != Reason::FirstSeen).then_some(before.visit.enter_not_before);
+        Crossing::at(self.fix.t, outside, self.judge.settings)
+    }
+
+    /// When the fence's version in force came into force, if on this step.
+    fn valid_from(&self, fence: u32) -> Option<TimeMs> {
+        let from = self.step?.from.t;
+        self.judge.timeline.version_start(self.number, fence, from)
+    }
+
+    fn transition(
+        &self,
+        index: u32,
+        version: u32,
+        cause: Cause,
+        place: Place,
+        crossing: Crossing,
+    ) -> Transition<'_> {
+        Transition {
+            judge: self.judge,
+            fence: FenceRef { id: self.epoch.ids[index as usize].clone(), version },
+            index,
+            cause,
+            place,
+            crossing,
+            at: self.fix.t,
+            observed: self.fix.received,
+        }
+    }
+
+    fn fence(&self, index: u32) -> &Fence {
+        &self.epoch.set.fences()[index as usize]
+    }
+
+    /// How far outside the fence the fix is, metres.
+    fn outside_m(&self, fence: u32) -> f64 {
+        -self.fence(fence).shape.signed_distance_m(self.fix.position)
+    }
+}

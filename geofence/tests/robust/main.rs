@@ -1,0 +1,16 @@
+//! The robust profile (semantics §6) from the outside: the vectors of the
+//! specification, noise on an edge, the convergence law, and agreement with a
+//! slow reference.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod convergence;
+mod fleet;
+mod noise;
+mod random;
+mod reference;
+mod rules;
+#[path = "../support/mod.rs"]
+mod support;
+mod vectors;
+mod worlds;
