@@ -121,7 +121,8 @@ impl Claimed {
             Clock::Wall => WallClock::not_before(detector.now()).now(),
             Clock::Event => detector.now(),
         };
-        let batch = configuration_batch(&detector, is_new, settings, fences, now)?;
+        let settings_known = recovered.settings_known;
+        let batch = configuration_batch(&detector, settings_known, settings, fences, now)?;
         let mut effects = detector.apply(batch.inputs(), now, journal.next_seq());
         let (segment, _) = batch.finish(&mut effects, detector.now().0, |_| String::new());
         if let Some(segment) = segment {

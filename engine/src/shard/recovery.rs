@@ -2,7 +2,7 @@
 //! then every segment after it applied again and compared with its record.
 
 use anyhow::Context;
-use geofence::{CORE_VERSION, Detector, Outcome, Settings, TimeMs};
+use geofence::{CORE_VERSION, Detector, Input, Outcome, Settings, TimeMs};
 use prost::Message;
 use protos::journal::{Disposition, Segment, SegmentKind, input};
 use tracing::warn;
@@ -18,6 +18,9 @@ pub(super) struct Recovered {
     pub(super) cursors: Cursors,
     pub(super) cadence: Cadence,
     pub(super) audit: Audit,
+    /// Whether the journal says which settings hold. It does not while its
+    /// first owner was cut short right after its claim.
+    pub(super) settings_known: bool,
 }
 
 /// How the effects computed again compare with the recorded ones.
@@ -58,7 +61,8 @@ async fn from_snapshot(
     let audit = Audit::default();
     let Some(snapshot) = claim.snapshot() else {
         let detector = Detector::new(settings.clone());
-        return Ok(Recovered { detector, cursors: Cursors::new(), cadence, audit });
+        let cursors = Cursors::new();
+        return Ok(Recovered { detector, cursors, cadence, audit, settings_known: false });
     };
     for hash in &snapshot.fence_hashes {
         fences.load(hash).await?;
@@ -67,7 +71,7 @@ async fn from_snapshot(
         .with_context(|| format!("snapshot {} of shard {}", snapshot.seq, snapshot.shard))?;
     let cursors =
         snapshot.cursors.iter().map(|cursor| (cursor.sink.clone(), cursor.clone())).collect();
-    Ok(Recovered { detector, cursors, cadence, audit })
+    Ok(Recovered { detector, cursors, cadence, audit, settings_known: true })
 }
 
 impl Recovered {
@@ -90,6 +94,7 @@ impl Recovered {
         }
         fences.load_for(segment).await?;
         let inputs = recorded::inputs(segment, |hash| fences.get(hash))?;
+        self.settings_known |= inputs.iter().any(|input| matches!(input, Input::Settings(_)));
         let effects = self.detector.apply(&inputs, TimeMs(segment.now_ms), segment.seq);
         let differing = self.detector.reconcile(&effects.events, &segment.events)
             + differing_dispositions(segment, &effects.outcomes);
