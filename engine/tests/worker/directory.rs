@@ -53,7 +53,7 @@ fn a_directory_that_may_not_be_written() {
     for path in [dir.path().to_owned(), dir.path().join("below")] {
         // Permissions do not hold for root.
         let launch = Launch::run(&path);
-        let launch = if is_root() { launch.as_nobody() } else { launch };
+        let launch = if is_root() { launch.by_nobody() } else { launch };
         let Some(output) = launch.output_if_permitted() else {
             println!("skipped: root's own binary cannot be started as another user");
             break;

@@ -57,7 +57,7 @@ impl Launch {
         self
     }
 
-    pub(crate) fn as_nobody(mut self) -> Self {
+    pub(crate) fn by_nobody(mut self) -> Self {
         self.uid = Some(NOBODY);
         self
     }
@@ -268,15 +268,16 @@ impl Drop for Worker {
 pub(crate) fn segments_of(data_dir: &Path, shard: u32) -> Vec<PathBuf> {
     let directory = data_dir.join(format!("journal/shard-{shard}/journal"));
     let entries = std::fs::read_dir(directory).expect("a journal");
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("readable").path()).filter(is_segment).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| is_segment(path))
+        .collect();
     paths.sort();
     paths
 }
 
 /// A name of digits alone: no staging file.
-#[allow(clippy::ptr_arg)]
-fn is_segment(path: &PathBuf) -> bool {
+fn is_segment(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
