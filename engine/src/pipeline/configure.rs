@@ -55,7 +55,7 @@ fn standing(shard: &Claimed) -> Standing {
     let history = shard.detector.fence_history();
     let newest = history.newest();
     Standing {
-        is_configured: shard.is_configured,
+        is_configured: shard.settings_known,
         set: Arc::clone(&newest.set),
         valid_from: newest.valid_from,
         configured: shard.configured_fences.clone(),

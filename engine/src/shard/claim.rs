@@ -50,9 +50,9 @@ pub struct Claimed {
     pub audit: Audit,
     /// First segment of the journal, from which sinks without a cursor start.
     pub first_seq: u64,
-    /// Whether detection settings were ever recorded: a shard without them
-    /// has taken nothing in.
-    pub is_configured: bool,
+    /// Whether the journal says which settings hold: a shard that does not
+    /// know has taken nothing in.
+    pub settings_known: bool,
     /// Hash of the configured fences that were last taken up; empty for none.
     pub configured_fences: String,
     pub(super) maintenance: Maintenance,
@@ -122,7 +122,7 @@ impl Claimed {
             cursors: recovered.cursors,
             audit: recovered.audit,
             first_seq: claim.first_seq(),
-            is_configured: recovered.is_configured,
+            settings_known: recovered.settings_known,
             configured_fences: recovered.configured_fences,
             maintenance,
         })
@@ -140,7 +140,7 @@ impl Claimed {
         fences: Option<&FenceInput>,
         now: TimeMs,
     ) -> anyhow::Result<()> {
-        let batch = configuration_batch(&self.detector, !self.is_configured, settings, fences)?;
+        let batch = configuration_batch(&self.detector, self.settings_known, settings, fences)?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -153,7 +153,7 @@ impl Claimed {
             let committed = self.journal.commit(segment).await?;
             self.maintenance.count(&committed);
         }
-        self.is_configured = true;
+        self.settings_known = true;
         if let Some(fences) = fences {
             self.configured_fences.clone_from(&fences.configured);
             self.maintenance.set_configured_fences(fences.configured.clone());

@@ -458,15 +458,15 @@ fn end_batch(end: TimeMs) -> Batch {
 }
 
 /// Settings and fences as an input under a claim: the settings where they
-/// differ from those in force, or none are recorded yet.
+/// differ from those in force or the journal does not say which are.
 fn configuration_batch(
     detector: &Detector,
-    is_new: bool,
+    settings_known: bool,
     settings: &Settings,
     fences: Option<&FenceInput>,
 ) -> anyhow::Result<Batch> {
     let mut batch = Batch::default();
-    if is_new || detector.settings() != settings {
+    if !settings_known || detector.settings() != settings {
         let json = serde_json::to_string(settings).context("detection settings as JSON")?;
         let record = input::Input::Settings(protos::journal::Settings { json });
         batch.control(Input::Settings(settings.clone()), record);

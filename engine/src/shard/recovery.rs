@@ -2,7 +2,7 @@
 //! then every segment after it applied again and compared with its record.
 
 use anyhow::Context;
-use geofence::{CORE_VERSION, Detector, Outcome, Settings, TimeMs};
+use geofence::{CORE_VERSION, Detector, Input, Outcome, Settings, TimeMs};
 use prost::Message;
 use protos::journal::{Disposition, Segment, SegmentKind, input};
 use tracing::warn;
@@ -18,8 +18,9 @@ pub(super) struct Recovered {
     pub(super) cursors: Cursors,
     pub(super) cadence: Cadence,
     pub(super) audit: Audit,
-    /// Whether detection settings were ever recorded.
-    pub(super) is_configured: bool,
+    /// Whether the journal says which settings hold. It does not while its
+    /// first owner was cut short right after its claim.
+    pub(super) settings_known: bool,
     /// Hash of the configured fences that were last taken up; empty for none.
     pub(super) configured_fences: String,
 }
@@ -67,7 +68,7 @@ async fn from_snapshot(
             cursors: Cursors::new(),
             cadence,
             audit,
-            is_configured: false,
+            settings_known: false,
             configured_fences: String::new(),
         });
     };
@@ -83,7 +84,7 @@ async fn from_snapshot(
         cursors,
         cadence,
         audit,
-        is_configured: true,
+        settings_known: true,
         configured_fences: snapshot.configured_fences_hash.clone(),
     })
 }
@@ -106,17 +107,14 @@ impl Recovered {
         if segment.inputs.is_empty() && segment.events.is_empty() {
             return Ok(());
         }
-        for recorded in segment.inputs.iter().filter_map(|recorded| recorded.input.as_ref()) {
-            match recorded {
-                input::Input::Settings(_) => self.is_configured = true,
-                input::Input::Fences(change) => {
-                    self.configured_fences.clone_from(&change.configured_hash);
-                }
-                _ => {}
-            }
-        }
         fences.load_for(segment).await?;
         let inputs = recorded::inputs(segment, |hash| fences.get(hash))?;
+        self.settings_known |= inputs.iter().any(|input| matches!(input, Input::Settings(_)));
+        for recorded in &segment.inputs {
+            if let Some(input::Input::Fences(change)) = &recorded.input {
+                self.configured_fences.clone_from(&change.configured_hash);
+            }
+        }
         let effects = self.detector.apply(&inputs, TimeMs(segment.now_ms), segment.seq);
         let differing = self.detector.reconcile(&effects.events, &segment.events)
             + differing_dispositions(segment, &effects.outcomes);

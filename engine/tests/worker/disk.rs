@@ -91,14 +91,14 @@ fn a_full_disk_holds_commits_up_and_loses_nothing() {
 fn a_worker_on_a_full_disk_ends_in_time() {
     let Some(disk) = Mounted::tmpfs("size=8m") else { return };
     let launch = launch(&disk).set("journal.min_free_percent", "0");
-    let mut worker = launch.start();
+    let worker = launch.start();
     let client = worker.client();
     client.deliver(&one(0));
     let ballast = fill(&disk, 0);
     let unanswered = std::thread::spawn(move || client.send(&one(1)));
     wait_for("a failing commit", || worker.line("commit not yet durable; trying again"));
     // Within 8 s; the journal has what was acknowledged.
-    let _ = worker.stop();
+    expect_clean_end(worker);
     let answer = unanswered.join().unwrap();
     assert!(answer.as_ref().is_none_or(|answer| answer.status != 202), "{answer:?}");
     fs::remove_file(ballast).unwrap();

@@ -1,8 +1,6 @@
 //! Changing fences while the worker runs, over HTTP and by the configured
 //! files (semantics §7).
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
-
 mod api;
 mod crashes;
 mod files;

@@ -298,3 +298,27 @@ fn a_worker_on_the_wall_clock_comes_back_to_the_same() {
     assert!(events.len() > 10, "{}", events.len());
     assert!(log.iter().any(|event| event["late"] == true), "some were late");
 }
+
+#[test]
+fn a_first_start_that_was_cut_short_records_its_settings_the_next_time() {
+    for fail_point in ["commit.before", "commit.after"] {
+        let dir = TempDir::new().unwrap();
+        let data = dir.path().join("data");
+        let fences = fences(dir.path(), &[("f", 10.0)]);
+        let launch = |dwell| launch(&data).fences(&fences).set("detection.dwell", dwell);
+        // After the claim, with the settings.
+        let mut worker = launch("5m").dies_at(fail_point, 1).spawn();
+        assert_eq!(worker.wait().code(), None, "killed: {}", worker.log());
+
+        let mut worker = launch("5m").start();
+        for minute in [0, 2, 3] {
+            worker.client().deliver(&[at("v", minute, 10.0)]);
+        }
+        worker.kill();
+        // What follows is not what was in force.
+        let mut worker = launch("1m").start();
+        let recovered = worker.line("recovered").unwrap();
+        assert_eq!(recovered["differences"], 0, "{fail_point}: {recovered}");
+        assert!(worker.stop().success(), "{}", worker.log());
+    }
+}

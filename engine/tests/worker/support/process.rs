@@ -1,6 +1,7 @@
 //! The binary as a child process that is always reaped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,12 @@ use super::{Client, LOOK_EVERY, PATIENCE, wait_for};
 pub(crate) struct Launch {
     arguments: Vec<String>,
     fail_point: Option<String>,
+    /// As whom, if not as ourselves.
+    uid: Option<u32>,
 }
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65_534;
 
 impl Launch {
     /// `fleetstream run` on `data_dir` and a free port, with a strict audit.
@@ -29,7 +35,7 @@ impl Launch {
     /// Any command line.
     pub(crate) fn of(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { arguments, fail_point: None }
+        Self { arguments, fail_point: None, uid: None }
     }
 
     pub(crate) fn arg(mut self, argument: &str) -> Self {
@@ -51,6 +57,11 @@ impl Launch {
         self
     }
 
+    pub(crate) fn by_nobody(mut self) -> Self {
+        self.uid = Some(NOBODY);
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetstream"));
         for (name, _) in std::env::vars_os() {
@@ -62,13 +73,24 @@ impl Launch {
         if let Some(fail_point) = &self.fail_point {
             command.env("FLEETSTREAM_FAIL_POINT", fail_point);
         }
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// Starts the process and waits until it ends by itself.
     pub(crate) fn output(&self) -> Output {
-        let mut child = self.command().spawn().expect("the binary starts");
+        self.output_if_permitted().expect("this user may start the binary")
+    }
+
+    /// As [`Launch::output`]; `None` if its user may not start the binary.
+    pub(crate) fn output_if_permitted(&self) -> Option<Output> {
+        let mut child = match self.command().spawn() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
+            spawned => spawned.expect("the binary starts"),
+        };
         let deadline = Instant::now() + PATIENCE;
         while child.try_wait().expect("a child of ours").is_none() {
             if Instant::now() > deadline {
@@ -78,7 +100,7 @@ impl Launch {
             }
             std::thread::sleep(LOOK_EVERY);
         }
-        child.wait_with_output().expect("a child of ours")
+        Some(child.wait_with_output().expect("a child of ours"))
     }
 
     /// Starts the process.
@@ -246,15 +268,16 @@ impl Drop for Worker {
 pub(crate) fn segments_of(data_dir: &Path, shard: u32) -> Vec<PathBuf> {
     let directory = data_dir.join(format!("journal/shard-{shard}/journal"));
     let entries = std::fs::read_dir(directory).expect("a journal");
-    let mut paths: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("readable").path()).filter(is_segment).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| is_segment(path))
+        .collect();
     paths.sort();
     paths
 }
 
 /// A name of digits alone: no staging file.
-#[allow(clippy::ptr_arg)]
-fn is_segment(path: &PathBuf) -> bool {
+fn is_segment(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
