@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use engine::fences::Editor;
 use engine::http::{
     EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder,
 };
 use engine::intake::{Intake, QueueLimits};
-use geofence::{LivePosition, Position, Status, TimeMs};
+use geofence::{FenceSet, LivePosition, Position, Status, TimeMs};
 use protos::events::fleet_event::Detail;
 use protos::events::{self, FleetEvent, Op, Reason};
 use protos::journal::Segment;
@@ -53,6 +54,8 @@ async fn main() -> anyhow::Result<()> {
         positions: positions.clone(),
         events: feed.clone(),
         fences,
+        fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+        token_file: None,
         health: Health::new(1),
         metrics: Arc::new(String::new),
     };

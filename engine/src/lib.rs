@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod decode;
 pub mod exit;
+pub mod fences;
 pub mod http;
 pub mod intake;
 pub mod journal;

@@ -5,6 +5,7 @@
 //! here. Intake stops first and alone: what was taken in is committed,
 //! released to every sink and its cursors recorded before the end.
 
+mod configure;
 mod directory;
 mod sinks;
 mod watch;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use ::sinks::positions::{PositionFile, PositionStore};
 use anyhow::Context;
+use bytes::Bytes;
 use futures::future::try_join_all;
 use geofence::{Counters, FenceSet, Settings, SourceState, TimeMs};
 use tokio::sync::{mpsc, oneshot, watch as latest};
@@ -21,8 +23,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
-use crate::http::{EventFeed, FeedLimits, Health};
+use crate::config::{Clock, Config};
+use crate::fences::{Keeper, Taken};
+use crate::http::{EventFeed, FeedLimits, Health, ReceiveClock};
 use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
 use crate::journal::lock::DataDirLock;
 use crate::journal::{
@@ -48,7 +51,8 @@ pub struct PipelineOptions {
     pub config: Config,
     /// Detection settings from here on.
     pub settings: Settings,
-    /// Fences from here on.
+    /// The configured fences. They count if they are others than those last
+    /// taken up; see [`crate::fences::reconcile`].
     pub fences: Arc<FenceSet>,
     /// When input is applied.
     pub cut: Cut,
@@ -79,6 +83,10 @@ pub struct Pipeline {
     pub audits: Vec<Audit>,
     /// The latest receive time that any shard knows.
     pub receive_time_max: TimeMs,
+    /// The fences that the shards began with.
+    fences: Taken,
+    fence_objects: FenceObjects,
+    clock: Clock,
     control: Vec<mpsc::Sender<Control>>,
     last: Vec<latest::Sender<Option<u64>>>,
     shards: JoinSet<anyhow::Result<()>>,
@@ -99,12 +107,14 @@ impl Pipeline {
     pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         let (directory, lock) = DataDir::open(&options.config.data_dir)?;
         let store = directory.journal()?;
-        FenceObjects::new(store.clone()).sweep_staging().await?;
+        let fence_objects = FenceObjects::new(store.clone());
+        fence_objects.sweep_staging().await?;
 
         let writer = WriterId::random();
         let shards = options.config.shards;
         let claims = (0..shards).map(|shard| claim(&options, &store, shard, writer));
-        let claimed = try_join_all(claims).await?;
+        let mut claimed = try_join_all(claims).await?;
+        let fences = configure::configure(&mut claimed, &options, &fence_objects).await?;
 
         let limits = QueueLimits {
             max_pings: usize::try_from(options.config.queue.max_pings).unwrap_or(usize::MAX),
@@ -123,6 +133,9 @@ impl Pipeline {
             readers: Vec::new(),
             audits: Vec::new(),
             receive_time_max: TimeMs::MIN,
+            fences,
+            fence_objects,
+            clock: options.config.clock,
             control: Vec::new(),
             last: Vec::new(),
             shards: JoinSet::new(),
@@ -203,6 +216,26 @@ impl Pipeline {
     #[must_use]
     pub fn source_teller(&self) -> SourceTeller {
         SourceTeller(self.control[0].clone())
+    }
+
+    /// A keeper of the fences, to be run with the other end of an [`Editor`],
+    /// and what `GET /v1/fences` serves.
+    #[must_use]
+    pub fn fence_keeper(
+        &self,
+        receive_clock: Arc<ReceiveClock>,
+    ) -> (Keeper, Arc<FenceSet>, latest::Receiver<Bytes>) {
+        let set = Arc::clone(&self.fences.history.newest().set);
+        let (served, fences) = latest::channel(set.to_canonical_json().into());
+        let keeper = Keeper {
+            shards: self.control.clone(),
+            objects: self.fence_objects.clone(),
+            receive_clock,
+            clock: self.clock,
+            taken: self.fences.clone(),
+            served,
+        };
+        (keeper, set, fences)
     }
 
     /// Reads along with the commits of each shard from here on.
@@ -354,8 +387,6 @@ async fn claim(
         },
         store: store.clone(),
         settings: options.settings.clone(),
-        fences: Arc::clone(&options.fences),
-        clock: config.clock,
         retention: RetentionPolicy::local(config.journal.keep),
         snapshot_segments_min: config.journal.snapshot_min_segments.into(),
         sinks: sinks::NAMES.to_vec(),

@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use geofence::SourceState;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Clock, Config};
+use crate::fences::{Editor, Watched, watch};
 use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
@@ -45,14 +44,32 @@ impl Worker {
     /// As [`Pipeline::start`], or the address cannot be listened on.
     pub async fn start(options: PipelineOptions, page: Page) -> anyhow::Result<Self> {
         let config = options.config.clone();
-        let fences = Bytes::from(options.fences.to_canonical_json());
         let pipeline = Pipeline::start(options).await?;
         let clock = Arc::new(match config.clock {
             Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
             Clock::Event => ReceiveClock::event(pipeline.receive_time_max),
         });
         let stop = CancellationToken::new();
-        let services = services(&config, &pipeline, Arc::clone(&clock), fences, page.clone());
+        let (keeper, set, fences) = pipeline.fence_keeper(Arc::clone(&clock));
+        let (editor, requests) = Editor::new(set);
+        let services = Services {
+            ingest: Ingest {
+                intake: pipeline.intake.clone(),
+                source: HTTP_SOURCE,
+                decode: decoder(config.detection.allow_null_island),
+                clock: Arc::clone(&clock),
+            },
+            positions: pipeline.positions.clone(),
+            events: pipeline.feed.clone(),
+            fences,
+            fence_editor: editor.clone(),
+            token_file: config.http.token_file.clone(),
+            health: pipeline.health.clone(),
+            metrics: {
+                let page = page.clone();
+                Arc::new(move || page.render())
+            },
+        };
         let limits = limits(&config);
         let server =
             match HttpServer::bind(config.http.listen, limits, services, stop.clone()).await {
@@ -64,6 +81,11 @@ impl Worker {
             };
         let address = server.address();
         info!(%address, "listening");
+        tokio::spawn(keeper.run(requests, stop.clone()));
+        if let Some(path) = config.fences.clone() {
+            let watched = Watched { path, every: config.fences_poll };
+            tokio::spawn(watch(watched, editor, stop.clone()));
+        }
         if config.clock == Clock::Wall {
             let teller = pipeline.source_teller();
             tokio::spawn(watch_source(clock, config.source.stalled_after, teller, stop.clone()));
@@ -84,28 +106,6 @@ impl Worker {
             warn!("cut off HTTP requests that did not end");
         }
         drained
-    }
-}
-
-fn services(
-    config: &Config,
-    pipeline: &Pipeline,
-    clock: Arc<ReceiveClock>,
-    fences: Bytes,
-    page: Page,
-) -> Services {
-    Services {
-        ingest: Ingest {
-            intake: pipeline.intake.clone(),
-            source: HTTP_SOURCE,
-            decode: decoder(config.detection.allow_null_island),
-            clock,
-        },
-        positions: pipeline.positions.clone(),
-        events: pipeline.feed.clone(),
-        fences: watch::channel(fences).1,
-        health: pipeline.health.clone(),
-        metrics: Arc::new(move || page.render()),
     }
 }
 

@@ -20,8 +20,8 @@ use crate::touched::Touched;
 use crate::vehicle::{Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
-    Disposition, Effects, FenceSet, Identity, Input, LivePosition, Outcome, Ping, PingRun, Profile,
-    Settings, TimeMs,
+    Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity, Input,
+    LivePosition, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -99,7 +99,7 @@ impl Detector {
                 Input::Pings(run) => self.take_run(run, seq, &mut effects),
                 Input::Settings(settings) => self.settings = settings.clone(),
                 Input::Fences { set, valid_from } => {
-                    self.change_fences(set, *valid_from, &mut effects);
+                    effects.fences.push(self.change_fences(set, *valid_from));
                 }
                 Input::Source(state) => effects.events.push(self.source_event(state, seq)),
                 Input::End { end } => self.end_input(*end),
@@ -169,19 +169,44 @@ impl Detector {
         &self.settings
     }
 
-    /// The fence set in force.
+    /// The newest fence set: in force, or announced for later.
     #[must_use]
     pub fn fences(&self) -> &Arc<FenceSet> {
         &self.timeline.current().set
     }
 
-    /// The earliest `valid_from` that a change of the fences may have: behind
-    /// the last change, and in the hot window of every vehicle. An earlier one
-    /// is refused and counted (`fences_refused`). Visits every vehicle.
+    /// What [`Input::Fences`] would come to now; changes nothing. Visits every
+    /// vehicle.
     #[must_use]
-    pub fn fences_valid_from_min(&self) -> TimeMs {
-        let last = self.timeline.current().valid_from.plus(1);
-        self.vehicles.iter().flatten().map(|vehicle| vehicle.hot_from).fold(last, TimeMs::max)
+    pub fn judge_fences(&self, set: &FenceSet, valid_from: TimeMs) -> FenceOutcome {
+        let newest = self.timeline.current();
+        if newest.set.hash() == set.hash() {
+            return FenceOutcome::Unchanged;
+        }
+        if self.is_start(valid_from) {
+            return FenceOutcome::TakenUp;
+        }
+        if newest.valid_from >= valid_from {
+            return FenceOutcome::Refused(FenceRefusal::NotAfter { newest: newest.valid_from });
+        }
+        let last = self
+            .vehicles
+            .iter()
+            .flatten()
+            .filter(|vehicle| vehicle.hot_from > valid_from)
+            .max_by(|a, b| a.hot_from.cmp(&b.hot_from).then_with(|| b.id.cmp(&a.id)));
+        last.map_or(FenceOutcome::TakenUp, |vehicle| {
+            FenceOutcome::Refused(FenceRefusal::BehindHotWindow {
+                vehicle_id: vehicle.id.clone(),
+                hot_from: vehicle.hot_from,
+            })
+        })
+    }
+
+    /// The fence sets that may still judge a ping.
+    #[must_use]
+    pub fn fence_history(&self) -> FenceHistory {
+        self.timeline.history()
     }
 
     /// The receive clock: the largest `now` of any apply.
@@ -356,17 +381,15 @@ impl Detector {
         index
     }
 
-    fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs, effects: &mut Effects) {
-        if self.fences().hash() == set.hash() {
-            return;
+    fn change_fences(&mut self, set: &Arc<FenceSet>, valid_from: TimeMs) -> FenceOutcome {
+        let outcome = self.judge_fences(set, valid_from);
+        if outcome != FenceOutcome::TakenUp {
+            return outcome;
         }
-        if self.index.is_empty() && self.timeline.is_pristine() {
+        if self.is_start(valid_from) {
             self.timeline.start(Arc::clone(set));
-        } else if valid_from >= self.fences_valid_from_min() {
-            self.timeline.change(Arc::clone(set), valid_from);
         } else {
-            effects.counters.add("fences_refused", 1);
-            return;
+            self.timeline.change(Arc::clone(set), valid_from);
         }
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
@@ -374,6 +397,14 @@ impl Detector {
                 self.touched.add(index);
             }
         }
+        FenceOutcome::TakenUp
+    }
+
+    /// Whether fences taken up now are those that the shard starts with. That
+    /// is asked for and never inferred from how many vehicles have called:
+    /// all shards must judge by the same fences.
+    fn is_start(&self, valid_from: TimeMs) -> bool {
+        valid_from == TimeMs::MIN && self.index.is_empty() && self.timeline.is_pristine()
     }
 
     fn end_input(&mut self, end: TimeMs) {

@@ -6,7 +6,7 @@ use protos::events::FleetEvent;
 
 pub use protos::journal::Disposition;
 
-use crate::{Identity, LivePosition};
+use crate::{FenceOutcome, Identity, LivePosition};
 
 /// What became of one ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Outcome {
 pub struct Effects {
     /// One for each ping of the input, in order.
     pub outcomes: Vec<Outcome>,
+    /// One for each fence set of the input, in order.
+    pub fences: Vec<FenceOutcome>,
     /// Event operations in the order of semantics §6, vehicles interleaved by
     /// event time.
     pub events: Vec<FleetEvent>,

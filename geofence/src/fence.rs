@@ -1,6 +1,7 @@
 //! A fence: a named shape with settings of its own.
 
 use crate::Shape;
+use crate::geojson::write_fence;
 
 /// Longest fence id, characters.
 pub const FENCE_ID_CHARS_MAX: usize = 128;
@@ -39,5 +40,12 @@ impl Fence {
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         self.settings == other.settings && self.shape == other.shape
+    }
+
+    /// The fence as a GeoJSON feature, repairs made, as in
+    /// [`FenceSet::to_canonical_json`](crate::FenceSet::to_canonical_json).
+    #[must_use]
+    pub fn to_canonical_json(&self) -> String {
+        write_fence(self)
     }
 }

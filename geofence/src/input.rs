@@ -17,7 +17,9 @@ pub enum Input {
     Fences {
         /// All fences, not only those that changed.
         set: Arc<FenceSet>,
-        /// Event time from which the set judges.
+        /// Event time from which the set judges, after that of every set
+        /// before it. [`TimeMs::MIN`] for the set that a new shard starts
+        /// with.
         valid_from: TimeMs,
     },
     /// A source fell silent, or speaks again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{FenceSet, TimeMs};
+use crate::{FenceEpoch, FenceHistory, FenceSet, TimeMs};
 
 /// One fence set and the span of event time that it judges: from
 /// `valid_from` to the next epoch's.
@@ -86,6 +86,16 @@ impl Timeline {
             self.latest.insert(Arc::clone(id), *version);
         }
         Epoch { valid_from, set, versions, ids }
+    }
+
+    /// What the timeline says of each fence's versions.
+    pub(crate) fn history(&self) -> FenceHistory {
+        let epoch = |epoch: &Epoch| FenceEpoch {
+            valid_from: epoch.valid_from,
+            set: Arc::clone(&epoch.set),
+            versions: epoch.versions.clone(),
+        };
+        FenceHistory { is_cut: self.first > 0, epochs: self.epochs.iter().map(epoch).collect() }
     }
 
     /// The newest epoch.

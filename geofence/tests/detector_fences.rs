@@ -114,24 +114,6 @@ fn a_change_finds_pings_that_wait_to_be_judged() {
 }
 
 #[test]
-fn a_change_before_a_hot_window_or_the_last_change_is_refused() {
-    let mut shard = Shard::new(plain(), only_sq(""));
-    shard.pings([inside(10_000)]);
-    assert_eq!(shard.detector.fences_valid_from_min(), TimeMs(9_100_000));
-    let mut width = 0.1;
-    let mut refused = |t, expected| {
-        let before = shard.counters.get("fences_refused");
-        width += 0.1;
-        shard.fences(set(&[rectangle("n", [0.0, 0.0, width, 1.0], "")]), t);
-        assert_eq!(shard.counters.get("fences_refused") - before, expected, "at {t}");
-    };
-    refused(9_099, 1);
-    refused(9_100, 0);
-    refused(9_100, 1);
-    refused(9_101, 0);
-}
-
-#[test]
 fn sets_are_kept_for_vehicles_that_may_still_be_judged_by_them() {
     let mut shard = Shard::new(plain(), only_sq(""));
     shard.pings([outside(100).of("quiet")]);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::{FencesCheckArgs, Format};
 use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit, WithExit};
+use crate::fences;
 
 /// Runs `fences check`.
 ///
@@ -32,22 +33,16 @@ pub fn check(args: &FencesCheckArgs) -> anyhow::Result<Exit> {
 /// answer's `refusals` are empty.
 ///
 /// # Errors
-/// The file cannot be read, is no GeoJSON, or holds fences that cannot be
-/// used: all of them, where the configuration names the file.
+/// They cannot be read, are no GeoJSON, or hold fences that cannot be used:
+/// all that is wrong, where the configuration names the file.
 pub fn load(effective: &Effective) -> Result<Parsed, Mistakes> {
     let Some(path) = &effective.config.fences else {
         return Ok(Parsed { set: FenceSet::empty(), repairs: vec![], refusals: vec![] });
     };
-    let mistake = |message| effective.mistake("fences", message);
-    let found = match read(path) {
-        Err(error) => vec![mistake(format!("{error:#}"))],
-        Ok(parsed) if parsed.refusals.is_empty() => return Ok(parsed),
-        Ok(Parsed { refusals, .. }) => refusals
-            .iter()
-            .map(|note| mistake(format!("{}: {}", path.display(), remark(note))))
-            .collect(),
-    };
-    Err(Mistakes::of(found).expect("each arm above found something"))
+    fences::read(path).map_err(|problems| {
+        let mistake = |problem: &fences::Problem| effective.mistake("fences", problem.to_string());
+        Mistakes::of(problems.iter().map(mistake).collect()).expect("there is a problem")
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<Parsed> {

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod fences;
 pub mod replay;
 pub mod run;
+mod token;
 
 use anyhow::Context;
 use geofence::FenceNote;

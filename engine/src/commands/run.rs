@@ -21,6 +21,7 @@ use crate::{commands, http, logging, metrics};
 pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let effective = args.load()?;
     let fences = commands::fences::load(&effective)?;
+    commands::token::check(&effective)?;
     let config = effective.config;
     logging::install(&config.log.level, config.log.format)?;
     commands::warn_of_repairs(&fences.repairs);

@@ -150,9 +150,14 @@ settings! {
         /// Where receive times come from: "wall" is this machine's clock,
         /// "event" the largest event time seen so far, for old traces.
         clock: Clock = "wall", Choice(&[("wall", Clock::Wall), ("event", Clock::Event)]);
-        /// GeoJSON file of the geofences; "" for none, when pings are archived
-        /// and positions kept but nobody enters anything.
+        /// GeoJSON file of the geofences, or a directory of such files
+        /// (*.geojson, *.json) that are one set; "" for none. While the worker
+        /// runs, a change of them is taken up, and at a restart one made
+        /// meanwhile; otherwise fences changed over HTTP stay as they are.
         fences: Option<PathBuf> = "", OptionalPath;
+        /// How often the worker looks whether the fences have changed. They
+        /// are taken up once two looks have found them alike.
+        fences_poll: Duration = "2s", Durations { min: "10ms", max: "1h" };
         /// End with an error when recovery computes other effects than the
         /// journal records, instead of counting and logging the difference.
         strict_audit: bool = "false", Switch;
@@ -168,6 +173,11 @@ settings! {
         /// Ingest requests waiting for their commit at the same time; one more
         /// is answered 429.
         max_in_flight: u32 = "256", Count { min: 1, max: 65_536 };
+        /// File with the token that lets its bearer change fences; "" for
+        /// none, when they cannot be changed over HTTP. At least 16 visible
+        /// ASCII characters, read anew at each use, so that it can be
+        /// exchanged.
+        token_file: Option<PathBuf> = "", OptionalPath;
     }
 
     /// When gathered input becomes a segment of the journal.

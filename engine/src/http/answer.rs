@@ -17,11 +17,13 @@ pub(super) struct Refusal {
     pub(super) message: String,
     /// Seconds after which the same request may be answered differently.
     pub(super) retry_after_s: Option<u32>,
+    /// The fence that cannot be used.
+    pub(super) fence: Option<String>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_s: None }
+        Self { status, code, message: message.into(), retry_after_s: None, fence: None }
     }
 
     /// 400: the request cannot be read.
@@ -51,6 +53,11 @@ impl Refusal {
 
     pub(super) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// Names the fence concerned.
+    pub(super) fn of_fence(self, id: &str) -> Self {
+        Self { fence: Some(id.to_owned()), ..self }
     }
 }
 
@@ -87,11 +94,17 @@ impl IntoResponse for Refusal {
         struct Body {
             code: &'static str,
             message: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            fence: Option<String>,
         }
-        let body = Body { code: self.code, message: self.message };
+        let body = Body { code: self.code, message: self.message, fence: self.fence };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

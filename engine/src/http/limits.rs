@@ -10,6 +10,9 @@ pub struct HttpLimits {
     pub body_bytes_max: usize,
     /// Largest body after decompression, bytes (4 MiB). Above: 413.
     pub decoded_bytes_max: usize,
+    /// Largest fence, as it travels and after decompression, bytes (16 MiB:
+    /// more than the vertices that a fence may have). Above: 413.
+    pub fence_bytes_max: usize,
     /// Pings in one request (1,000). Above: 413.
     pub pings_max: usize,
     /// Ping requests answered at the same time (4,096). Above: 429.
@@ -49,6 +52,7 @@ impl Default for HttpLimits {
         Self {
             body_bytes_max: 1 << 20,
             decoded_bytes_max: 4 << 20,
+            fence_bytes_max: 16 << 20,
             pings_max: 1_000,
             in_flight_max: 4_096,
             in_flight_bytes_max: 64 << 20,

@@ -1,11 +1,12 @@
 //! Which request goes where, and what every answer has in common.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer::Refusal;
-use super::cached::tagged;
 use super::events::{self, EventStreams};
 use super::feed::EventFeed;
+use super::fences::{self, Fences};
 use super::health::{Health, Readiness, livez, readyz};
 use super::ingest::{Ingest, Ingestion, post_pings};
 use super::positions::{self, Positions};
 use super::{HttpLimits, map};
+use crate::fences::Editor;
 
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -37,8 +39,13 @@ pub struct Services {
     pub positions: PositionStore,
     /// For `GET /v1/events`.
     pub events: EventFeed,
-    /// For `GET /v1/fences`: the current set as GeoJSON.
+    /// For `GET /v1/fences`: the newest set as GeoJSON.
     pub fences: watch::Receiver<Bytes>,
+    /// For single fences and their change.
+    pub fence_editor: Editor,
+    /// File with the token that lets its bearer change fences; without one
+    /// nobody can.
+    pub token_file: Option<PathBuf>,
     /// For `/readyz`.
     pub health: Health,
     /// For `/metrics`.
@@ -53,12 +60,20 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
     let positions = Arc::new(Positions::new(services.positions));
     let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
     let streams = Arc::new(EventStreams::new(services.events, streams_max, keep_alive, stop));
+    let fences = Arc::new(Fences {
+        editor: services.fence_editor,
+        token_file: services.token_file,
+        limits: limits.clone(),
+    });
+    let one_fence = get(fences::get).put(fences::put).delete(fences::delete);
     Router::new()
         .route("/v1/pings", post(post_pings).with_state(ingestion))
         .route("/v1/positions", get(positions::list).with_state(Arc::clone(&positions)))
         .route("/v1/positions/{vehicle}", get(positions::get).with_state(positions))
         .route("/v1/events", get(events::stream).with_state(streams))
-        .route("/v1/fences", get(fences).with_state(services.fences))
+        .route("/v1/fences", get(fences::list).with_state(services.fences))
+        .route("/v1/fences/{id}", one_fence.with_state(Arc::clone(&fences)))
+        .route("/v1/fences/{id}/versions", get(fences::versions).with_state(fences))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/metrics", get(render_metrics).with_state(services.metrics))
@@ -71,11 +86,6 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
         .layer(from_fn_with_state(limits.answer_timeout, answer_in_time))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(count_and_guard))
-}
-
-async fn fences(State(fences): State<watch::Receiver<Bytes>>, headers: HeaderMap) -> Response {
-    let body = fences.borrow().clone();
-    tagged(&headers, "application/geo+json", body)
 }
 
 async fn render_metrics(State(render): State<RenderMetrics>) -> Response {

@@ -63,6 +63,11 @@ metrics! {
     RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
         "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
 
+    FENCES "fleetstream_fences" Kind::Gauge, Count, [],
+        "Fences of the newest set.";
+    FENCE_CHANGES "fleetstream_fence_changes_total" Kind::Counter, Count, ["origin", "outcome"],
+        "Changes of the fences asked for, by configuration or HTTP, and what came of them.";
+
     IN_FLIGHT "fleetstream_in_flight" Kind::Gauge, Count, [],
         "Pings taken from sources and not durable yet.";
     STATE_VEHICLES "fleetstream_state_vehicles" Kind::Gauge, Count, ["shard"],

@@ -2,7 +2,7 @@
 //! the segment and answers that follow.
 
 use bytes::{Bytes, BytesMut};
-use geofence::{CORE_VERSION, Effects, Input, Outcome, Ping, PingRun};
+use geofence::{CORE_VERSION, Effects, Input, Outcome, Ping, PingRun, TimeMs};
 use protos::journal::{self, DeadLetter, Segment, Supersedes, input};
 
 use crate::intake::{Ack, Delivery, Entry, Rejection, Room, Verdict};
@@ -18,6 +18,8 @@ pub(super) struct Batch {
     deliveries: Vec<Taken>,
     entries: usize,
     bytes: usize,
+    /// When input that is no ping was received, where that counts.
+    received: Option<TimeMs>,
 }
 
 /// What the journal keeps of the input at the same index.
@@ -88,13 +90,19 @@ impl Batch {
         &self.inputs
     }
 
-    /// The latest receive time of any ping gathered, milliseconds.
+    /// The latest receive time of anything gathered, milliseconds.
     pub(super) fn receive_time_max(&self) -> Option<i64> {
         let runs = self.inputs.iter().filter_map(|input| match input {
             Input::Pings(run) => Some(run),
             _ => None,
         });
-        runs.flat_map(|run| &run.pings).map(|ping| ping.receive_time.0).max()
+        let pings = runs.flat_map(|run| &run.pings).map(|ping| ping.receive_time);
+        pings.chain(self.received).max().map(|received| received.0)
+    }
+
+    /// Says that what was added last was received at `received`.
+    pub(super) fn received_at(&mut self, received: TimeMs) {
+        self.received = self.received.max(Some(received));
     }
 
     /// Adds an input that is no ping, with its record.

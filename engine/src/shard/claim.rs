@@ -1,23 +1,21 @@
-//! Taking a shard: recover, fence, then record today's settings and fences.
-
-use std::sync::Arc;
+//! Taking a shard: recover and fence; then record today's settings and fences,
+//! which all shards of a worker must agree on.
 
 use anyhow::bail;
-use geofence::{CORE_VERSION, Detector, FenceSet, Settings, TimeMs};
+use geofence::{CORE_VERSION, Detector, FenceOutcome, Settings, TimeMs};
 use protos::journal::Segment;
 use tracing::{info, warn};
 
 use super::configuration_batch;
 use super::cursors::Cursors;
+use super::fence_change::FenceInput;
 use super::fences::FenceSets;
 use super::maintenance::Maintenance;
 use super::recovery::{Audit, recover};
-use crate::config::Clock;
 use crate::journal::{
     self, FenceObjects, Fenced, Journal, JournalReader, OpenOptions, RetentionPolicy, Store,
 };
 use crate::metrics;
-use crate::wall_clock::WallClock;
 
 /// What to claim a shard with.
 #[derive(Clone)]
@@ -28,10 +26,6 @@ pub struct ClaimOptions {
     pub store: Store,
     /// Detection settings from here on.
     pub settings: Settings,
-    /// Fences from here on.
-    pub fences: Arc<FenceSet>,
-    /// What time it is.
-    pub clock: Clock,
     /// How long history is kept.
     pub retention: RetentionPolicy,
     /// Least number of segments between two snapshots.
@@ -56,6 +50,11 @@ pub struct Claimed {
     pub audit: Audit,
     /// First segment of the journal, from which sinks without a cursor start.
     pub first_seq: u64,
+    /// Whether the journal says which settings hold: a shard that does not
+    /// know has taken nothing in.
+    pub settings_known: bool,
+    /// Hash of the configured fences that were last taken up; empty for none.
+    pub configured_fences: String,
     pub(super) maintenance: Maintenance,
 }
 
@@ -73,15 +72,14 @@ impl Claimed {
     /// The journal is damaged, lost, or of another number of shards; or
     /// `strict_audit` found differences.
     pub async fn claim(options: ClaimOptions) -> anyhow::Result<Self> {
-        let ClaimOptions { open, store, settings, fences, clock, .. } = &options;
+        let ClaimOptions { open, store, settings, .. } = &options;
         let mut fence_sets = FenceSets::new(FenceObjects::new(store.clone()));
-        fence_sets.store(fences).await?;
         let mut claim = journal::claim(store.clone(), open.clone()).await?;
         let mut recovered =
             recover(&mut claim, &mut fence_sets, settings, options.snapshot_segments_min).await?;
         let is_new = recovered.audit.segments == 0 && claim.snapshot().is_none();
 
-        let (mut journal, fence) = loop {
+        let (journal, fence) = loop {
             refuse_differences(&options, recovered.audit)?;
             let segment = fence_segment(&options, &recovered.detector, &mut recovered.cursors);
             match claim.fence(segment).await? {
@@ -107,7 +105,6 @@ impl Claimed {
             );
         }
 
-        let mut detector = recovered.detector;
         let mut maintenance = Maintenance::new(
             store.clone(),
             open.shard,
@@ -117,27 +114,51 @@ impl Claimed {
             options.retention,
         );
         maintenance.count(&fence);
-        let now = match clock {
-            Clock::Wall => WallClock::not_before(detector.now()).now(),
-            Clock::Event => detector.now(),
-        };
-        let settings_known = recovered.settings_known;
-        let batch = configuration_batch(&detector, settings_known, settings, fences, now)?;
-        let mut effects = detector.apply(batch.inputs(), now, journal.next_seq());
-        let (segment, _) = batch.finish(&mut effects, detector.now().0, |_| String::new());
-        if let Some(segment) = segment {
-            let committed = journal.commit(segment).await?;
-            maintenance.count(&committed);
-        }
+        maintenance.set_configured_fences(recovered.configured_fences.clone());
         Ok(Self {
             number: open.shard,
-            detector,
+            detector: recovered.detector,
             journal: *journal,
             cursors: recovered.cursors,
             audit: recovered.audit,
             first_seq: claim.first_seq(),
+            settings_known: recovered.settings_known,
+            configured_fences: recovered.configured_fences,
             maintenance,
         })
+    }
+
+    /// Records `settings`, where they differ from those in force, and a change
+    /// of the fences, received at `now`.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the core refuses the fences, which
+    /// [`Detector::judge_fences`] tells beforehand.
+    pub async fn configure(
+        &mut self,
+        settings: &Settings,
+        fences: Option<&FenceInput>,
+        now: TimeMs,
+    ) -> anyhow::Result<()> {
+        let batch = configuration_batch(&self.detector, self.settings_known, settings, fences)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut effects = self.detector.apply(batch.inputs(), now, self.journal.next_seq());
+        if let Some(FenceOutcome::Refused(refusal)) = effects.fences.first() {
+            bail!("shard {} refuses the fences that it must take up: {refusal}", self.number);
+        }
+        let (segment, _) = batch.finish(&mut effects, self.detector.now().0, |_| String::new());
+        if let Some(segment) = segment {
+            let committed = self.journal.commit(segment).await?;
+            self.maintenance.count(&committed);
+        }
+        self.settings_known = true;
+        if let Some(fences) = fences {
+            self.configured_fences.clone_from(&fences.configured);
+            self.maintenance.set_configured_fences(fences.configured.clone());
+        }
+        Ok(())
     }
 
     /// The newest committed segment.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
 use geofence::{FenceSet, parse_fences};
 use protos::journal::{Segment, input};
 
@@ -23,7 +22,7 @@ impl FenceSets {
         Self { objects, known }
     }
 
-    /// The set `hash`, if it was loaded or stored before.
+    /// The set `hash`, if it was loaded before.
     pub(super) fn get(&self, hash: &str) -> Option<Arc<FenceSet>> {
         self.known.get(hash).cloned()
     }
@@ -54,13 +53,6 @@ impl FenceSets {
                 self.load(&change.hash).await?;
             }
         }
-        Ok(())
-    }
-
-    /// Makes `set` durable, before a segment refers to it.
-    pub(super) async fn store(&mut self, set: &Arc<FenceSet>) -> anyhow::Result<()> {
-        self.objects.put(set.hash(), Bytes::from(set.to_canonical_json())).await?;
-        self.known.insert(set.hash().to_owned(), Arc::clone(set));
         Ok(())
     }
 }

@@ -17,6 +17,8 @@ use crate::wall_clock::WallClock;
 pub(super) struct Maintenance {
     shard: u32,
     cadence: Cadence,
+    /// Hash of the configured fences that were last taken up.
+    configured_fences: String,
     keepers: Arc<Mutex<Keepers>>,
     /// Length of the newest snapshot's object.
     snapshot_bytes: Arc<AtomicU64>,
@@ -44,10 +46,17 @@ impl Maintenance {
         Self {
             shard,
             cadence,
+            configured_fences: String::new(),
             keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
             snapshot_bytes: Arc::default(),
             task: None,
         }
+    }
+
+    /// From here on snapshots say that the configured fences `hash` were taken
+    /// up.
+    pub(super) fn set_configured_fences(&mut self, hash: String) {
+        self.configured_fences = hash;
     }
 
     /// Counts a segment towards the next snapshot.
@@ -109,6 +118,7 @@ impl Maintenance {
             cursors: cursors.recorded().borrow().values().cloned().collect(),
             fence_hashes: detector.fence_hashes(),
             core: detector.encode_state().into(),
+            configured_fences_hash: self.configured_fences.clone(),
         };
         let keepers = Arc::clone(&self.keepers);
         let snapshot_bytes = Arc::clone(&self.snapshot_bytes);

@@ -9,6 +9,7 @@
 mod batch;
 mod claim;
 mod cursors;
+mod fence_change;
 mod fences;
 mod follow;
 mod maintenance;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use geofence::{
-    Counters, Detector, Effects, FenceSet, Input, Settings, SourceState, TimeMs, is_disposition,
+    Counters, Detector, Effects, FenceHistory, Input, Settings, SourceState, TimeMs, is_disposition,
 };
 use protos::event_json;
 use protos::journal::{EndOfInput, Segment, input};
@@ -43,6 +44,7 @@ use sinks::positions::PositionStore;
 
 pub use claim::{ClaimOptions, Claimed};
 pub use cursors::{CursorBoard, Cursors};
+pub use fence_change::{FenceChange, FenceInput, Proposal};
 pub use follow::Follower;
 pub use recovery::Audit;
 pub use release::{ReleaseError, SinkRunner};
@@ -73,6 +75,10 @@ pub enum Control {
     /// Commit what is in the queue; from then on commit cursors as soon as
     /// they are proposed.
     Settle(oneshot::Sender<()>),
+    /// Take up other fences, in step with the other shards.
+    Fences(Box<FenceChange>),
+    /// Tell which fence sets may still judge a ping.
+    FenceHistory(oneshot::Sender<FenceHistory>),
     /// The input is over at this event time. Answers once that is durable.
     End(TimeMs, oneshot::Sender<()>),
     /// End the task, with a snapshot if asked.
@@ -206,6 +212,14 @@ impl Shard {
                 // What was proposed before makes no news again.
                 self.apply(Batch::default()).await?;
                 let _ = answer.send(());
+            }
+            Control::Fences(change) => {
+                self.apply(batch).await?;
+                self.change_fences(*change).await?;
+            }
+            Control::FenceHistory(answer) => {
+                let _ = answer.send(self.detector.fence_history());
+                self.apply(batch).await?;
             }
             Control::End(end, answer) => {
                 self.apply(batch).await?;
@@ -443,14 +457,13 @@ fn end_batch(end: TimeMs) -> Batch {
     batch
 }
 
-/// Settings and fences as the first input under a claim, where they differ
-/// from those in force or the journal does not say which settings are.
+/// Settings and fences as an input under a claim: the settings where they
+/// differ from those in force or the journal does not say which are.
 fn configuration_batch(
     detector: &Detector,
     settings_known: bool,
     settings: &Settings,
-    fences: &Arc<FenceSet>,
-    valid_from: TimeMs,
+    fences: Option<&FenceInput>,
 ) -> anyhow::Result<Batch> {
     let mut batch = Batch::default();
     if !settings_known || detector.settings() != settings {
@@ -458,12 +471,8 @@ fn configuration_batch(
         let record = input::Input::Settings(protos::journal::Settings { json });
         batch.control(Input::Settings(settings.clone()), record);
     }
-    if detector.fences().hash() != fences.hash() {
-        let record = input::Input::Fences(protos::journal::FenceChange {
-            hash: fences.hash().to_owned(),
-            valid_from_ms: valid_from.0,
-        });
-        batch.control(Input::Fences { set: Arc::clone(fences), valid_from }, record);
+    if let Some(fences) = fences {
+        fences.add_to(&mut batch);
     }
     Ok(batch)
 }

@@ -21,6 +21,8 @@ pub(super) struct Recovered {
     /// Whether the journal says which settings hold. It does not while its
     /// first owner was cut short right after its claim.
     pub(super) settings_known: bool,
+    /// Hash of the configured fences that were last taken up; empty for none.
+    pub(super) configured_fences: String,
 }
 
 /// How the effects computed again compare with the recorded ones.
@@ -61,8 +63,14 @@ async fn from_snapshot(
     let audit = Audit::default();
     let Some(snapshot) = claim.snapshot() else {
         let detector = Detector::new(settings.clone());
-        let cursors = Cursors::new();
-        return Ok(Recovered { detector, cursors, cadence, audit, settings_known: false });
+        return Ok(Recovered {
+            detector,
+            cursors: Cursors::new(),
+            cadence,
+            audit,
+            settings_known: false,
+            configured_fences: String::new(),
+        });
     };
     for hash in &snapshot.fence_hashes {
         fences.load(hash).await?;
@@ -71,7 +79,14 @@ async fn from_snapshot(
         .with_context(|| format!("snapshot {} of shard {}", snapshot.seq, snapshot.shard))?;
     let cursors =
         snapshot.cursors.iter().map(|cursor| (cursor.sink.clone(), cursor.clone())).collect();
-    Ok(Recovered { detector, cursors, cadence, audit, settings_known: true })
+    Ok(Recovered {
+        detector,
+        cursors,
+        cadence,
+        audit,
+        settings_known: true,
+        configured_fences: snapshot.configured_fences_hash.clone(),
+    })
 }
 
 impl Recovered {
@@ -95,6 +110,11 @@ impl Recovered {
         fences.load_for(segment).await?;
         let inputs = recorded::inputs(segment, |hash| fences.get(hash))?;
         self.settings_known |= inputs.iter().any(|input| matches!(input, Input::Settings(_)));
+        for recorded in &segment.inputs {
+            if let Some(input::Input::Fences(change)) = &recorded.input {
+                self.configured_fences.clone_from(&change.configured_hash);
+            }
+        }
         let effects = self.detector.apply(&inputs, TimeMs(segment.now_ms), segment.seq);
         let differing = self.detector.reconcile(&effects.events, &segment.events)
             + differing_dispositions(segment, &effects.outcomes);

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use engine::decode::ContentType;
+use engine::fences::Editor;
 use engine::http::{
     BindError, EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock,
     Services, decoder,
 };
 use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
-use geofence::TimeMs;
+use geofence::{FenceSet, TimeMs};
 use protos::journal::Disposition;
 use sinks::positions::PositionStore;
 use tokio::sync::watch;
@@ -72,6 +73,8 @@ impl World {
             positions: PositionStore::new(),
             events: EventFeed::new(FeedLimits::default()),
             fences,
+            fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+            token_file: None,
             health: Health::new(1),
             metrics: Arc::new(String::new),
         };
@@ -95,6 +98,8 @@ impl World {
             positions: positions.clone(),
             events: feed.clone(),
             fences: watched,
+            fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+            token_file: None,
             health: health.clone(),
             metrics: Arc::new(|| "fleetstream_test 1\n".to_owned()),
         };

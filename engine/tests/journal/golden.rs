@@ -39,7 +39,11 @@ fn segment() -> Segment {
         SourceState { source: 2, name: "http".to_owned(), stalled: true, at_ms: 1_480_075_200_000 };
     let inputs = [
         input::Input::Settings(Settings { json: r#"{"profile":"plain"}"#.to_owned() }),
-        input::Input::Fences(FenceChange { hash: "c0ffee".to_owned(), valid_from_ms: -1 }),
+        input::Input::Fences(FenceChange {
+            hash: "c0ffee".to_owned(),
+            valid_from_ms: -1,
+            ..FenceChange::default()
+        }),
         input::Input::Tags(VehicleTags { vehicles: vec![tags] }),
         input::Input::Pings(pings),
         input::Input::Source(source),
@@ -94,6 +98,7 @@ fn snapshot() -> Snapshot {
         cursors: vec![cursor()],
         fence_hashes: vec!["c0ffee".to_owned()],
         core: Bytes::from(vec![42; 1000]),
+        ..Snapshot::default()
     }
 }
 

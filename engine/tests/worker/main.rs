@@ -9,6 +9,7 @@ mod demo;
 mod directory;
 mod disk;
 mod durable;
+mod fences;
 mod idle;
 mod kills;
 mod rejects;

@@ -16,7 +16,7 @@ use engine::shard::{
     ClaimOptions, Claimed, Control, CursorBoard, Cursors, Cut, Follower, Shard, ShardOptions,
     ShardServices,
 };
-use geofence::{FenceSet, Settings, TimeMs};
+use geofence::{Settings, TimeMs};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use prost::Message as _;
@@ -46,13 +46,18 @@ fn claim_options(store: Store) -> ClaimOptions {
         },
         store,
         settings: Settings::default(),
-        fences: Arc::new(FenceSet::empty()),
-        clock: Clock::Event,
         retention: RetentionPolicy::shared(Duration::from_secs(3600)),
         snapshot_segments_min: 64,
         sinks: Vec::new(),
         strict_audit: true,
     }
+}
+
+async fn claim(store: Store) -> anyhow::Result<Claimed> {
+    let mut claimed = Claimed::claim(claim_options(store)).await?;
+    let now = claimed.detector.now();
+    claimed.configure(&Settings::default(), None, now).await?;
+    Ok(claimed)
 }
 
 /// A shard at work.
@@ -139,11 +144,11 @@ async fn recorded(mut follower: Follower) -> Vec<String> {
 async fn a_standby_waits_then_fences_and_the_fenced_owner_acknowledges_nothing_more() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (gate, switch) = Gate::new(Arc::clone(&objects));
-    let first = Claimed::claim(claim_options(Store::shared(Arc::new(gate)))).await.unwrap();
+    let first = claim(Store::shared(Arc::new(gate))).await.unwrap();
     let first = start(first);
 
     // While the first works the second stands by, however long.
-    let second = tokio::spawn(Claimed::claim(claim_options(Store::shared(objects))));
+    let second = tokio::spawn(claim(Store::shared(objects)));
     let mut acknowledged = BTreeSet::new();
     let begun = tokio::time::Instant::now();
     let mut n = 0;

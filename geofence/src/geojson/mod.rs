@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 pub use note::FenceNote;
 use note::{Refusal, Repair};
-pub(crate) use write::write_fences;
+pub(crate) use write::{write_fence, write_fences};
 
 use crate::{Fence, FenceSet};
 

@@ -22,6 +22,13 @@ pub(crate) fn write_fences(fences: &[Fence]) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The canonical feature of `fence`, as it stands in [`write_fences`].
+pub(crate) fn write_fence(fence: &Fence) -> String {
+    let mut text = String::new();
+    write_feature(fence, &mut text);
+    text
+}
+
 fn write_feature(fence: &Fence, text: &mut String) {
     let mut properties = Map::new();
     let settings = &fence.settings;

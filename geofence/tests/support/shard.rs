@@ -154,7 +154,8 @@ impl Shard {
         };
         let empty = FenceSet::empty();
         shard.fence_sets.insert(empty.hash().to_owned(), Arc::new(empty));
-        shard.fences(fences, 0);
+        let set = Arc::new(fences);
+        shard.apply(&[Input::Fences { set, valid_from: TimeMs::MIN }], TimeMs(0));
         shard
     }
 

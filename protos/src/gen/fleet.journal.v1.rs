@@ -112,6 +112,10 @@ pub struct FenceChange {
     pub hash: ::prost::alloc::string::String,
     #[prost(sint64, tag = "2")]
     pub valid_from_ms: i64,
+    /// Hash of the fences that the configuration named when it was last taken
+    /// up; empty for none.
+    #[prost(string, tag = "3")]
+    pub configured_hash: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VehicleTags {
@@ -214,6 +218,9 @@ pub struct Snapshot {
     /// Encoded state of the core.
     #[prost(bytes = "bytes", tag = "8")]
     pub core: ::prost::bytes::Bytes,
+    /// `configured_hash` of the last fence change.
+    #[prost(string, tag = "9")]
+    pub configured_fences_hash: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -47,6 +47,22 @@ impl Client {
         answer(request.header("content-type", content_type).send(body))
     }
 
+    /// `PUT` and `DELETE` with headers; `None` if there was no answer.
+    pub(crate) fn change(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Answer> {
+        let uri = format!("http://{}{path}", self.address);
+        let mut request = ureq::http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(self.agent.run(request.body(body.to_owned()).expect("a request")))
+    }
+
     /// Pings as NDJSON.
     pub(crate) fn send(&self, lines: &[String]) -> Option<Answer> {
         self.post("application/x-ndjson", lines.join("\n").as_bytes())

@@ -5,7 +5,7 @@ mod mounted;
 mod outputs;
 mod process;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Answer, Client};
 pub(crate) use mounted::{Mounted, is_root};
 pub(crate) use outputs::{Outputs, fold};
 pub(crate) use process::{Launch, Worker, segments_of, text};

@@ -1,0 +1,78 @@
+//! Having all claimed shards begin with the same settings and fences.
+
+use std::sync::Arc;
+
+use geofence::{FenceOutcome, TimeMs};
+use tracing::{error, info};
+
+use super::PipelineOptions;
+use crate::config::Clock;
+use crate::fences::{Plan, Standing, Taken, reconcile};
+use crate::journal::FenceObjects;
+use crate::shard::{Claimed, FenceInput};
+use crate::wall_clock::WallClock;
+
+/// Records what of settings and fences differs from the journals, and says
+/// which fences stand from here on.
+pub(super) async fn configure(
+    claimed: &mut [Claimed],
+    options: &PipelineOptions,
+    objects: &FenceObjects,
+) -> anyhow::Result<Taken> {
+    let latest = claimed.iter().map(|shard| shard.detector.now()).max().unwrap_or(TimeMs::MIN);
+    let now = match options.config.clock {
+        Clock::Wall => WallClock::not_before(latest).now(),
+        Clock::Event => latest,
+    };
+    let standings: Vec<Standing> = claimed.iter().map(standing).collect();
+    let Plan { missed, configured } = reconcile(&standings, &options.fences, now);
+    for (shard, missed) in claimed.iter_mut().zip(&missed) {
+        if let Some(fences) = missed {
+            info!(shard = shard.number, "makes a change of the fences that it missed");
+            shard.configure(&options.settings, Some(fences), now).await?;
+        }
+    }
+    let configured = configured.filter(|fences| all_accept(claimed, fences));
+    if let Some(fences) = &configured {
+        objects.put(fences.set.hash(), fences.set.to_canonical_json().into()).await?;
+    }
+    let received = match (options.config.clock, &configured) {
+        // The clock of the pings stands still: the change comes with it.
+        (Clock::Event, Some(fences)) => now.max(fences.valid_from),
+        _ => now,
+    };
+    for shard in claimed.iter_mut() {
+        shard.configure(&options.settings, configured.as_ref(), received).await?;
+    }
+    let first = claimed.first().expect("a worker has at least one shard");
+    Ok(Taken {
+        history: first.detector.fence_history(),
+        configured: first.configured_fences.clone(),
+    })
+}
+
+fn standing(shard: &Claimed) -> Standing {
+    let history = shard.detector.fence_history();
+    let newest = history.newest();
+    Standing {
+        is_configured: shard.settings_known,
+        set: Arc::clone(&newest.set),
+        valid_from: newest.valid_from,
+        configured: shard.configured_fences.clone(),
+    }
+}
+
+/// Whether every shard takes `fences` up. Where one does not, the journals'
+/// stand: whoever watches the configured ones asks again as time goes on.
+fn all_accept(claimed: &[Claimed], fences: &FenceInput) -> bool {
+    let refusal = claimed.iter().find_map(|shard| {
+        match shard.detector.judge_fences(&fences.set, fences.valid_from) {
+            FenceOutcome::Refused(refusal) => Some(refusal),
+            FenceOutcome::TakenUp | FenceOutcome::Unchanged => None,
+        }
+    });
+    if let Some(refusal) = &refusal {
+        error!(%refusal, "the configured fences are not taken up yet");
+    }
+    refusal.is_none()
+}
