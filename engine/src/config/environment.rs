@@ -14,9 +14,14 @@ use super::resolve::Setting;
 const PREFIX: &str = "FLEETSTREAM_";
 
 /// Variables with the prefix that are no settings: the flag `--config`, the
-/// tests' fail points, and the rewriting of generated files by tests.
-const RESERVED: [&str; 3] =
-    ["FLEETSTREAM_CONFIG", "FLEETSTREAM_FAIL_POINT", "FLEETSTREAM_REGENERATE"];
+/// tests' fail points, and what tells tests where and how strictly to run.
+const RESERVED: [&str; 5] = [
+    "FLEETSTREAM_CONFIG",
+    "FLEETSTREAM_FAIL_POINT",
+    "FLEETSTREAM_REGENERATE",
+    "FLEETSTREAM_REQUIRE_EMULATORS",
+    "FLEETSTREAM_SHARED_DATA",
+];
 
 /// The variable that sets `key`.
 pub(super) fn variable(key: &str) -> String {
