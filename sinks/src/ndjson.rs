@@ -96,7 +96,7 @@ impl<L: Lines> Log<L> {
         if found < length {
             let contradiction = format!(
                 "holds {found} bytes, but its cursor says that {length} were written; \
-                 restore the file, or run once without this sink to begin a new one"
+                 restore the file from a copy"
             );
             return Err(SinkError::Cursor { path: path.display().to_string(), contradiction });
         }

@@ -18,10 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::HttpLimits;
 use super::answer::Refusal;
 use super::body::{self, Encoding, Layout};
+use super::decoder::SOURCE_NAME;
 use super::receive_clock::ReceiveClock;
 use super::split::split;
 use crate::decode::ContentType;
 use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
+use crate::metrics;
 
 /// Decodes and admits one ping, given as one encoded `VehiclePing` or one JSON
 /// object and received at the time given; a bad one becomes
@@ -70,8 +72,7 @@ pub(super) async fn post_pings(
     request: Request,
 ) -> Result<Response, Refusal> {
     ingestion.take(request).await.inspect_err(|refusal| {
-        metrics::counter!("fleetstream_http_pings_refused_total", "code" => refusal.code)
-            .increment(1);
+        metrics::HTTP_REFUSED.counter(&[refusal.code]).increment(1);
     })
 }
 
@@ -96,7 +97,9 @@ impl Ingestion {
         let low_mark = self.parts.clock.stamp(&mut entries);
         // It never bounds lateness: receive times here say nothing of a
         // client's own backlog.
+        let count = entries.len() as u64;
         let pending = self.parts.intake.try_submit(self.parts.source, low_mark, false, entries)?;
+        metrics::RECEIVED.counter(&[SOURCE_NAME]).increment(count);
         Ok(answer(&pending.wait().await?))
     }
 

@@ -26,6 +26,7 @@ use super::ingest::{Ingest, Ingestion, post_pings};
 use super::positions::{self, Positions};
 use super::{HttpLimits, map};
 use crate::fences::Editor;
+use crate::metrics;
 
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -128,12 +129,13 @@ fn answer_panic(_panic: Box<dyn Any + Send>) -> Response {
 async fn count_and_guard(request: Request, next: Next) -> Response {
     // By route and never by path: paths hold vehicle ids.
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let route = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
     let start = Instant::now();
     let mut response = next.run(request).await;
-    let labels = [("route", route), ("status", response.status().as_str().to_owned())];
-    metrics::counter!("fleetstream_http_requests_total", &labels).increment(1);
-    metrics::histogram!("fleetstream_http_answer_seconds", &labels).record(start.elapsed());
+    let status = response.status();
+    let labels = [route, status.as_str()];
+    metrics::HTTP_REQUESTS.counter(&labels).increment(1);
+    metrics::HTTP_ANSWER.histogram(&labels).record(start.elapsed());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
