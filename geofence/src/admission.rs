@@ -5,8 +5,8 @@
 //! future depends on its vehicle and is judged by the core.
 
 use protos::telemetry::VehiclePing;
-use xxhash_rust::xxh3::Xxh3;
 
+use crate::hash::KeyBytes;
 use crate::{Identity, Ping, Position, TimeMs};
 
 /// Longest vehicle id, characters.
@@ -158,10 +158,10 @@ fn check_finite(ping: &VehiclePing) -> Result<(), Reject> {
 /// optional field is preceded by a byte that says whether it is there, so
 /// that no two pings run together.
 fn identity(ping: &VehiclePing, position: Position) -> Identity {
-    let mut hash = Xxh3::new();
+    let mut key = KeyBytes::new();
     let mut optional = |bytes: Option<&[u8]>| {
-        hash.update(&[u8::from(bytes.is_some())]);
-        hash.update(bytes.unwrap_or_default());
+        key.push(&[u8::from(bytes.is_some())]);
+        key.push(bytes.unwrap_or_default());
     };
     let id_length = (ping.vehicle_id.len() as u64).to_le_bytes();
     let producer_length = (ping.ping_id.as_ref().map_or(0, String::len) as u64).to_le_bytes();
@@ -177,7 +177,7 @@ fn identity(ping: &VehiclePing, position: Position) -> Identity {
         optional(number.map(f64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
     }
     optional(ping.ignition.map(|on| [u8::from(on)]).as_ref().map(<[u8; 1]>::as_slice));
-    Identity(hash.digest128())
+    Identity(key.hash128())
 }
 
 #[cfg(test)]

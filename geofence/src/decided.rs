@@ -158,8 +158,15 @@ impl Body {
 
 /// 32 lower-case hexadecimal digits.
 fn hex(id: u128) -> String {
-    format!("{id:032x}")
+    let mut text = String::with_capacity(32);
+    for byte in id.to_be_bytes() {
+        text.push(char::from(HEX_DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(HEX_DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 fn unhex(id: &str) -> Option<u128> {
     u128::from_str_radix(id, 16).ok()
