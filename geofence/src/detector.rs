@@ -110,12 +110,7 @@ impl Detector {
         self.bound_windows(&mut effects);
         // Slots and the order of touch are no part of the state: sort.
         effects.positions.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
-        effects.events.sort_by(|a, b| {
-            a.event_time_ms
-                .cmp(&b.event_time_ms)
-                .then_with(|| a.vehicle_id.cmp(&b.vehicle_id))
-                .then_with(|| order_key(a).cmp(&order_key(b)))
-        });
+        sort_events(&mut effects.events);
         effects
     }
 
@@ -580,4 +575,19 @@ pub fn disposition_name(disposition: Disposition) -> &'static str {
         Disposition::RolloverSuspected => "rollover_suspected",
         Disposition::Superseded => "superseded",
     }
+}
+
+/// Sorts by event time, vehicle, then semantics §6. Events are large: their
+/// places are sorted, and each is moved once.
+fn sort_events(events: &mut Vec<FleetEvent>) {
+    let times = events.iter().map(|event| event.event_time_ms);
+    let mut order: Vec<(i64, usize)> = times.zip(0..).collect();
+    order.sort_unstable_by(|&(time, i), &(other_time, j)| {
+        time.cmp(&other_time).then_with(|| {
+            let (a, b) = (&events[i], &events[j]);
+            let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
+            vehicles.then_with(|| order_key(a).cmp(&order_key(b))).then(i.cmp(&j))
+        })
+    });
+    *events = order.into_iter().map(|(_, i)| std::mem::take(&mut events[i])).collect();
 }
