@@ -266,11 +266,8 @@ impl Epoch {
 /// Where `fix` was, as seen from fence `index` of `epoch`.
 fn place_at_fence(epoch: &Epoch, index: u32, fix: &Fix) -> Place {
     let shape = &epoch.set.fences()[index as usize].shape;
-    let margin = Margin {
-        distance_m: shape.signed_distance_m(fix.position),
-        confidence: shape.confidence(fix.position, fix.accuracy_m()),
-    };
-    Place { margin: Some(margin), ..place(fix) }
+    let (distance_m, confidence) = shape.margin(fix.position, fix.accuracy_m());
+    Place { margin: Some(Margin { distance_m, confidence }), ..place(fix) }
 }
 
 fn place(fix: &Fix) -> Place {

@@ -69,14 +69,14 @@ impl Edge {
         side == Ordering::Less
     }
 
-    /// Distance from (x, y) in the plane of `scale`, metres, to the nearest
-    /// copy of the edge round the Earth.
+    /// Square of the distance from (x, y) in the plane of `scale`, metres², to
+    /// the nearest copy of the edge round the Earth.
     #[inline]
-    pub(super) fn distance_m(&self, x: i64, y: i64, scale: Scale) -> f64 {
+    pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
         let turn = nearest_turn((self.west.x + self.east.x) / 2 - x);
         let a = ((self.west.x + turn - x) as f64, (self.west.y - y) as f64);
         let along = ((self.east.x - self.west.x) as f64, (self.east.y - self.west.y) as f64);
-        segment_distance_m(a, along, scale)
+        segment_distance2_m2(a, along, scale)
     }
 
     /// Edges along a pole bound nothing on the ground.
@@ -100,10 +100,16 @@ pub(super) fn nearest_turn(delta: i64) -> i64 {
 /// Distance in metres from the origin to the segment that starts at `a` and
 /// runs by `along`, both in units.
 pub(super) fn segment_distance_m(a: (f64, f64), along: (f64, f64), scale: Scale) -> f64 {
+    segment_distance2_m2(a, along, scale).sqrt()
+}
+
+/// The square of [`segment_distance_m`], metres²: of many, only the least needs
+/// its root.
+fn segment_distance2_m2(a: (f64, f64), along: (f64, f64), scale: Scale) -> f64 {
     let (ax, ay) = (a.0 * scale.east_m, a.1 * scale.north_m);
     let (ex, ey) = (along.0 * scale.east_m, along.1 * scale.north_m);
     let length2 = ex * ex + ey * ey;
     let t = if length2 > 0.0 { (-(ax * ex + ay * ey) / length2).clamp(0.0, 1.0) } else { 0.0 };
     let (x, y) = (ax + t * ex, ay + t * ey);
-    (x * x + y * y).sqrt()
+    x * x + y * y
 }

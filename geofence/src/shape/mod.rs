@@ -90,12 +90,27 @@ impl Shape {
     /// exact.
     #[must_use]
     pub fn confidence(&self, p: Position, accuracy_m: f64) -> f64 {
+        self.confidence_given(p, accuracy_m, || self.signed_distance_m(p))
+    }
+
+    /// [`Self::signed_distance_m`] and [`Self::confidence`] in one go.
+    pub(crate) fn margin(&self, p: Position, accuracy_m: f64) -> (f64, f64) {
+        let distance_m = self.signed_distance_m(p);
+        (distance_m, self.confidence_given(p, accuracy_m, || distance_m))
+    }
+
+    fn confidence_given(
+        &self,
+        p: Position,
+        accuracy_m: f64,
+        signed_distance_m: impl FnOnce() -> f64,
+    ) -> f64 {
         if accuracy_m.is_nan() || accuracy_m <= 0.0 {
             return f64::from(u8::from(self.contains(p)));
         }
         let sigma_m = confidence::sigma_m(accuracy_m);
         if confidence::is_wide(self.area_m2(), self.perimeter_m(), sigma_m) {
-            return confidence::beside_edge(self.signed_distance_m(p), sigma_m);
+            return confidence::beside_edge(signed_distance_m(), sigma_m);
         }
         let reach_m = confidence::reach_m(sigma_m);
         match self {

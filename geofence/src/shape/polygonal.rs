@@ -145,9 +145,9 @@ impl Polygonal {
             .edges
             .iter()
             .filter(|edge| !edge.is_at_pole())
-            .map(|edge| edge.distance_m(x, y, scale))
+            .map(|edge| edge.distance2_m2(x, y, scale))
             .fold(f64::INFINITY, f64::min);
-        let distance = if nearest.is_finite() { nearest } else { HALF_WAY_ROUND_M };
+        let distance = if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M };
         round_mm(if self.contains(p) { distance } else { -distance })
     }
 
