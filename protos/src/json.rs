@@ -62,7 +62,9 @@ impl<'a> Object<'a> {
     /// if it is not finite.
     pub fn number(&mut self, key: &'static str, value: f64) -> &mut Self {
         self.key(key);
-        serde_json::to_writer(&mut *self.out, &value).expect("a Vec takes every byte");
+        if !push_decimal(self.out, value) {
+            serde_json::to_writer(&mut *self.out, &value).expect("a Vec takes every byte");
+        }
         self
     }
 
@@ -144,6 +146,37 @@ fn push_integer(out: &mut Vec<u8>, mut value: u64) {
         }
     }
     out.extend_from_slice(&text[start..]);
+}
+
+/// Appends `value` if it is a decimal of at most seven places and not too large
+/// or small for that: what positions, rounded metres, seconds and probabilities
+/// are. With at most 15 digits no other decimal so short reads back as the same
+/// value, so without its last zeros it is the shortest.
+fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
+    const PLACES: u64 = 10_000_000;
+    let magnitude = value.abs();
+    if !(1e-3..1e7).contains(&magnitude) {
+        return false;
+    }
+    // Half up is near enough: what is not the nearest integer fails the check.
+    let scaled = (magnitude * PLACES as f64 + 0.5) as u64;
+    if scaled as f64 / PLACES as f64 != magnitude {
+        return false;
+    }
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    push_integer(out, scaled / PLACES);
+    let mut places = *b".0000000";
+    let mut rest = (scaled % PLACES) as u32;
+    for digit in places[1..].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    // One zero stays behind the point of a whole number.
+    let zeros = places[2..].iter().rev().take_while(|&&digit| digit == b'0').count();
+    out.extend_from_slice(&places[..places.len() - zeros]);
+    true
 }
 
 /// Appends `ms`, milliseconds since the Unix epoch, as `YYYY-MM-DDThh:mm:ss.mmmZ`
@@ -246,6 +279,28 @@ mod tests {
         let mut date = Vec::new();
         push_date(&mut date, i64::MAX);
         assert_eq!(date, b"9999-12-31");
+    }
+
+    #[test]
+    fn decimals_are_written_as_a_general_writer_does() {
+        let mut values = vec![0.0, -0.0, 1.0, -1.0, 0.1, 1e-3, 9.99e-4, 1e7, 9_999_999.999_999_9];
+        values.extend([1e-7, 0.1 + 0.2, 1.0 / 3.0, f64::MAX, f64::MIN_POSITIVE, 5e-324]);
+        // A spread of decimals of every number of places, and their neighbours.
+        let mut state = 1_u64;
+        for round in 0..200_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let digits = (state >> 20) as i64 % 3_000_000_000;
+            let value = digits as f64 / 10_f64.powi(round % 9);
+            values.extend([value, -value, value.next_up(), value.next_down()]);
+        }
+        for value in values {
+            let mut out = Vec::new();
+            let mut object = Object::open(&mut out);
+            object.number("n", value);
+            object.close();
+            let expected = format!("{{\"n\":{}}}", serde_json::to_string(&value).unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]
