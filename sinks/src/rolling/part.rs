@@ -19,6 +19,8 @@ use crate::schema::TableSchema;
 /// A file that takes rows.
 pub(super) struct OpenPart<C> {
     pub(super) day: Day,
+    /// Rows that all files had taken when rows moved on to another day.
+    pub(super) left_at: u64,
     columns: C,
     writer: ArrowWriter<Vec<u8>>,
     schema: &'static TableSchema,
@@ -57,7 +59,7 @@ impl<C: Columns> OpenPart<C> {
             ArrowWriter::try_new(Vec::new(), schema.arrow.clone(), Some(schema.properties.clone()))
                 .map_err(parquet_error)?;
         let file = TemporaryFile { path, file: None, state: FileState::Written };
-        Ok(Self { day, columns: C::with_capacity(0), writer, schema, file })
+        Ok(Self { day, left_at: 0, columns: C::with_capacity(0), writer, schema, file })
     }
 
     /// Where the next row goes.
@@ -89,8 +91,9 @@ impl<C: Columns> OpenPart<C> {
         self.writer.memory_size()
     }
 
-    /// Ends the open row group, to free its memory.
+    /// Ends the open row group, if there is one, to free its memory.
     pub(super) fn end_row_group(&mut self) -> Result<(), SinkError> {
+        self.encode_batch(0)?;
         self.writer.flush().map_err(parquet_error)
     }
 
@@ -155,7 +158,10 @@ impl TemporaryFile {
             self.file = Some(File::create(&self.path).map_err(io_error(&self.path))?);
         }
         let file = self.file.as_ref().expect("created above");
-        drain(file, bytes).map_err(io_error(&self.path))
+        drain(file, bytes).map_err(io_error(&self.path))?;
+        // It held a whole row group, and the next may be days away.
+        *bytes = Vec::new();
+        Ok(())
     }
 }
 

@@ -5,7 +5,10 @@ use super::part::{FinishedPart, OpenPart};
 use super::{BUFFERED_BYTES_MAX, Columns, OPEN_DAYS_MAX};
 use crate::SinkError;
 use crate::day::Day;
-use crate::schema::TableSchema;
+use crate::schema::{ROW_GROUP_ROWS, TableSchema};
+
+/// Rows of other days after which a day's row group ends.
+const ROWS_AWAY: u64 = ROW_GROUP_ROWS as u64;
 
 /// Files that take rows, and those of the same range that are complete.
 pub(crate) struct Partitions<C> {
@@ -14,13 +17,15 @@ pub(crate) struct Partitions<C> {
     /// Least recently used first; the last one took the last row.
     open: Vec<OpenPart<C>>,
     finished: Vec<FinishedPart>,
+    /// Rows taken so far.
+    rows: u64,
     /// Numbers the temporary files of this process.
     serial: u64,
 }
 
 impl<C: Columns> Partitions<C> {
     pub(super) fn new(layout: Layout, schema: &'static TableSchema) -> Self {
-        Self { layout, schema, open: Vec::new(), finished: Vec::new(), serial: 0 }
+        Self { layout, schema, open: Vec::new(), finished: Vec::new(), rows: 0, serial: 0 }
     }
 
     /// Where the next row of `day` goes.
@@ -31,10 +36,14 @@ impl<C: Columns> Partitions<C> {
         if self.open.last().is_none_or(|part| part.day != day) {
             self.bring_to_end(day)?;
         }
+        self.rows += 1;
         self.open.last_mut().expect("brought there above").columns()
     }
 
     fn bring_to_end(&mut self, day: Day) -> Result<(), SinkError> {
+        if let Some(last) = self.open.last_mut() {
+            last.left_at = self.rows;
+        }
         if let Some(index) = self.open.iter().position(|part| part.day == day) {
             self.open[index..].rotate_left(1);
             return Ok(());
@@ -74,6 +83,13 @@ impl<C: Columns> Partitions<C> {
             let Some(largest) = largest.filter(|part| part.buffered_bytes() > 0) else { break };
             buffered -= largest.buffered_bytes();
             largest.end_row_group()?;
+        }
+        // An open row group also holds an encoder and a compressor for each
+        // column, which no figure shows. Days that rows have moved on from end
+        // theirs, after as many rows as make it worth while.
+        let Some((_, left)) = self.open.split_last_mut() else { return Ok(()) };
+        for part in left.iter_mut().filter(|part| self.rows - part.left_at >= ROWS_AWAY) {
+            part.end_row_group()?;
         }
         Ok(())
     }
