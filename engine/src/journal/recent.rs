@@ -6,8 +6,9 @@ use std::sync::Arc;
 use protos::journal::Segment;
 
 const SEGMENTS_MAX: usize = 256;
-/// Of encoded bytes; decoded ones are a few times as many.
-const BYTES_MAX: u64 = 16 << 20;
+/// Of encoded bytes; decoded ones are seven times as many where most of a
+/// segment is events.
+const BYTES_MAX: u64 = 8 << 20;
 
 /// A run of consecutive segments ending at the newest, bounded in number and
 /// bytes; the oldest gives way first.

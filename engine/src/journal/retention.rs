@@ -25,7 +25,7 @@ use super::snapshots::Kept;
 use super::store::Store;
 
 /// A pack is held in memory while it is made and verified.
-const PACK_BYTES_MAX: u64 = 64 << 20;
+const PACK_BYTES_MAX: u64 = 16 << 20;
 
 /// How long history is kept, and in what form.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub struct RetentionPolicy {
     /// Least age of what is deleted, by the store's own time of writing.
     pub keep: Duration,
     /// Segments joined into one pack, 1 to [`pack::SEGMENTS_MAX`]; a run that
-    /// is shorter waits, unless it reaches 64 MiB.
+    /// is shorter waits, unless it reaches 16 MiB.
     pub segments_per_pack: usize,
     /// On a shared store, never delete the objects of claims (one small
     /// object each time a shard changes hands). A writer that was held up for
@@ -324,7 +324,7 @@ impl Retention {
 }
 
 /// Cuts runs of consecutive singles into full packs: `segments` of them, or
-/// as many as stay within 64 MiB.
+/// as many as stay within 16 MiB.
 fn full_packs(singles: &BTreeMap<u64, ObjectMeta>, segments: usize) -> Vec<Range<u64>> {
     let mut packs = Vec::new();
     let mut run = 0..0;
