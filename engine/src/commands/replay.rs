@@ -26,6 +26,8 @@ use summary::Summary;
 
 /// Pings in a segment; the last one of a shard has fewer.
 const SEGMENT_PINGS: usize = 10_000;
+/// Pings that wait for a shard at the most.
+const QUEUE_PINGS_MAX: u32 = 3 * SEGMENT_PINGS as u32;
 /// Name of the source in dead letters.
 const SOURCE_NAME: &str = "file";
 
@@ -44,6 +46,8 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     make_empty(&args.out).exit_with(Exit::Usage)?;
     let mut config = effective.config;
     config.data_dir = args.out.clone();
+    // Enough to keep a shard busy; more would only be held in memory.
+    config.queue.max_pings = config.queue.max_pings.min(QUEUE_PINGS_MAX);
 
     let settings = config.detection_settings();
     let pings = FileReplay::open(

@@ -22,7 +22,7 @@ use protos::event_json::{Rendering, kind, push_event};
 use protos::events::{FleetEvent, Op};
 
 /// Encoded operations that gather in memory before they are spilled, bytes.
-const GATHERED_BYTES_MAX: usize = 64 << 20;
+const GATHERED_BYTES_MAX: usize = 16 << 20;
 /// Rendered events are written in pieces of this size, bytes.
 const WRITE_BYTES: usize = 1 << 20;
 
