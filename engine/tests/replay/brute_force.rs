@@ -13,6 +13,7 @@ use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
+use crate::rows;
 use crate::support::{Replayed, austin, replay_well, shared_data};
 
 /// Longitude and latitude on the grid of 1e-7 degrees.
@@ -70,6 +71,8 @@ fn compare(pings: &[Ping], fences: &Path, replayed: &Replayed, least: usize) {
     }
     assert_eq!(expected.len(), found.len());
     assert!(expected.len() >= least, "only {} transitions", expected.len());
+    let archived = rows::count(&rows::table(&replayed.out().join("pings")));
+    assert_eq!(replayed.summary()["pings"]["archived"], archived, "rows in the archive");
 }
 
 fn transitions(replayed: &Replayed) -> Vec<Transition> {
