@@ -1,1 +1,6 @@
-//! Benchmarks of the parts and of the whole pipeline.
+//! Worlds to measure in, and the naive baselines to measure against. All from
+//! fixed seeds: the same on every machine.
+
+pub mod city;
+pub mod fleet;
+pub mod naive;
