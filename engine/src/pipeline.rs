@@ -218,7 +218,7 @@ impl Pipeline {
         SourceTeller(self.control[0].clone())
     }
 
-    /// A keeper of the fences, to be run with the other end of an [`Editor`],
+    /// A keeper of the fences, to be run with the other end of an [`Editor`](crate::fences::Editor),
     /// and what `GET /v1/fences` serves.
     #[must_use]
     pub fn fence_keeper(
