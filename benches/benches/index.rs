@@ -6,18 +6,22 @@ use benches::city;
 use benches::fleet::Fleet;
 use benches::naive::NaiveIndex;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use geofence::Position;
+use geofence::{FenceSet, Position};
+use protos::telemetry::VehiclePing;
 
 const PLACES: usize = 4_096;
 
 fn index(c: &mut Criterion) {
     let pings = Fleet::new(PLACES, 2).round();
-    let places: Vec<(f64, f64)> = pings.iter().map(|ping| (ping.lon, ping.lat)).collect();
+    let on_grid = |ping: &VehiclePing| (city::on_grid(ping.lon), city::on_grid(ping.lat));
+    let places: Vec<(f64, f64)> = pings.iter().map(on_grid).collect();
     let mut group = c.benchmark_group("fences that hold a place");
     group.throughput(Throughput::Elements(PLACES as u64));
     for count in [100, 1_000, 10_000] {
         let rings = city::rings(count, 3);
         let set = city::fence_set(&rings);
+        let naive = NaiveIndex::new(&rings);
+        assert_same_answers(&set, &naive, &places);
         group.bench_with_input(BenchmarkId::new("FenceSet", count), &set, |b, set| {
             let mut hits = Vec::new();
             b.iter(|| {
@@ -28,7 +32,6 @@ fn index(c: &mut Criterion) {
                 }
             });
         });
-        let naive = NaiveIndex::new(&rings);
         group.bench_with_input(BenchmarkId::new("naive: rstar, geo", count), &naive, |b, naive| {
             let mut hits = Vec::new();
             b.iter(|| {
@@ -40,6 +43,19 @@ fn index(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// Both must do the same work for their times to say anything.
+fn assert_same_answers(set: &FenceSet, naive: &NaiveIndex, places: &[(f64, f64)]) {
+    let (mut found, mut expected) = (Vec::new(), Vec::new());
+    let mut total = 0;
+    for &(lon, lat) in places {
+        set.containing(Position::from_degrees(lat, lon).expect("in the city"), &mut found);
+        naive.containing(lon, lat, &mut expected);
+        assert!(found.iter().map(|&fence| fence as usize).eq(expected.iter().copied()));
+        total += found.len();
+    }
+    assert!(total > places.len() / 2, "{total} fences hold {} places", places.len());
 }
 
 criterion_group!(benches, index);

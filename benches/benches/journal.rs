@@ -47,9 +47,13 @@ fn commit(c: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
-    let path = directory.path().join("naive");
-    let write = |segment: &Segment, durable: bool| {
-        let mut file = File::create(&path).expect("a file");
+    let mut files = 0;
+    let mut write = |segment: &Segment, durable: bool| {
+        // A new one each time, as the journal makes: ext4 writes a file out at
+        // once that is cut to nothing and filled again.
+        files += 1;
+        let path = directory.path().join(format!("naive-{files}"));
+        let mut file = File::create_new(path).expect("a file");
         file.write_all(&segment.encode_to_vec()).expect("written");
         if durable {
             file.sync_all().expect("synced");

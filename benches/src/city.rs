@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
 
-use geofence::{FenceSet, parse_fences};
+use geofence::{E7, FenceSet, parse_fences};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -33,11 +33,17 @@ pub fn rings(count: usize, seed: u64) -> Vec<Ring> {
             let angle = TAU * f64::from(k) / f64::from(corners);
             let reach = radius * random.random_range(0.6..1.0);
             let (x, y) = (at.0 + reach * angle.cos(), at.1 + reach * angle.sin());
-            (CORNER.0 + EXTENT.0 * x, CORNER.1 + EXTENT.1 * y)
+            (on_grid(CORNER.0 + EXTENT.0 * x), on_grid(CORNER.1 + EXTENT.1 * y))
         };
         (0..corners).map(corner).collect()
     };
     (0..count).map(star).collect()
+}
+
+/// Degrees, rounded to the grid of the engine.
+#[must_use]
+pub fn on_grid(degrees: f64) -> f64 {
+    (degrees * E7).round() / E7
 }
 
 /// The fences of `rings`, numbered in their order.
