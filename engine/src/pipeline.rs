@@ -123,7 +123,11 @@ impl Pipeline {
         let (intake, queues) = Intake::new(shards as usize, limits);
         let positions = PositionStore::new();
         let interval = options.config.positions.min_interval;
-        let file = PositionFile::new(directory.positions(), positions.clone(), interval);
+        let file = options
+            .config
+            .files
+            .positions
+            .then(|| PositionFile::new(directory.positions(), positions.clone(), interval));
         let mut pipeline = Self {
             intake,
             feed: EventFeed::new(options.feed),
@@ -144,7 +148,9 @@ impl Pipeline {
             stop_background: CancellationToken::new(),
             _lock: lock,
         };
-        file.load()?;
+        if let Some(file) = &file {
+            file.load()?;
+        }
         let mut commits = Vec::new();
         for (claimed, queue) in claimed.into_iter().zip(queues) {
             commits.push(claimed.journal.health());
@@ -181,7 +187,7 @@ impl Pipeline {
             cursors: board,
             sources: options.sources.clone().into(),
             tally: Arc::clone(&self.tally),
-            sinks: sinks::NAMES.to_vec(),
+            sinks: sinks::names(&options.config),
         };
         let shard_options = ShardOptions {
             cut: options.cut,
@@ -200,10 +206,12 @@ impl Pipeline {
         options: &PipelineOptions,
         directory: &DataDir,
         commits: Vec<CommitHealth>,
-        file: PositionFile,
+        file: Option<PositionFile>,
     ) {
-        let stop = self.stop_background.clone();
-        self.background.spawn(async move { Ok(file.run(stop).await?) });
+        if let Some(file) = file {
+            let stop = self.stop_background.clone();
+            self.background.spawn(async move { Ok(file.run(stop).await?) });
+        }
         let intake = self.intake.clone();
         let min_free = options.config.journal.min_free_percent;
         let (path, stop) = (directory.path().to_owned(), self.stop_background.clone());
@@ -389,7 +397,7 @@ async fn claim(
         settings: options.settings.clone(),
         retention: RetentionPolicy::local(config.journal.keep),
         snapshot_segments_min: config.journal.snapshot_min_segments.into(),
-        sinks: sinks::NAMES.to_vec(),
+        sinks: sinks::names(config),
         strict_audit: config.strict_audit,
     })
     .await

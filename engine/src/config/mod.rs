@@ -27,7 +27,7 @@ use std::time::Duration;
 pub use mistakes::{Mistake, Mistakes, Origin, Place};
 pub use reference::reference;
 pub use table::{
-    Archive, Clock, Commit, Config, Detection, Http, Journal, Log, Positions, Queue, Source,
+    Archive, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions, Queue, Source,
 };
 
 use document::Document;

@@ -271,6 +271,21 @@ settings! {
         hot_bytes_max: u64 = "1GiB", Sizes { min: "1MiB", max: "1TiB" };
     }
 
+    /// What is written to files under the data directory. Each can be left
+    /// out where another output takes its place.
+    [files] Files {
+        /// Pings and events as Parquet, by day: `pings/` and `events/`.
+        parquet: bool = "true", Switch;
+        /// Every event operation as NDJSON: `event_log/`.
+        event_log: bool = "true", Switch;
+        /// Refused input as NDJSON: `dead_letters/`. Left out with nothing in
+        /// its place, refused input stays in the journal only, for as long as
+        /// that is kept.
+        dead_letters: bool = "true", Switch;
+        /// The newest position of every vehicle: `positions.ndjson`.
+        positions: bool = "true", Switch;
+    }
+
     /// Parquet files of pings and events.
     [archive] Archive {
         /// Age at which an open file is closed and becomes visible.

@@ -1,4 +1,4 @@
-//! The embedded sinks of a shard, opened where their cursors say.
+//! The sinks of a shard, opened where their cursors say.
 
 use std::time::Duration;
 
@@ -11,9 +11,21 @@ use super::directory::DataDir;
 use crate::config::Config;
 use crate::shard::{Claimed, CursorBoard, SinkRunner};
 
-/// Names of the sinks, as cursors carry them.
-pub(super) const NAMES: [&str; 4] =
-    [archive::NAME, event_files::NAME, event_log::NAME, dead_letters::NAME];
+/// Names of the sinks that `config` asks for, as cursors carry them.
+pub(super) fn names(config: &Config) -> Vec<&'static str> {
+    let files = &config.files;
+    let mut names = Vec::new();
+    if files.parquet {
+        names.extend([archive::NAME, event_files::NAME]);
+    }
+    if files.event_log {
+        names.push(event_log::NAME);
+    }
+    if files.dead_letters {
+        names.push(dead_letters::NAME);
+    }
+    names
+}
 
 /// A runner for each sink of the shard that was claimed.
 pub(super) async fn runners(
@@ -24,31 +36,48 @@ pub(super) async fn runners(
     flush_every: Duration,
     last: &watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<Vec<SinkRunner>> {
+    let opened = open_files(config, directory, claimed).await?;
+    let mut runners = Vec::with_capacity(opened.len());
+    for sink in opened {
+        let next = first_segment(claimed, claimed.cursors.get(sink.name())).await;
+        let (reader, board) = (claimed.reader(), board.clone());
+        let shard = claimed.number;
+        runners.push(SinkRunner::new(sink, shard, reader, board, next, flush_every, last.clone()));
+    }
+    Ok(runners)
+}
+
+/// Opens the sinks that write files.
+async fn open_files(
+    config: &Config,
+    directory: &DataDir,
+    claimed: &Claimed,
+) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let shard = claimed.number;
     let limits =
         FileLimits { age_max: config.archive.max_age, bytes_max: config.archive.max_bytes };
+    let files = config.files.clone();
     let cursors = claimed.cursors.clone();
     let (pings, events) = (directory.pings(), directory.events());
     let (log, letters) = (directory.event_log(), directory.dead_letters());
     // Opening reads and cuts files.
     let opened = tokio::task::spawn_blocking(move || {
         let cursor = |name: &str| cursors.get(name);
-        Ok::<_, SinkError>([
-            boxed(archive::open(&pings, shard, cursor(archive::NAME), limits)?),
-            boxed(event_files::open(&events, shard, cursor(event_files::NAME), limits)?),
-            boxed(event_log::open(&log, shard, cursor(event_log::NAME))?),
-            boxed(dead_letters::open(&letters, shard, cursor(dead_letters::NAME))?),
-        ])
+        let mut sinks = Vec::new();
+        if files.parquet {
+            sinks.push(boxed(archive::open(&pings, shard, cursor(archive::NAME), limits)?));
+            let cursor = cursor(event_files::NAME);
+            sinks.push(boxed(event_files::open(&events, shard, cursor, limits)?));
+        }
+        if files.event_log {
+            sinks.push(boxed(event_log::open(&log, shard, cursor(event_log::NAME))?));
+        }
+        if files.dead_letters {
+            sinks.push(boxed(dead_letters::open(&letters, shard, cursor(dead_letters::NAME))?));
+        }
+        Ok::<_, SinkError>(sinks)
     });
-    let opened = opened.await.context("opening a sink panicked")??;
-
-    let mut runners = Vec::with_capacity(opened.len());
-    for sink in opened {
-        let next = first_segment(claimed, claimed.cursors.get(sink.name())).await;
-        let (reader, board) = (claimed.reader(), board.clone());
-        runners.push(SinkRunner::new(sink, shard, reader, board, next, flush_every, last.clone()));
-    }
-    Ok(runners)
+    Ok(opened.await.context("opening a sink panicked")??)
 }
 
 fn boxed(sink: impl Sink) -> Box<dyn Sink> {

@@ -1,0 +1,1 @@
+//! Load with known truth.
