@@ -45,6 +45,10 @@ bench-check:
 bench *arguments:
     cargo bench -p benches -- {{arguments}}
 
+# Measure accuracy against delay, or what detection costs: `just measure curve`.
+measure *arguments:
+    cargo run --release -p benches -- {{arguments}}
+
 # Format every file.
 fmt:
     cargo fmt --all

@@ -1,4 +1,4 @@
-//! Vehicles that drive about the city, a ping each every ten seconds.
+//! Vehicles that drive about the city, a ping each every few seconds.
 
 use std::f64::consts::TAU;
 
@@ -13,9 +13,10 @@ use crate::city::{CORNER, EXTENT};
 
 /// Event time of the first round: 2026-01-05T06:00:00Z.
 const START_US: i64 = 1_767_592_800_000_000;
-const INTERVAL_US: i64 = 10_000_000;
-/// A vehicle moves so far between two pings, degrees of latitude: about 50 m.
-const STEP_DEG: f64 = 0.000_45;
+/// Seconds from one ping of a vehicle to the next, unless asked otherwise.
+const INTERVAL_S: i64 = 10;
+/// A vehicle moves so far in a second, degrees of latitude: about 5 m.
+const STEP_DEG: f64 = 0.000_045;
 /// Every so many-th vehicle stands still.
 const STANDING: usize = 6;
 
@@ -23,6 +24,7 @@ const STANDING: usize = 6;
 pub struct Fleet {
     random: StdRng,
     vehicles: Vec<Vehicle>,
+    interval_s: i64,
     round: i64,
 }
 
@@ -35,9 +37,16 @@ struct Vehicle {
 }
 
 impl Fleet {
-    /// `size` vehicles somewhere in the city.
+    /// `size` vehicles somewhere in the city, a ping each every ten seconds.
     #[must_use]
     pub fn new(size: usize, seed: u64) -> Self {
+        Self::every(size, INTERVAL_S, seed)
+    }
+
+    /// `size` vehicles somewhere in the city, a ping each every `interval_s`
+    /// seconds.
+    #[must_use]
+    pub fn every(size: usize, interval_s: i64, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let vehicle = |index: usize| Vehicle {
             id: format!("veh-{index:07}"),
@@ -49,17 +58,18 @@ impl Fleet {
             stands: index.is_multiple_of(STANDING),
         };
         let vehicles = (0..size).map(vehicle).collect();
-        Self { random, vehicles, round: 0 }
+        Self { random, vehicles, interval_s, round: 0 }
     }
 
     /// The next ping of every vehicle.
     pub fn round(&mut self) -> Vec<VehiclePing> {
-        let time = START_US + self.round * INTERVAL_US;
+        let time = START_US + self.round * self.interval_s * 1_000_000;
         self.round += 1;
-        let Self { random, vehicles, round } = self;
+        let Self { random, vehicles, interval_s, round } = self;
+        let step_deg = STEP_DEG * *interval_s as f64;
         let ping = |vehicle: &mut Vehicle| {
             if !vehicle.stands {
-                vehicle.drive(random);
+                vehicle.drive(step_deg, random);
             }
             let speed = if vehicle.stands { 0.0 } else { 5.0 };
             VehiclePing {
@@ -71,7 +81,7 @@ impl Fleet {
                 accuracy_m: Some(5.0),
                 speed_mps: Some(speed),
                 heading_deg: Some(vehicle.heading.to_degrees().rem_euclid(360.0)),
-                odometer_m: Some(50.0 * *round as f64),
+                odometer_m: Some((5 * *interval_s * *round) as f64),
                 ignition: Some(true),
                 fuel_percent: Some(61.5),
                 ..VehiclePing::default()
@@ -82,11 +92,11 @@ impl Fleet {
 }
 
 impl Vehicle {
-    fn drive(&mut self, random: &mut StdRng) {
+    fn drive(&mut self, step_deg: f64, random: &mut StdRng) {
         self.heading += random.random_range(-0.3..0.3);
         let (east, north) = (self.heading.sin(), self.heading.cos());
-        self.at.0 += east * STEP_DEG * 1.6;
-        self.at.1 += north * STEP_DEG;
+        self.at.0 += east * step_deg * 1.6;
+        self.at.1 += north * step_deg;
         let outside = |at: f64, low: f64, extent: f64| !(low..low + extent).contains(&at);
         if outside(self.at.0, CORNER.0, EXTENT.0) || outside(self.at.1, CORNER.1, EXTENT.1) {
             self.heading += TAU / 2.0;
