@@ -1,1 +1,10 @@
-//! The cloud on one machine.
+//! The cloud on one machine, for tests and local trials: Google's own
+//! emulators where they exist, stand-ins where they do not.
+//!
+//! Never part of the worker: nothing here ships in `fleetstream`.
+
+pub mod emulator;
+mod pubsub;
+
+pub use emulator::{FirestoreEmulator, PubsubEmulator};
+pub use pubsub::PubsubClient;
