@@ -1,7 +1,6 @@
 //! The worker around the pure core: sources, shard tasks, the journal, HTTP
 //! and the commands. Knows no geometry.
 
-mod backoff;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -4,6 +4,7 @@
 //! Knows nothing of detection: it writes what the journal holds.
 
 pub mod archive;
+mod backoff;
 mod blocking;
 mod builders;
 mod day;
@@ -12,6 +13,7 @@ mod disk;
 pub mod event_files;
 pub mod event_log;
 pub mod fail_point;
+pub mod google;
 mod ndjson;
 pub mod positions;
 mod rolling;
@@ -21,5 +23,6 @@ mod sink;
 mod testing;
 mod wkt;
 
+pub use backoff::Backoff;
 pub use rolling::FileLimits;
 pub use sink::{Flush, Sink, SinkError};

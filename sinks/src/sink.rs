@@ -15,8 +15,9 @@ pub enum Flush {
 }
 
 /// A sink failed; the same call is made again after a pause. A later call can
-/// succeed after [`SinkError::Io`] only; after the others the sink waits for a
-/// restart, which begins anew from the recorded cursor.
+/// succeed after [`SinkError::Io`] and [`SinkError::Remote`] only; after the
+/// others the sink waits for a restart, which begins anew from the recorded
+/// cursor.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// Reading or writing a file failed.
@@ -26,6 +27,16 @@ pub enum SinkError {
         path: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A service did not take what it was given, or could not be asked. It is
+    /// asked again for ever: what is missing or not allowed can be put right
+    /// while the worker runs.
+    #[error("{target}: {source}")]
+    Remote {
+        /// The topic, table or database.
+        target: String,
+        /// What the service or its client said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An encoder refused what it was given.
     #[error("{what}: {source}")]
@@ -66,7 +77,7 @@ impl SinkError {
     /// Whether the same call can succeed later in this process.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Io { .. })
+        matches!(self, Self::Io { .. } | Self::Remote { .. })
     }
 }
 

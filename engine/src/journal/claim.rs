@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use protos::journal::{Genesis, Segment, SegmentKind, Snapshot};
+use sinks::Backoff;
 
 use super::commit::{Created, create_segment};
 use super::error::JournalError;
@@ -20,7 +21,6 @@ use super::set_aside::{self, SetAside};
 use super::standby;
 use super::store::Store;
 use super::writer::{Committed, Journal, WriterId, encode_off_thread};
-use crate::backoff::Backoff;
 
 /// Segments read at once while re-applying: hides a store's latency, holds
 /// at most so many segments in memory.

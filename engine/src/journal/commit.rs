@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use object_store::path::Path;
 use protos::journal::Segment;
+use sinks::Backoff;
 
 use super::frame::{self, FrameError};
 use super::health::CommitHealth;
 use super::store::{Attempt, Store};
 use super::writer::WriterId;
-use crate::backoff::Backoff;
 
 /// Reads of a taken name before it counts as unreadable for good.
 const UNREADABLE_READS_MAX: u32 = 8;

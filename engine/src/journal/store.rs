@@ -19,11 +19,11 @@ use object_store::{
     Error as ObjectError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions,
 };
+use sinks::Backoff;
 
 use super::error::JournalError;
 use super::frame::FrameError;
 use super::name;
-use crate::backoff::Backoff;
 
 /// Attempts of a read or of a create whose outcome has no deadline.
 const ATTEMPTS: u32 = 5;

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protos::journal::{Cursor, Segment};
-use sinks::{Flush, Sink, SinkError};
+use sinks::{Backoff, Flush, Sink, SinkError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::cursors::{CursorBoard, Cursors};
-use crate::backoff::Backoff;
 use crate::journal::{JournalError, JournalReader};
 use crate::metrics;
 
