@@ -3,7 +3,7 @@
 
 mod columns;
 mod payload;
-mod run;
+pub(crate) mod run;
 
 use std::path::Path;
 

@@ -16,6 +16,7 @@ pub mod fail_point;
 pub mod google;
 mod ndjson;
 pub mod positions;
+pub mod pubsub;
 mod rolling;
 pub mod schema;
 mod sink;

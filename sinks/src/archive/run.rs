@@ -3,24 +3,27 @@
 use prost::bytes::Buf;
 use protos::journal::{Disposition, PingRun};
 
+/// The disposition of a ping that could correct nothing any more.
+pub(crate) const TOO_LATE: &str = "too_late";
+
 /// One ping of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RunPing<'a> {
+pub(crate) struct RunPing<'a> {
     /// Encoded `VehiclePing`.
-    pub(super) payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
     /// Milliseconds since the Unix epoch.
-    pub(super) receive_time_ms: i64,
+    pub(crate) receive_time_ms: i64,
     /// In the words of the table.
-    pub(super) disposition: &'static str,
+    pub(crate) disposition: &'static str,
     /// Id at its source, if it has one.
-    pub(super) message_id: Option<&'a str>,
+    pub(crate) message_id: Option<&'a str>,
     /// Identity of the ping it took the place of.
-    pub(super) supersedes: Option<&'a str>,
+    pub(crate) supersedes: Option<&'a str>,
 }
 
 /// A run whose columns do not belong together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RunError {
+pub(crate) enum RunError {
     /// A column is too long or too short.
     #[error("a run of {pings} pings has {values} {column}")]
     Column {
@@ -43,7 +46,7 @@ pub(super) enum RunError {
 
 /// Walks the columns of `run` in step. Checks beforehand whatever could end
 /// the walk half-way.
-pub(super) fn pings(run: &PingRun) -> Result<impl Iterator<Item = RunPing<'_>>, RunError> {
+pub(crate) fn pings(run: &PingRun) -> Result<impl Iterator<Item = RunPing<'_>>, RunError> {
     check(run)?;
     let mut payloads = &run.payloads[..];
     let mut receive_time_ms = run.receive_time_ms;
@@ -93,7 +96,7 @@ fn disposition_name(value: i32) -> Option<&'static str> {
         Disposition::Unspecified => None,
         Disposition::OnTime => Some("on_time"),
         Disposition::Late => Some("late"),
-        Disposition::TooLate => Some("too_late"),
+        Disposition::TooLate => Some(TOO_LATE),
         Disposition::Future => Some("future"),
         Disposition::Ancient => Some("ancient"),
         Disposition::RolloverSuspected => Some("rollover_suspected"),

@@ -1,0 +1,103 @@
+//! The ends that are Pub/Sub topics: events, dead letters and late pings.
+//!
+//! A topic gets what a segment holds for it, all of it, before its cursor
+//! moves past that segment: at least once, each with the id under which
+//! readers know a repetition.
+
+mod client;
+mod dead_letters;
+mod events;
+mod late;
+mod sink;
+mod topic;
+
+pub use client::{PubsubClient, PubsubError, SubscriptionFacts};
+pub use topic::Topic;
+
+use protos::json::push_time;
+
+use crate::{Sink, SinkError};
+
+/// Names of the sinks in cursors, metrics and logs.
+pub mod names {
+    /// Events to their topic.
+    pub const EVENTS: &str = "events_topic";
+    /// Dead letters to their topic.
+    pub const DEAD_LETTERS: &str = "dead_letter_topic";
+    /// Pings that came too late, to their topic.
+    pub const LATE: &str = "late_topic";
+}
+
+/// Names of attributes that more than one end reads or writes.
+pub mod attributes {
+    /// What the bytes are.
+    pub const CONTENT_TYPE: &str = "content-type";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// The same, as Google's own clients write it.
+    pub const GOOGCLIENT_TRACEPARENT: &str = "googclient_traceparent";
+    /// When a message that is published again was published first: RFC 3339.
+    pub const ORIGINAL_PUBLISH_TIME: &str = "original_publish_time";
+    /// Why a message was refused: a stable code.
+    pub const DLQ_REASON: &str = "dlq_reason";
+    /// What exactly was wrong with it.
+    pub const DLQ_DETAIL: &str = "dlq_detail";
+    /// The source that it came by.
+    pub const DLQ_SOURCE: &str = "dlq_source";
+    /// Its id there, or the hash of its bytes.
+    pub const SOURCE_MESSAGE_ID: &str = "source_message_id";
+    /// Bytes it had, where it was too large to be published again whole.
+    pub const DLQ_TRUNCATED_FROM: &str = "dlq_truncated_from";
+}
+
+/// A sink that publishes every event operation to `topic`. `tenant` names
+/// the source of CloudEvents.
+#[must_use]
+pub fn events(topic: Topic, tenant: &str) -> Box<dyn Sink> {
+    Box::new(sink::TopicSink::new(events::EventMessages::new(tenant), topic))
+}
+
+/// A sink that publishes every dead letter to `topic`.
+#[must_use]
+pub fn dead_letters(topic: Topic) -> Box<dyn Sink> {
+    Box::new(sink::TopicSink::new(dead_letters::LetterMessages, topic))
+}
+
+/// A sink that publishes every ping that came too late to `topic`.
+#[must_use]
+pub fn late(topic: Topic) -> Box<dyn Sink> {
+    Box::new(sink::TopicSink::new(late::LateMessages, topic))
+}
+
+/// A time in milliseconds since the epoch as RFC 3339.
+fn rfc3339(ms: i64) -> String {
+    let mut text = Vec::new();
+    push_time(&mut text, ms);
+    String::from_utf8(text).expect("a time is written in ASCII")
+}
+
+/// At most `bytes_max` bytes of `text`, cut between characters: Pub/Sub takes
+/// 1,024 bytes for an attribute.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Turns segments into the messages of one topic.
+trait Messages: Send + Sync + 'static {
+    /// Name of the sink.
+    const NAME: &'static str;
+
+    /// The messages of `segment`, in order. The same segment gives the same
+    /// messages.
+    fn of(
+        &self,
+        segment: &protos::journal::Segment,
+    ) -> Result<Vec<google_cloud_pubsub::model::Message>, SinkError>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Pub/Sub as this process reaches it, and what it knows of topics and
+//! subscriptions.
+
+use std::time::Duration;
+
+use google_cloud_auth::credentials::Credentials;
+use google_cloud_gax::error::Error;
+use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicyExt};
+use google_cloud_pubsub::client::{Publisher, Subscriber, SubscriptionAdmin, TopicAdmin};
+use google_cloud_pubsub::retry_policy::RetryableErrors;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Topic;
+use crate::google::{
+    self, CredentialsMissing, Endpoint, EndpointError, Failure, Service, credentials,
+};
+
+/// A publish is tried for this long before it counts as failed, and is then
+/// tried again by whoever asked for it.
+const PUBLISH_MAX: Duration = Duration::from_secs(20);
+/// At a start Pub/Sub is waited for this long; then the worker goes on, and
+/// what was to be checked shows when it is used.
+const CHECK_MAX: Duration = Duration::from_secs(10);
+
+/// Pub/Sub cannot be used as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum PubsubError {
+    /// The address is not spoken to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// There is nobody to ask as.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsMissing),
+    /// A client could not be made.
+    #[error("no client of Pub/Sub at {endpoint}: {detail}")]
+    Client {
+        /// Its address.
+        endpoint: String,
+        /// What the client says.
+        detail: String,
+    },
+    /// It is not there.
+    #[error("{name} does not exist at {endpoint}; create it, or correct its name")]
+    Missing {
+        /// Full name of the topic or subscription.
+        name: String,
+        /// Where it was looked for.
+        endpoint: String,
+    },
+    /// What was asked for cannot be had.
+    #[error("{name} at {endpoint}: {source}")]
+    Refused {
+        /// Full name of the topic or subscription.
+        name: String,
+        /// Where.
+        endpoint: String,
+        /// What Pub/Sub says.
+        source: Box<Error>,
+    },
+}
+
+/// What Pub/Sub says of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriptionFacts {
+    /// How long it waits for an ack before it delivers again, where no lease
+    /// says otherwise.
+    pub ack_deadline: Duration,
+    /// The longest pause before it delivers a refused message again; `None`
+    /// where it has no retry policy and delivers at once.
+    pub retry_backoff_max: Option<Duration>,
+    /// Whether it keeps messages of one ordering key in order.
+    pub ordered: bool,
+}
+
+/// Pub/Sub, with the credentials to use it.
+#[derive(Clone, Debug)]
+pub struct PubsubClient {
+    endpoint: Endpoint,
+    credentials: Credentials,
+}
+
+impl PubsubClient {
+    /// Pub/Sub where the environment says it is.
+    ///
+    /// # Errors
+    /// Its address is not spoken to, or there are no credentials.
+    pub async fn of_environment() -> Result<Self, PubsubError> {
+        google::install_crypto();
+        let endpoint = Endpoint::of(Service::Pubsub)?;
+        let credentials = credentials(&endpoint).await?;
+        Ok(Self { endpoint, credentials })
+    }
+
+    /// Publishes to the topic `name` (a full name), which must exist as far as
+    /// can be told.
+    ///
+    /// # Errors
+    /// It does not exist, or no client can be made.
+    pub async fn topic(&self, name: &str) -> Result<Topic, PubsubError> {
+        let admin = TopicAdmin::builder()
+            .with_endpoint(self.endpoint.url())
+            .with_credentials(self.credentials.clone())
+            .with_retry_policy(NeverRetry)
+            .build()
+            .await
+            .map_err(|error| self.no_client(error))?;
+        self.look_up(name, || admin.get_topic().set_topic(name).send()).await?;
+        let publisher = Publisher::builder(name)
+            .with_endpoint(self.endpoint.url())
+            .with_credentials(self.credentials.clone())
+            .with_retry_policy(RetryableErrors.with_time_limit(PUBLISH_MAX))
+            .set_message_count_threshold(1_000)
+            .set_delay_threshold(Duration::from_millis(5))
+            .build()
+            .await
+            .map_err(|error| self.no_client(error))?;
+        Ok(Topic::new(name, publisher))
+    }
+
+    /// What is known of the subscription `name` (a full name), which must
+    /// exist as far as can be told; `None` where it may be used but not be
+    /// looked at, or Pub/Sub does not answer.
+    ///
+    /// # Errors
+    /// It does not exist, or no client can be made.
+    pub async fn subscription(&self, name: &str) -> Result<Option<SubscriptionFacts>, PubsubError> {
+        let admin = SubscriptionAdmin::builder()
+            .with_endpoint(self.endpoint.url())
+            .with_credentials(self.credentials.clone())
+            .with_retry_policy(NeverRetry)
+            .build()
+            .await
+            .map_err(|error| self.no_client(error))?;
+        let found =
+            self.look_up(name, || admin.get_subscription().set_subscription(name).send()).await?;
+        let Some(found) = found else { return Ok(None) };
+        let retry_backoff_max = found.retry_policy.map(|policy| {
+            // Where the policy names none, it is the service's longest.
+            let longest = policy.maximum_backoff.map_or(600, |backoff| backoff.seconds());
+            Duration::from_secs(longest.unsigned_abs())
+        });
+        Ok(Some(SubscriptionFacts {
+            ack_deadline: Duration::from_secs(found.ack_deadline_seconds.unsigned_abs().into()),
+            retry_backoff_max,
+            ordered: found.enable_message_ordering,
+        }))
+    }
+
+    /// A client to pull with.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub async fn subscriber(&self) -> Result<Subscriber, PubsubError> {
+        Subscriber::builder()
+            .with_endpoint(self.endpoint.url())
+            .with_credentials(self.credentials.clone())
+            .build()
+            .await
+            .map_err(|error| self.no_client(error))
+    }
+
+    /// Asks for what `name` stands for: `None` where that is not allowed, or
+    /// nobody answers in time.
+    async fn look_up<T, F>(&self, name: &str, ask: impl Fn() -> F) -> Result<Option<T>, PubsubError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let endpoint = self.endpoint.url().to_owned();
+        let deadline = Instant::now() + CHECK_MAX;
+        let mut backoff = google::backoff();
+        loop {
+            let error = match ask().await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => error,
+            };
+            let code = error.status().map(|status| status.code);
+            if code == Some(Code::NotFound) || error.http_status_code() == Some(404) {
+                return Err(PubsubError::Missing { name: name.to_owned(), endpoint });
+            }
+            if code == Some(Code::PermissionDenied) {
+                warn!(name, "may not be looked at: that it exists is not checked");
+                return Ok(None);
+            }
+            match Failure::of(&error) {
+                Failure::Transient | Failure::Throttled if Instant::now() < deadline => {
+                    backoff.pause().await;
+                }
+                Failure::Transient | Failure::Throttled => {
+                    warn!(name, %error, "Pub/Sub does not answer: that it exists is not checked");
+                    return Ok(None);
+                }
+                Failure::Setup | Failure::Permanent => {
+                    let (name, source) = (name.to_owned(), Box::new(error));
+                    return Err(PubsubError::Refused { name, endpoint, source });
+                }
+            }
+        }
+    }
+
+    fn no_client(&self, error: google_cloud_gax::client_builder::Error) -> PubsubError {
+        PubsubError::Client { endpoint: self.endpoint.url().to_owned(), detail: error.to_string() }
+    }
+}
