@@ -10,16 +10,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Clock, Config};
+use crate::config::{Clock, Config, Pulling};
 use crate::fences::{Editor, Watched, watch};
-use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
+use crate::http::{self, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
 use crate::pipeline::{Pipeline, PipelineOptions, SourceTeller};
+use crate::source::pubsub::{self, PubsubSource, Subscribed};
 use crate::wall_clock::WallClock;
 
 /// Number of the HTTP source; others follow it.
 pub const HTTP_SOURCE: u32 = 0;
+/// Number of the Pub/Sub source.
+pub const PUBSUB_SOURCE: u32 = 1;
+/// Names of a worker's sources, by number.
+pub const SOURCES: [&str; 2] = [http::SOURCE_NAME, pubsub::SOURCE_NAME];
 /// Histograms are folded this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// HTTP requests under way have this long to end, once the shards are done.
@@ -35,15 +40,23 @@ pub struct Worker {
     pub address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
+    pubsub: Option<PubsubSource>,
 }
 
 impl Worker {
-    /// Starts the pipeline, then HTTP.
+    /// Starts the pipeline, then HTTP, then whatever else brings pings.
     ///
     /// # Errors
-    /// As [`Pipeline::start`], or the address cannot be listened on.
+    /// As [`Pipeline::start`], the address cannot be listened on, or what the
+    /// configuration names in the cloud cannot be used (78).
     pub async fn start(options: PipelineOptions, page: Page) -> anyhow::Result<Self> {
         let config = options.config.clone();
+        // Before the pipeline: what is wrong with it shows before anything is
+        // claimed.
+        let subscribed = match Pulling::of(&config) {
+            Some(pulling) => Some(Subscribed::new(pulling).await?),
+            None => None,
+        };
         let pipeline = Pipeline::start(options).await?;
         let clock = Arc::new(match config.clock {
             Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
@@ -86,13 +99,48 @@ impl Worker {
             let watched = Watched { path, every: config.fences_poll };
             tokio::spawn(watch(watched, editor, stop.clone()));
         }
+        let pubsub = subscribed.map(|subscribed| {
+            let allow_null_island = config.detection.allow_null_island;
+            PubsubSource::start(
+                subscribed,
+                pipeline.intake.clone(),
+                PUBSUB_SOURCE,
+                allow_null_island,
+            )
+        });
+        let watcher = |source| Watcher {
+            source,
+            stalled_after: config.source.stalled_after,
+            teller: pipeline.source_teller(),
+            stop: stop.clone(),
+        };
         if config.clock == Clock::Wall {
-            let teller = pipeline.source_teller();
-            tokio::spawn(watch_source(clock, config.source.stalled_after, teller, stop.clone()));
+            // Beside another source HTTP may well never be used.
+            let alone = pubsub.is_none();
+            let silent_for = move || (alone || clock.has_heard()).then(|| clock.silent_for());
+            tokio::spawn(watcher(HTTP_SOURCE).watch(silent_for));
+        }
+        if let Some(pubsub) = &pubsub {
+            let heard = pubsub.heard();
+            tokio::spawn(watcher(PUBSUB_SOURCE).watch(move || Some(heard.silent_for())));
         }
         tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
         let server = tokio::spawn(server.serve());
-        Ok(Self { pipeline, address, stop, server })
+        Ok(Self { pipeline, address, stop, server, pubsub })
+    }
+
+    /// Waits until some part of the worker ends, which none does by itself.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let pubsub = async {
+            match &mut self.pubsub {
+                Some(pubsub) => pubsub.failed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            error = self.pipeline.failed() => error,
+            error = pubsub => error,
+        }
     }
 
     /// Stops intake, finishes what was taken in, ends HTTP.
@@ -100,7 +148,16 @@ impl Worker {
     /// # Errors
     /// A part of the pipeline failed on the way.
     pub async fn drain(self, deadline: Option<Instant>) -> anyhow::Result<()> {
-        let drained = self.pipeline.drain(deadline.map(|deadline| deadline - HTTP_DRAIN)).await;
+        let deadline = deadline.map(|deadline| deadline - HTTP_DRAIN);
+        // Side by side: messages are acknowledged as they are committed.
+        let sources = async {
+            match self.pubsub {
+                Some(pubsub) => pubsub.drain(deadline).await,
+                None => Ok(()),
+            }
+        };
+        let (unpulled, drained) = tokio::join!(sources, self.pipeline.drain(deadline));
+        let drained = unpulled.and(drained);
         self.stop.cancel();
         if tokio::time::timeout(HTTP_DRAIN, self.server).await.is_err() {
             warn!("cut off HTTP requests that did not end");
@@ -124,25 +181,31 @@ async fn keep_up(page: Page, intake: Intake, stop: CancellationToken) {
     }
 }
 
-/// Says when nobody has sent anything for long, and when somebody does again.
-async fn watch_source(
-    clock: Arc<ReceiveClock>,
+/// Says when a source has brought nothing for long, and when it does again.
+struct Watcher {
+    source: u32,
     stalled_after: Duration,
     teller: SourceTeller,
     stop: CancellationToken,
-) {
-    let mut stalled = false;
-    while tokio::time::timeout(Duration::from_secs(1), stop.cancelled()).await.is_err() {
-        let silent = clock.silent_for() >= stalled_after;
-        if silent != stalled {
-            stalled = silent;
-            let state = SourceState {
-                source: HTTP_SOURCE,
-                name: crate::http::SOURCE_NAME.to_owned(),
-                stalled,
-                at: WallClock::read(),
-            };
-            teller.tell(state).await;
+}
+
+impl Watcher {
+    /// Watches until told to stop; `silent_for` gives nothing while the source
+    /// is not to be judged.
+    async fn watch(self, silent_for: impl Fn() -> Option<Duration>) {
+        let mut stalled = false;
+        while tokio::time::timeout(Duration::from_secs(1), self.stop.cancelled()).await.is_err() {
+            let silent = silent_for().is_some_and(|silence| silence >= self.stalled_after);
+            if silent != stalled {
+                stalled = silent;
+                let state = SourceState {
+                    source: self.source,
+                    name: SOURCES[self.source as usize].to_owned(),
+                    stalled,
+                    at: WallClock::read(),
+                };
+                self.teller.tell(state).await;
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::pipeline::{PipelineOptions, cut_by_clock};
 use crate::signals::Signals;
 use crate::wall_clock::WallClock;
-use crate::worker::{DRAIN_MAX, Worker};
+use crate::worker::{DRAIN_MAX, SOURCES, Worker};
 use crate::{commands, http, logging, metrics};
 
 /// Runs `run`.
@@ -32,7 +32,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: args.set_aside_tail,
-        sources: vec![http::SOURCE_NAME.to_owned()],
+        sources: SOURCES.map(str::to_owned).into(),
         feed: http::FeedLimits::default(),
         config,
     };
@@ -45,7 +45,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         };
         tokio::select! {
             () = signals.wait() => {}
-            error = worker.pipeline.failed() => return Err(error),
+            error = worker.failed() => return Err(error),
         }
         signals.end_at_next();
         worker.drain(Some(Instant::now() + DRAIN_MAX)).await?;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::domain::{duration_text, size_text};
-use super::table::Config;
+use super::pulling::Pulling;
+use super::table::{Clock, Config};
 
 /// A relation between settings, judged when all of them could be read.
 pub(super) struct Check {
@@ -119,6 +120,44 @@ const CHECKS: &[Check] = &[
                 )
             })
         },
+    },
+    Check {
+        keys: &["clock", "pubsub.subscription"],
+        judge: |config| {
+            (config.clock == Clock::Event && config.pubsub.subscription.is_some()).then(|| {
+                "clock = \"event\" with pubsub.subscription: a message's receive time is its \
+                 publish time; \"event\" is for old traces over HTTP and replays"
+                    .into()
+            })
+        },
+    },
+    Check {
+        keys: &[
+            "pubsub.max_outstanding",
+            "pubsub.expected_rate",
+            "commit.max_delay",
+            "pubsub.subscription",
+        ],
+        judge: |config| Pulling::of(config)?.too_few_messages(),
+    },
+    Check {
+        keys: &[
+            "pubsub.max_outstanding_bytes",
+            "pubsub.expected_bytes",
+            "pubsub.expected_rate",
+            "commit.max_delay",
+            "pubsub.streams",
+            "pubsub.subscription",
+        ],
+        judge: |config| Pulling::of(config)?.too_few_bytes(),
+    },
+    Check {
+        keys: &["queue.max_bytes", "pubsub.subscription"],
+        judge: |config| Pulling::of(config)?.too_small_a_queue(config.queue.max_bytes),
+    },
+    Check {
+        keys: &["pubsub.lease", "commit.max_delay", "pubsub.subscription"],
+        judge: |config| Pulling::of(config)?.too_short_a_lease(),
     },
 ];
 

@@ -13,6 +13,7 @@ mod environment;
 mod literal;
 mod mistakes;
 mod nearest;
+mod pulling;
 mod reference;
 mod resolve;
 mod table;
@@ -25,9 +26,11 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use mistakes::{Mistake, Mistakes, Origin, Place};
+pub use pulling::Pulling;
 pub use reference::reference;
 pub use table::{
-    Archive, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions, Queue, Source,
+    Archive, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions, Pubsub, Queue,
+    Source,
 };
 
 use document::Document;

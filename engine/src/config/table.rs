@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::domain::{
-    Address, Choice, Count, Domain, DurationList, Durations, Filter, OptionalPath, Paths, Percent,
-    Sizes, Switch, Tenant,
+    Address, Auto, Choice, Count, Domain, DurationList, Durations, Filter, OptionalPath, Paths,
+    Percent, Resource, Sizes, Switch, Tenant,
 };
 use super::resolve::Resolver;
 use crate::logging;
@@ -299,6 +299,41 @@ settings! {
         /// Shortest time between two writes of one vehicle's position; its
         /// last one always arrives.
         min_interval: Duration = "3s", Durations { min: "1s", max: "1h" };
+    }
+
+    /// Google Cloud Pub/Sub: where pings come from and where events go. Each
+    /// end is on when its name is given. `PUBSUB_EMULATOR_HOST` leads to an
+    /// emulator instead of Google's service.
+    [pubsub] Pubsub {
+        /// Pings are pulled from this subscription; they are acknowledged once
+        /// they are durable.
+        subscription: Option<String> = "", Resource { collection: "subscriptions" };
+        /// Messages a second that the subscription is to keep up with; what is
+        /// left to the engine here follows from it.
+        expected_rate: u32 = "5000", Count { min: 1, max: 10_000_000 };
+        /// Size of a message that memory is planned for.
+        expected_bytes: u64 = "1KiB", Sizes { min: "16B", max: "10MiB" };
+        /// Pull streams; "auto" opens one for each 1,000 messages a second
+        /// expected, at most 32.
+        streams: Option<u32> = "auto", Auto(Count { min: 1, max: 256 });
+        /// Messages that are pulled and not yet acknowledged, over all
+        /// streams; "auto" takes twice what the expected rate needs while a
+        /// segment gathers and is committed.
+        max_outstanding: Option<u32> = "auto", Auto(Count { min: 100, max: 100_000_000 });
+        /// The same in bytes; "auto" is that many messages of the expected
+        /// size, and at least 64MiB.
+        max_outstanding_bytes: Option<u64> = "auto", Auto(Sizes { min: "10MiB", max: "1TiB" });
+        /// For how long a message is leased at a time; a lease is renewed
+        /// while the message is worked on, and one that a killed worker held
+        /// comes back after it.
+        lease: Duration = "60s", Durations { min: "10s", max: "60s" };
+        /// Events are published to this topic.
+        events_topic: Option<String> = "", Resource { collection: "topics" };
+        /// Refused input is published to this topic, whole.
+        dead_letter_topic: Option<String> = "", Resource { collection: "topics" };
+        /// Pings that are too late to correct events are published to this
+        /// topic; they are archived all the same.
+        late_topic: Option<String> = "", Resource { collection: "topics" };
     }
 
     /// Where pings come from.

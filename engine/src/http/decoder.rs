@@ -9,7 +9,7 @@ use super::ingest::EntryDecoder;
 use crate::decode::entry::Envelope;
 use crate::decode::{ContentType, decode_part};
 use crate::intake::Entry;
-use crate::metrics;
+use crate::source::count_dropped;
 
 /// Name of the source in dead letters.
 pub const SOURCE_NAME: &str = "http";
@@ -31,16 +31,6 @@ fn decode_entry(
     let envelope =
         Envelope { source: SOURCE_NAME, message_id: "", receive_time, allow_null_island };
     let entry = envelope.entry(content_type, decode_part(content_type, bytes));
-    if let Entry::Ping { dropped, .. } = &entry {
-        for (field, was_dropped) in [
-            ("speed_mps", dropped.speed),
-            ("heading_deg", dropped.heading),
-            ("accuracy_m", dropped.accuracy),
-        ] {
-            if was_dropped {
-                metrics::VALUES_DROPPED.counter(&[field]).increment(1);
-            }
-        }
-    }
+    count_dropped(&entry);
     entry
 }

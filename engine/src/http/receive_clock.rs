@@ -64,6 +64,12 @@ impl ReceiveClock {
         Duration::from_millis(silent_ms.unsigned_abs())
     }
 
+    /// Whether any entries were stamped yet.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.heard_ms.load(Ordering::Relaxed) > 0
+    }
+
     fn elapsed_ms(&self) -> i64 {
         i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -81,7 +87,7 @@ impl ReceiveClock {
     /// Sets the receive times of a request's entries, in order, where these
     /// depend on the pings, and returns the source's low mark after them.
     pub fn stamp(&self, entries: &mut [Entry]) -> Option<TimeMs> {
-        self.heard_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        self.heard_ms.store(self.elapsed_ms().max(1), Ordering::Relaxed);
         let mut low_mark = self.low_mark.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
             match self.source {

@@ -33,6 +33,8 @@ macro_rules! metrics {
 metrics! {
     RECEIVED "fleetstream_received_total" Kind::Counter, Count, ["source"],
         "Pings taken from sources, before any judgement.";
+    REDELIVERED "fleetstream_redelivered_total" Kind::Counter, Count, [],
+        "Messages delivered again while they were being worked on, and merged.";
     REJECTED "fleetstream_rejected_total" Kind::Counter, Count, ["reason"],
         "Input set aside as dead letters.";
     VALUES_DROPPED "fleetstream_values_dropped_total" Kind::Counter, Count, ["field"],

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use protos::journal::Cursor;
+use sinks::pubsub::{self, PubsubClient};
 use sinks::{FileLimits, Sink, SinkError, archive, dead_letters, event_files, event_log};
 use tokio::sync::watch;
 
 use super::directory::DataDir;
 use crate::config::Config;
+use crate::exit::{Exit, WithExit as _};
 use crate::shard::{Claimed, CursorBoard, SinkRunner};
 
 /// Names of the sinks that `config` asks for, as cursors carry them.
@@ -24,7 +26,20 @@ pub(super) fn names(config: &Config) -> Vec<&'static str> {
     if files.dead_letters {
         names.push(dead_letters::NAME);
     }
+    names.extend(topics(config).map(|(name, _)| name));
     names
+}
+
+/// The topics that `config` asks for: name of the sink and full name of the
+/// topic.
+fn topics(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
+    let pubsub = &config.pubsub;
+    let all = [
+        (pubsub::names::EVENTS, &pubsub.events_topic),
+        (pubsub::names::DEAD_LETTERS, &pubsub.dead_letter_topic),
+        (pubsub::names::LATE, &pubsub.late_topic),
+    ];
+    all.into_iter().filter_map(|(name, topic)| Some((name, topic.as_deref()?)))
 }
 
 /// A runner for each sink of the shard that was claimed.
@@ -36,7 +51,8 @@ pub(super) async fn runners(
     flush_every: Duration,
     last: &watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<Vec<SinkRunner>> {
-    let opened = open_files(config, directory, claimed).await?;
+    let mut opened = open_files(config, directory, claimed).await?;
+    opened.extend(open_topics(config).await?);
     let mut runners = Vec::with_capacity(opened.len());
     for sink in opened {
         let next = first_segment(claimed, claimed.cursors.get(sink.name())).await;
@@ -78,6 +94,28 @@ async fn open_files(
         Ok::<_, SinkError>(sinks)
     });
     Ok(opened.await.context("opening a sink panicked")??)
+}
+
+/// Opens the sinks that publish.
+async fn open_topics(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks = Vec::new();
+    if topics(config).next().is_none() {
+        return Ok(sinks);
+    }
+    let client = PubsubClient::of_environment()
+        .await
+        .context("topics of [pubsub]")
+        .exit_with(Exit::Config)?;
+    for (name, topic) in topics(config) {
+        let key = || format!("pubsub.{name}");
+        let topic = client.topic(topic).await.with_context(key).exit_with(Exit::Config)?;
+        sinks.push(match name {
+            pubsub::names::EVENTS => pubsub::events(topic, &config.tenant),
+            pubsub::names::DEAD_LETTERS => pubsub::dead_letters(topic),
+            _ => pubsub::late(topic),
+        });
+    }
+    Ok(sinks)
 }
 
 fn boxed(sink: impl Sink) -> Box<dyn Sink> {

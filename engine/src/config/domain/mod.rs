@@ -7,12 +7,14 @@
 
 mod number;
 mod quantity;
+mod resource;
 mod text;
 
 use std::path::Path;
 
 pub(super) use number::{Count, Percent, Switch};
 pub(super) use quantity::{DurationList, Durations, Sizes, duration_text, size_text};
+pub(super) use resource::{Auto, Resource};
 pub(super) use text::{Address, Choice, Filter, OptionalPath, Paths, Tenant};
 
 use super::literal::Literal;
