@@ -1,8 +1,9 @@
 //! The cloud on one machine, for tests and local trials: Google's own
 //! emulators where they exist, stand-ins where they do not.
 //!
-//! Never part of the worker: nothing here ships in `fleetstream`.
+//! Never part of the worker, and never for data that anybody would miss.
 
+pub mod bigquery;
 pub mod emulator;
 mod pubsub;
 
