@@ -116,9 +116,12 @@ pub enum StandinError {
         /// The system's word on it.
         source: io::Error,
     },
-    /// No such table or stream, or no such output.
+    /// No such table or stream.
     #[error("{0}")]
     NotFound(String),
+    /// A dataset or table cannot be made: it exists, or its schema will not do.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// A running stand-in. Dropped, it ends without waiting for its calls.
@@ -174,6 +177,34 @@ impl Standin {
     /// hold. Paths begin with `/bigquery/v2/projects` or `/projects`.
     pub fn rest_endpoint(&self) -> String {
         format!("http://{}", self.rest)
+    }
+
+    /// Makes a dataset, as `datasets.insert` does.
+    ///
+    /// # Errors
+    ///
+    /// It exists.
+    pub fn create_dataset(&self, project: &str, dataset: &str) -> Result<(), StandinError> {
+        let resource = rest::datasets::resource(project, dataset, serde_json::Map::new());
+        let mut warehouse = self.shared.warehouse();
+        let made = warehouse.insert_dataset(project, dataset, resource);
+        made.map(|_| ()).map_err(|error| StandinError::Refused(error.to_string()))
+    }
+
+    /// Makes a table or view of the REST resource in `resource`, as
+    /// `tables.insert` does.
+    ///
+    /// # Errors
+    ///
+    /// No such dataset, the table exists, or its schema will not do.
+    pub fn create_table(
+        &self,
+        name: &TableName,
+        resource: &serde_json::Value,
+    ) -> Result<(), StandinError> {
+        let mut warehouse = self.shared.warehouse();
+        let made = warehouse.insert_table(name, resource);
+        made.map(|_| ()).map_err(|error| StandinError::Refused(error.to_string()))
     }
 
     /// The visible rows of `dataset.table` or `project.dataset.table`, in the

@@ -93,20 +93,12 @@ impl Connection {
 
     async fn handle(&mut self, request: AppendRowsRequest) -> Reply {
         let fault = self.shared.begin(Call::AppendRows).await;
-        let stream = request.write_stream.clone();
         match &fault {
             Some(Fault::CutBefore) => return Reply::Silence,
             Some(Fault::Status(code)) => return Reply::End(injected((*code).into()).status()),
-            Some(Fault::Answer(code)) => {
-                return Reply::Answer(refused(stream, &injected((*code).into())));
-            }
             _ => {}
         }
-        let row_errors = match &fault {
-            Some(Fault::RowErrors(rows)) => rows.as_slice(),
-            _ => &[],
-        };
-        let reply = match self.take(request, row_errors) {
+        let reply = match self.take(request, fault.as_ref()) {
             Ok(answer) => Reply::Answer(answer),
             Err(refusal) => Reply::End(refusal.status()),
         };
@@ -118,7 +110,7 @@ impl Connection {
     fn take(
         &mut self,
         request: AppendRowsRequest,
-        injected_errors: &[u32],
+        fault: Option<&Fault>,
     ) -> Result<AppendRowsResponse, Refusal> {
         let bytes = request.encoded_len();
         let updated = self.route(&request.write_stream)?;
@@ -127,6 +119,11 @@ impl Connection {
             self.destination.as_ref().expect("routing succeeds with a destination");
         read_writer(&mut self.writer, &rows, schema, updated)
             .map_err(|refusal| refusal.of(name))?;
+        // What is refused from here on leaves the connection with its stream and
+        // its schema: the client tells them once.
+        if let Some(Fault::Answer(code)) = fault {
+            return Ok(refused(name.to_string(), &injected((*code).into())));
+        }
         if bytes > REQUEST_BYTES_MAX {
             let message =
                 format!("AppendRows request too large: {bytes} limit {REQUEST_BYTES_MAX}");
@@ -135,10 +132,11 @@ impl Connection {
         let writer = self.writer.as_ref().expect("a writer schema was read or is an error");
         let (columns, mut errors) =
             decode(writer, &rows, schema).map_err(|refusal| refusal.of(name))?;
-        let injected = injected_errors.iter().map(|row| *row as usize);
-        errors.extend(injected.filter(|row| *row < columns.rows).map(|row| {
-            check::row_error(row, "refused because the stand-in was told to".to_owned())
-        }));
+        if let Some(Fault::RowErrors(rows)) = fault {
+            let rows = rows.iter().map(|row| *row as usize).filter(|row| *row < columns.rows);
+            let message = "refused because the stand-in was told to";
+            errors.extend(rows.map(|row| check::row_error(row, message.to_owned())));
+        }
         let rows = checked(columns, errors, schema);
         let appended = self.shared.warehouse().append(name, rows, request.offset);
         let answer = match appended {
@@ -259,6 +257,7 @@ fn checked(
         return Ok(columns.into_batch(schema));
     }
     errors.sort_by_key(|error| error.index);
+    errors.dedup_by_key(|error| error.index);
     Err(errors)
 }
 

@@ -1,7 +1,7 @@
 //! The REST interface (v2): datasets, tables, views, queries.
 
 mod control;
-mod datasets;
+pub(crate) mod datasets;
 pub(crate) mod jobs;
 mod tables;
 

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Answer, RestError, parse};
 use crate::bigquery::Shared;
@@ -22,17 +22,17 @@ pub(super) async fn insert(
     Path(project): Path<String>,
     body: Bytes,
 ) -> Answer {
-    let mut body = parse(&body)?;
+    let body = parse(&body)?;
     let dataset = body["datasetReference"]["datasetId"].as_str().unwrap_or_default().to_owned();
-    let fields = body.as_object_mut().filter(|_| !dataset.is_empty());
-    let fields =
-        fields.ok_or_else(|| RestError::invalid("Required parameter is missing: datasetId"))?;
-    fields.insert("kind".into(), "bigquery#dataset".into());
-    fields.insert("id".into(), format!("{project}:{dataset}").into());
-    fields.insert("datasetReference".into(), json!({ "projectId": project, "datasetId": dataset }));
-    fields.entry("location").or_insert("US".into());
+    let Value::Object(fields) = body else {
+        return Err(RestError::invalid("a dataset is a JSON object"));
+    };
+    if dataset.is_empty() {
+        return Err(RestError::invalid("Required parameter is missing: datasetId"));
+    }
+    let resource = resource(&project, &dataset, fields);
     let mut warehouse = shared.warehouse();
-    Ok(Json(warehouse.insert_dataset(&project, &dataset, body)?.clone()))
+    Ok(Json(warehouse.insert_dataset(&project, &dataset, resource)?.clone()))
 }
 
 pub(super) async fn get(
@@ -50,4 +50,13 @@ pub(super) async fn delete(
     let with_tables = query.get("deleteContents").is_some_and(|value| value == "true");
     shared.warehouse().delete_dataset(&project, &dataset, with_tables)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A dataset as it is answered, with what the client set.
+pub(crate) fn resource(project: &str, dataset: &str, mut fields: Map<String, Value>) -> Value {
+    fields.insert("kind".into(), "bigquery#dataset".into());
+    fields.insert("id".into(), format!("{project}:{dataset}").into());
+    fields.insert("datasetReference".into(), json!({ "projectId": project, "datasetId": dataset }));
+    fields.entry("location").or_insert("US".into());
+    Value::Object(fields)
 }
