@@ -29,6 +29,10 @@ lint:
 tests:
     .ci/run tests
 
+# The BigQuery stand-in by Google's own Python clients.
+python-clients:
+    .ci/run python_clients
+
 # The API documentation, warnings are errors.
 docs:
     .ci/run docs
@@ -55,5 +59,5 @@ fmt:
 
 # Write anew what is generated: protobuf code, the configuration page, the table columns.
 generate:
-    FLEETSTREAM_REGENERATE=1 cargo test -p protos --test fresh
+    FLEETSTREAM_REGENERATE=1 cargo test -p protos -p local-cloud --test fresh
     FLEETSTREAM_REGENERATE=1 cargo test -p engine --test reference_page --test docs

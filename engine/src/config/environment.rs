@@ -15,9 +15,10 @@ const PREFIX: &str = "FLEETSTREAM_";
 
 /// Variables with the prefix that are no settings: the flag `--config`, the
 /// tests' fail points, and what tells tests where and how strictly to run.
-const RESERVED: [&str; 5] = [
+const RESERVED: [&str; 6] = [
     "FLEETSTREAM_CONFIG",
     "FLEETSTREAM_FAIL_POINT",
+    "FLEETSTREAM_PYTHON",
     "FLEETSTREAM_REGENERATE",
     "FLEETSTREAM_REQUIRE_EMULATORS",
     "FLEETSTREAM_SHARED_DATA",

@@ -44,7 +44,7 @@ struct Destination {
 #[derive(Debug)]
 enum Writer {
     Arrow(Bytes),
-    Proto { descriptor: Box<DescriptorProto>, reader: rows::proto::Reader },
+    Proto(Box<DescriptorProto>),
 }
 
 /// How a request ends.
@@ -117,8 +117,7 @@ impl Connection {
         let rows = request.rows.ok_or_else(|| Refusal::invalid("The request has no rows."))?;
         let Destination { name, schema } =
             self.destination.as_ref().expect("routing succeeds with a destination");
-        read_writer(&mut self.writer, &rows, schema, updated)
-            .map_err(|refusal| refusal.of(name))?;
+        read_writer(&mut self.writer, &rows).map_err(|refusal| refusal.of(name))?;
         // What is refused from here on leaves the connection with its stream and
         // its schema: the client tells them once.
         if let Some(Fault::Answer(code)) = fault {
@@ -130,8 +129,10 @@ impl Connection {
             return Ok(refused(name.to_string(), &Refusal::invalid(message).of(name)));
         }
         let writer = self.writer.as_ref().expect("a writer schema was read or is an error");
-        let (columns, mut errors) =
-            decode(writer, &rows, schema).map_err(|refusal| refusal.of(name))?;
+        let (columns, mut errors) = match decode(writer, &rows, schema) {
+            Ok(decoded) => decoded,
+            Err(refusal) => return Ok(refused(name.to_string(), &refusal.of(name))),
+        };
         if let Some(Fault::RowErrors(rows)) = fault {
             let rows = rows.iter().map(|row| *row as usize).filter(|row| *row < columns.rows);
             let message = "refused because the stand-in was told to";
@@ -189,40 +190,29 @@ impl Connection {
     }
 }
 
-/// Takes over the writer schema of a request that has one.
-fn read_writer(
-    writer: &mut Option<Writer>,
-    rows: &Rows,
-    schema: &Schema,
-    schema_changed: bool,
-) -> Result<(), Refusal> {
+/// Takes over the writer schema of a request that has one; the first has.
+fn read_writer(writer: &mut Option<Writer>, rows: &Rows) -> Result<(), Refusal> {
     let given = match rows {
         Rows::ArrowRows(data) => {
             let given = data.writer_schema.as_ref().map(|given| &given.serialized_schema);
-            given.filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Writer::Arrow(bytes.clone())))
+            given.filter(|bytes| !bytes.is_empty()).map(|bytes| Writer::Arrow(bytes.clone()))
         }
         Rows::ProtoRows(data) => {
             let given =
-                data.writer_schema.as_ref().and_then(|given| given.proto_descriptor.as_ref());
-            let known = match &writer {
-                Some(Writer::Proto { descriptor, .. }) if schema_changed => Some(&**descriptor),
-                _ => None,
-            };
-            given.or(known).map(|descriptor| {
-                let reader = rows::proto::Reader::new(descriptor, schema)?;
-                Ok(Writer::Proto { descriptor: Box::new(descriptor.clone()), reader })
-            })
+                data.writer_schema.as_ref().and_then(|given| given.proto_descriptor.clone());
+            given.map(|descriptor| Writer::Proto(Box::new(descriptor)))
         }
     };
     match (given, &writer) {
-        (Some(given), _) => *writer = Some(given?),
-        (None, Some(_)) => {}
+        (None, Some(_)) => Ok(()),
         (None, None) => {
-            let message = "The first request of a connection must have a writer schema.";
-            return Err(Refusal::invalid(message));
+            Err(Refusal::invalid("The first request of a connection must have a writer schema."))
+        }
+        (given, _) => {
+            *writer = given;
+            Ok(())
         }
     }
-    Ok(())
 }
 
 fn decode(
@@ -236,7 +226,8 @@ fn decode(
             let columns = rows::arrow::decode(written, &batch.unwrap_or_default(), schema)?;
             Ok((columns, vec![]))
         }
-        (Writer::Proto { reader, .. }, Rows::ProtoRows(data)) => {
+        (Writer::Proto(descriptor), Rows::ProtoRows(data)) => {
+            let reader = rows::proto::Reader::new(descriptor, schema)?;
             let rows = data.rows.as_ref().map_or(&[][..], |rows| &rows.serialized_rows);
             Ok(reader.decode(rows, schema))
         }

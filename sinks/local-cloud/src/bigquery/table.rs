@@ -48,11 +48,10 @@ impl Table {
     /// 400.
     pub(crate) fn new(name: TableName, body: &Value, spill: &Spill) -> Result<Self, String> {
         let settings = settings(body);
-        let fields = body.get("schema").unwrap_or(&Value::Null);
-        if settings.contains_key("view") && fields.get("fields").is_some() {
+        let schema = Schema::from_rest(body.get("schema").unwrap_or(&Value::Null))?;
+        if settings.contains_key("view") && !schema.columns.is_empty() {
             return Err("Schema field shouldn't be used as input with a view".to_owned());
         }
-        let schema = Schema::from_rest(fields)?;
         check_layout(&settings, &schema)?;
         let now = now_ms();
         Ok(Self {
