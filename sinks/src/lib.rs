@@ -26,4 +26,4 @@ mod wkt;
 
 pub use backoff::Backoff;
 pub use rolling::FileLimits;
-pub use sink::{Flush, Sink, SinkError};
+pub use sink::{Flush, Progress, Sink, SinkError};

@@ -140,7 +140,7 @@ impl<L: Lines> Log<L> {
             sink: L::NAME.to_owned(),
             through_seq: self.taken,
             byte_length: Some(self.length),
-            pending_through_seq: None,
+            ..Cursor::default()
         })
     }
 

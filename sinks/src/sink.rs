@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use protos::journal::{Cursor, Segment};
+use protos::journal::{Cursor, DeadLetter, Segment};
 
 /// Why a sink is asked to flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +14,24 @@ pub enum Flush {
     Final,
 }
 
+/// How far a sink has come, and what it will leave behind for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// To be recorded in the next segment.
+    pub cursor: Cursor,
+    /// To be recorded with it: input that the sink's target refuses.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+impl From<Cursor> for Progress {
+    fn from(cursor: Cursor) -> Self {
+        Self { cursor, dead_letters: Vec::new() }
+    }
+}
+
 /// A sink failed; the same call is made again after a pause. A later call can
-/// succeed after [`SinkError::Io`] and [`SinkError::Remote`] only; after the
+/// succeed after [`SinkError::Io`] and [`SinkError::Remote`] only;
+/// [`SinkError::Unrecorded`] asks for something else first, and after the
 /// others the sink waits for a restart, which begins anew from the recorded
 /// cursor.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +54,11 @@ pub enum SinkError {
         /// What the service or its client said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The sink goes on only from a cursor that is recorded, so that a crash
+    /// in what it does next is understood: record this, then give it the
+    /// segments after that cursor, some of them again.
+    #[error("goes on once its cursor at segment {} is recorded", .0.cursor.through_seq)]
+    Unrecorded(Box<Progress>),
     /// An encoder refused what it was given.
     #[error("{what}: {source}")]
     Encode {

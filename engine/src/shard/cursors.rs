@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use protos::journal::Cursor;
+use protos::journal::{Cursor, DeadLetter, Segment};
+use sinks::Progress;
 use tokio::sync::{Notify, watch};
 
 /// Cursors by sink.
@@ -16,9 +17,29 @@ pub struct CursorBoard(Arc<Board>);
 
 #[derive(Debug)]
 struct Board {
-    proposed: Mutex<Cursors>,
+    proposed: Mutex<Proposed>,
     news: Notify,
     recorded: watch::Sender<Cursors>,
+}
+
+/// What waits to be recorded.
+#[derive(Debug, Default)]
+pub(super) struct Proposed {
+    cursors: Cursors,
+    /// Of the cursors, and of those that they took the place of.
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl Proposed {
+    pub(super) fn is_empty(&self) -> bool {
+        self.cursors.is_empty()
+    }
+
+    /// Has `segment` record them.
+    pub(super) fn record_in(self, segment: &mut Segment) {
+        segment.cursors = self.cursors.into_values().collect();
+        segment.dead_letters.extend(self.dead_letters);
+    }
 }
 
 impl CursorBoard {
@@ -31,10 +52,12 @@ impl CursorBoard {
         }))
     }
 
-    /// A sink asks to have its cursor recorded.
-    pub fn propose(&self, cursor: Cursor) {
+    /// A sink asks to have its progress recorded.
+    pub fn propose(&self, progress: impl Into<Progress>) {
+        let Progress { cursor, dead_letters } = progress.into();
         let mut proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
-        proposed.insert(cursor.sink.clone(), cursor);
+        proposed.cursors.insert(cursor.sink.clone(), cursor);
+        proposed.dead_letters.extend(dead_letters);
         drop(proposed);
         self.0.news.notify_one();
     }
@@ -50,9 +73,9 @@ impl CursorBoard {
     }
 
     /// Takes the proposals, for the segment that is about to be committed.
-    pub(super) fn take(&self) -> Vec<Cursor> {
+    pub(super) fn take(&self) -> Proposed {
         let mut proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *proposed).into_values().collect()
+        std::mem::take(&mut *proposed)
     }
 
     /// Says that `cursors` stand in a durable segment.

@@ -38,6 +38,7 @@ use crate::journal::Journal;
 use crate::metrics;
 use crate::wall_clock::WallClock;
 use batch::Batch;
+use cursors::Proposed;
 use maintenance::Maintenance;
 use sinks::fail_point;
 use sinks::positions::PositionStore;
@@ -352,9 +353,9 @@ impl Shard {
         let (segment, acks) = batch.finish(&mut effects, self.detector.now().0, name);
         self.count(&effects);
         if segment.is_some() || self.cursors_wait().is_some() {
-            let cursors = self.services.cursors.take();
-            if let Some(mut segment) = segment.or_else(|| cursors_only(&cursors, now)) {
-                segment.cursors = cursors;
+            let proposed = self.services.cursors.take();
+            if let Some(mut segment) = segment.or_else(|| cursors_only(&proposed, now)) {
+                proposed.record_in(&mut segment);
                 self.commit(segment, effects).await?;
             }
         }
@@ -430,9 +431,9 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// A segment that carries nothing but cursors.
-fn cursors_only(cursors: &[protos::journal::Cursor], now: TimeMs) -> Option<Segment> {
-    (!cursors.is_empty()).then(|| Segment {
+/// A segment for what sinks have proposed, and nothing else.
+fn cursors_only(proposed: &Proposed, now: TimeMs) -> Option<Segment> {
+    (!proposed.is_empty()).then(|| Segment {
         core_version: geofence::CORE_VERSION,
         now_ms: now.0,
         ..Segment::default()

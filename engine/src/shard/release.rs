@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protos::journal::{Cursor, Segment};
-use sinks::{Backoff, Flush, Sink, SinkError};
+use sinks::{Backoff, Flush, Progress, Sink, SinkError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
@@ -106,7 +106,10 @@ impl SinkRunner {
             self.observe_backlog(tail);
             let ends = last.is_some_and(|last| self.next > last);
             if Instant::now() >= flush_at || (ends && !closed) {
-                self.flush(if ends { Flush::Final } else { Flush::Periodic }).await?;
+                let flush = if ends { Flush::Final } else { Flush::Periodic };
+                if !self.flush(flush).await? {
+                    continue;
+                }
                 flush_at = Instant::now() + self.flush_every;
                 closed = ends;
             }
@@ -130,38 +133,59 @@ impl SinkRunner {
         let segment = self.reader.read(self.next).await?;
         self.taken |= has_content(&segment);
         let mut backoff = None;
-        while let Err(error) = self.sink.write(Arc::clone(&segment)).await {
-            self.wait_out(error, &mut backoff).await?;
+        loop {
+            match self.sink.write(Arc::clone(&segment)).await {
+                Ok(()) => break,
+                Err(SinkError::Unrecorded(progress)) => return self.go_on_from(*progress).await,
+                Err(error) => self.wait_out(error, &mut backoff).await?,
+            }
         }
         self.next += 1;
         Ok(())
     }
 
-    async fn flush(&mut self, flush: Flush) -> Result<(), ReleaseError> {
+    /// Whether the sink flushed; else it takes segments again first.
+    async fn flush(&mut self, flush: Flush) -> Result<bool, ReleaseError> {
         let mut backoff = None;
         let cursor = loop {
             match self.sink.flush(flush).await {
                 Ok(cursor) => break cursor,
+                Err(SinkError::Unrecorded(progress)) => {
+                    self.go_on_from(*progress).await?;
+                    return Ok(false);
+                }
                 Err(error) => self.wait_out(error, &mut backoff).await?,
             }
         };
         // Segments that carry nothing but cursors move the cursor too; to
         // record that would never end.
-        let same = |known: &Cursor| {
-            known.byte_length == cursor.byte_length
-                && known.pending_through_seq == cursor.pending_through_seq
-        };
+        let same =
+            |known: &Cursor| *known == Cursor { through_seq: known.through_seq, ..cursor.clone() };
         if self.taken || !self.proposed.as_ref().is_some_and(same) {
-            self.propose(cursor);
+            self.propose(cursor.into());
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn propose(&mut self, cursor: Cursor) {
+    /// Has the sink go on from `progress`, once that is recorded.
+    async fn go_on_from(&mut self, progress: Progress) -> Result<(), ReleaseError> {
+        self.next = progress.cursor.through_seq + 1;
+        self.propose(progress);
+        let mut recorded = self.board.recorded();
+        loop {
+            let now_recorded = recorded.borrow_and_update().clone();
+            if self.follow_up(&now_recorded).await? {
+                return Ok(());
+            }
+            recorded.changed().await.expect("the board is this runner's too");
+        }
+    }
+
+    fn propose(&mut self, progress: Progress) {
         self.taken = false;
-        self.proposed = Some(cursor.clone());
-        self.outstanding = Some(cursor.clone());
-        self.board.propose(cursor);
+        self.proposed = Some(progress.cursor.clone());
+        self.outstanding = Some(progress.cursor.clone());
+        self.board.propose(progress);
     }
 
     /// Tells the sink that its cursor is recorded, once it is. Whether it
@@ -178,7 +202,7 @@ impl SinkRunner {
             }
         };
         if let Some(next) = next {
-            self.propose(next);
+            self.propose(next.into());
         }
         Ok(true)
     }

@@ -85,6 +85,7 @@ fn cursor() -> Cursor {
         through_seq: 1_480_075_200_000,
         byte_length: Some(77),
         pending_through_seq: Some(1_480_075_200_001),
+        ..Cursor::default()
     }
 }
 

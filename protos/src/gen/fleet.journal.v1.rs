@@ -182,6 +182,17 @@ pub struct Cursor {
     /// written and is not yet known to be whole.
     #[prost(uint64, optional, tag = "4")]
     pub pending_through_seq: ::core::option::Option<u64>,
+    /// The stream that rows are appended to; empty where there is none.
+    #[prost(string, tag = "5")]
+    pub stream: ::prost::alloc::string::String,
+    /// Offset in `stream` of the first row after `through_seq`. Negative where
+    /// that many rows after it are in the table already, by an earlier stream.
+    #[prost(sint64, tag = "6")]
+    pub stream_rows: i64,
+    /// Offsets in `stream`, none before `stream_rows`, of rows that were refused
+    /// for good: each is a dead letter, and a stub takes its place.
+    #[prost(sint64, repeated, tag = "7")]
+    pub refused_rows: ::prost::alloc::vec::Vec<i64>,
 }
 /// Written once when a journal is created.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

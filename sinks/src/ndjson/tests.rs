@@ -52,7 +52,7 @@ async fn events_are_lines_in_the_order_of_the_journal() {
         sink: "event_log".into(),
         through_seq: 9,
         byte_length: Some(text.len() as u64),
-        pending_through_seq: None,
+        ..Cursor::default()
     };
     assert_eq!(cursor, expected);
     assert_eq!(log.recorded(&cursor).await.unwrap(), None);
@@ -116,7 +116,7 @@ fn a_file_that_contradicts_its_cursor_is_refused_by_name() {
         sink: "event_log".into(),
         through_seq: 4,
         byte_length,
-        pending_through_seq: None,
+        ..Cursor::default()
     };
     let open = |length| event_log::open(directory.path(), 3, Some(&cursor(length))).err();
     let error = open(Some(11)).unwrap().to_string();

@@ -122,8 +122,8 @@ impl<T: Table> Rolling<T> {
         Cursor {
             sink: T::NAME.to_owned(),
             through_seq: self.through,
-            byte_length: None,
             pending_through_seq: self.again_through.or(announced),
+            ..Cursor::default()
         }
     }
 

@@ -62,7 +62,7 @@ impl Bench {
 }
 
 fn cursor(through_seq: u64, pending_through_seq: Option<u64>) -> Cursor {
-    Cursor { sink: "archive".into(), through_seq, byte_length: None, pending_through_seq }
+    Cursor { sink: "archive".into(), through_seq, pending_through_seq, ..Cursor::default() }
 }
 
 /// Numbers of the pings of segments `1..=last` as [`segment_of_days`] has them.
