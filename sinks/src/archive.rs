@@ -12,10 +12,10 @@ use geofence::admission::clear_unknown;
 use protos::journal::{Cursor, PingRun, Segment, input};
 use protos::telemetry::VehiclePing;
 
-use self::columns::PingColumns;
+use self::columns::{PingColumns, PingRow};
 use self::run::RunPing;
 use crate::day::Day;
-use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
+use crate::rolling::{FileLimits, Kept, RollingParquet, Rows, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError, wkt};
 
@@ -62,12 +62,12 @@ impl Table for PingTable {
     fn append(
         &mut self,
         segment: &Segment,
-        partitions: &mut Partitions<PingColumns>,
+        rows: &mut impl Rows<PingColumns>,
     ) -> Result<(), SinkError> {
         let origin = Origin { shard: segment.shard.into(), journal_seq: segment.seq.cast_signed() };
         for input in &segment.inputs {
             if let Some(input::Input::Pings(run)) = &input.input {
-                self.append_run(origin, run, partitions)?;
+                self.append_run(origin, run, rows)?;
             }
         }
         Ok(())
@@ -79,10 +79,10 @@ impl PingTable {
         &mut self,
         origin: Origin,
         run: &PingRun,
-        partitions: &mut Partitions<PingColumns>,
+        rows: &mut impl Rows<PingColumns>,
     ) -> Result<(), SinkError> {
         for ping in run::pings(run).map_err(|error| refused("a run of pings", error))? {
-            self.append_ping(origin, ping, partitions)?;
+            self.append_ping(origin, ping, rows)?;
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl PingTable {
         &mut self,
         origin: Origin,
         ping: RunPing<'_>,
-        partitions: &mut Partitions<PingColumns>,
+        rows: &mut impl Rows<PingColumns>,
     ) -> Result<(), SinkError> {
         let texts = payload::decode(ping.payload, &mut self.numbers)
             .map_err(|error| refused("a ping", error))?;
@@ -101,7 +101,8 @@ impl PingTable {
         wkt::point(&mut self.location, position);
         let event_time_ms = self.numbers.event_time_us.div_euclid(1000);
         let day = Day::of_row(event_time_ms, ping.receive_time_ms);
-        partitions.columns(day)?.push(&columns::PingRow {
+        let (columns, kept) = rows.place(day, ping.bytes())?;
+        let row = PingRow {
             texts: &texts,
             numbers: &self.numbers,
             position,
@@ -109,9 +110,18 @@ impl PingTable {
             ping: &ping,
             origin,
             day,
-        });
+        };
+        match kept {
+            Kept::Whole => columns.push(&row),
+            Kept::Keys => columns.push_keys(&row),
+        }
         Ok(())
     }
+}
+
+/// The ping at `index` of `run`, if they belong together.
+pub(crate) fn ping_of(run: &PingRun, index: usize) -> Option<RunPing<'_>> {
+    run::pings(run).ok()?.nth(index)
 }
 
 /// A position that admission let through only by a defect.

@@ -12,6 +12,14 @@ pub(crate) fn rows(day: &Date32Builder) -> usize {
     day.len()
 }
 
+/// `us`, microseconds since the Unix epoch, held within the years 1 to 9999,
+/// which is all a warehouse has.
+pub(crate) fn storable(us: i64) -> i64 {
+    const YEAR_1_US: i64 = -62_135_596_800_000_000;
+    const YEAR_9999_END_US: i64 = 253_402_300_799_999_999;
+    us.clamp(YEAR_1_US, YEAR_9999_END_US)
+}
+
 /// Milliseconds since the Unix epoch as the tables have them.
 pub(crate) fn microseconds(ms: i64) -> i64 {
     ms.saturating_mul(1000)

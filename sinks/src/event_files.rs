@@ -5,11 +5,12 @@ mod columns;
 
 use std::path::Path;
 
+use prost::Message;
 use protos::journal::{Cursor, Segment};
 
 use self::columns::EventColumns;
 use crate::day::Day;
-use crate::rolling::{FileLimits, Partitions, RollingParquet, Table};
+use crate::rolling::{FileLimits, Kept, RollingParquet, Rows, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError};
 
@@ -49,14 +50,18 @@ impl Table for EventTable {
     fn append(
         &mut self,
         segment: &Segment,
-        partitions: &mut Partitions<EventColumns>,
+        rows: &mut impl Rows<EventColumns>,
     ) -> Result<(), SinkError> {
         for event in &segment.events {
             // An event that no ping decided is dated by its segment.
             let observed_at_ms =
                 if event.observed_at_ms == 0 { segment.now_ms } else { event.observed_at_ms };
             let day = Day::of_row(event.event_time_ms, observed_at_ms);
-            partitions.columns(day)?.push(segment, event, day, &mut self.location);
+            let (columns, kept) = rows.place(day, event.encoded_len())?;
+            match kept {
+                Kept::Whole => columns.push(segment, event, day, &mut self.location),
+                Kept::Keys => columns.push_keys(segment, event, day),
+            }
         }
         Ok(())
     }

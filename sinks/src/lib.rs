@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod backoff;
+pub mod bigquery;
 mod blocking;
 mod builders;
 mod day;

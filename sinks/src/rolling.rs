@@ -34,6 +34,7 @@ use tokio::time::Instant;
 pub(crate) use self::partitions::Partitions;
 use self::range::Rolling;
 use crate::blocking::Blocking;
+use crate::day::Day;
 use crate::schema::TableSchema;
 use crate::{Flush, Sink, SinkError};
 
@@ -75,13 +76,29 @@ pub(crate) trait Table: Send + 'static {
     /// The table's columns.
     fn schema() -> &'static TableSchema;
 
-    /// Appends the rows of `segment`, each to the columns of its day. The
-    /// same segment gives the same rows in the same order.
+    /// Appends the rows of `segment`, each where `rows` says. The same segment
+    /// gives the same rows in the same order.
     fn append(
         &mut self,
         segment: &Segment,
-        partitions: &mut Partitions<Self::Columns>,
+        rows: &mut impl Rows<Self::Columns>,
     ) -> Result<(), SinkError>;
+}
+
+/// Where the rows of a table go.
+pub(crate) trait Rows<C> {
+    /// The columns that take the next row, and what of it they take. The row
+    /// is of `day`, and `bytes` long where it came from.
+    fn place(&mut self, day: Day, bytes: usize) -> Result<(&mut C, Kept), SinkError>;
+}
+
+/// How much of a row is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All of it.
+    Whole,
+    /// What tells it from others, with the word that the rest was refused.
+    Keys,
 }
 
 /// Arrow builders of a table's columns.

@@ -61,6 +61,25 @@ pub(crate) struct PingColumns {
 }
 
 impl PingColumns {
+    /// Of a ping that was refused: who, where, when, and that it was refused.
+    pub(super) fn push_keys(&mut self, row: &PingRow<'_>) {
+        let numbers = VehiclePing {
+            event_time_us: builders::storable(row.numbers.event_time_us),
+            ..VehiclePing::default()
+        };
+        self.push(&PingRow {
+            texts: &Texts { vehicle_id: row.texts.vehicle_id, ..Texts::default() },
+            numbers: &numbers,
+            ping: &RunPing {
+                disposition: "refused",
+                message_id: None,
+                supersedes: None,
+                ..*row.ping
+            },
+            ..*row
+        });
+    }
+
     pub(super) fn push(&mut self, row: &PingRow<'_>) {
         let PingRow { texts, numbers, .. } = row;
         self.vehicle_id.append_value(texts.vehicle_id);

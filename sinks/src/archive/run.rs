@@ -21,6 +21,14 @@ pub(crate) struct RunPing<'a> {
     pub(crate) supersedes: Option<&'a str>,
 }
 
+impl RunPing<'_> {
+    /// Bytes it has in its segment.
+    pub(super) fn bytes(&self) -> usize {
+        let text = |text: Option<&str>| text.map_or(0, str::len);
+        self.payload.len() + text(self.message_id) + text(self.supersedes)
+    }
+}
+
 /// A run whose columns do not belong together.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RunError {

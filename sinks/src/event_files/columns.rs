@@ -83,7 +83,7 @@ impl EventColumns {
         day: Day,
         location: &mut String,
     ) {
-        self.push_envelope(event);
+        self.push_envelope(event, kind(event), unless_empty(reason_name(event.reason)));
         self.push_kind_fields(&kind_fields(event));
         let position =
             event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
@@ -91,16 +91,39 @@ impl EventColumns {
             wkt::point(location, position);
             &*location
         }));
+        self.push_origin(segment, day);
+    }
+
+    /// Of an operation that was refused: which of which event, so that the
+    /// fold comes out, and that the rest was refused.
+    pub(super) fn push_keys(&mut self, segment: &Segment, event: &FleetEvent, day: Day) {
+        let keys = FleetEvent {
+            event_id: event.event_id.clone(),
+            op: event.op,
+            revision: event.revision,
+            vehicle_id: event.vehicle_id.clone(),
+            event_time_ms: builders::storable(builders::microseconds(event.event_time_ms)) / 1000,
+            late: event.late,
+            schema_version: event.schema_version,
+            ..FleetEvent::default()
+        };
+        self.push_envelope(&keys, kind(event), Some("refused"));
+        self.push_kind_fields(&KindFields::default());
+        self.location.append_null();
+        self.push_origin(segment, day);
+    }
+
+    fn push_origin(&mut self, segment: &Segment, day: Day) {
         self.shard.append_value(segment.shard.into());
         self.journal_seq.append_value(segment.seq.cast_signed());
         self.day.append_value(day.days_since_epoch());
     }
 
-    fn push_envelope(&mut self, event: &FleetEvent) {
+    fn push_envelope(&mut self, event: &FleetEvent, kind: &str, reason: Option<&str>) {
         self.event_id.append_value(&event.event_id);
         self.op.append_option(unless_empty(op_name(event.op)));
         self.revision.append_value(event.revision.cast_signed());
-        self.kind.append_value(kind(event));
+        self.kind.append_value(kind);
         self.vehicle_id.append_option(unless_empty(&event.vehicle_id));
         self.fence_id.append_option(unless_empty(&event.fence_id));
         let fence_version = (event.fence_version != 0).then_some(event.fence_version.into());
@@ -116,7 +139,7 @@ impl EventColumns {
         self.distance_m.append_option(event.distance_m);
         self.accuracy_m.append_option(event.accuracy_m);
         self.confidence.append_option(event.confidence);
-        self.reason.append_option(unless_empty(reason_name(event.reason)));
+        self.reason.append_option(reason);
         self.late.append_value(event.late);
         self.replaces.append_option(unless_empty(&event.replaces));
         self.schema_version.append_value(event.schema_version.into());

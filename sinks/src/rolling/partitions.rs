@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use super::part::{FinishedPart, OpenPart};
-use super::{BUFFERED_BYTES_MAX, Columns, OPEN_DAYS_MAX};
+use super::{BUFFERED_BYTES_MAX, Columns, Kept, OPEN_DAYS_MAX, Rows};
 use crate::SinkError;
 use crate::day::Day;
 use crate::schema::{ROW_GROUP_ROWS, TableSchema};
@@ -23,21 +23,22 @@ pub(crate) struct Partitions<C> {
     serial: u64,
 }
 
-impl<C: Columns> Partitions<C> {
-    pub(super) fn new(layout: Layout, schema: &'static TableSchema) -> Self {
-        Self { layout, schema, open: Vec::new(), finished: Vec::new(), rows: 0, serial: 0 }
-    }
-
-    /// Where the next row of `day` goes.
-    ///
-    /// Which rows share a file depends on the rows alone, so that a range that
-    /// is written again has the same files.
-    pub(crate) fn columns(&mut self, day: Day) -> Result<&mut C, SinkError> {
+/// Which rows share a file depends on the rows alone, so that a range that is
+/// written again has the same files.
+impl<C: Columns> Rows<C> for Partitions<C> {
+    fn place(&mut self, day: Day, _: usize) -> Result<(&mut C, Kept), SinkError> {
         if self.open.last().is_none_or(|part| part.day != day) {
             self.bring_to_end(day)?;
         }
         self.rows += 1;
-        self.open.last_mut().expect("brought there above").columns()
+        let part = self.open.last_mut().expect("brought there above");
+        Ok((part.columns()?, Kept::Whole))
+    }
+}
+
+impl<C: Columns> Partitions<C> {
+    pub(super) fn new(layout: Layout, schema: &'static TableSchema) -> Self {
+        Self { layout, schema, open: Vec::new(), finished: Vec::new(), rows: 0, serial: 0 }
     }
 
     fn bring_to_end(&mut self, day: Day) -> Result<(), SinkError> {

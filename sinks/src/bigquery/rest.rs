@@ -1,0 +1,183 @@
+//! BigQuery's REST interface: tables, views, and one query.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gcp_bigquery_client::Client;
+use gcp_bigquery_client::auth::Authenticator;
+use gcp_bigquery_client::client_builder::ClientBuilder;
+use gcp_bigquery_client::error::BQError;
+use gcp_bigquery_client::model::query_request::QueryRequest;
+use gcp_bigquery_client::model::table::Table;
+use google_cloud_auth::credentials::{CacheableResource, Credentials};
+
+use super::dataset::Dataset;
+use super::service::ConnectError;
+use crate::google::{self, Endpoint, Failure};
+
+/// A call is answered within this time.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// A call to BigQuery's REST interface failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// BigQuery refused it.
+    #[error("{what}: {code} {message}")]
+    Refused {
+        /// What was asked.
+        what: String,
+        /// HTTP status.
+        code: i64,
+        /// What BigQuery says.
+        message: String,
+    },
+    /// It was not answered, or not in a way that can be read.
+    #[error("{what}: {source}")]
+    Unanswered {
+        /// What was asked.
+        what: String,
+        /// What the client says.
+        source: Box<BQError>,
+    },
+}
+
+impl RestError {
+    fn of(what: impl FnOnce() -> String) -> impl FnOnce(BQError) -> Self {
+        move |error| match error {
+            BQError::ResponseError { error } => {
+                Self::Refused { what: what(), code: error.error.code, message: error.error.message }
+            }
+            other => Self::Unanswered { what: what(), source: Box::new(other) },
+        }
+    }
+
+    /// Whether what was asked for is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// Whether the same call may succeed after a pause, with nothing put right
+    /// by anybody.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unanswered { .. } => true,
+            Self::Refused { code, .. } => {
+                let failure = Failure::of_http(u16::try_from(*code).unwrap_or(500));
+                matches!(failure, Failure::Transient | Failure::Throttled)
+            }
+        }
+    }
+}
+
+/// The client.
+#[derive(Clone)]
+pub(super) struct Rest(Client);
+
+impl Rest {
+    pub(super) async fn connect(endpoint: &Endpoint) -> Result<Self, ConnectError> {
+        google::install_crypto();
+        let credentials = google::credentials(endpoint).await?;
+        let client = |error: &dyn std::error::Error| ConnectError::Client(error.to_string());
+        let http = reqwest_0_12::Client::builder()
+            .timeout(ANSWER_MAX)
+            .build()
+            .map_err(|error| client(&error))?;
+        let rest = ClientBuilder::new()
+            .with_client(http)
+            .with_v2_base_url(format!("{}/bigquery/v2", endpoint.url()))
+            .build_from_authenticator(Arc::new(Bearer(credentials)))
+            .await
+            .map_err(|error| client(&error))?;
+        Ok(Self(rest))
+    }
+
+    /// Whether the dataset exists.
+    pub(super) async fn has_dataset(&self, dataset: &Dataset) -> Result<bool, RestError> {
+        let found = self.0.dataset().get(&dataset.project, &dataset.dataset).await;
+        match found.map_err(RestError::of(|| format!("reading {dataset}"))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A table or view, if there is one.
+    pub(super) async fn table(
+        &self,
+        dataset: &Dataset,
+        name: &str,
+    ) -> Result<Option<Table>, RestError> {
+        let found = self.0.table().get(&dataset.project, &dataset.dataset, name, None).await;
+        match found.map_err(RestError::of(|| format!("reading {}", dataset.table_path(name)))) {
+            Ok(table) => Ok(Some(table)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn create(&self, table: Table) -> Result<(), RestError> {
+        let what = format!("creating {}", table.table_id());
+        self.0.table().create(table).await.map_err(RestError::of(|| what))?;
+        Ok(())
+    }
+
+    /// Changes what `table` says, of the table of its name.
+    pub(super) async fn patch(&self, table: Table) -> Result<(), RestError> {
+        let (project, dataset) = (table.project_id().clone(), table.dataset_id().clone());
+        let name = table.table_id().clone();
+        let patched = self.0.table().patch(&project, &dataset, &name, table).await;
+        patched.map_err(RestError::of(|| format!("altering {name}")))?;
+        Ok(())
+    }
+
+    /// Rows of `shard` in `table` that segments after `seq` put there.
+    pub(super) async fn rows_after(
+        &self,
+        dataset: &Dataset,
+        table: &str,
+        shard: u32,
+        seq: u64,
+    ) -> Result<i64, RestError> {
+        let query = format!(
+            "SELECT COUNT(*) AS row_count FROM `{}.{table}` \
+             WHERE shard = {shard} AND journal_seq > {seq}",
+            dataset.in_sql()
+        );
+        let what = || format!("counting rows of {}", dataset.table_path(table));
+        let mut request = QueryRequest::new(query);
+        request.use_query_cache = Some(false);
+        request.timeout_ms = Some(i32::try_from(ANSWER_MAX.as_millis() / 2).unwrap_or(i32::MAX));
+        let answer = self.0.job().query(&dataset.project, request).await;
+        let answer = answer.map_err(RestError::of(what))?;
+        let cell =
+            answer.rows.as_deref().and_then(|rows| rows.first()?.columns.as_deref()?.first());
+        let count = cell.and_then(|cell| match cell.value.as_ref()? {
+            serde_json::Value::String(digits) => digits.parse().ok(),
+            value => value.as_i64(),
+        });
+        count.ok_or_else(|| RestError::Unanswered {
+            what: what(),
+            source: Box::new(BQError::NoDataAvailable),
+        })
+    }
+}
+
+/// Credentials as this client asks for them; a stand-in on this machine is
+/// told nothing.
+#[derive(Clone)]
+struct Bearer(Credentials);
+
+#[async_trait]
+impl Authenticator for Bearer {
+    async fn access_token(&self) -> Result<String, BQError> {
+        let headers = self.0.headers(Default::default()).await.map_err(|error| {
+            tracing::debug!(%error, "no token for BigQuery");
+            BQError::NoToken
+        })?;
+        let CacheableResource::New { data, .. } = headers else { return Err(BQError::NoToken) };
+        let token = data.get("authorization").and_then(|value| value.to_str().ok());
+        Ok(token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or("none").to_owned())
+    }
+}
