@@ -37,6 +37,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Run(args) => commands::run::execute(&args),
         Command::Replay(args) => commands::replay::execute(&args),
         Command::CheckConfig(args) => commands::check_config::execute(&args),
+        Command::Bigquery(BigqueryCommand::Ensure(args)) => commands::bigquery::ensure(&args),
         Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
 }
@@ -76,9 +77,19 @@ pub enum Command {
     /// Show the configuration in effect and who set what, or every mistake in it.
     #[command(name = "check-config")]
     CheckConfig(CheckConfigArgs),
+    /// Work with the tables in BigQuery.
+    #[command(subcommand)]
+    Bigquery(BigqueryCommand),
     /// Work with files of geofences.
     #[command(subcommand)]
     Fences(FencesCommand),
+}
+
+/// The commands on BigQuery.
+#[derive(Debug, Subcommand)]
+pub enum BigqueryCommand {
+    /// Create the tables and views that are missing, and alter what can be altered.
+    Ensure(BigqueryEnsureArgs),
 }
 
 /// The commands on fences.
@@ -204,6 +215,33 @@ pub struct CheckConfigArgs {
     pub set: SetArgs,
 }
 
+/// `fleetstream bigquery ensure`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream bigquery ensure --config cloud.toml --dry-run
+  fleetstream bigquery ensure --dataset projects/acme-fleet/datasets/fleet
+
+Nothing is dropped, and no row is touched. Exit code 78 if something cannot be made what the
+worker needs, or the dataset does not exist.")]
+pub struct BigqueryEnsureArgs {
+    /// Configuration file (TOML) [default: none, only defaults and the rest].
+    #[arg(long, value_name = "FILE", env = "FLEETSTREAM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Sets bigquery.dataset.
+    #[arg(long, value_name = "projects/P/datasets/D")]
+    pub dataset: Option<String>,
+    /// Say what would be done, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Any setting.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
 /// `fleetstream fences check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -257,6 +295,18 @@ impl RunArgs {
         flags.extend(setting("--listen", "http.listen", self.listen.as_deref()));
         let strict = self.strict_audit.then_some("true");
         flags.extend(setting("--strict-audit", "strict_audit", strict));
+        load(self.config.as_deref(), &flags)
+    }
+}
+
+impl BigqueryEnsureArgs {
+    /// The configuration these arguments mean, in this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self) -> Result<Effective, Mistakes> {
+        let mut flags: Vec<_> = self.set.flags().collect();
+        flags.extend(setting("--dataset", "bigquery.dataset", self.dataset.as_deref()));
         load(self.config.as_deref(), &flags)
     }
 }

@@ -106,6 +106,7 @@ impl Pipeline {
     /// shards.
     pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         let (directory, lock) = DataDir::open(&options.config.data_dir)?;
+        let services = sinks::Services::connect(&options.config).await?;
         let store = directory.journal()?;
         let fence_objects = FenceObjects::new(store.clone());
         fence_objects.sweep_staging().await?;
@@ -154,7 +155,7 @@ impl Pipeline {
         let mut commits = Vec::new();
         for (claimed, queue) in claimed.into_iter().zip(queues) {
             commits.push(claimed.journal.health());
-            pipeline.add_shard(&options, &directory, claimed, queue).await?;
+            pipeline.add_shard(&options, &directory, &services, claimed, queue).await?;
         }
         pipeline.watch(&options, &directory, commits, file);
         Ok(pipeline)
@@ -164,14 +165,16 @@ impl Pipeline {
         &mut self,
         options: &PipelineOptions,
         directory: &DataDir,
+        services: &sinks::Services,
         claimed: Claimed,
         queue: ShardQueue,
     ) -> anyhow::Result<()> {
         let board = CursorBoard::new(claimed.cursors.clone());
         let (last_sender, last) = latest::channel(None);
-        for runner in
-            sinks::runners(&options.config, directory, &claimed, &board, FLUSH_EVERY, &last).await?
-        {
+        let config = &options.config;
+        let runners =
+            sinks::runners(config, directory, services, &claimed, &board, FLUSH_EVERY, &last);
+        for runner in runners.await? {
             self.sinks.spawn(async move { Ok(runner.run().await?) });
         }
         self.positions.update(claimed.detector.positions_since(0));

@@ -1,5 +1,6 @@
 //! The commands: each takes its arguments and says how the process ends.
 
+pub mod bigquery;
 pub mod check_config;
 pub mod demo;
 pub mod fences;

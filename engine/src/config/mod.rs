@@ -29,8 +29,8 @@ pub use mistakes::{Mistake, Mistakes, Origin, Place};
 pub use pulling::Pulling;
 pub use reference::reference;
 pub use table::{
-    Archive, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions, Pubsub, Queue,
-    Source,
+    Archive, Bigquery, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions,
+    Pubsub, Queue, Source,
 };
 
 use document::Document;
@@ -188,6 +188,18 @@ fn unknown_key(setting: Setting, keys: &[&'static str]) -> Mistake {
 }
 
 impl Config {
+    /// Where pings and events go in BigQuery, if they do.
+    #[must_use]
+    pub fn bigquery_settings(&self) -> Option<sinks::bigquery::Settings> {
+        let Bigquery { dataset, mode, pings_table, events_table } = &self.bigquery;
+        Some(sinks::bigquery::Settings {
+            dataset: dataset.clone()?,
+            mode: *mode,
+            pings_table: pings_table.clone(),
+            events_table: events_table.clone(),
+        })
+    }
+
     /// The part of the configuration that is an input of detection.
     #[must_use]
     pub fn detection_settings(&self) -> geofence::Settings {

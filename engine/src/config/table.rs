@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sinks::bigquery::{Dataset, Mode};
+
 use super::domain::{
-    Address, Auto, Choice, Count, Domain, DurationList, Durations, Filter, OptionalPath, Paths,
-    Percent, Resource, Sizes, Switch, Tenant,
+    Address, Auto, Choice, Count, Datasets, Domain, DurationList, Durations, Filter, OptionalPath,
+    Paths, Percent, Resource, Sizes, Switch, TableName, Tenant,
 };
 use super::resolve::Resolver;
 use crate::logging;
@@ -292,6 +294,24 @@ settings! {
         max_age: Duration = "5m", Durations { min: "1s", max: "1d" };
         /// Size at which an open file is closed.
         max_bytes: u64 = "128MiB", Sizes { min: "64KiB", max: "4GiB" };
+    }
+
+    /// Pings and events in BigQuery, through its Storage Write API. Set the
+    /// tables up first: `fleetstream bigquery ensure`.
+    [bigquery] Bigquery {
+        /// Dataset of the tables, `projects/PROJECT/datasets/DATASET`; "" for
+        /// none.
+        dataset: Option<Dataset> = "", Datasets;
+        /// "committed" appends each row once, by a stream of its own for each
+        /// shard; "default_stream" at least once, with the larger quota.
+        mode: Mode = "committed", Choice(&[
+            ("committed", Mode::Committed),
+            ("default_stream", Mode::DefaultStream),
+        ]);
+        /// Table of the pings.
+        pings_table: String = "pings", TableName;
+        /// Table of the event operations.
+        events_table: String = "events", TableName;
     }
 
     /// The live position of each vehicle.

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::Context;
 use protos::journal::Cursor;
 use sinks::pubsub::{self, PubsubClient};
-use sinks::{FileLimits, Sink, SinkError, archive, dead_letters, event_files, event_log};
+use sinks::{FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log};
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::directory::DataDir;
 use crate::config::Config;
 use crate::exit::{Exit, WithExit as _};
-use crate::shard::{Claimed, CursorBoard, SinkRunner};
+use crate::shard::{Claimed, CursorBoard, Cursors, SinkRunner};
 
 /// Names of the sinks that `config` asks for, as cursors carry them.
 pub(super) fn names(config: &Config) -> Vec<&'static str> {
@@ -27,6 +28,9 @@ pub(super) fn names(config: &Config) -> Vec<&'static str> {
         names.push(dead_letters::NAME);
     }
     names.extend(topics(config).map(|(name, _)| name));
+    if config.bigquery.dataset.is_some() {
+        names.extend([bigquery::PINGS, bigquery::EVENTS]);
+    }
     names
 }
 
@@ -42,10 +46,50 @@ fn topics(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
     all.into_iter().filter_map(|(name, topic)| Some((name, topic.as_deref()?)))
 }
 
+/// Services that the sinks of all shards share.
+pub(super) struct Services {
+    bigquery: Option<bigquery::Service>,
+}
+
+impl Services {
+    /// Connects to what `config` names, and sees that it can be written to. A
+    /// service that does not answer now is no reason not to start.
+    pub(super) async fn connect(config: &Config) -> anyhow::Result<Self> {
+        let bigquery = match config.bigquery_settings() {
+            Some(settings) => Some(connect_bigquery(settings).await.context("bigquery.dataset")?),
+            None => None,
+        };
+        Ok(Self { bigquery })
+    }
+
+    /// The sinks of a shard with these cursors.
+    fn open(&self, shard: u32, cursors: &Cursors) -> Vec<Box<dyn Sink>> {
+        let mut sinks = Vec::new();
+        if let Some(service) = &self.bigquery {
+            sinks.push(boxed(service.pings(shard, cursors.get(bigquery::PINGS))));
+            sinks.push(boxed(service.events(shard, cursors.get(bigquery::EVENTS))));
+        }
+        sinks
+    }
+}
+
+async fn connect_bigquery(settings: bigquery::Settings) -> anyhow::Result<bigquery::Service> {
+    let endpoints = bigquery::Endpoints::of_environment().exit_with(Exit::Config)?;
+    let service = bigquery::Service::connect(settings, &endpoints).await.exit_with(Exit::Config)?;
+    match service.check().await {
+        Err(error) if error.passes() => {
+            warn!(%error, "BigQuery does not answer: its tables are checked before the first row");
+        }
+        checked => checked.exit_with(Exit::Config)?,
+    }
+    Ok(service)
+}
+
 /// A runner for each sink of the shard that was claimed.
 pub(super) async fn runners(
     config: &Config,
     directory: &DataDir,
+    services: &Services,
     claimed: &Claimed,
     board: &CursorBoard,
     flush_every: Duration,
@@ -53,6 +97,7 @@ pub(super) async fn runners(
 ) -> anyhow::Result<Vec<SinkRunner>> {
     let mut opened = open_files(config, directory, claimed).await?;
     opened.extend(open_topics(config).await?);
+    opened.extend(services.open(claimed.number, &claimed.cursors));
     let mut runners = Vec::with_capacity(opened.len());
     for sink in opened {
         let next = first_segment(claimed, claimed.cursors.get(sink.name())).await;

@@ -5,6 +5,7 @@
 //! wrong with it; the unit is always part of the text (`"200ms"`, `"4MiB"`),
 //! so that no bare number can be taken for another unit.
 
+mod bigquery;
 mod number;
 mod quantity;
 mod resource;
@@ -12,6 +13,7 @@ mod text;
 
 use std::path::Path;
 
+pub(super) use bigquery::{Datasets, TableName};
 pub(super) use number::{Count, Percent, Switch};
 pub(super) use quantity::{DurationList, Durations, Sizes, duration_text, size_text};
 pub(super) use resource::{Auto, Resource};
