@@ -1,0 +1,72 @@
+output "shards" {
+  description = "Every shard, from 0."
+  value       = local.shards
+}
+
+output "worker_shards" {
+  description = "The shards of each worker: contiguous, each shard once, lengths differing by one at the most."
+  value       = local.worker_shards
+}
+
+output "ingest" {
+  description = "Topic and subscription of the pings, with the shards they carry, by a stable key."
+  value       = local.ingest
+}
+
+output "ping_schema" {
+  description = "Id of the Pub/Sub schema of a ping."
+  value       = "${var.prefix}-vehicle-ping"
+}
+
+output "events_topic" {
+  description = "Id of the topic that events are published to."
+  value       = "${var.prefix}-events"
+}
+
+output "dead_letter_topic" {
+  description = "Id of the topic of refused pings."
+  value       = "${var.prefix}-dead-letters"
+}
+
+output "dead_letter_subscription" {
+  description = "Id of the subscription that holds refused pings until somebody looks at them."
+  value       = "${var.prefix}-dead-letters"
+}
+
+output "raw_archive" {
+  description = "Id of the BigQuery subscription and its table: messages as they came."
+  value = {
+    subscription = "${var.prefix}-raw"
+    table        = "raw_messages"
+  }
+}
+
+output "journal_bucket" {
+  description = "Name of the journal's bucket. Bucket names are global, so it carries the project."
+  value       = "${var.project}-${var.prefix}-journal"
+}
+
+output "dataset" {
+  description = "Id of the BigQuery dataset; datasets take no hyphens."
+  value       = replace(var.prefix, "-", "_")
+}
+
+output "database" {
+  description = "Id of the Firestore database."
+  value       = var.prefix
+}
+
+output "worker_pool" {
+  description = "Name of the Cloud Run worker pool."
+  value       = "${var.prefix}-worker"
+}
+
+output "accounts" {
+  description = "Service account ids by role, one for each."
+  value = {
+    worker   = "${var.prefix}-worker"
+    producer = "${var.prefix}-producer"
+    operator = "${var.prefix}-operator"
+    analyst  = "${var.prefix}-analyst"
+  }
+}

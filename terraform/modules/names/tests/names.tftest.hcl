@@ -1,0 +1,184 @@
+variables {
+  project = "acme-fleet-prod"
+  prefix  = "fleet"
+}
+
+run "one_topic_serves_every_shard" {
+  command = plan
+
+  variables {
+    shards = 4
+  }
+
+  assert {
+    condition = jsonencode(output.ingest) == jsonencode({
+      pings = { topic = "fleet-pings", subscription = "fleet-worker", shards = [0, 1, 2, 3] }
+    })
+    error_message = "One topic and one subscription carry all shards."
+  }
+  assert {
+    condition     = jsonencode(output.worker_shards) == jsonencode([[0, 1, 2, 3]])
+    error_message = "The only worker has every shard."
+  }
+}
+
+run "each_shard_has_a_topic" {
+  command = plan
+
+  variables {
+    shards          = 3
+    topic_per_shard = true
+  }
+
+  assert {
+    condition = jsonencode(output.ingest) == jsonencode({
+      shard-000 = { topic = "fleet-pings-shard-000", subscription = "fleet-worker-shard-000", shards = [0] }
+      shard-001 = { topic = "fleet-pings-shard-001", subscription = "fleet-worker-shard-001", shards = [1] }
+      shard-002 = { topic = "fleet-pings-shard-002", subscription = "fleet-worker-shard-002", shards = [2] }
+    })
+    error_message = "Topic, subscription and shard go together, one of each."
+  }
+}
+
+run "workers_share_the_shards_evenly" {
+  command = plan
+
+  variables {
+    shards          = 8
+    topic_per_shard = true
+    workers         = 3
+  }
+
+  assert {
+    condition     = jsonencode(output.worker_shards) == jsonencode([[0, 1, 2], [3, 4, 5], [6, 7]])
+    error_message = "The first workers take what is left over."
+  }
+}
+
+run "no_shard_is_lost_or_doubled" {
+  command = plan
+
+  variables {
+    shards          = 1024
+    topic_per_shard = true
+    workers         = 37
+  }
+
+  assert {
+    condition     = jsonencode(flatten(output.worker_shards)) == jsonencode(output.shards)
+    error_message = "Put together, the lists are all shards in order."
+  }
+  assert {
+    condition = (
+      max([for list in output.worker_shards : length(list)]...)
+      -min([for list in output.worker_shards : length(list)]...)
+    ) <= 1
+    error_message = "No worker has two shards more than another."
+  }
+  assert {
+    condition     = length(distinct([for ingest in output.ingest : ingest.topic])) == 1024
+    error_message = "No two shards share a topic."
+  }
+}
+
+run "names_keep_the_services_limits" {
+  command = plan
+
+  variables {
+    project = "a23456789-123456789-123456789x"
+    prefix  = "a2345678-1234567890x"
+  }
+
+  assert {
+    condition     = alltrue([for id in values(output.accounts) : length(id) >= 6 && length(id) <= 30])
+    error_message = "A service account id has 6 to 30 characters."
+  }
+  assert {
+    condition     = length(output.journal_bucket) <= 63
+    error_message = "A bucket's name has at most 63 characters."
+  }
+  assert {
+    condition     = can(regex("^[A-Za-z0-9_]+$", output.dataset))
+    error_message = "A dataset's id has letters, digits and underscores only."
+  }
+  assert {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,61}[a-z0-9]$", output.database))
+    error_message = "A database's id has 4 to 63 characters of a-z, 0-9 and -."
+  }
+  assert {
+    condition     = length(distinct(values(output.accounts))) == length(output.accounts)
+    error_message = "One account for each role."
+  }
+}
+
+run "a_prefix_with_capitals_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "Fleet"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+run "a_prefix_too_long_for_an_account_is_refused" {
+  command = plan
+
+  variables {
+    prefix = "a-prefix-of-21-chars-"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+run "a_project_number_is_refused" {
+  command = plan
+
+  variables {
+    project = "123456789012"
+  }
+
+  expect_failures = [var.project]
+}
+
+run "no_shards_are_refused" {
+  command = plan
+
+  variables {
+    shards = 0
+  }
+
+  expect_failures = [var.shards]
+}
+
+run "half_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    shards = 1.5
+  }
+
+  expect_failures = [var.shards]
+}
+
+run "a_worker_without_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    shards          = 2
+    topic_per_shard = true
+    workers         = 3
+  }
+
+  expect_failures = [var.workers]
+}
+
+run "workers_that_share_a_topic_are_refused" {
+  command = plan
+
+  variables {
+    workers = 2
+  }
+
+  expect_failures = [var.workers]
+}
