@@ -10,8 +10,10 @@
 #   producer       publishes pings
 #   operator       looks at refused pings and sends them in again
 #   analyst        queries
-#   pubsub_agent   Pub/Sub itself: forwards what was delivered too often, and
-#                  writes the raw archive
+#   pubsub_agent   Pub/Sub itself: forwards what was delivered too often
+#
+# Not here: the two grants of the raw archive, which has to make them between
+# its table and its subscriptions.
 
 locals {
   ingest_topics        = [for ingest in var.ingest : ingest.topic]
@@ -44,16 +46,18 @@ locals {
   )
 
   # Reads, creates and deletes objects; no rights over the bucket itself.
-  buckets = [{ member = "worker", resource = var.journal_bucket, role = "roles/storage.objectUser" }]
+  buckets = concat(
+    [{ member = "worker", resource = var.journal_bucket, role = "roles/storage.objectUser" }],
+    var.fences_bucket == null ? [] : [
+      { member = "worker", resource = var.fences_bucket, role = "roles/storage.objectViewer" },
+    ],
+  )
 
   # The Storage Write API asks for `bigquery.tables.updateData`, which no
   # narrower role has.
-  tables = var.dataset == null ? [] : concat(
-    [for table in var.tables : { member = "worker", resource = table, role = "roles/bigquery.dataEditor" }],
-    var.raw_table == null ? [] : [
-      { member = "pubsub_agent", resource = var.raw_table, role = "roles/bigquery.dataEditor" },
-    ],
-  )
+  tables = var.dataset == null ? [] : [
+    for table in var.tables : { member = "worker", resource = table, role = "roles/bigquery.dataEditor" }
+  ]
   datasets = var.dataset == null ? [] : [
     # Views and tables are listed and read; nothing is written through them.
     { member = "worker", resource = var.dataset, role = "roles/bigquery.metadataViewer" },

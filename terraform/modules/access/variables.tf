@@ -39,6 +39,12 @@ variable "journal_bucket" {
   nullable    = false
 }
 
+variable "fences_bucket" {
+  description = "Name of the bucket of fences that the worker reads; null without."
+  type        = string
+  default     = null
+}
+
 variable "dataset" {
   description = "Id of the BigQuery dataset; null without an archive in BigQuery."
   type        = string
@@ -50,17 +56,6 @@ variable "tables" {
   type        = list(string)
   default     = ["pings", "events"]
   nullable    = false
-}
-
-variable "raw_table" {
-  description = "Id of the raw archive's table; null without a raw archive."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.raw_table == null || var.dataset != null
-    error_message = "A raw archive needs the dataset that its table is in."
-  }
 }
 
 variable "database" {

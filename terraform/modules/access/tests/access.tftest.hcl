@@ -9,8 +9,8 @@ variables {
   dead_letter_subscription = "dead-hold"
   journal_bucket           = "journal"
   dataset                  = "fleet"
-  raw_table                = "raw_messages"
   database                 = "fleet"
+  fences_bucket            = "fences"
 }
 
 run "dead_lettering_has_both_its_grants" {
@@ -36,6 +36,7 @@ run "the_worker_has_what_it_needs_and_no_more" {
     condition = jsonencode(sort(flatten([
       for kind, grants in output.grants : [for key, grant in grants : "${kind} ${key}" if grant.member == "worker"]
       ]))) == jsonencode([
+      "bucket fences/worker/storage.objectViewer",
       "bucket journal/worker/storage.objectUser",
       "dataset fleet/worker/bigquery.metadataViewer",
       "project acme-fleet-prod/worker/bigquery.jobUser",
@@ -115,9 +116,8 @@ run "what_is_not_there_is_not_granted" {
   command = plan
 
   variables {
-    dataset   = null
-    raw_table = null
-    database  = null
+    dataset  = null
+    database = null
   }
 
   assert {
@@ -128,16 +128,6 @@ run "what_is_not_there_is_not_granted" {
     condition     = !contains(output.members, "analyst")
     error_message = "Nothing to query, no analyst."
   }
-}
-
-run "a_raw_archive_needs_a_dataset" {
-  command = plan
-
-  variables {
-    dataset = null
-  }
-
-  expect_failures = [var.raw_table]
 }
 
 run "pings_come_from_somewhere" {

@@ -1,0 +1,4 @@
+output "pipeline" {
+  description = "Names to publish to, subscribe to and run with."
+  value       = module.pipeline
+}

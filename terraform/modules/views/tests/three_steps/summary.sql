@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS pings FROM `{dataset}.unique`

@@ -1,0 +1,60 @@
+variables {
+  dataset   = "acme-fleet-prod.fleet"
+  directory = "tests/two_steps"
+}
+
+run "views_of_views_come_second" {
+  command = plan
+
+  assert {
+    condition     = jsonencode(keys(output.base)) == jsonencode(["unique"])
+    error_message = "What reads tables only is made first."
+  }
+  assert {
+    condition     = jsonencode(keys(output.derived)) == jsonencode(["summary"])
+    error_message = "What reads another view is made after it."
+  }
+}
+
+run "the_dataset_is_put_in" {
+  command = plan
+
+  assert {
+    condition     = strcontains(output.base.unique, "FROM `acme-fleet-prod.fleet.pings`")
+    error_message = "{dataset} becomes project.dataset."
+  }
+  assert {
+    condition     = alltrue([for query in concat(values(output.base), values(output.derived)) : !strcontains(query, "{dataset}")])
+    error_message = "No placeholder is left."
+  }
+}
+
+run "three_steps_are_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/three_steps"
+  }
+
+  expect_failures = [output.derived]
+}
+
+run "an_empty_directory_is_refused" {
+  command = plan
+
+  variables {
+    directory = "tests/nothing"
+  }
+
+  expect_failures = [output.base]
+}
+
+run "a_dataset_without_its_project_is_refused" {
+  command = plan
+
+  variables {
+    dataset = "fleet"
+  }
+
+  expect_failures = [var.dataset]
+}

@@ -1,0 +1,4 @@
+output "environment" {
+  description = "Settings by environment variable."
+  value       = { for key, value in local.settings : "FLEETSTREAM_${upper(replace(key, ".", "__"))}" => value }
+}
