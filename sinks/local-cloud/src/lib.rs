@@ -6,6 +6,7 @@
 pub mod bigquery;
 pub mod emulator;
 mod pubsub;
+pub mod storage;
 
 pub use emulator::{FirestoreEmulator, PubsubEmulator};
 pub use pubsub::PubsubClient;
