@@ -1,5 +1,8 @@
-# A fleet of some 8,000 vehicles: a topic for each shard, a standby, positions,
-# the archive, and a raw archive that shares no code with the worker.
+# A fleet of some 8,000 vehicles: 8 shards, a standby, positions, the archive,
+# and a raw archive that shares no code with the worker.
+#
+# One worker has all shards. For several, set topic_per_shard and leave the
+# image out: each shard gets a topic and a subscription of its own.
 
 provider "google" {
   project = var.project
@@ -19,11 +22,10 @@ module "pipeline" {
   region  = var.region
   image   = var.image
 
-  shards          = 8
-  topic_per_shard = true
-  instances       = 2
-  cpu             = 2
-  memory          = "4Gi"
+  shards    = 8
+  instances = 2
+  cpu       = 2
+  memory    = "4Gi"
 
   # Survives the loss of a region; each commit waits for one region only.
   journal_location = "EUR4"

@@ -87,8 +87,8 @@ module "raw_archive" {
 }
 
 locals {
-  # What the worker writes into a position and never asks for by value.
+  # What only rises, of a position; and the map that is all of a packed one.
   unindexed = {
-    LiveMap = ["event_time", "receive_time"]
+    LiveMap = ["event_time", "seq", "vehicles"]
   }
 }

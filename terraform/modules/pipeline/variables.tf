@@ -52,10 +52,15 @@ variable "shards" {
 }
 
 variable "topic_per_shard" {
-  description = "One topic and subscription for each shard instead of one for all."
+  description = "One topic and subscription for each shard instead of one for all, for workers that share the shards. The worker of this module has all shards and one subscription, so leave it out (image = null) then."
   type        = bool
   default     = false
   nullable    = false
+
+  validation {
+    condition     = !var.topic_per_shard || var.image == null
+    error_message = "A worker pulls from one subscription: with topic_per_shard, run the workers elsewhere (image = null)."
+  }
 }
 
 variable "enforce_ping_schema" {

@@ -2,10 +2,11 @@
 
 module "worker_settings" {
   source = "../worker_settings"
+  count  = var.topic_per_shard ? 0 : 1
 
   shards            = var.shards
   journal_url       = module.journal.url
-  subscription      = join(",", [for key in sort(keys(module.subscriptions.ingest)) : module.subscriptions.ingest[key]])
+  subscription      = one(values(module.subscriptions.ingest))
   events_topic      = module.topics.events
   dead_letter_topic = module.topics.dead_letters
   database          = one(module.positions[*].database)
@@ -23,7 +24,7 @@ module "worker" {
   location        = var.region
   image           = var.image
   service_account = google_service_account.account["worker"].email
-  environment     = module.worker_settings.environment
+  environment     = module.worker_settings[0].environment
   fences_bucket   = var.fences_bucket
   instances       = var.instances
   cpu             = var.cpu

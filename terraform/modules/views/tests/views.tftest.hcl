@@ -29,6 +29,23 @@ run "the_dataset_is_put_in" {
   }
 }
 
+run "the_engines_own_views_come_in_two_steps" {
+  command = plan
+
+  variables {
+    directory = null
+  }
+
+  assert {
+    condition     = jsonencode(keys(output.base)) == jsonencode(["events_current", "pings_unique", "positions_latest"])
+    error_message = "What reads the tables only is made first."
+  }
+  assert {
+    condition     = jsonencode(keys(output.derived)) == jsonencode(["daily_vehicle_summary", "idle_episodes", "visits"])
+    error_message = "What reads the folded events or pings is made after them."
+  }
+}
+
 run "three_steps_are_refused" {
   command = plan
 
