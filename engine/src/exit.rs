@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::Mistakes;
 use crate::journal::lock::LockError;
-use crate::journal::{CommitError, JournalError, StoreError};
+use crate::journal::{BucketError, CommitError, JournalError, StoreError};
 
 /// The exit codes scripts and supervisors rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,8 @@ impl Exit {
             .map(LockError::exit_code)
             .or_else(|| error.downcast_ref().map(JournalError::exit_code))
             .or_else(|| error.downcast_ref().map(CommitError::exit_code))
-            .or_else(|| error.downcast_ref().map(StoreError::exit_code))?;
+            .or_else(|| error.downcast_ref().map(StoreError::exit_code))
+            .or_else(|| error.downcast_ref().map(BucketError::exit_code))?;
         Some(match code {
             75 => Self::Temporary,
             78 => Self::Config,

@@ -7,9 +7,11 @@
 
 mod configure;
 mod directory;
+mod journal;
 mod sinks;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,15 +30,14 @@ use crate::fences::{Keeper, Taken};
 use crate::http::{EventFeed, FeedLimits, Health, ReceiveClock};
 use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
 use crate::journal::lock::DataDirLock;
-use crate::journal::{
-    CommitHealth, FenceObjects, JournalReader, OpenOptions, RetentionPolicy, Standby, Store,
-    WriterId,
-};
+use crate::journal::{CommitHealth, FenceObjects, JournalReader, OpenOptions, WriterId};
 use crate::shard::{
     Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
     ShardServices,
 };
 use crate::wall_clock::WallClock;
+
+use journal::Place;
 
 pub use directory::DataDir;
 
@@ -107,13 +108,13 @@ impl Pipeline {
     pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         let (directory, lock) = DataDir::open(&options.config.data_dir)?;
         let services = sinks::Services::connect(&options.config).await?;
-        let store = directory.journal()?;
-        let fence_objects = FenceObjects::new(store.clone());
+        let place = Place::open(&options.config, &directory).await?;
+        let fence_objects = FenceObjects::new(place.store.clone());
         fence_objects.sweep_staging().await?;
 
         let writer = WriterId::random();
         let shards = options.config.shards;
-        let claims = (0..shards).map(|shard| claim(&options, &store, shard, writer));
+        let claims = (0..shards).map(|shard| claim(&options, &place, shard, writer));
         let mut claimed = try_join_all(claims).await?;
         let fences = configure::configure(&mut claimed, &options, &fence_objects).await?;
 
@@ -157,7 +158,8 @@ impl Pipeline {
             commits.push(claimed.journal.health());
             pipeline.add_shard(&options, &directory, &services, claimed, queue).await?;
         }
-        pipeline.watch(&options, &directory, commits, file);
+        let on_disk = place.is_local().then(|| directory.path().to_owned());
+        pipeline.watch(&options, on_disk, commits, file);
         Ok(pipeline)
     }
 
@@ -207,7 +209,7 @@ impl Pipeline {
     fn watch(
         &mut self,
         options: &PipelineOptions,
-        directory: &DataDir,
+        on_disk: Option<PathBuf>,
         commits: Vec<CommitHealth>,
         file: Option<PositionFile>,
     ) {
@@ -216,9 +218,11 @@ impl Pipeline {
             self.background.spawn(async move { Ok(file.run(stop).await?) });
         }
         let intake = self.intake.clone();
-        let min_free = options.config.journal.min_free_percent;
-        let (path, stop) = (directory.path().to_owned(), self.stop_background.clone());
-        self.background.spawn(watch::disk(path, min_free, intake.clone(), stop));
+        if let Some(path) = on_disk {
+            let min_free = options.config.journal.min_free_percent;
+            let stop = self.stop_background.clone();
+            self.background.spawn(watch::disk(path, min_free, intake.clone(), stop));
+        }
         let stop = self.stop_background.clone();
         self.background.spawn(watch::commits(commits, intake, stop));
     }
@@ -381,7 +385,7 @@ impl SourceTeller {
 
 async fn claim(
     options: &PipelineOptions,
-    store: &Store,
+    place: &Place,
     shard: u32,
     writer: WriterId,
 ) -> anyhow::Result<Claimed> {
@@ -393,12 +397,12 @@ async fn claim(
             first_seq: options.first_seq,
             created_at_ms: WallClock::read().0,
             writer,
-            standby: Standby::ExclusiveLock,
+            standby: place.standby,
             set_aside_tail: options.set_aside_tail,
         },
-        store: store.clone(),
+        store: place.store.clone(),
         settings: options.settings.clone(),
-        retention: RetentionPolicy::local(config.journal.keep),
+        retention: place.retention,
         snapshot_segments_min: config.journal.snapshot_min_segments.into(),
         sinks: sinks::names(config),
         strict_audit: config.strict_audit,

@@ -93,6 +93,28 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        keys: &["journal.url", "files.parquet", "files.event_log", "files.dead_letters"],
+        judge: |config| {
+            let url = config.journal.url.as_ref()?;
+            let files = &config.files;
+            let on: Vec<&str> = [
+                ("files.parquet", files.parquet),
+                ("files.event_log", files.event_log),
+                ("files.dead_letters", files.dead_letters),
+            ]
+            .into_iter()
+            .filter_map(|(key, on)| on.then_some(key))
+            .collect();
+            (!on.is_empty()).then(|| {
+                format!(
+                    "journal.url = \"{url}\" goes with no files under data_dir: a worker that \
+                     takes over elsewhere has none of them; set {} = false",
+                    on.join(" = false, ")
+                )
+            })
+        },
+    },
+    Check {
         keys: &["source.stalled_after", "commit.max_delay"],
         judge: |config| {
             let (stalled, delay) = (config.source.stalled_after, config.commit.max_delay);

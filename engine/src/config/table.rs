@@ -11,10 +11,11 @@ use std::time::Duration;
 use sinks::bigquery::{Dataset, Mode};
 
 use super::domain::{
-    Address, Auto, Choice, Count, Datasets, Domain, DurationList, Durations, Filter, OptionalPath,
-    Paths, Percent, Resource, Sizes, Switch, TableName, Tenant,
+    Address, Auto, Choice, Count, Datasets, Domain, DurationList, Durations, Filter,
+    OptionalBucket, OptionalPath, Paths, Percent, Resource, Sizes, Switch, TableName, Tenant,
 };
 use super::resolve::Resolver;
+use crate::journal::BucketUrl;
 use crate::logging;
 
 /// Whose clock gives a ping its receive time.
@@ -202,13 +203,22 @@ settings! {
 
     /// The journal: what is kept of it, and for how long.
     [journal] Journal {
+        /// Where the journal is: gs://bucket/prefix for Cloud Storage, where
+        /// another worker can take it over; "" for `journal/` under data_dir.
+        url: Option<BucketUrl> = "", OptionalBucket;
+        /// How long a journal in Cloud Storage must stand still before this
+        /// worker takes it from another, and ten commit delays at the least.
+        /// An idle owner keeps its journal if this is longer than the times
+        /// at which it has nothing to write.
+        takeover_after: Duration = "5s", Durations { min: "5s", max: "1h" };
         /// How long segments stay after every sink and a snapshot are past
         /// them; history and explanations reach that far back.
         keep: Duration = "24h", Durations { min: "0s", max: "3650d" };
         /// Segments between two snapshots, at the least. Fewer make recovery
         /// shorter and write more.
         snapshot_min_segments: u32 = "64", Count { min: 1, max: 1_000_000 };
-        /// Free space of the disk under which intake stops.
+        /// Free space of the disk under which intake stops, for a journal on
+        /// this machine.
         min_free_percent: u8 = "10", Percent { max: 90 };
         /// How often an idle shard writes down how far its sinks are.
         heartbeat: Duration = "30s", Durations { min: "100ms", max: "10m" };

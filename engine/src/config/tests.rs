@@ -70,6 +70,17 @@ fn mistakes(text: &str) -> Vec<String> {
     "fleet.toml:2:12: http.max_body: expected a size from \"64KiB\" to \"64MiB\" \
      (units B, KiB, MiB, GiB, TiB), found \"99999999999TiB\""
 )]
+#[case::no_bucket(
+    "[journal]\nurl = \"/srv/journal\"\n",
+    "fleet.toml:2:7: journal.url: expected gs://bucket or gs://bucket/prefix, or \"\" for none, \
+     found \"/srv/journal\""
+)]
+#[case::files_beside_a_journal_elsewhere(
+    "journal.url = \"gs://fleet/journal\"\n[files]\nparquet = false\n",
+    "fleet.toml:1:15: journal.url = \"gs://fleet/journal\" goes with no files under data_dir: a \
+     worker that takes over elsewhere has none of them; set files.event_log = false, \
+     files.dead_letters = false"
+)]
 #[case::count_below("shards = 0\n", "fleet.toml:1:10: shards: 0 is too small: at least 1")]
 #[case::count_as_text(
     "shards = \"2\"\n",

@@ -43,6 +43,9 @@ pub enum Standby {
         /// How often to look.
         poll: Duration,
     },
+    /// A shared store, of which the caller has waited for all shards together
+    /// ([`super::await_quiet`]).
+    Waited,
 }
 
 /// What to claim, and how.
@@ -107,7 +110,7 @@ pub async fn claim(store: Store, options: OpenOptions) -> Result<Claim, JournalE
     }
     let genesis = genesis::read_or_create(&store, &options).await?;
     if let Standby::Quiet { for_, poll } = options.standby {
-        standby::wait_until_quiet(&store, shard, &genesis, for_, poll).await?;
+        standby::wait_until_quiet(&store, shard, for_, poll).await?;
     }
     let Base { snapshot, snapshot_bytes, newest_listed } =
         newest_snapshot(&store, shard, &genesis).await?;

@@ -34,7 +34,7 @@ pub(super) async fn read_or_create(
     Ok(genesis)
 }
 
-async fn read(store: &Store, shard: u32) -> Result<Option<Genesis>, JournalError> {
+pub(super) async fn read(store: &Store, shard: u32) -> Result<Option<Genesis>, JournalError> {
     let path = name::genesis(shard);
     store
         .read_decoded(&path, None, |bytes, _| {

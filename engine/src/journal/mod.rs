@@ -28,6 +28,7 @@
 //! Knows nothing of detection: a snapshot's core state is opaque bytes.
 
 mod claim;
+mod cloud_storage;
 mod commit;
 pub mod disk;
 mod error;
@@ -49,6 +50,7 @@ mod store;
 mod writer;
 
 pub use claim::{Claim, Fenced, OpenOptions, Standby, claim};
+pub use cloud_storage::{BucketError, BucketUrl};
 pub use commit::CommitError;
 pub use error::JournalError;
 pub use fence_objects::FenceObjects;
@@ -59,5 +61,6 @@ pub use reader::JournalReader;
 pub use retention::{Retention, RetentionPolicy, Swept};
 pub use set_aside::SetAside;
 pub use snapshots::{Cadence, Kept, Snapshots};
+pub use standby::await_quiet;
 pub use store::{Store, StoreError};
 pub use writer::{Committed, Journal, WriterId};

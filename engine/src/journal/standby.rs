@@ -1,58 +1,110 @@
-//! Waiting until whoever owned the shard is gone.
+//! Waiting until whoever owned the shards is gone.
 
 use std::time::Duration;
 
-use protos::journal::Genesis;
 use tokio::time::Instant;
 
 use super::error::JournalError;
+use super::genesis;
 use super::name;
 use super::store::Store;
 
-/// Returns once the tail of the journal has not moved for `quiet` by this
-/// process's own monotonic clock; looks every `poll`.
+/// Returns once the journals of all `shards` have stood still together for
+/// `quiet` by this process's own monotonic clock; looks every `poll`. Where
+/// nobody has ever founded one of them, at once.
 ///
-/// A tail that cannot be read counts as moving: nothing is known of it.
-pub(super) async fn wait_until_quiet(
+/// One worker owns them all: an idle shard is no sign that it is gone while
+/// another one moves. A tail that cannot be read counts as moving: nothing is
+/// known of it.
+///
+/// # Errors
+/// The store fails at the first look.
+pub async fn await_quiet(
     store: &Store,
-    shard: u32,
-    genesis: &Genesis,
+    shards: u32,
     quiet: Duration,
     poll: Duration,
 ) -> Result<(), JournalError> {
-    let listed = store.list(&name::segments_dir(shard), name::parse_seq).await?;
-    // Where to begin looking; from there on the names themselves are asked.
-    let mut next = listed.last().map_or(genesis.first_seq, |(seq, _)| seq + 1);
+    let looks = (0..shards).map(|shard| Tail::find(store, shard));
+    let tails = futures::future::try_join_all(looks).await?;
+    if tails.iter().all(|tail| tail.next.is_none()) {
+        return Ok(());
+    }
+    wait(store, tails, quiet, poll).await;
+    Ok(())
+}
+
+/// As [`await_quiet`], for one shard, and for a journal nobody owns as well.
+pub(super) async fn wait_until_quiet(
+    store: &Store,
+    shard: u32,
+    quiet: Duration,
+    poll: Duration,
+) -> Result<(), JournalError> {
+    wait(store, vec![Tail::find(store, shard).await?], quiet, poll).await;
+    Ok(())
+}
+
+async fn wait(store: &Store, mut tails: Vec<Tail>, quiet: Duration, poll: Duration) {
     let mut still_since = Instant::now();
     let mut said = false;
     loop {
-        match advance(store, shard, next).await {
-            Ok(tail) if tail == next => {}
-            Ok(tail) => {
-                next = tail;
-                still_since = Instant::now();
-            }
-            Err(error) => {
-                tracing::warn!(shard, %error, "standby cannot read the journal");
-                still_since = Instant::now();
+        let looks = tails.iter_mut().map(|tail| tail.look(store));
+        for moved in futures::future::join_all(looks).await {
+            match moved {
+                Ok(false) => {}
+                Ok(true) => still_since = Instant::now(),
+                Err(error) => {
+                    tracing::warn!(%error, "standby cannot read the journal");
+                    still_since = Instant::now();
+                }
             }
         }
         let still = still_since.elapsed();
         if still >= quiet {
-            return Ok(());
+            return;
         }
         if !said {
             said = true;
-            tracing::info!(shard, next, ?quiet, "standing by until the journal stops moving");
+            let shards = tails.len();
+            tracing::info!(shards, ?quiet, "standing by until the journal stops moving");
         }
         tokio::time::sleep(poll.min(quiet - still)).await;
     }
 }
 
-/// The first seq from `next` on that does not exist.
-async fn advance(store: &Store, shard: u32, mut next: u64) -> Result<u64, JournalError> {
-    while store.exists(&name::segment(shard, next)).await? {
-        next += 1;
+/// Where a shard's journal ends, as far as it was looked at.
+struct Tail {
+    shard: u32,
+    /// The first seq that was not there; none before the journal is founded.
+    next: Option<u64>,
+}
+
+impl Tail {
+    /// Where to begin looking: the listing's end. From there on the names
+    /// themselves are asked.
+    async fn find(store: &Store, shard: u32) -> Result<Self, JournalError> {
+        let next = match genesis::read(store, shard).await? {
+            None => None,
+            Some(genesis) => {
+                let listed = store.list(&name::segments_dir(shard), name::parse_seq).await?;
+                Some(listed.last().map_or(genesis.first_seq, |(seq, _)| seq + 1))
+            }
+        };
+        Ok(Self { shard, next })
     }
-    Ok(next)
+
+    /// Whether the tail has moved since the last look.
+    async fn look(&mut self, store: &Store) -> Result<bool, JournalError> {
+        let Some(before) = self.next else {
+            *self = Self::find(store, self.shard).await?;
+            return Ok(self.next.is_some());
+        };
+        let mut next = before;
+        while store.exists(&name::segment(self.shard, next)).await? {
+            next += 1;
+        }
+        self.next = Some(next);
+        Ok(next != before)
+    }
 }

@@ -2,10 +2,9 @@
 //! reading back after an uncertain create, syncing local directories, and
 //! sweeping the staging files a killed writer leaves.
 //!
-//! A store with retries of its own (Cloud Storage) is built with
-//! `RetryConfig { max_retries: 2, retry_timeout: 5 s, .. }` before it comes
-//! here: the journal retries by itself, and only it can tell its own write
-//! from another's. The local store has no retry to limit.
+//! A store with retries of its own has few of them left before it comes here:
+//! the journal retries by itself, and only it can tell its own write from
+//! another's. The local store has no retry to limit.
 
 use std::io;
 use std::path::{Path as FsPath, PathBuf};

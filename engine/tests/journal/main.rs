@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod claims;
+mod cloud_storage;
 mod commits;
 mod fences;
 mod golden;

@@ -14,5 +14,6 @@ mod idle;
 mod kills;
 mod rejects;
 mod restarts;
+mod shared;
 mod shutdown;
 mod takeover;

@@ -14,6 +14,8 @@ pub enum Service {
     BigqueryStorage,
     /// BigQuery's tables, jobs and queries (REST).
     BigqueryRest,
+    /// Cloud Storage (REST).
+    Storage,
 }
 
 impl Service {
@@ -25,6 +27,7 @@ impl Service {
             Self::Firestore => "FIRESTORE_EMULATOR_HOST",
             Self::BigqueryStorage => "BIGQUERY_STORAGE_ENDPOINT",
             Self::BigqueryRest => "BIGQUERY_REST_ENDPOINT",
+            Self::Storage => "STORAGE_EMULATOR_HOST",
         }
     }
 
@@ -36,6 +39,7 @@ impl Service {
             Self::Firestore => "https://firestore.googleapis.com",
             Self::BigqueryStorage => "https://bigquerystorage.googleapis.com",
             Self::BigqueryRest => "https://bigquery.googleapis.com",
+            Self::Storage => "https://storage.googleapis.com",
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) use bigquery::{Datasets, TableName};
 pub(super) use number::{Count, Percent, Switch};
 pub(super) use quantity::{DurationList, Durations, Sizes, duration_text, size_text};
 pub(super) use resource::{Auto, Resource};
-pub(super) use text::{Address, Choice, Filter, OptionalPath, Paths, Tenant};
+pub(super) use text::{Address, Choice, Filter, OptionalBucket, OptionalPath, Paths, Tenant};
 
 use super::literal::Literal;
 

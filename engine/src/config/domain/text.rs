@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Domain, Literal, unexpected};
 use crate::config::nearest::nearest;
+use crate::journal::BucketUrl;
 use crate::logging::Filter as LogFilter;
 
 /// One of a few words, each standing for a value.
@@ -144,6 +145,29 @@ impl Domain for OptionalPath {
 
     fn seen_from(&self, value: Option<PathBuf>, folder: &Path) -> Option<PathBuf> {
         value.map(|path| folder.join(path))
+    }
+}
+
+/// A place in Cloud Storage, or `""` for none.
+pub(in crate::config) struct OptionalBucket;
+
+impl Domain for OptionalBucket {
+    type Value = Option<BucketUrl>;
+
+    fn expects(&self) -> String {
+        "gs://bucket or gs://bucket/prefix, or \"\" for none".into()
+    }
+
+    fn read(&self, literal: &Literal) -> Result<Option<BucketUrl>, String> {
+        match literal.text() {
+            Some("") => Ok(None),
+            Some(text) => BucketUrl::parse(text).map(Some).ok_or_else(|| unexpected(self, literal)),
+            None => Err(unexpected(self, literal)),
+        }
+    }
+
+    fn write(&self, value: &Option<BucketUrl>) -> String {
+        quoted(&value.as_ref().map(BucketUrl::to_string).unwrap_or_default())
     }
 }
 

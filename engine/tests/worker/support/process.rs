@@ -18,6 +18,7 @@ use super::{Client, LOOK_EVERY, PATIENCE, wait_for};
 pub(crate) struct Launch {
     arguments: Vec<String>,
     fail_point: Option<String>,
+    environment: Vec<(String, String)>,
     /// As whom, if not as ourselves.
     uid: Option<u32>,
 }
@@ -35,7 +36,7 @@ impl Launch {
     /// Any command line.
     pub(crate) fn of(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { arguments, fail_point: None, uid: None }
+        Self { arguments, fail_point: None, environment: Vec::new(), uid: None }
     }
 
     pub(crate) fn arg(mut self, argument: &str) -> Self {
@@ -57,6 +58,11 @@ impl Launch {
         self
     }
 
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     pub(crate) fn by_nobody(mut self) -> Self {
         self.uid = Some(NOBODY);
         self
@@ -73,6 +79,7 @@ impl Launch {
         if let Some(fail_point) = &self.fail_point {
             command.env("FLEETSTREAM_FAIL_POINT", fail_point);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(uid) = self.uid {
             command.uid(uid).gid(uid);
         }
@@ -119,7 +126,7 @@ impl Launch {
     pub(crate) fn start(&self) -> Worker {
         let mut worker = self.spawn();
         worker.wait_for_line("listening");
-        assert!(worker.is_ready_or_ended(), "it ended:\n{}", worker.log());
+        worker.wait_until_ready();
         worker
     }
 
@@ -158,6 +165,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Waits until it is ready for pings.
+    pub(crate) fn wait_until_ready(&mut self) {
+        assert!(self.is_ready_or_ended(), "it ended:\n{}", self.log());
+    }
+
     /// Waits until it is ready for pings, which it is, or has ended.
     fn is_ready_or_ended(&mut self) -> bool {
         wait_for("ready", || {

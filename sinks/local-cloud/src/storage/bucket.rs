@@ -108,7 +108,8 @@ impl Bucket {
         let clock = u64::try_from(now.as_microsecond()).unwrap_or_default();
         self.generation = clock.max(self.generation + 1);
         let stored = Stored { bytes, generation: self.generation, updated: now, content_type };
-        Ok(self.objects.entry(name.to_owned()).insert_entry(stored).into_mut())
+        self.objects.insert(name.to_owned(), stored);
+        Ok(&self.objects[name])
     }
 
     pub(super) fn delete(&mut self, name: &str, condition: Condition) -> Result<(), Refused> {

@@ -1,0 +1,51 @@
+//! Where the journals are, and how a former owner is known to be gone.
+
+use std::time::Duration;
+
+use tracing::info;
+
+use super::directory::DataDir;
+use crate::config::Config;
+use crate::journal::{RetentionPolicy, Standby, Store, await_quiet};
+
+/// A takeover waits for so many commit delays at the least: a live owner with
+/// input commits within one.
+const COMMIT_DELAYS: u32 = 10;
+/// A standby looks so many times while it waits.
+const LOOKS: u32 = 20;
+
+/// The journals' place.
+pub(super) struct Place {
+    pub(super) store: Store,
+    pub(super) standby: Standby,
+    pub(super) retention: RetentionPolicy,
+}
+
+impl Place {
+    /// The place that `config` names. In Cloud Storage it is another's for as
+    /// long as its journals move: returns once they stand still.
+    pub(super) async fn open(config: &Config, directory: &DataDir) -> anyhow::Result<Self> {
+        let keep = config.journal.keep;
+        let Some(url) = &config.journal.url else {
+            return Ok(Self {
+                store: directory.journal()?,
+                standby: Standby::ExclusiveLock,
+                retention: RetentionPolicy::local(keep),
+            });
+        };
+        let store = Store::in_bucket(url).await?;
+        info!(%url, "the journal is in Cloud Storage");
+        let quiet = takeover_after(config);
+        await_quiet(&store, config.shards, quiet, quiet / LOOKS).await?;
+        Ok(Self { store, standby: Standby::Waited, retention: RetentionPolicy::shared(keep) })
+    }
+
+    /// Whether the journals are on this machine, under its exclusive lock.
+    pub(super) fn is_local(&self) -> bool {
+        self.standby == Standby::ExclusiveLock
+    }
+}
+
+fn takeover_after(config: &Config) -> Duration {
+    config.journal.takeover_after.max(COMMIT_DELAYS * config.commit.max_delay)
+}

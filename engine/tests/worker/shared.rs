@@ -1,0 +1,224 @@
+//! Two workers and one journal in Cloud Storage: one works, one stands by and
+//! takes over, and no ping is lost or there twice.
+
+use std::time::{Duration, Instant};
+
+use engine::journal::frame;
+use local_cloud::storage::Storage;
+use prost::Message as _;
+use protos::journal::input;
+use protos::telemetry::VehiclePing;
+use rustix::process::{Signal, kill_process};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::support::{Launch, Worker, ping, text, wait_for};
+
+const BUCKET: &str = "fleet-journal";
+/// The least that a standby waits.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A stand-in for Cloud Storage, with what it needs to run.
+struct Cloud {
+    storage: Storage,
+    _runtime: Runtime,
+}
+
+impl Cloud {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let storage = runtime.block_on(Storage::start()).expect("a free port");
+        storage.create_bucket(BUCKET);
+        Self { storage, _runtime: runtime }
+    }
+
+    /// A worker of its own directory on the shared journal.
+    fn launch(&self, dir: &TempDir) -> Launch {
+        Launch::run(dir.path())
+            .env("STORAGE_EMULATOR_HOST", &self.storage.endpoint())
+            .set("journal.url", &format!("gs://{BUCKET}/journal"))
+            .set("files.parquet", "false")
+            .set("files.event_log", "false")
+            .set("files.dead_letters", "false")
+            .set("clock", "event")
+            .set("shards", "2")
+            .set("commit.max_delay", "5ms")
+    }
+
+    /// Ids of all pings in the journal, sorted.
+    fn recorded(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for name in self.storage.names(BUCKET).iter().filter(|name| name.contains("/journal/0")) {
+            let object = self.storage.object(BUCKET, name).expect("it was listed");
+            let segment = frame::decode_segment(&object.bytes, name).expect("a whole segment");
+            for recorded in &segment.inputs {
+                let Some(input::Input::Pings(run)) = &recorded.input else { continue };
+                let mut rest = run.payloads.as_ref();
+                for &length in &run.payload_lengths {
+                    let (payload, behind) = rest.split_at(length as usize);
+                    rest = behind;
+                    let ping = VehiclePing::decode(payload).expect("a ping");
+                    ids.push(ping.ping_id.expect("every ping here has one"));
+                }
+            }
+        }
+        ids.sort();
+        ids
+    }
+}
+
+/// The n-th lot of pings: of ten vehicles, so that both shards have some.
+fn lot(n: u32) -> Vec<String> {
+    let line = |vehicle: u32| {
+        let time = format!("2026-03-01T12:{:02}:{:02}Z", n / 60, n % 60);
+        ping(
+            &format!("v-{vehicle}"),
+            &time,
+            10.0,
+            50.0,
+            &format!(r#","ping_id":"p-{n:03}-{vehicle}""#),
+        )
+    };
+    (0..10).map(line).collect()
+}
+
+fn ids(lots: std::ops::Range<u32>) -> Vec<String> {
+    lots.flat_map(|n| (0..10).map(move |vehicle| format!("p-{n:03}-{vehicle}"))).collect()
+}
+
+/// Starts a worker that finds another one at work.
+fn stand_by(cloud: &Cloud, dir: &TempDir) -> Worker {
+    let mut worker = cloud.launch(dir).spawn();
+    worker.wait_for_line("standing by until the journal stops moving");
+    worker
+}
+
+#[test]
+fn a_second_worker_takes_over_after_a_kill_and_nothing_is_lost_or_doubled() {
+    let cloud = Cloud::new();
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let begun = Instant::now();
+    let mut first = cloud.launch(&dirs[0]).start();
+    assert!(begun.elapsed() < QUIET, "a journal that nobody has is not waited for");
+    assert!(!dirs[0].path().join("journal").exists(), "no journal on this machine");
+
+    first.client().deliver(&lot(0));
+    let mut second = stand_by(&cloud, &dirs[1]);
+    let begun = Instant::now();
+    let mut n = 1;
+    while begun.elapsed() < QUIET + QUIET / 5 {
+        first.client().deliver(&lot(n));
+        n += 1;
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(second.line("listening").is_none(), "it stood by: {}", second.log());
+
+    // A lot on its way when the first dies: taken or not, nobody knows.
+    let client = first.client();
+    let unknown = std::thread::spawn(move || client.send(&lot(n)));
+    first.kill();
+    let acknowledged = unknown.join().unwrap().is_some_and(|answer| answer.status == 202);
+
+    let died = Instant::now();
+    second.wait_until_ready();
+    assert!(died.elapsed() >= QUIET / 2, "{:?}", died.elapsed());
+    let again = second.client().deliver(&lot(n));
+    if acknowledged {
+        assert_eq!(again["duplicate"], 10, "what was acknowledged is there");
+    }
+    second.client().deliver(&lot(n + 1));
+    let position = second.client().get("/v1/positions/v-3").expect("an answer").json();
+    let newest = format!("2026-03-01T12:{:02}:{:02}", (n + 1) / 60, (n + 1) % 60);
+    assert!(position["event_time"].as_str().unwrap().starts_with(&newest), "{position}");
+    assert!(second.stop().success(), "{}", second.log());
+    assert_eq!(cloud.recorded(), ids(0..n + 2), "each once");
+}
+
+#[test]
+fn a_worker_that_wakes_up_after_a_takeover_acknowledges_nothing_and_ends_with_75() {
+    let cloud = Cloud::new();
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut first = cloud.launch(&dirs[0]).start();
+    first.client().deliver(&lot(0));
+    let mut second = stand_by(&cloud, &dirs[1]);
+    kill_process(first.process(), Signal::STOP).expect("a child of ours");
+    second.wait_until_ready();
+    second.client().deliver(&lot(1));
+
+    kill_process(first.process(), Signal::CONT).expect("a child of ours");
+    let answer = first.client().send(&lot(2));
+    assert!(answer.as_ref().is_none_or(|answer| answer.status != 202), "{answer:?}");
+    assert_eq!(first.wait().code(), Some(75), "{}", first.log());
+    assert!(first.log().contains("fenced off"), "{}", first.log());
+    second.client().deliver(&lot(2));
+    assert!(second.stop().success(), "{}", second.log());
+    assert_eq!(cloud.recorded(), ids(0..3));
+}
+
+#[test]
+fn a_worker_killed_round_its_commit_is_followed_by_itself() {
+    let cloud = Cloud::new();
+    let dir = TempDir::new().unwrap();
+    // The first commits of a new journal are its settings, one a shard.
+    for (n, fail_point) in (0..).zip(["commit.before", "commit.after", "ack.before"]) {
+        let nth = if n == 0 { 3 } else { 1 };
+        let mut worker = cloud.launch(&dir).dies_at(fail_point, nth).start();
+        let answer = worker.client().send(&lot(n));
+        assert!(answer.is_none(), "{fail_point}: {answer:?}");
+        assert_eq!(worker.wait().code(), None, "killed: {}", worker.log());
+    }
+    let mut worker = cloud.launch(&dir).start();
+    for n in 0..3 {
+        worker.client().deliver(&lot(n));
+    }
+    assert!(worker.stop().success(), "{}", worker.log());
+    assert_eq!(cloud.recorded(), ids(0..3), "each once");
+}
+
+#[test]
+fn commits_come_through_a_bucket_that_is_away_for_a_while() {
+    use axum::http::Method;
+    use local_cloud::storage::{Fault, Trouble};
+
+    let cloud = Cloud::new();
+    let dir = TempDir::new().unwrap();
+    let mut worker = cloud.launch(&dir).start();
+    worker.client().deliver(&lot(0));
+    let path = "/journal/".to_owned();
+    let away = |method| {
+        let trouble = Trouble::Refused(503);
+        let fault = Fault { method, path: path.clone(), times: u32::MAX / 4, trouble };
+        cloud.storage.faults().add(fault);
+    };
+    away(Method::PUT);
+    away(Method::GET);
+    away(Method::HEAD);
+    let client = worker.client();
+    let waiting = std::thread::spawn(move || client.send(&lot(1)));
+    worker.wait_for_line("commit not yet durable; trying again");
+    assert!(!waiting.is_finished(), "202 means durable");
+    cloud.storage.faults().clear();
+    let answer = waiting.join().unwrap().expect("an answer");
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(worker.stop().success(), "{}", worker.log());
+    assert_eq!(cloud.recorded(), ids(0..2));
+}
+
+#[test]
+fn a_journal_that_cannot_be_used_is_a_matter_of_configuration() {
+    let cloud = Cloud::new();
+    let dir = TempDir::new().unwrap();
+    for (launch, told) in [
+        (cloud.launch(&dir).set("journal.url", "gs://not-there"), "there is no bucket not-there"),
+        (
+            cloud.launch(&dir).env("STORAGE_EMULATOR_HOST", "http://storage.example.com:80"),
+            "storage.example.com is not this machine",
+        ),
+        (cloud.launch(&dir).set("files.event_log", "true"), "set files.event_log = false"),
+    ] {
+        let output = launch.output();
+        assert_eq!(output.status.code(), Some(78), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(told), "{told}: {}", text(&output.stderr));
+    }
+    wait_for("nothing was written", || cloud.storage.names(BUCKET).is_empty().then_some(()));
+}
