@@ -1,5 +1,7 @@
 //! `bigquery-standin` as a process: its addresses, its control calls, its end.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::fs::File;

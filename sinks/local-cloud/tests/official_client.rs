@@ -1,6 +1,8 @@
 //! Google's Rust client against the stand-in: Arrow rows on committed and
 //! default streams, as the archive writes them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
@@ -98,6 +100,6 @@ async fn a_missing_table_is_not_found() {
     let client = client(&standin).await;
     let created: Result<CommittedWriter<Arrow>, _> =
         client.create_stream("projects/p/datasets/d/tables/other").build_arrow(schema()).await;
-    let error = created.err().expect("there is no such table").to_string();
+    let error = created.expect_err("there is no such table").to_string();
     assert!(error.contains("not found"), "{error}");
 }

@@ -7,6 +7,8 @@
 //! no emulator, so `FLEETSTREAM_REQUIRE_EMULATORS` does not ask for them.
 //! `.ci/run python_clients` installs them and sets the variable.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::env;
 use std::path::Path;
 use std::process::Stdio;

@@ -1,6 +1,8 @@
 //! Tables, views and queries by `gcp-bigquery-client`, as `bigquery ensure`
 //! uses them.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::sync::Arc;

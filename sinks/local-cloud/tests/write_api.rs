@@ -1,5 +1,7 @@
 //! The Storage Write API to the letter, by its generated client.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::sync::Arc;

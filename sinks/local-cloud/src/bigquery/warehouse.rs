@@ -47,10 +47,11 @@ impl Warehouse {
         Ok(Self { datasets: BTreeMap::new(), tables: BTreeMap::new(), spill, start, serial: 0 })
     }
 
-    /// An id that was never given before, by this start or another.
+    /// An id that was never given before, by this start or another; ids of one
+    /// start sort as they were given.
     pub(crate) fn unique_id(&mut self) -> String {
         self.serial += 1;
-        format!("{:x}-{}", self.start, self.serial)
+        format!("{:x}-{:06}", self.start, self.serial)
     }
 
     pub(crate) fn insert_dataset(

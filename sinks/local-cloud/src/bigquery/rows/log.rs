@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::ArrowError;
@@ -58,7 +58,7 @@ impl RowLog {
             return Ok(());
         }
         self.rows += batch.num_rows() as u64;
-        self.memory_bytes += batch.get_array_memory_size();
+        self.memory_bytes += bytes(&batch);
         self.chunks.push_back(Chunk::Memory(batch));
         if self.memory_bytes > self.spill.memory_bytes_max { self.spill_memory() } else { Ok(()) }
     }
@@ -109,7 +109,7 @@ impl RowLog {
     fn put_back(&mut self, first: RecordBatch, others: impl Iterator<Item = RecordBatch>) {
         let batches: Vec<RecordBatch> = std::iter::once(first).chain(others).collect();
         for batch in batches.into_iter().rev() {
-            self.memory_bytes += batch.get_array_memory_size();
+            self.memory_bytes += bytes(&batch);
             self.chunks.push_front(Chunk::Memory(batch));
         }
     }
@@ -117,7 +117,7 @@ impl RowLog {
     fn load(&mut self, chunk: Chunk) -> io::Result<Vec<RecordBatch>> {
         match chunk {
             Chunk::Memory(batch) => {
-                self.memory_bytes = self.memory_bytes.saturating_sub(batch.get_array_memory_size());
+                self.memory_bytes = self.memory_bytes.saturating_sub(bytes(&batch));
                 Ok(vec![batch])
             }
             Chunk::File(path) => open(&path)?.collect::<Result<_, _>>().map_err(io::Error::other),
@@ -167,6 +167,13 @@ impl RowLog {
     }
 }
 
+/// Bytes of the rows themselves. `get_array_memory_size` counts the allocation
+/// behind every buffer, and all buffers of a batch that came by IPC share one.
+fn bytes(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    columns.map(|array| array.to_data().get_slice_memory_size().unwrap_or(0)).sum()
+}
+
 fn open(path: &TempPath) -> io::Result<StreamReader<BufReader<File>>> {
     StreamReader::try_new_buffered(File::open(path)?, None).map_err(io::Error::other)
 }
@@ -210,6 +217,21 @@ mod tests {
             assert_eq!(values(&hidden), Vec::<i64>::new());
             assert_eq!(hidden.rows(), 0);
         }
+    }
+
+    #[test]
+    fn rows_that_came_by_ipc_count_once() {
+        let numbers: Int64Array = (0..1_000).collect();
+        let columns = ["a", "b", "c", "d"].map(|name| (name, Arc::new(numbers.clone()) as _));
+        let mut message = Vec::new();
+        let sent = RecordBatch::try_from_iter(columns).unwrap();
+        let mut stream = StreamWriter::try_new(&mut message, &sent.schema()).unwrap();
+        stream.write(&sent).unwrap();
+        stream.finish().unwrap();
+        drop(stream);
+        let received = StreamReader::try_new(&message[..], None).unwrap().next().unwrap().unwrap();
+        assert_eq!(received, sent);
+        assert_eq!(bytes(&received), 4 * 8 * 1_000);
     }
 
     #[test]
