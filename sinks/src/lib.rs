@@ -14,6 +14,7 @@ mod disk;
 pub mod event_files;
 pub mod event_log;
 pub mod fail_point;
+pub mod firestore;
 pub mod google;
 mod ndjson;
 pub mod positions;

@@ -1,0 +1,100 @@
+//! Requests as the writer makes them: in batches, each document's own answer
+//! read, and a document that spoils its batch found and set apart.
+
+use std::sync::Arc;
+
+use tonic::{Code, Status};
+
+use super::Layout;
+use super::client::{Client, WriteStatus};
+use super::codec;
+use super::tracker::{Read, Write};
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Whether the collection was found to be empty.
+    Probed(Result<bool, Status>),
+    /// Each document with what was read of it.
+    Read(Vec<(Arc<str>, Read)>, Option<Status>),
+    /// Each document with what became of it, and what ended the request early
+    /// if anything did.
+    Written(Vec<(Write, Verdict)>, Option<Status>),
+}
+
+/// What became of the write of a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// The document was judged by itself.
+    Judged(WriteStatus),
+    /// The request failed as a whole.
+    Unknown,
+}
+
+/// Reads the documents `ids`.
+pub(super) async fn read(client: &Client, layout: Layout, ids: Vec<Arc<str>>) -> Answer {
+    match client.read(ids.iter().map(|id| &**id)).await {
+        Ok(mut found) => {
+            let mut read = |id: &str| match found.remove(id) {
+                None => Read::Missing,
+                Some(document) => match document.update_time {
+                    Some(at) => Read::Found(at, codec::read(layout, document)),
+                    // Firestore gives every document its time.
+                    None => Read::Again,
+                },
+            };
+            let reads = ids.into_iter().map(|id| {
+                let read = read(&id);
+                (id, read)
+            });
+            Answer::Read(reads.collect(), None)
+        }
+        Err(status) => {
+            Answer::Read(ids.into_iter().map(|id| (id, Read::Again)).collect(), Some(status))
+        }
+    }
+}
+
+/// Makes `writes`. A request that is refused as a whole for what is in it is
+/// halved until the document at fault stands alone.
+pub(super) async fn write(
+    client: &Client,
+    layout: Layout,
+    shard: u32,
+    writes: Vec<Write>,
+) -> Answer {
+    let mut done = Vec::with_capacity(writes.len());
+    let mut failure = None;
+    let mut parts = vec![writes];
+    while let Some(mut part) = parts.pop() {
+        let encode = |write: &Write| {
+            codec::write(layout, client.name(&write.id), shard, write.guard, &write.positions)
+        };
+        match client.write(part.iter().map(encode).collect()).await {
+            Ok(statuses) => {
+                done.extend(part.into_iter().zip(statuses.into_iter().map(Verdict::Judged)));
+            }
+            Err(status) if is_about_a_document(&status) => {
+                if let [_] = part.as_slice() {
+                    let status = WriteStatus { code: status.code(), update_time: None };
+                    done.extend(part.pop().map(|write| (write, Verdict::Judged(status))));
+                } else {
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                }
+            }
+            Err(status) => {
+                let rest = part.into_iter().chain(parts.drain(..).flatten());
+                done.extend(rest.map(|write| (write, Verdict::Unknown)));
+                failure = Some(status);
+            }
+        }
+    }
+    Answer::Written(done, failure)
+}
+
+/// Whether a request was refused for something in it, and not for what the
+/// service, the database or the caller is.
+fn is_about_a_document(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange)
+}
