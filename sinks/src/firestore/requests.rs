@@ -31,28 +31,41 @@ pub(super) enum Verdict {
     Unknown,
 }
 
-/// Reads the documents `ids`.
+/// Reads the documents `ids`. As with writes, a document that spoils the
+/// request is found by halves.
 pub(super) async fn read(client: &Client, layout: Layout, ids: Vec<Arc<str>>) -> Answer {
-    match client.read(ids.iter().map(|id| &**id)).await {
-        Ok(mut found) => {
-            let mut read = |id: &str| match found.remove(id) {
-                None => Read::Missing,
-                Some(document) => match document.update_time {
-                    Some(at) => Read::Found(at, codec::read(layout, document)),
-                    // Firestore gives every document its time.
-                    None => Read::Again,
-                },
-            };
-            let reads = ids.into_iter().map(|id| {
-                let read = read(&id);
+    let mut done = Vec::with_capacity(ids.len());
+    let mut failure = None;
+    let mut parts = vec![ids];
+    while let Some(mut part) = parts.pop() {
+        match client.read(part.iter().map(|id| &**id)).await {
+            Ok(mut found) => done.extend(part.into_iter().map(|id| {
+                let read = match found.remove(&*id) {
+                    None => Read::Missing,
+                    Some(document) => match document.update_time {
+                        Some(at) => Read::Found(at, codec::read(layout, document)),
+                        // Firestore gives every document its time.
+                        None => Read::Again,
+                    },
+                };
                 (id, read)
-            });
-            Answer::Read(reads.collect(), None)
-        }
-        Err(status) => {
-            Answer::Read(ids.into_iter().map(|id| (id, Read::Again)).collect(), Some(status))
+            })),
+            Err(status) if is_about_a_document(&status) => {
+                if let [_] = part.as_slice() {
+                    done.extend(part.pop().map(|id| (id, Read::Never)));
+                } else {
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                }
+            }
+            Err(status) => {
+                let rest = part.into_iter().chain(parts.drain(..).flatten());
+                done.extend(rest.map(|id| (id, Read::Again)));
+                failure = Some(status);
+            }
         }
     }
+    Answer::Read(done, failure)
 }
 
 /// Makes `writes`. A request that is refused as a whole for what is in it is

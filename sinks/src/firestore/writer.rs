@@ -217,9 +217,7 @@ impl LiveWriter {
             }
             Ok(Answer::Probed(Err(status))) => Some(status),
             Ok(Answer::Read(documents, failure)) => {
-                for (id, read) in documents {
-                    self.take_read(&id, read, now);
-                }
+                self.take_read(documents, now);
                 failure
             }
             Ok(Answer::Written(documents, failure)) => {
@@ -235,9 +233,17 @@ impl LiveWriter {
         }
     }
 
-    fn take_read(&mut self, id: &Arc<str>, read: Read, now: Instant) {
+    fn take_read(&mut self, documents: Vec<(Arc<str>, Read)>, now: Instant) {
         let refused = self.tracker.counts().refused;
-        self.tracker.read(id, read, now);
+        let mut set_aside = 0;
+        for (id, read) in documents {
+            if matches!(read, Read::Never) {
+                trace!(document = &*id, "set aside");
+                set_aside += 1;
+            }
+            self.tracker.read(&id, read, now);
+        }
+        self.tell_set_aside(set_aside);
         if self.tracker.counts().refused > refused && !self.refusal_told {
             self.refusal_told = true;
             warn!(
@@ -249,7 +255,7 @@ impl LiveWriter {
     }
 
     fn take_written(&mut self, documents: Vec<(Write, Verdict)>, now: Instant) {
-        let mut set_aside: Option<(Code, u64)> = None;
+        let mut set_aside = 0;
         for (write, verdict) in documents {
             let written = match verdict {
                 Verdict::Unknown => Written::Again(None),
@@ -261,8 +267,7 @@ impl LiveWriter {
                     }
                     Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => {
                         trace!(document = &*write.id, code = ?status.code, "set aside");
-                        let (_, count) = set_aside.get_or_insert((status.code, 0));
-                        *count += 1;
+                        set_aside += 1;
                         Written::Never
                     }
                     _ => Written::Again(Some(self.document_pause(&write.id))),
@@ -271,9 +276,13 @@ impl LiveWriter {
             self.documents_written += u64::from(matches!(written, Written::Done(_)));
             self.tracker.written(write, written, now);
         }
-        if let Some((code, documents)) = set_aside {
+        self.tell_set_aside(set_aside);
+    }
+
+    fn tell_set_aside(&self, documents: u64) {
+        if documents > 0 {
             let shard = self.shard;
-            warn!(shard, ?code, documents, "Firestore refuses documents for good: set aside");
+            warn!(shard, documents, "Firestore refuses documents for good: they are set aside");
         }
     }
 

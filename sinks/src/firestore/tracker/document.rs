@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::demand::Demand;
 use super::vehicle::{Offered, Vehicle};
-use super::{IDLE, Pace};
+use super::{IDLE, Pace, SET_ASIDE};
 use crate::firestore::codec;
 
 /// What a write may take for granted.
@@ -130,6 +130,13 @@ impl Document {
         }
         self.begun = self.begun_before;
         self.vehicles.iter_mut().for_each(Vehicle::not_written);
+    }
+
+    /// The store will never take `positions`. They are taken for stored: the
+    /// next change may be to its liking, but not at once.
+    pub(super) fn set_aside(&mut self, positions: Vec<Arc<LivePosition>>, now: Instant) {
+        self.written(positions, None);
+        self.failed(Some(SET_ASIDE), now);
     }
 
     /// What is stored was read: `stored` of vehicles, in any order. Returns

@@ -129,6 +129,8 @@ pub(super) enum Read {
     Found(Timestamp, Vec<LivePosition>),
     /// Nothing was learnt.
     Again,
+    /// It can never be read, nor written.
+    Never,
 }
 
 impl Tracker {
@@ -218,11 +220,7 @@ impl Tracker {
                     document.failed(None, now);
                 }
                 Written::Again(pause) => document.failed(pause, now),
-                Written::Never => {
-                    // Taken for stored: the next change may be to its liking.
-                    document.written(positions, None);
-                    document.failed(Some(SET_ASIDE), now);
-                }
+                Written::Never => document.set_aside(positions, now),
             }
             document.ask(pace);
         });
@@ -231,17 +229,24 @@ impl Tracker {
     /// The read of `id`, which [`Tracker::take`] gave out, has ended.
     pub(super) fn read(&mut self, id: &Arc<str>, read: Read, now: Instant) {
         let pace = self.pace;
-        let refused = self.update(id, |document| {
+        let (mut refused, mut failed) = (0, 0);
+        self.update(id, |document| {
             document.busy = false;
-            let refused = match read {
-                Read::Missing => document.found(Guard::Missing, vec![], now),
-                Read::Found(at, stored) => document.found(Guard::At(at), stored, now),
-                Read::Again => 0,
-            };
+            match read {
+                Read::Missing => refused = document.found(Guard::Missing, vec![], now),
+                Read::Found(at, stored) => refused = document.found(Guard::At(at), stored, now),
+                Read::Again => {}
+                Read::Never => {
+                    let positions = document.send(now, pace);
+                    failed = positions.len() as u64;
+                    document.busy = false;
+                    document.set_aside(positions, now);
+                }
+            }
             document.ask(pace);
-            refused
         });
-        self.counts.refused += refused.unwrap_or(0);
+        self.counts.refused += refused;
+        self.counts.failed += failed;
     }
 
     /// From here on nothing waits for its interval.

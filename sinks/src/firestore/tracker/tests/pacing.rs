@@ -163,6 +163,22 @@ fn what_is_refused_for_good_is_left_alone_for_a_minute() {
 }
 
 #[test]
+fn what_can_never_be_read_is_left_alone_too() {
+    let mut world = World::plain();
+    world.offer(at(0.0, 1));
+    let id = world.tracker.take(world.now(), ROOM).reads.pop().unwrap();
+    world.tracker.read(&id, Read::Never, world.now());
+    assert_eq!((world.tracker.counts().failed, world.tracker.through()), (1, 1));
+    assert_eq!(world.tracker.unwritten(), 0);
+    world.run_until(59_000);
+    world.offer(at(100.0, 2));
+    world.run_until(59_999);
+    assert_eq!((world.reads, world.times()), (0, vec![]));
+    world.run_until(60_000);
+    assert_eq!((world.reads, world.times()), (1, vec![60_000]));
+}
+
+#[test]
 fn the_longest_waiting_go_first_and_the_rest_keep_their_turn() {
     let mut world = World::plain();
     let offer = |world: &mut World, n: u64| {
