@@ -8,6 +8,7 @@
 mod configure;
 mod directory;
 mod journal;
+mod live;
 mod sinks;
 mod watch;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::sinks::firestore::LiveMap;
 use ::sinks::positions::{PositionFile, PositionStore};
 use anyhow::Context;
 use bytes::Bytes;
@@ -108,6 +110,7 @@ impl Pipeline {
     pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
         let (directory, lock) = DataDir::open(&options.config.data_dir)?;
         let services = sinks::Services::connect(&options.config).await?;
+        let live = live::connect(&options.config).await?;
         let place = Place::open(&options.config, &directory).await?;
         let fence_objects = FenceObjects::new(place.store.clone());
         fence_objects.sweep_staging().await?;
@@ -156,7 +159,9 @@ impl Pipeline {
         let mut commits = Vec::new();
         for (claimed, queue) in claimed.into_iter().zip(queues) {
             commits.push(claimed.journal.health());
-            pipeline.add_shard(&options, &directory, &services, claimed, queue).await?;
+            pipeline
+                .add_shard(&options, &directory, &services, live.as_ref(), claimed, queue)
+                .await?;
         }
         let on_disk = place.is_local().then(|| directory.path().to_owned());
         pipeline.watch(&options, on_disk, commits, file);
@@ -168,6 +173,7 @@ impl Pipeline {
         options: &PipelineOptions,
         directory: &DataDir,
         services: &sinks::Services,
+        live: Option<&LiveMap>,
         claimed: Claimed,
         queue: ShardQueue,
     ) -> anyhow::Result<()> {
@@ -179,6 +185,11 @@ impl Pipeline {
         for runner in runners.await? {
             self.sinks.spawn(async move { Ok(runner.run().await?) });
         }
+        let live = live.map(|map| live::start(map, &claimed, &board, &last));
+        let live = live.map(|(feed, writing)| {
+            self.sinks.spawn(writing);
+            feed
+        });
         self.positions.update(claimed.detector.positions_since(0));
         self.receive_time_max = self.receive_time_max.max(claimed.detector.now());
         self.readers.push(claimed.reader());
@@ -188,6 +199,7 @@ impl Pipeline {
         let services = ShardServices {
             feed: self.feed.clone(),
             positions: self.positions.clone(),
+            live,
             health: self.health.clone(),
             cursors: board,
             sources: options.sources.clone().into(),
@@ -404,7 +416,7 @@ async fn claim(
         settings: options.settings.clone(),
         retention: place.retention,
         snapshot_segments_min: config.journal.snapshot_min_segments.into(),
-        sinks: sinks::names(config),
+        sinks: sinks::cursors(config),
         strict_audit: config.strict_audit,
     })
     .await

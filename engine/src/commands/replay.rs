@@ -46,6 +46,8 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     make_empty(&args.out).exit_with(Exit::Usage)?;
     let mut config = effective.config;
     config.data_dir = args.out.clone();
+    // A replay is of the past: the map shows the present.
+    config.firestore.database = None;
     // Enough to keep a shard busy; more would only be held in memory.
     config.queue.max_pings = config.queue.max_pings.min(QUEUE_PINGS_MAX);
 

@@ -130,6 +130,20 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        keys: &["positions.max_delay", "positions.min_interval", "firestore.database"],
+        judge: |config| {
+            let (delay, interval) = (config.positions.max_delay, config.positions.min_interval);
+            (config.firestore.database.is_some() && longer(interval, delay)).then(|| {
+                format!(
+                    "positions.max_delay = {} is shorter than positions.min_interval = {}: \
+                     a change right after a write could not be shown in time",
+                    duration_text(&delay),
+                    duration_text(&interval)
+                )
+            })
+        },
+    },
+    Check {
         keys: &["archive.max_bytes", "commit.max_bytes"],
         judge: |config| {
             let (file, commit) = (config.archive.max_bytes, config.commit.max_bytes);

@@ -29,8 +29,8 @@ pub use mistakes::{Mistake, Mistakes, Origin, Place};
 pub use pulling::Pulling;
 pub use reference::reference;
 pub use table::{
-    Archive, Bigquery, Clock, Commit, Config, Detection, Files, Http, Journal, Log, Positions,
-    Pubsub, Queue, Source,
+    Archive, Bigquery, Clock, Commit, Config, Detection, Files, Firestore, Http, Journal,
+    LiveLayout, Log, Positions, Pubsub, Queue, Source,
 };
 
 use document::Document;

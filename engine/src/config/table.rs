@@ -11,8 +11,9 @@ use std::time::Duration;
 use sinks::bigquery::{Dataset, Mode};
 
 use super::domain::{
-    Address, Auto, Choice, Count, Datasets, Domain, DurationList, Durations, Filter,
-    OptionalBucket, OptionalPath, Paths, Percent, Resource, Sizes, Switch, TableName, Tenant,
+    Address, Auto, Choice, CollectionId, Count, Database, Datasets, Domain, DurationList,
+    Durations, Filter, OptionalBucket, OptionalPath, Paths, Percent, Resource, Sizes, Switch,
+    TableName, Tenant,
 };
 use super::resolve::Resolver;
 use crate::journal::BucketUrl;
@@ -26,6 +27,15 @@ pub enum Clock {
     /// The pings' own: the running maximum of their event times. For replays
     /// and trials with old traces.
     Event,
+}
+
+/// How live positions lie in documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiveLayout {
+    /// A document for each vehicle.
+    Document,
+    /// Many vehicles in a document.
+    Packed,
 }
 
 /// A key as the reference page and `check-config` need it.
@@ -324,11 +334,39 @@ settings! {
         events_table: String = "events", TableName;
     }
 
+    /// Live positions in Google Cloud Firestore. `FIRESTORE_EMULATOR_HOST`
+    /// leads to an emulator instead of Google's service.
+    [firestore] Firestore {
+        /// The database, `projects/P/databases/D`, where D is mostly
+        /// `(default)`; "" for no positions in Firestore.
+        database: Option<String> = "", Database;
+        /// The collection that holds the positions.
+        collection: String = "LiveMap", CollectionId;
+        /// "document": a document for each vehicle, named by its id; "packed":
+        /// many vehicles in a document, which costs a fraction. To change it,
+        /// name another collection too: nobody clears the old documents away.
+        layout: LiveLayout = "document", Choice(&[
+            ("document", LiveLayout::Document),
+            ("packed", LiveLayout::Packed),
+        ]);
+        /// Packed only: documents for each shard. Each holds at most 1 MiB,
+        /// which is some 3,000 vehicles; whoever listens to one is sent all
+        /// of it.
+        packed_documents: u32 = "4", Count { min: 1, max: 10_000 };
+        /// Documents written a second, at the most, by this process; 0 for no
+        /// limit. What is over it waits, and only the newest position of each
+        /// vehicle does.
+        max_writes_per_second: u32 = "0", Count { min: 0, max: 1_000_000 };
+    }
+
     /// The live position of each vehicle.
     [positions] Positions {
         /// Shortest time between two writes of one vehicle's position; its
         /// last one always arrives.
         min_interval: Duration = "3s", Durations { min: "1s", max: "1h" };
+        /// Firestore only: longest time that a visible change may wait for its
+        /// write; older ones are warned of. At least positions.min_interval.
+        max_delay: Duration = "5s", Durations { min: "1s", max: "1h" };
     }
 
     /// Google Cloud Pub/Sub: where pings come from and where events go. Each

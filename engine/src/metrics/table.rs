@@ -65,6 +65,15 @@ metrics! {
     RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
         "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
 
+    FIRESTORE_POSITIONS "fleetstream_firestore_positions_total" Kind::Counter, Count, ["outcome"],
+        "Live positions offered to Firestore: written, skipped, conflated, refused, failed.";
+    FIRESTORE_DOCUMENTS "fleetstream_firestore_documents_written_total" Kind::Counter, Count, [],
+        "Firestore documents written, which is what is paid for.";
+    FIRESTORE_WAITING "fleetstream_firestore_documents_waiting" Kind::Gauge, Count, ["shard"],
+        "Firestore documents that lack a position committed since, small moves included.";
+    FIRESTORE_OLDEST "fleetstream_firestore_oldest_seconds" Kind::Gauge, Seconds, ["shard"],
+        "Age of the oldest visible change that is not in Firestore yet; 0 when none is.";
+
     FENCES "fleetstream_fences" Kind::Gauge, Count, [],
         "Fences of the newest set.";
     FENCE_CHANGES "fleetstream_fence_changes_total" Kind::Counter, Count, ["origin", "outcome"],

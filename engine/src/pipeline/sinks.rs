@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Context;
 use protos::journal::Cursor;
 use sinks::pubsub::{self, PubsubClient};
-use sinks::{FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log};
+use sinks::{
+    FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log, firestore,
+};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -30,6 +32,16 @@ pub(super) fn names(config: &Config) -> Vec<&'static str> {
     names.extend(topics(config).map(|(name, _)| name));
     if config.bigquery.dataset.is_some() {
         names.extend([bigquery::PINGS, bigquery::EVENTS]);
+    }
+    names
+}
+
+/// Names of all whose cursors the journal records: the sinks, and the live
+/// positions, which hold back no deletion.
+pub(super) fn cursors(config: &Config) -> Vec<&'static str> {
+    let mut names = names(config);
+    if config.firestore.database.is_some() {
+        names.push(firestore::NAME);
     }
     names
 }

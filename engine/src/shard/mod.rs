@@ -41,7 +41,7 @@ use batch::Batch;
 use cursors::Proposed;
 use maintenance::Maintenance;
 use sinks::fail_point;
-use sinks::positions::PositionStore;
+use sinks::positions::{PositionFeed, PositionStore};
 
 pub use claim::{ClaimOptions, Claimed};
 pub use cursors::{CursorBoard, Cursors};
@@ -95,6 +95,8 @@ pub struct ShardServices {
     pub feed: EventFeed,
     /// Live positions, updated after each commit.
     pub positions: PositionStore,
+    /// Where live positions are written elsewhere, the way there.
+    pub live: Option<PositionFeed>,
     /// For `/readyz`.
     pub health: Health,
     /// Cursors of the shard's sinks.
@@ -375,7 +377,11 @@ impl Shard {
         self.services.cursors.record(&committed.segment.cursors);
         fail_point::hit("release.before");
         self.services.feed.publish(&committed.segment);
-        self.services.positions.update(effects.positions);
+        let positions: Vec<_> = effects.positions.into_iter().map(Arc::new).collect();
+        if let Some(live) = &self.services.live {
+            live.offer(positions.iter().map(Arc::clone));
+        }
+        self.services.positions.update(positions);
         fail_point::hit("release.after");
         let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
         self.maintenance.count(&committed);

@@ -10,6 +10,7 @@ mod directory;
 mod disk;
 mod durable;
 mod fences;
+mod firestore;
 mod idle;
 mod kills;
 mod rejects;

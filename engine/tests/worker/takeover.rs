@@ -80,6 +80,7 @@ fn start(claimed: Claimed) -> Owner {
     let services = ShardServices {
         feed: EventFeed::new(FeedLimits::default()),
         positions: PositionStore::new(),
+        live: None,
         health: Health::new(1),
         cursors: CursorBoard::new(Cursors::new()),
         sources: ["test".to_owned()].into(),

@@ -48,15 +48,15 @@ impl PositionStore {
 
     /// Takes over positions that a commit changed. One with a smaller `seq`
     /// than the stored one is refused; returns how many were.
-    pub fn update(&self, positions: impl IntoIterator<Item = LivePosition>) -> usize {
+    pub fn update(&self, positions: impl IntoIterator<Item: Into<Arc<LivePosition>>>) -> usize {
         let mut refused = 0;
-        for position in positions {
+        for position in positions.into_iter().map(Into::into) {
             match self.shared.by_vehicle.entry(position.vehicle_id.clone()) {
                 Entry::Vacant(vacant) => {
-                    vacant.insert(Arc::new(position));
+                    vacant.insert(position);
                 }
                 Entry::Occupied(mut stored) if stored.get().seq <= position.seq => {
-                    stored.insert(Arc::new(position));
+                    stored.insert(position);
                 }
                 Entry::Occupied(_) => {
                     refused += 1;

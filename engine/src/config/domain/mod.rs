@@ -6,6 +6,7 @@
 //! so that no bare number can be taken for another unit.
 
 mod bigquery;
+mod firestore;
 mod number;
 mod quantity;
 mod resource;
@@ -14,6 +15,7 @@ mod text;
 use std::path::Path;
 
 pub(super) use bigquery::{Datasets, TableName};
+pub(super) use firestore::{CollectionId, Database};
 pub(super) use number::{Count, Percent, Switch};
 pub(super) use quantity::{DurationList, Durations, Sizes, duration_text, size_text};
 pub(super) use resource::{Auto, Resource};

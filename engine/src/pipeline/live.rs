@@ -1,0 +1,133 @@
+//! Live positions in Firestore: beside the sinks, with a cursor of their own
+//! that holds back no deletion.
+
+use std::time::Duration;
+
+use protos::journal::Cursor;
+use sinks::firestore::{self, Layout, LiveMap, LiveOptions, LiveWriter, Report};
+use sinks::google::{Endpoint, Service};
+use sinks::positions::PositionFeed;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, LiveLayout};
+use crate::exit::{Exit, WithExit as _};
+use crate::metrics;
+use crate::shard::{Claimed, CursorBoard};
+
+/// The cursor is told this often.
+const CURSOR_EVERY: Duration = Duration::from_secs(1);
+/// Of the time to drain, this much is for what is not written yet; a snapshot
+/// must still be possible if Firestore is away.
+const DRAIN: Duration = Duration::from_secs(3);
+/// And this much for recording the last cursor.
+const LAST_CURSOR: Duration = Duration::from_secs(1);
+
+/// Connects to the collection that `config` names, if it names one.
+pub(super) async fn connect(config: &Config) -> anyhow::Result<Option<LiveMap>> {
+    let Some(database) = config.firestore.database.clone() else { return Ok(None) };
+    let endpoint = Endpoint::of(Service::Firestore).exit_with(Exit::Config)?;
+    let limit = config.firestore.max_writes_per_second;
+    let options = LiveOptions {
+        database,
+        collection: config.firestore.collection.clone(),
+        layout: match config.firestore.layout {
+            LiveLayout::Document => Layout::Document,
+            LiveLayout::Packed => Layout::Packed { documents: config.firestore.packed_documents },
+        },
+        min_interval: config.positions.min_interval,
+        max_delay: config.positions.max_delay,
+        writes_per_second_max: (limit > 0).then_some(limit),
+    };
+    LiveMap::connect(options, &endpoint).await.map(Some).exit_with(Exit::Config)
+}
+
+/// The way to the map for the shard that was claimed, with what changed since
+/// its cursor on it already; and the task that writes, until `last` says that
+/// nothing follows.
+pub(super) fn start(
+    map: &LiveMap,
+    claimed: &Claimed,
+    board: &CursorBoard,
+    last: &watch::Receiver<Option<u64>>,
+) -> (PositionFeed, impl Future<Output = anyhow::Result<()>> + use<>) {
+    let through = claimed.cursors.get(firestore::NAME).map_or(0, |cursor| cursor.through_seq);
+    let (feed, writer) = map.writer(claimed.number, through);
+    feed.offer(claimed.detector.positions_since(through).into_iter().map(Into::into));
+    let (board, last, shard) = (board.clone(), last.clone(), claimed.number.to_string());
+    (feed, write(writer, shard, board, last))
+}
+
+async fn write(
+    writer: LiveWriter,
+    shard: String,
+    board: CursorBoard,
+    mut last: watch::Receiver<Option<u64>>,
+) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let telling = tell(writer.reports(), &shard, &board);
+    let stopping = async {
+        // Gone is as good as told.
+        let _ = last.wait_for(Option::is_some).await;
+        stop.cancel();
+    };
+    tokio::join!(writer.run(stop.clone(), DRAIN), telling, stopping);
+    Ok(())
+}
+
+/// Turns what the writer says of itself into metrics and cursors, until it
+/// ends and its last cursor is recorded.
+async fn tell(mut reports: watch::Receiver<Report>, shard: &str, board: &CursorBoard) {
+    let mut told = *reports.borrow_and_update();
+    let mut proposed = told.through;
+    let mut propose_at = Instant::now();
+    loop {
+        let waits = told.through > proposed;
+        let runs = tokio::select! {
+            changed = reports.changed() => changed.is_ok(),
+            () = sleep_until(propose_at), if waits => true,
+        };
+        let report = *reports.borrow_and_update();
+        measure(&told, &report, shard);
+        told = report;
+        if told.through > proposed && (!runs || Instant::now() >= propose_at) {
+            proposed = told.through;
+            board.propose(cursor(proposed));
+            propose_at = Instant::now() + CURSOR_EVERY;
+        }
+        if !runs {
+            break;
+        }
+    }
+    let mut recorded = board.recorded();
+    let through = |cursor: &Cursor| cursor.through_seq;
+    let is_recorded =
+        recorded.wait_for(|cursors| cursors.get(firestore::NAME).map_or(0, through) >= proposed);
+    if tokio::time::timeout(LAST_CURSOR, is_recorded).await.is_err() {
+        tracing::debug!(shard, "the last cursor of the live positions is not recorded");
+    }
+}
+
+fn cursor(through_seq: u64) -> Cursor {
+    Cursor { sink: firestore::NAME.to_owned(), through_seq, ..Cursor::default() }
+}
+
+fn measure(before: &Report, now: &Report, shard: &str) {
+    let outcomes = [
+        ("written", before.counts.written, now.counts.written),
+        ("skipped", before.counts.skipped, now.counts.skipped),
+        ("conflated", before.counts.conflated, now.counts.conflated),
+        ("refused", before.counts.refused, now.counts.refused),
+        ("failed", before.counts.failed, now.counts.failed),
+    ];
+    for (outcome, before, now) in outcomes {
+        metrics::FIRESTORE_POSITIONS.counter(&[outcome]).increment(now - before);
+    }
+    let documents = now.documents_written - before.documents_written;
+    metrics::FIRESTORE_DOCUMENTS.counter(&[]).increment(documents);
+    let errors = now.requests_failed - before.requests_failed;
+    metrics::SINK_ERRORS.counter(&[firestore::NAME]).increment(errors);
+    metrics::FIRESTORE_WAITING.gauge(&[shard]).set(now.documents_waiting as f64);
+    metrics::FIRESTORE_OLDEST.gauge(&[shard]).set(now.oldest.as_secs_f64());
+}

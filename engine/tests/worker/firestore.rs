@@ -1,0 +1,192 @@
+//! Live positions in Firestore, written by the real worker into Google's
+//! emulator.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use local_cloud::FirestoreEmulator;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Launch, Worker, ping, wait_for};
+
+const DATABASE: &str = "projects/demo-worker/databases/(default)";
+const VEHICLES: usize = 30;
+
+/// A collection of the emulator, and workers that write to it.
+struct Map {
+    emulator: &'static FirestoreEmulator,
+    collection: &'static str,
+}
+
+impl Map {
+    /// `None` where the emulator is not installed.
+    fn new(collection: &'static str) -> Option<Self> {
+        let emulator = FirestoreEmulator::shared().expect("the emulator starts")?;
+        Some(Self { emulator, collection })
+    }
+
+    fn launch(&self, data_dir: &Path) -> Launch {
+        Launch::run(data_dir)
+            .env("FIRESTORE_EMULATOR_HOST", &self.emulator.host())
+            .set("firestore.database", DATABASE)
+            .set("firestore.collection", self.collection)
+            .set("positions.min_interval", "1s")
+            .set("commit.max_delay", "20ms")
+            .set("shards", "3")
+    }
+
+    /// Fields of each document, as the REST interface shows them.
+    fn documents(&self) -> BTreeMap<String, Value> {
+        let uri = format!(
+            "http://{}/v1/{DATABASE}/documents/{}?pageSize=300",
+            self.emulator.host(),
+            self.collection
+        );
+        let answer = ureq::get(uri).header("authorization", "Bearer owner").call();
+        let text = answer.expect("an answer").body_mut().read_to_string().expect("a body");
+        let listed: Value = serde_json::from_str(&text).expect("JSON");
+        let documents = listed["documents"].as_array().cloned().unwrap_or_default();
+        let id = |name: &str| name.rsplit('/').next().expect("a name").to_owned();
+        documents
+            .into_iter()
+            .map(|document| {
+                (id(document["name"].as_str().expect("a name")), document["fields"].clone())
+            })
+            .collect()
+    }
+
+    /// Waits until each of `newest` is shown: vehicle, time, latitude.
+    fn shows(&self, newest: &BTreeMap<String, (Timestamp, f64)>) {
+        let shown = || {
+            let documents = self.documents();
+            let position = |fields: &Value| {
+                let time = fields["event_time"]["timestampValue"].as_str()?.parse().ok()?;
+                Some((time, fields["location"]["geoPointValue"]["latitude"].as_f64()?))
+            };
+            let shown = documents.iter().filter_map(|(id, it)| Some((id.clone(), position(it)?)));
+            shown.collect::<BTreeMap<String, (Timestamp, f64)>>()
+        };
+        wait_for("the newest positions", || (shown() == *newest).then_some(()));
+    }
+}
+
+/// A metric, summed over its labels.
+fn metric(worker: &Worker, name: &str) -> f64 {
+    let page = worker.client().get("/metrics").expect("an answer").body;
+    let of_name =
+        |line: &&str| line.strip_prefix(name).is_some_and(|it| it.starts_with([' ', '{']));
+    let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
+    let values: Vec<f64> = page.lines().filter(of_name).filter_map(value).collect();
+    assert!(!values.is_empty(), "no {name} in {page}");
+    values.iter().sum()
+}
+
+/// The n-th round of the fleet's pings, a second apart.
+fn round(start: Timestamp, n: i64) -> BTreeMap<String, (Timestamp, f64)> {
+    let time = start + jiff::Span::new().seconds(n);
+    let lat = |vehicle: usize| (50_000.0 + vehicle as f64 + 10.0 * n as f64) / 1000.0;
+    (0..VEHICLES).map(|vehicle| (format!("bus-{vehicle}"), (time, lat(vehicle)))).collect()
+}
+
+fn lines(round: &BTreeMap<String, (Timestamp, f64)>) -> Vec<String> {
+    let line = |(id, (time, lat)): (&String, &(Timestamp, f64))| {
+        ping(id, &time.to_string(), 10.0, *lat, "")
+    };
+    round.iter().map(line).collect()
+}
+
+fn minutes_ago(minutes: i64) -> Timestamp {
+    let now = Timestamp::now().round(jiff::Unit::Second).expect("in range");
+    now - jiff::Span::new().minutes(minutes)
+}
+
+#[test]
+fn the_map_shows_the_newest_pings_through_stops_and_kills() {
+    let Some(map) = Map::new("newest") else { return };
+    let dir = TempDir::new().unwrap();
+    let start = minutes_ago(10);
+    let mut worker = map.launch(dir.path()).start();
+    for n in 0..20 {
+        worker.client().deliver(&lines(&round(start, n)));
+    }
+    // The newest time wins, not the last to come.
+    worker.client().deliver(&lines(&round(start, 3)));
+    map.shows(&round(start, 19));
+    assert!(metric(&worker, "fleetstream_firestore_documents_written_total") >= VEHICLES as f64);
+
+    // What was committed right before a stop is written by it.
+    worker.client().deliver(&lines(&round(start, 20)));
+    worker.terminate();
+    assert!(worker.wait().success(), "{}", worker.log());
+    let stopped = map.documents();
+    map.shows(&round(start, 20));
+    assert_eq!(stopped, map.documents(), "nothing is written after the end");
+
+    // A start that has nothing new reads, at the most.
+    let mut worker = map.launch(dir.path()).start();
+    worker.client().deliver(&lines(&round(start, 20)));
+    worker.client().deliver(&lines(&round(start, 21)));
+    worker.kill();
+    worker.wait();
+
+    // What was committed before a kill is written by the next start.
+    let worker = map.launch(dir.path()).start();
+    map.shows(&round(start, 21));
+    let waiting = || metric(&worker, "fleetstream_firestore_documents_waiting");
+    wait_for("nothing waits", || (waiting() == 0.0).then_some(()));
+}
+
+#[test]
+fn v8_a_duplicate_writes_nothing_and_v9_the_future_is_shown_as_now() {
+    let Some(map) = Map::new("vectors") else { return };
+    let dir = TempDir::new().unwrap();
+    let worker = map.launch(dir.path()).start();
+    let start = minutes_ago(5);
+    let written = || metric(&worker, "fleetstream_firestore_documents_written_total");
+
+    worker.client().deliver(&lines(&round(start, 1)));
+    map.shows(&round(start, 1));
+    wait_for("as many writes as vehicles", || (written() == VEHICLES as f64).then_some(()));
+    let answer = worker.client().deliver(&lines(&round(start, 1)));
+    assert_eq!(answer["duplicate"], VEHICLES);
+
+    let ahead = Timestamp::now() + jiff::Span::new().hours(3);
+    worker.client().deliver(&[ping("early", &ahead.to_string(), 10.0, 50.0, "")]);
+    let fields = wait_for("the early vehicle", || map.documents().remove("early"));
+    let shown = fields["event_time"]["timestampValue"].as_str().unwrap();
+    let shown: Timestamp = shown.parse().unwrap();
+    assert!(shown <= Timestamp::now() && shown > start, "{shown}");
+    // The early one came after the duplicates: they would be there by now.
+    wait_for("one write more", || (written() == VEHICLES as f64 + 1.0).then_some(()));
+}
+
+#[test]
+fn a_dead_firestore_stops_neither_ingest_nor_the_end() {
+    let dir = TempDir::new().unwrap();
+    // Nobody listens there.
+    let launch = Launch::run(dir.path())
+        .env("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+        .set("firestore.database", DATABASE)
+        .set("commit.max_delay", "20ms");
+    let mut worker = launch.start();
+    for n in 0..20 {
+        worker.client().deliver(&lines(&round(minutes_ago(5), n)));
+    }
+    worker.terminate();
+    assert!(worker.wait().success(), "{}", worker.log());
+    assert!(worker.line("drained").is_some(), "{}", worker.log());
+}
+
+#[test]
+fn plain_text_to_another_machine_is_a_wrong_configuration() {
+    let dir = TempDir::new().unwrap();
+    let launch = Launch::run(dir.path())
+        .env("FIRESTORE_EMULATOR_HOST", "10.0.0.1:8080")
+        .set("firestore.database", DATABASE);
+    let output = launch.output();
+    assert_eq!(output.status.code(), Some(78));
+    let error = crate::support::text(&output.stderr);
+    assert!(error.contains("FIRESTORE_EMULATOR_HOST"), "{error}");
+}
