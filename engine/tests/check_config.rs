@@ -159,3 +159,61 @@ fn usage() {
         assert!(text(&output.stderr).contains("Usage:") || wrong.len() > 1, "{output:?}");
     }
 }
+
+/// The repository's own file at `path`.
+fn own(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The keys of `check-config`'s answer, with whether the file sets them.
+fn keys(folder: &TempDir) -> Vec<(String, bool)> {
+    let arguments = ["check-config", "fleet.toml", "--format", "json"];
+    let output = fleetstream(folder.path(), &arguments, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let rows = answer["settings"].as_array().expect("a list").iter();
+    rows.map(|row| {
+        let key = row["key"].as_str().expect("a name").to_owned();
+        (key, row["origin"]["kind"] == "file")
+    })
+    .collect()
+}
+
+#[test]
+fn the_cloud_example_holds_and_leaves_no_setting_of_the_cloud_out() {
+    let example = own("examples/cloud.toml");
+    let of_the_cloud =
+        ["journal", "commit", "files", "positions", "pubsub", "firestore", "bigquery"];
+    let left_out: Vec<String> = keys(&folder_with(&example))
+        .into_iter()
+        .filter(|(key, set)| {
+            let section = key.split_once('.').map_or("", |(section, _)| section);
+            of_the_cloud.contains(&section) && !set
+        })
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(left_out, [""; 0], "examples/cloud.toml explains every setting of these sections");
+}
+
+#[test]
+fn terraform_sets_keys_that_there_are() {
+    let known = keys(&folder_with(""));
+    let mut set = 0;
+    for path in ["modules/worker_settings/main.tf", "examples/fleet/main.tf"] {
+        // `"section.key" = value`: nothing else in these files begins so.
+        let source = own(&format!("terraform/{path}"));
+        for line in source.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let Some((key, rest)) =
+                line.trim_start().strip_prefix('"').and_then(|line| line.split_once('"'))
+            else {
+                continue;
+            };
+            if rest.trim_start().starts_with('=') {
+                assert!(known.iter().any(|(name, _)| name == key), "{path}: {key}");
+                set += 1;
+            }
+        }
+    }
+    assert!(set > 15, "the files look as this test expects: {set}");
+}
