@@ -33,6 +33,10 @@ tests:
 python-clients:
     .ci/run python_clients
 
+# Terraform: form, references, and tests of the modules without a provider.
+terraform:
+    .ci/run terraform
+
 # The API documentation, warnings are errors.
 docs:
     .ci/run docs
