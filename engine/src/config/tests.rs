@@ -77,7 +77,7 @@ fn mistakes(text: &str) -> Vec<String> {
 )]
 #[case::files_beside_a_journal_elsewhere(
     "journal.url = \"gs://fleet/journal\"\n[files]\nparquet = false\n",
-    "fleet.toml:1:15: journal.url = \"gs://fleet/journal\" goes with no files under data_dir: a \
+    "fleet.toml:1:9: journal.url = \"gs://fleet/journal\" goes with no files under data_dir: a \
      worker that takes over elsewhere has none of them; set files.event_log = false, \
      files.dead_letters = false"
 )]
@@ -269,6 +269,8 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("commit.max_bytes", "\"1MiB\""),
     ("queue.max_pings", "2000"),
     ("queue.max_bytes", "\"32MiB\""),
+    ("journal.url", "\"gs://fleet-journal/eu\""),
+    ("journal.takeover_after", "\"20s\""),
     ("journal.keep", "\"36h\""),
     ("journal.snapshot_min_segments", "3"),
     ("journal.min_free_percent", "\"5%\""),
@@ -292,6 +294,10 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("detection.forget_after", "\"7d\""),
     ("detection.vehicles_max", "9"),
     ("detection.hot_bytes_max", "\"3GiB\""),
+    ("files.parquet", "false"),
+    ("files.event_log", "false"),
+    ("files.dead_letters", "false"),
+    ("files.positions", "false"),
     ("archive.max_age", "\"1m\""),
     ("archive.max_bytes", "\"64MiB\""),
     ("firestore.database", "\"projects/p/databases/(default)\""),
@@ -305,6 +311,12 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("log.level", "\"warn,sinks=debug\""),
     ("log.format", "\"json\""),
 ];
+
+/// What a key's other value asks for beside it.
+const WHAT_GOES_WITH: &[(&str, &str)] = &[(
+    "journal.url",
+    "files.parquet = false\nfiles.event_log = false\nfiles.dead_letters = false\n",
+)];
 
 fn row(effective: &Effective, key: &str) -> (String, Origin) {
     let row = effective.rows().find(|row| row.key == key).expect(key);
@@ -330,8 +342,9 @@ fn every_key_takes_file_environment_and_flag_in_that_order_of_strength() {
         assert_eq!(origin, Origin::Default);
         assert_ne!(default, *other, "{key}: the value tried must not be the default");
         let variable = environment::variable(key);
+        let beside = WHAT_GOES_WITH.iter().find(|(with, _)| with == key).map_or("", |(_, it)| it);
         let (file_default, file_other) =
-            (format!("{key} = {default}\n"), format!("{key} = {other}\n"));
+            (format!("{key} = {default}\n{beside}"), format!("{key} = {other}\n{beside}"));
         let env_default = [(variable.as_str(), &*bare(&default))];
         let env_other = [(variable.as_str(), &*bare(other))];
         let flag_other = [Flag::new("--set", *key, bare(other))];

@@ -54,8 +54,10 @@ impl BucketUrl {
             && bucket.chars().all(allowed)
             && bucket.starts_with(ends)
             && bucket.ends_with(ends);
+        // A second slash would be dropped where the next is refused.
+        let is_prefix = !prefix.starts_with('/');
         let prefix = Path::parse(prefix.strip_suffix('/').unwrap_or(prefix)).ok()?;
-        is_bucket.then(|| Self { bucket: bucket.to_owned(), prefix })
+        (is_bucket && is_prefix).then(|| Self { bucket: bucket.to_owned(), prefix })
     }
 
     /// The bucket's name.
