@@ -180,6 +180,11 @@ fn mistakes(text: &str) -> Vec<String> {
     "fleet.toml:1:9: journal.heartbeat = 1s is shorter than commit.max_delay = 2s: \
      it would fall due while input still gathers"
 )]
+#[case::a_map_that_cannot_keep_its_word(
+    "firestore.database = \"projects/p/databases/d\"\npositions.min_interval = \"10s\"\n",
+    "fleet.toml:2:11: positions.max_delay = 5s is shorter than positions.min_interval = 10s: \
+     a change right after a write could not be shown in time"
+)]
 #[case::stalled_against_commit(
     "[source]\nstalled_after = \"3s\"\n[commit]\nmax_delay = \"2s\"\n",
     "fleet.toml:2:1: source.stalled_after = 3s is shorter than 2 × commit.max_delay = 2 × 2s = \

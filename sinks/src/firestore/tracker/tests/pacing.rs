@@ -275,3 +275,22 @@ fn a_packed_document_takes_small_moves_along() {
     assert_eq!(world.times(), [0, 6000]);
     assert_eq!(world.shown("b").unwrap().seq, 2);
 }
+
+#[test]
+fn a_hundred_thousand_vehicles_wait_for_as_long_as_it_takes_and_take_no_more_room() {
+    let mut world = World::plain();
+    let vehicles = 100_000_u64;
+    for round in 1..=3 {
+        for vehicle in 0..vehicles {
+            let lat = 1.0 + round as f64;
+            world.offer(live_position(&format!("v{vehicle}"), lat, 2.0, round));
+        }
+        world.now_ms += 1000;
+    }
+    assert_eq!((world.tracker.documents(), world.tracker.unwritten()), (100_000, 100_000));
+    assert_eq!(world.tracker.counts().conflated, 2 * vehicles);
+    assert_eq!(world.tracker.visible_since(), Some(world.start));
+    world.settle();
+    assert_eq!((world.writes.len() as u64, world.tracker.through()), (vehicles, 3));
+    assert!(world.writes.iter().all(|(.., positions)| positions[0].seq == 3));
+}
