@@ -14,6 +14,7 @@ use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::{ACCURACY_M_MAX, Scratch};
 use crate::order::order_key;
+use crate::roster::Roster;
 use crate::sources::Sources;
 use crate::timeline::Timeline;
 use crate::touched::Touched;
@@ -47,6 +48,7 @@ pub(crate) struct Waiting {
 pub struct Detector {
     pub(crate) settings: Settings,
     pub(crate) timeline: Timeline,
+    pub(crate) roster: Roster,
     pub(crate) vehicles: Vec<Option<Vehicle>>,
     pub(crate) index: HashMap<String, u32>,
     free: Vec<u32>,
@@ -70,6 +72,7 @@ impl Detector {
         Self {
             settings,
             timeline: Timeline::new(),
+            roster: Roster::default(),
             vehicles: Vec::new(),
             index: HashMap::new(),
             free: Vec::new(),
@@ -100,6 +103,9 @@ impl Detector {
                 Input::Settings(settings) => self.settings = settings.clone(),
                 Input::Fences { set, valid_from } => {
                     effects.fences.push(self.change_fences(set, *valid_from));
+                }
+                Input::Tags { changes, valid_from } => {
+                    effects.tags.push(self.change_tags(changes, *valid_from));
                 }
                 Input::Source(state) => effects.events.push(self.source_event(state, seq)),
                 Input::End { end } => self.end_input(*end),
@@ -388,7 +394,7 @@ impl Detector {
         }
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
-                vehicle.fences_changed(valid_from);
+                vehicle.rules_changed(valid_from);
                 self.touched.add(index);
             }
         }
@@ -414,7 +420,7 @@ impl Detector {
     /// Judges the vehicles whose reorder delay has passed, and all of them
     /// when a fence set announced before has come into force.
     fn judge_due(&mut self) {
-        let rules = Rules::at(self.now, &self.settings, &self.timeline, self.end);
+        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
         if rules.in_force > self.in_force {
             for index in 0..self.vehicles.len() as u32 {
                 let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
@@ -437,7 +443,7 @@ impl Detector {
     /// Judges every vehicle touched and collects what leaves.
     fn settle(&mut self, seq: u64, effects: &mut Effects) {
         let touched = self.touched.take();
-        let rules = Rules::at(self.now, &self.settings, &self.timeline, self.end);
+        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
         self.in_force = rules.in_force;
         for &index in &touched {
             let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
@@ -498,6 +504,12 @@ impl Detector {
         if let Some(oldest) = oldest {
             self.timeline.forget_below(oldest);
         }
+        let (vehicles, index) = (&self.vehicles, &self.index);
+        self.roster.forget(|id| {
+            let known = index.get(id).and_then(|&i| vehicles[i as usize].as_ref());
+            // A vehicle's first ping is as old as any may be.
+            known.and_then(Vehicle::tags_needed_from).unwrap_or(hour.plus(-ANCIENT_MS))
+        });
     }
 
     /// Holds the windows under their byte limit: the vehicle with the oldest

@@ -6,7 +6,7 @@ use protos::events::FleetEvent;
 
 pub use protos::journal::Disposition;
 
-use crate::{FenceOutcome, Identity, LivePosition};
+use crate::{FenceOutcome, Identity, LivePosition, TagOutcome};
 
 /// What became of one ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct Effects {
     pub outcomes: Vec<Outcome>,
     /// One for each fence set of the input, in order.
     pub fences: Vec<FenceOutcome>,
+    /// One for each change of tags of the input, in order.
+    pub tags: Vec<TagOutcome>,
     /// Event operations in the order of semantics §6, vehicles interleaved by
     /// event time.
     pub events: Vec<FleetEvent>,

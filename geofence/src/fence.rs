@@ -1,7 +1,9 @@
 //! A fence: a named shape with settings of its own.
 
-use crate::Shape;
+use std::sync::Arc;
+
 use crate::geojson::write_fence;
+use crate::{Schedule, Shape};
 
 /// Longest fence id, characters.
 pub const FENCE_ID_CHARS_MAX: usize = 128;
@@ -25,8 +27,11 @@ pub struct Fence {
     pub id: String,
     /// For people; the id where none is given.
     pub name: String,
-    /// Sorted, each once.
+    /// Sorted, each once. Where vehicles have tags, the fence concerns those
+    /// with one of these; with none of these, it concerns all.
     pub tags: Vec<String>,
+    /// Its opening hours; without, it is always open.
+    pub schedule: Option<Arc<Schedule>>,
     /// Its own settings.
     pub settings: FenceSettings,
     /// What it encloses.
@@ -35,11 +40,14 @@ pub struct Fence {
 
 impl Fence {
     /// Whether another version of this fence means the same to detection:
-    /// equal shape and equal settings. Where rings begin, which way they run
-    /// and how parts are ordered makes no difference; names and tags neither.
+    /// equal shape, opening hours and settings. Where rings begin, which way
+    /// they run and how parts are ordered makes no difference; names neither,
+    /// and tags say whom the fence concerns and not what it is.
     #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
-        self.settings == other.settings && self.shape == other.shape
+        self.settings == other.settings
+            && self.schedule == other.schedule
+            && self.shape == other.shape
     }
 
     /// The fence as a GeoJSON feature, repairs made, as in

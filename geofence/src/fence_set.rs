@@ -1,13 +1,15 @@
 //! An immutable set of fences and the index over it.
 
 use std::cell::LazyCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::geojson::write_fences;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
-use crate::{Fence, Plane, Position};
+use crate::{Fence, Plane, Position, Schedule};
 
 /// Fences sorted by id, with their index and the hash of their content. A
 /// change makes a new set; two sets of one content have one hash.
@@ -16,6 +18,8 @@ pub struct FenceSet {
     fences: Vec<Fence>,
     index: EnvelopeIndex,
     hash: String,
+    has_schedules: bool,
+    has_tags: bool,
 }
 
 /// Same fences.
@@ -40,9 +44,12 @@ impl FenceSet {
         if let Some(pair) = fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(DuplicateFence(pair[0].id.clone()));
         }
+        share_schedules(&mut fences);
         let index = EnvelopeIndex::over(fences.iter().map(|fence| fence.shape.envelope()));
         let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
-        Ok(Self { fences, index, hash })
+        let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
+        let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
+        Ok(Self { fences, index, hash, has_schedules, has_tags })
     }
 
     /// A set of no fences.
@@ -61,6 +68,16 @@ impl FenceSet {
     #[must_use]
     pub fn position_of(&self, id: &str) -> Option<u32> {
         self.fences.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok().map(|i| i as u32)
+    }
+
+    /// Whether some fence opens and closes.
+    pub(crate) fn has_schedules(&self) -> bool {
+        self.has_schedules
+    }
+
+    /// Whether some fence need not concern every vehicle at every time.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.has_schedules || self.has_tags
     }
 
     /// Replaces `out` with the ascending indexes of the fences that hold `p`
@@ -102,5 +119,15 @@ impl FenceSet {
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+}
+
+/// Has fences with the same opening hours share them, and with them what is
+/// laid out of their calendar.
+fn share_schedules(fences: &mut [Fence]) {
+    let mut known: BTreeMap<String, Arc<Schedule>> = BTreeMap::new();
+    for schedule in fences.iter_mut().filter_map(|fence| fence.schedule.as_mut()) {
+        let shared = known.entry(schedule.to_json().to_string());
+        *schedule = Arc::clone(shared.or_insert_with(|| Arc::clone(schedule)));
     }
 }

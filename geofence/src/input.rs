@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{FenceSet, Ping, Settings, TimeMs};
+use crate::{FenceSet, Ping, Settings, TagChanges, TimeMs};
 
 /// One thing that enters the core, in order.
 #[derive(Clone, Debug)]
@@ -20,6 +20,15 @@ pub enum Input {
         /// Event time from which the set judges, after that of every set
         /// before it. [`TimeMs::MIN`] for the set that a new shard starts
         /// with.
+        valid_from: TimeMs,
+    },
+    /// Tags of vehicles. The first ones have the tags of fences count.
+    Tags {
+        /// Which vehicles have which.
+        changes: TagChanges,
+        /// Event time from which they decide, not after the receive time and
+        /// after that of every change of the same vehicle before it.
+        /// [`TimeMs::MIN`] for those that a new shard starts with.
         valid_from: TimeMs,
     },
     /// A source fell silent, or speaks again.

@@ -6,6 +6,7 @@
 //! from `libm` only, and no result depends on the order of a hash map.
 
 pub mod admission;
+mod assignment;
 mod decided;
 mod detector;
 mod effects;
@@ -24,12 +25,16 @@ mod order;
 mod ping;
 mod plane;
 mod position;
+mod roster;
+mod schedule;
 mod settings;
 mod shape;
 mod shown;
 mod silence;
 mod sources;
+pub mod spelling;
 mod state;
+mod tag_change;
 mod time;
 mod timeline;
 mod touched;
@@ -48,7 +53,11 @@ pub use order::order_key;
 pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use plane::{Plane, WGS84_A_M, WGS84_E2};
 pub use position::{E7, Position};
+pub use schedule::{Schedule, ScheduleError};
 pub use settings::{Profile, Settings};
 pub use shape::{Circle, Corridor, Polygonal, RADIUS_M_MAX, Shape};
 pub use state::StateError;
+pub use tag_change::{
+    TAG_CHARS_MAX, TagChanges, TagOutcome, TagRefusal, VEHICLE_TAGS_MAX, check_tags,
+};
 pub use time::TimeMs;

@@ -13,6 +13,7 @@ use crate::decided::{Body, Decided, Emission};
 use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::{Judge, Machine, Scratch};
+use crate::roster::Roster;
 use crate::shown::Shown;
 use crate::timeline::Timeline;
 use crate::window::{Inserted, Window};
@@ -73,6 +74,7 @@ pub(crate) struct Vehicle {
 pub(crate) struct Rules<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) timeline: &'a Timeline,
+    pub(crate) roster: &'a Roster,
     /// The largest event time of the whole input, once that is over.
     pub(crate) end: Option<TimeMs>,
     /// `valid_from` of the newest fence set in force by now.
@@ -85,11 +87,25 @@ impl<'a> Rules<'a> {
         now: TimeMs,
         settings: &'a Settings,
         timeline: &'a Timeline,
+        roster: &'a Roster,
         end: Option<TimeMs>,
     ) -> Self {
         let known = end.map_or(now, |end| end.max(now));
         let in_force = timeline.epoch(timeline.number_at(known)).valid_from;
-        Self { settings, timeline, end, in_force }
+        Self { settings, timeline, roster, end, in_force }
+    }
+}
+
+impl<'a> Rules<'a> {
+    /// What the vehicle with this id is judged by.
+    fn judge(self, vehicle_id: &'a str) -> Judge<'a> {
+        Judge {
+            vehicle_id,
+            settings: self.settings,
+            timeline: self.timeline,
+            tags: self.roster.of(vehicle_id),
+            ended: self.end.is_some(),
+        }
     }
 }
 
@@ -175,16 +191,18 @@ impl Vehicle {
         if let Some(stale) = self.stale.take() {
             self.judge_again(stale, rules, scratch);
         }
-        let Rules { settings, timeline, in_force, end } = rules;
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
+        let judge = rules.judge(&id);
+        // Tags are never dated ahead: the newest are in force.
+        let in_force =
+            judge.tags.newest_from().map_or(rules.in_force, |from| from.max(rules.in_force));
         for fix in self.window.winners(self.judged, through.max(in_force)) {
             self.machine.step(judge, fix, scratch);
             self.judged = fix.t;
             self.since_checkpoint += 1;
             let last = self.checkpoints.last().map_or(TimeMs::MIN, |checkpoint| checkpoint.at);
             let span = if last == TimeMs::MIN { 0 } else { fix.t.since(last) };
-            if self.since_checkpoint >= CHECKPOINT_FIXES || span >= settings.hot_lateness_ms {
+            if self.since_checkpoint >= CHECKPOINT_FIXES || span >= rules.settings.hot_lateness_ms {
                 let machine = self.machine.clone();
                 self.checkpoints.push(Checkpoint { at: fix.t, machine });
                 self.since_checkpoint = 0;
@@ -210,8 +228,9 @@ impl Vehicle {
         waiting.map_or(watermark, |fix| watermark.min(fix.t.plus(-1)))
     }
 
-    /// Has what was judged from `valid_from` on judged again.
-    pub(crate) fn fences_changed(&mut self, valid_from: TimeMs) {
+    /// Has what was judged from `valid_from` on judged again, since other
+    /// fences or tags hold from then on.
+    pub(crate) fn rules_changed(&mut self, valid_from: TimeMs) {
         if valid_from <= self.judged {
             let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
             stale.from = stale.from.min(valid_from);
@@ -222,7 +241,6 @@ impl Vehicle {
     /// Judges again from the last checkpoint before what changed, until the
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
-        let Rules { settings, timeline, end, .. } = rules;
         let kept = self.checkpoints.partition_point(|checkpoint| checkpoint.at < stale.from);
         let later = self.checkpoints.split_off(kept.max(1));
         let base = self.checkpoints.last().expect("a vehicle keeps its first checkpoint").clone();
@@ -233,7 +251,7 @@ impl Vehicle {
         self.since_checkpoint = 0;
 
         let id = std::mem::take(&mut self.id);
-        let judge = Judge { vehicle_id: &id, settings, timeline, ended: end.is_some() };
+        let judge = rules.judge(&id);
         let refused = scratch.refused;
         let mut met = None;
         let mut expected = later.iter().enumerate().peekable();
@@ -443,6 +461,16 @@ impl Vehicle {
         }
         let first = self.window.fixes().first()?;
         Some(timeline.number_at(first.t.min(self.hot_from)))
+    }
+
+    /// The earliest event time at which the vehicle may still be judged by its
+    /// tags; `None` before its first fix.
+    pub(crate) fn tags_needed_from(&self) -> Option<TimeMs> {
+        let base = &self.checkpoints[0].machine;
+        match base.last {
+            Some(last) => Some(base.assigned.map_or(last.t, |from| from.min(last.t))),
+            None => Some(self.window.fixes().first()?.t.min(self.hot_from)),
+        }
     }
 }
 

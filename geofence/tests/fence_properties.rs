@@ -328,6 +328,7 @@ fn set_of(shapes: Vec<Shape>) -> FenceSet {
         id: format!("{i:05}"),
         name: String::new(),
         tags: vec![],
+        schedule: None,
         settings: FenceSettings::default(),
         shape,
     });
@@ -401,6 +402,7 @@ fn the_index_finds_no_fence_of_the_other_side_of_the_world() {
                     id: "a".into(),
                     name: String::new(),
                     tags: vec![],
+                    schedule: None,
                     settings: FenceSettings::default(),
                     shape
                 })

@@ -3,8 +3,8 @@
 //! Read are a `FeatureCollection`, one `Feature` or a bare geometry. A fence's
 //! id is the feature's `id`, else `id` in its properties, else its `name`
 //! there; a bare geometry is the fence `fence`. Known `properties` are `id`,
-//! `name`, `tags`, `radius_m`, `half_width_m`, `dwell_s`, `exit_confirm` and
-//! `min_inside_s`; others are ignored.
+//! `name`, `tags`, `schedule`, `radius_m`, `half_width_m`, `dwell_s`,
+//! `exit_confirm` and `min_inside_s`; others are ignored.
 //!
 //! One bad feature spoils no other: it is refused by name and place, and the
 //! rest are read. What has one plain reading is mended and told: unclosed
@@ -186,6 +186,7 @@ fn fence(
         id: id.into(),
         name: properties::name(properties)?.unwrap_or_else(|| id.into()),
         tags: properties::tags(properties)?,
+        schedule: properties::schedule(properties)?,
         settings: properties::settings(properties)?,
         shape: geometry::shape(geometry, properties, &mut repairs)?,
     };

@@ -1,6 +1,7 @@
 //! What was mended in a fence, or why it cannot be used. Codes are stable;
 //! messages say where and what to do.
 
+use crate::ScheduleError;
 use crate::shape::RADIUS_M_MAX;
 
 use super::rings::VERTICES_MAX;
@@ -62,6 +63,8 @@ pub(super) enum Refusal {
     RadiusInvalid { property: &'static str, value: String },
     #[error("`{property}` is {value}: {needed} is needed")]
     PropertyInvalid { property: &'static str, value: String, needed: &'static str },
+    #[error(transparent)]
+    ScheduleInvalid(#[from] ScheduleError),
 }
 
 impl Refusal {
@@ -84,6 +87,7 @@ impl Refusal {
             Self::RadiusMissing { .. } => "radius_missing",
             Self::RadiusInvalid { .. } => "radius_invalid",
             Self::PropertyInvalid { .. } => "property_invalid",
+            Self::ScheduleInvalid(_) => "schedule_invalid",
         }
     }
 

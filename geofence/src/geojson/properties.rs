@@ -1,8 +1,11 @@
 //! What a feature says of itself besides its geometry.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::note::Refusal;
+use crate::Schedule;
 use crate::fence::{FENCE_ID_CHARS_MAX, FenceSettings};
 
 /// Longest dwell threshold and shortest stay, seconds: 31 days.
@@ -55,6 +58,12 @@ pub(super) fn tags(properties: &Map<String, Value>) -> Result<Vec<String>, Refus
     tags.sort_unstable();
     tags.dedup();
     Ok(tags)
+}
+
+/// The opening hours, if there are any.
+pub(super) fn schedule(properties: &Map<String, Value>) -> Result<Option<Arc<Schedule>>, Refusal> {
+    let Some(value) = given(properties, "schedule") else { return Ok(None) };
+    Ok(Some(Arc::new(Schedule::read(value)?)))
 }
 
 /// The settings the fence has of its own.

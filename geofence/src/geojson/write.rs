@@ -39,6 +39,7 @@ fn write_feature(fence: &Fence, text: &mut String) {
     };
     set("name", Some(json!(fence.name)));
     set("tags", (!fence.tags.is_empty()).then(|| json!(fence.tags)));
+    set("schedule", fence.schedule.as_ref().map(|schedule| schedule.to_json()));
     set("dwell_s", settings.dwell_s.as_ref().map(|seconds| json!(seconds)));
     set("exit_confirm", settings.exit_confirm.map(|pings| json!(pings)));
     set("min_inside_s", settings.min_inside_s.map(|seconds| json!(seconds)));

@@ -1,50 +1,66 @@
-//! What a change of the fences means for a vehicle (semantics §7).
+//! What it means for a vehicle that the fences change, that some open or
+//! close, or that its tags change (semantics §7).
 //!
 //! The last fix decides by side alone, and only for fences that are new,
-//! changed or gone. The events take the fence's version as their cause. What
-//! is pending goes on unless the new shape has the fix on the other side.
+//! changed or gone, or come to concern the vehicle or cease to. The events
+//! take the fence's version and the moment as their cause. What is pending
+//! goes on unless the new shape has the fix on the other side, or there is no
+//! fence any more.
 
 use protos::events::Reason;
 
 use super::refused::Refusal;
+use super::scope::Scope;
 use super::transitions::{Crossing, Transition};
 use super::{Arrival, Judge, Machine, Scratch, Visit, place_at_fence};
+use crate::TimeMs;
 use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::timeline::Epoch;
 
-/// Moves `machine` from its epoch into `next`, which follows it.
-pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scratch: &mut Scratch) {
+/// Everything that changes at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Turn<'a> {
+    pub(super) at: TimeMs,
+    /// Right before it.
+    pub(super) before: Scope<'a>,
+    /// From it on.
+    pub(super) next: Scope<'a>,
+}
+
+/// Takes `machine` over `turn`, the next one since its last fix or turn.
+pub(super) fn change(
+    machine: &mut Machine,
+    judge: Judge<'_>,
+    turn: Turn<'_>,
+    scratch: &mut Scratch,
+) {
     let Some(last) = machine.last else { return };
-    let before = judge.timeline.epoch(machine.epoch);
+    let (before, next) = (turn.before.epoch, turn.next.epoch);
     let transition = |epoch: &Epoch, fence: u32, reason| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
         place: place_at_fence(epoch, fence, &last),
-        cause: Cause::FenceVersion {
-            version: epoch.versions[fence as usize],
-            valid_from: next.valid_from,
-        },
-        crossing: Crossing {
-            reason,
-            time: next.valid_from,
-            not_before: next.valid_from,
-            not_after: next.valid_from,
-        },
-        at: next.valid_from,
-        observed: next.valid_from,
+        cause: Cause::FenceVersion { version: epoch.versions[fence as usize], valid_from: turn.at },
+        crossing: Crossing { reason, time: turn.at, not_before: turn.at, not_after: turn.at },
+        at: turn.at,
+        observed: turn.at,
     };
 
     let mut visits: Vec<Visit> = Vec::with_capacity(machine.visits.len());
     for mut visit in machine.visits.drain(..) {
-        let Some(now) = counterpart(before, visit.fence, next) else {
-            transition(before, visit.fence, Reason::FenceDeleted).exit(&visit, scratch);
+        let then = visit.fence;
+        let Some(now) = counterpart(before, then, next) else {
+            transition(before, then, Reason::FenceDeleted).exit(&visit, scratch);
             continue;
         };
-        let unchanged = before.versions[visit.fence as usize] == next.versions[now as usize];
         visit.fence = now;
-        if !unchanged {
+        if !turn.next.concerns(now) {
+            transition(next, now, turn.reason(then, now)).exit(&visit, scratch);
+            continue;
+        }
+        if !turn.is_same(then, now) {
             let inside = next.set.fences()[now as usize].shape.contains(last.position);
             if visit.leaving.is_none() && !inside {
                 transition(next, now, Reason::FenceChanged).exit(&visit, scratch);
@@ -60,7 +76,7 @@ pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scra
     let waiting = machine.arrivals.len();
     machine.arrivals = std::mem::take(&mut machine.arrivals)
         .into_iter()
-        .filter_map(|arrival| carried_over(arrival, before, next, &last))
+        .filter_map(|arrival| turn.carried_over(arrival, &last))
         .collect();
     machine.arrivals.sort_unstable_by_key(|arrival| arrival.visit.fence);
     for _ in machine.arrivals.len()..waiting {
@@ -69,20 +85,25 @@ pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scra
 
     let mut hits = std::mem::take(&mut scratch.hits);
     next.set.containing(last.position, &mut hits);
+    machine.wakes = turn.next.still_until(hits.iter().copied());
     for &fence in &hits {
         let Err(slot) = visits.binary_search_by_key(&fence, |visit| visit.fence) else { continue };
-        if machine.arrivals.iter().any(|arrival| arrival.visit.fence == fence) {
+        if machine.arrivals.iter().any(|arrival| arrival.visit.fence == fence)
+            || !turn.next.concerns(fence)
+        {
             continue;
         }
         let reason = match counterpart(next, fence, before) {
             None => Reason::FenceCreated,
-            Some(then) if before.versions[then as usize] != next.versions[fence as usize] => {
-                Reason::FenceChanged
-            }
-            Some(_) => continue,
+            Some(then) if turn.is_same(then, fence) && turn.before.concerns(then) => continue,
+            Some(then) => turn.reason(then, fence),
         };
         let transition = transition(next, fence, reason);
-        let visit = transition.open(last.identity);
+        let mut visit = transition.open(last.identity);
+        if matches!(reason, Reason::ScheduleOpened | Reason::AssignmentChanged) {
+            // A fix may see more than one opening.
+            visit.id = transition.visit_id(transition.cause);
+        }
         transition.enter(&visit, scratch);
         visits.insert(slot, visit);
     }
@@ -90,18 +111,40 @@ pub(super) fn change(machine: &mut Machine, judge: Judge<'_>, next: &Epoch, scra
     machine.visits = visits;
 }
 
-/// The arrival among the fences of `next`; `None` if it is void there: the
-/// fence is gone, or has the last fix on the other side. A fix that comes to
-/// lie inside so is an enter of its own.
-fn carried_over(mut arrival: Arrival, before: &Epoch, next: &Epoch, last: &Fix) -> Option<Arrival> {
-    let then = arrival.visit.fence;
-    let now = counterpart(before, then, next)?;
-    let inside = |epoch: &Epoch, fence: u32| {
-        epoch.set.fences()[fence as usize].shape.contains(last.position)
-    };
-    let unchanged = before.versions[then as usize] == next.versions[now as usize];
-    arrival.visit.fence = now;
-    (unchanged || inside(before, then) == inside(next, now)).then_some(arrival)
+impl Turn<'_> {
+    /// Whether fence `then` has the same version as fence `now` after it.
+    fn is_same(&self, then: u32, now: u32) -> bool {
+        self.before.epoch.versions[then as usize] == self.next.epoch.versions[now as usize]
+    }
+
+    /// Why fence `then`, which is `now` from here on, is another one to the
+    /// vehicle.
+    fn reason(&self, then: u32, now: u32) -> Reason {
+        if !self.is_same(then, now) {
+            Reason::FenceChanged
+        } else if self.before.is_assigned(then) != self.next.is_assigned(now) {
+            Reason::AssignmentChanged
+        } else if self.next.concerns(now) {
+            Reason::ScheduleOpened
+        } else {
+            Reason::ScheduleClosed
+        }
+    }
+
+    /// The arrival among the fences from here on; `None` if it is void there:
+    /// the fence is gone or closed, or has the last fix on the other side. A
+    /// fix that comes to lie inside so is an enter of its own.
+    fn carried_over(&self, mut arrival: Arrival, last: &Fix) -> Option<Arrival> {
+        let then = arrival.visit.fence;
+        let now = counterpart(self.before.epoch, then, self.next.epoch)?;
+        let inside = |epoch: &Epoch, fence: u32| {
+            epoch.set.fences()[fence as usize].shape.contains(last.position)
+        };
+        arrival.visit.fence = now;
+        let goes_on = self.is_same(then, now)
+            || inside(self.before.epoch, then) == inside(self.next.epoch, now);
+        (goes_on && self.next.concerns(now)).then_some(arrival)
+    }
 }
 
 /// The fence of `to` with the id of fence `index` of `from`.

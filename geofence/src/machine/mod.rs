@@ -12,6 +12,7 @@ mod plain;
 mod refused;
 mod rest;
 mod robust;
+mod scope;
 mod step;
 mod transitions;
 mod visit;
@@ -29,9 +30,12 @@ pub(crate) use visit::Visit;
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
 use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
+use crate::roster::Tags;
 use crate::timeline::{Epoch, Timeline};
 use crate::{Profile, Settings, TimeMs};
+use fences::Turn;
 use refused::Refusal;
+use scope::Scope;
 use step::Step;
 
 /// A fix less accurate than this takes no part in detection, metres.
@@ -43,6 +47,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) vehicle_id: &'a str,
     pub(crate) settings: &'a Settings,
     pub(crate) timeline: &'a Timeline,
+    pub(crate) tags: Tags<'a>,
     /// The input is over: no fix follows that could show what is held.
     pub(crate) ended: bool,
 }
@@ -62,6 +67,12 @@ pub(crate) struct Machine {
     pub(crate) last: Option<Fix>,
     /// Number of the fence epoch that judged it; without meaning before.
     pub(crate) epoch: u32,
+    /// When the vehicle's tags came into force that judged it; `None` while
+    /// tags do not count.
+    pub(crate) assigned: Option<TimeMs>,
+    /// When a fence that holds the last fix, or that the vehicle is at, may
+    /// open or close next; `None` if none ever does.
+    pub(crate) wakes: Option<TimeMs>,
     /// Fences the vehicle is in, by index in the epoch's set.
     pub(crate) visits: Vec<Visit>,
     /// Fences it may be in, or has not been in for long enough, likewise. No
@@ -123,21 +134,23 @@ impl Machine {
     fn accept(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if self.last.is_none() {
             self.epoch = judge.timeline.number_at(fix.t);
+            self.assigned = judge.tags.in_force(fix.t);
         } else {
-            self.change_fences(judge, fix.t, scratch);
+            self.turn(judge, fix.t, scratch);
         }
         match judge.settings.profile {
             Profile::Plain => plain::step(self, judge, fix, scratch),
             Profile::Robust => robust::step(self, judge, fix, scratch),
         }
+        self.heed_fences_near(self.scope(judge, fix.t));
         rest::step(self, judge, fix, scratch);
         self.last = Some(*fix);
     }
 
-    /// Lets timers fire: fence changes up to `fences`, and gaps that no fix
-    /// before `gaps` filled. While a fix is held they wait for the next one,
-    /// which says whether it comes before them. Returns whether a gap has
-    /// ended anything.
+    /// Lets timers fire: fence changes up to `fences`, and up to `gaps` the
+    /// openings and closings of fences and gaps that no fix filled. While a fix is held they wait for the next one,
+    /// which says whether it comes before them. Returns whether something
+    /// was due by `gaps`.
     pub(crate) fn run_timers(
         &mut self,
         judge: Judge<'_>,
@@ -163,8 +176,12 @@ impl Machine {
         gaps: TimeMs,
         scratch: &mut Scratch,
     ) -> bool {
-        self.change_fences(judge, fences, scratch);
-        rest::expire(self, judge, gaps, scratch)
+        self.turn(judge, fences, scratch);
+        let turns = self.wakes.is_some_and(|at| at <= gaps);
+        if turns {
+            self.turn(judge, gaps, scratch);
+        }
+        rest::expire(self, judge, gaps, scratch) || turns
     }
 
     /// Whether the vehicle's state at the fence is another than Outside.
@@ -182,13 +199,36 @@ impl Machine {
         }
     }
 
-    fn change_fences(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
-        while let Some(next) = judge.timeline.next(self.epoch)
-            && next.valid_from <= through
-        {
-            fences::change(self, judge, next, scratch);
-            self.epoch += 1;
+    /// Goes over every change of the fences, opening, closing and change of
+    /// the vehicle's tags up to `through`. What has one time is one turn.
+    fn turn(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
+        loop {
+            let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
+            let tags = judge.tags.next(self.assigned);
+            let next = [fences, tags, self.wakes].into_iter().flatten().min();
+            let Some(at) = next.filter(|at| *at <= through) else { return };
+            let before = self.scope(judge, at.plus(-1));
+            self.epoch += u32::from(fences == Some(at));
+            self.assigned = tags.filter(|from| *from == at).or(self.assigned);
+            let turn = Turn { at, before, next: self.scope(judge, at) };
+            fences::change(self, judge, turn, scratch);
+            self.heed_fences_near(turn.next);
         }
+    }
+
+    /// What concerns the vehicle at `at`, by the fences and tags it has come to.
+    fn scope<'a>(&self, judge: Judge<'a>, at: TimeMs) -> Scope<'a> {
+        let epoch = judge.timeline.epoch(self.epoch);
+        Scope { epoch, tags: judge.tags, assigned: self.assigned, at }
+    }
+
+    /// Has the fences that the vehicle is at wake it, besides those that hold
+    /// its last fix.
+    fn heed_fences_near(&mut self, scope: Scope<'_>) {
+        let visits = self.visits.iter().map(|visit| visit.fence);
+        let arrivals = self.arrivals.iter().map(|arrival| arrival.visit.fence);
+        let near = scope.still_until(visits.chain(arrivals));
+        self.wakes = [self.wakes, near].into_iter().flatten().min();
     }
 }
 

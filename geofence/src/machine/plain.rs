@@ -12,6 +12,9 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
     let epoch = judge.timeline.epoch(machine.epoch);
     let mut hits = std::mem::take(&mut scratch.hits);
     epoch.set.containing(fix.position, &mut hits);
+    let scope = machine.scope(judge, fix.t);
+    machine.wakes = scope.still_until(hits.iter().copied());
+    scope.narrow(&mut hits);
 
     let last = machine.last.as_ref();
     let crossing = Crossing::at(fix.t, last.map(|last| last.t), judge.settings);

@@ -14,6 +14,7 @@ use protos::events::{GeofenceCross, Reason};
 use super::arrival::{Arrival, CONFIDENCE_MIN};
 use super::leaving::{Leaving, is_decisive};
 use super::refused::Refusal;
+use super::scope::Scope;
 use super::step::{Step, Way};
 use super::transitions::{Crossing, Transition};
 use super::{Draft, Judge, Machine, Scratch, Visit, place_at_fence};
@@ -35,11 +36,14 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
         judge,
         epoch: judge.timeline.epoch(machine.epoch),
         number: machine.epoch,
+        scope: machine.scope(judge, fix.t),
         step: last.as_ref().map(|from| Step { from, to: fix }),
         fix,
     };
     let mut hits = std::mem::take(&mut scratch.hits);
     view.find(machine, &mut hits, scratch);
+    machine.wakes = view.scope.still_until(hits.iter().copied());
+    view.scope.narrow(&mut hits);
     view.carry_visits_on(machine, &hits, scratch);
     if !machine.arrivals.is_empty() {
         view.carry_arrivals_on(machine, &hits, scratch);
@@ -59,6 +63,7 @@ struct View<'a> {
     judge: Judge<'a>,
     epoch: &'a Epoch,
     number: u32,
+    scope: Scope<'a>,
     /// The step that ends at the fix; `None` for a vehicle's first.
     step: Option<Step<'a>>,
     fix: &'a Fix,
@@ -79,7 +84,11 @@ impl View<'_> {
         hits.retain(|&fence| {
             let shape = &self.fence(fence).shape;
             let inside = shape.contains_at(here, &plane);
-            if !inside && !machine.is_near(fence) && shape.may_meet_step(step.from.position, here) {
+            if !inside
+                && !machine.is_near(fence)
+                && shape.may_meet_step(step.from.position, here)
+                && self.scope.concerns(fence)
+            {
                 self.cross(step, fence, scratch);
             }
             inside
@@ -277,10 +286,13 @@ impl View<'_> {
         Crossing::at(self.fix.t, outside, self.judge.settings)
     }
 
-    /// When the fence's version in force came into force, if on this step.
+    /// When the fence became what it is to the vehicle, if on this step: its
+    /// version came into force, it opened, or it came to ask for the vehicle.
     fn valid_from(&self, fence: u32) -> Option<TimeMs> {
         let from = self.step?.from.t;
-        self.judge.timeline.version_start(self.number, fence, from)
+        let timeline = self.judge.timeline;
+        let version = timeline.version_start(self.number, fence, from);
+        version.max(self.scope.start(timeline, self.number, fence, from))
     }
 
     fn transition(

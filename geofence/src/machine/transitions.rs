@@ -6,7 +6,7 @@ use protos::events::{GeofenceEnter, GeofenceExit, Reason};
 use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
 use crate::decided::{Decided, FenceRef, Group, Place};
-use crate::hash::{Cause, group_id};
+use crate::hash::{Cause, event_id};
 use crate::{Identity, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
@@ -51,16 +51,9 @@ impl Transition<'_> {
     /// The visit that an enter opens, in which no fix is counted yet; `first`
     /// is the first fix on the new side.
     pub(super) fn open(&self, first: Identity) -> Visit {
-        let id = group_id(
-            &self.judge.settings.tenant,
-            self.judge.vehicle_id,
-            "visit",
-            &self.fence.id,
-            first,
-        );
         Visit {
             fence: self.index,
-            id,
+            id: self.visit_id(Cause::Ping(first)),
             cause: self.cause,
             place: self.place,
             enter: self.crossing.time,
@@ -72,6 +65,12 @@ impl Transition<'_> {
             dwelt_s: 0,
             leaving: None,
         }
+    }
+
+    /// Id of the visit at the fence that hangs on `cause`.
+    pub(super) fn visit_id(&self, cause: Cause) -> u128 {
+        let (tenant, vehicle) = (&self.judge.settings.tenant, self.judge.vehicle_id);
+        event_id(tenant, vehicle, "visit", &self.fence.id, cause, 0)
     }
 
     /// Decides the enter that opens `visit`.

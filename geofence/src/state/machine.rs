@@ -18,6 +18,8 @@ pub(super) fn encode(machine: &Machine) -> CoreMachine {
     CoreMachine {
         last: machine.last.as_ref().map(encode_fix),
         epoch: machine.epoch,
+        assigned_ms: machine.assigned.map(|from| from.0),
+        wakes_ms: machine.wakes.map(|at| at.0),
         visits: machine.visits.iter().map(encode_visit).collect(),
         arrivals: machine.arrivals.iter().map(encode_arrival).collect(),
         suspect: machine.suspect.as_deref().map(encode_fix),
@@ -62,6 +64,8 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
     Ok(Machine {
         last,
         epoch: machine.epoch,
+        assigned: machine.assigned_ms.map(TimeMs),
+        wakes: machine.wakes_ms.map(TimeMs),
         visits,
         arrivals,
         suspect: machine.suspect.map(decode_fix).transpose()?.map(Box::new),

@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
-use protos::journal::{CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreWaiting};
+use protos::journal::{
+    CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicleTags, CoreWaiting,
+};
 
 use crate::detector::{Detector, Waiting};
+use crate::roster::{Roster, TagChange};
 use crate::timeline::{Epoch, Timeline};
 use crate::vehicle::Rules;
 use crate::{FenceSet, Settings, TimeMs};
@@ -90,6 +93,8 @@ impl Detector {
             event_time_max_ms: self.event_time_max.map(|max| max.0),
             forgotten_at_ms: self.forgotten_at.0,
             vehicles,
+            tags_since_ms: self.roster.since().map(|since| since.0),
+            tags: encode_tags(&self.roster),
         };
         state.encode_to_vec()
     }
@@ -107,6 +112,7 @@ impl Detector {
         let settings: Settings = serde_json::from_str(&state.settings)?;
         let mut detector = Self::new(settings);
         detector.timeline = decode_timeline(&state, &mut fences)?;
+        detector.roster = decode_roster(&state);
         for source in &state.sources {
             let restored = detector.sources.get_mut(source.source);
             restored.low_mark = source.low_mark_ms.map(TimeMs);
@@ -117,7 +123,8 @@ impl Detector {
         detector.end = state.end_ms.map(TimeMs);
         detector.event_time_max = state.event_time_max_ms.map(TimeMs);
         detector.forgotten_at = TimeMs(state.forgotten_at_ms);
-        let rules = Rules::at(detector.now, &detector.settings, &detector.timeline, detector.end);
+        let Detector { settings, timeline, roster, .. } = &detector;
+        let rules = Rules::at(detector.now, settings, timeline, roster, detector.end);
         detector.in_force = rules.in_force;
         for vehicle in state.vehicles {
             let vehicle = vehicle::decode(vehicle, &detector.timeline)?;
@@ -137,6 +144,29 @@ impl Detector {
         }
         Ok(detector)
     }
+}
+
+fn encode_tags(roster: &Roster) -> Vec<CoreVehicleTags> {
+    let change =
+        |change: &TagChange| CoreTagChange { from_ms: change.from.0, tags: change.tags.clone() };
+    let of_vehicle = |(vehicle_id, changes): (&String, &Vec<TagChange>)| CoreVehicleTags {
+        vehicle_id: vehicle_id.clone(),
+        changes: changes.iter().map(change).collect(),
+    };
+    roster.vehicles().iter().map(of_vehicle).collect()
+}
+
+fn decode_roster(state: &CoreState) -> Roster {
+    let change = |change: &CoreTagChange| TagChange {
+        from: TimeMs(change.from_ms),
+        tags: change.tags.clone(),
+    };
+    let vehicles = state
+        .tags
+        .iter()
+        .map(|tags| (tags.vehicle_id.clone(), tags.changes.iter().map(change).collect()))
+        .collect();
+    Roster::restore(state.tags_since_ms.map(TimeMs), vehicles)
 }
 
 fn encode_epoch(epoch: &Epoch) -> CoreEpoch {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use geofence::{
-    Counters, Detector, Effects, Fence, FenceSet, Input, Ping, PingRun, Settings, TimeMs,
-    admission, order_key,
+    Counters, Detector, Effects, Fence, FenceSet, Input, Ping, PingRun, Settings, TagChanges,
+    TimeMs, admission, order_key,
 };
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
@@ -91,7 +91,8 @@ impl Shard {
             sets: BTreeMap::new(),
         };
         shard.remember(&Arc::new(FenceSet::empty()));
-        shard.fences(fences, -86_400.0);
+        // Before every vector's pings.
+        shard.fences(fences, -366.0 * 86_400.0);
         shard
     }
 
@@ -140,6 +141,15 @@ impl Shard {
         self.apply(Input::Fences { set, valid_from }, valid_from)
     }
 
+    /// These vehicles have these tags from then on, and no others have any.
+    pub(crate) fn tags(&mut self, vehicles: &[(&str, &[&str])], valid_from_s: f64) -> Effects {
+        let list = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let vehicles = vehicles.iter().map(|(id, tags)| ((*id).to_owned(), list(tags))).collect();
+        let valid_from = TimeMs(T_MS + (valid_from_s * 1000.0).round() as i64);
+        let changes = TagChanges { vehicles, is_whole: true };
+        self.apply(Input::Tags { changes, valid_from }, valid_from)
+    }
+
     /// Goes on from its own snapshot.
     pub(crate) fn restart(&mut self) {
         let bytes = self.detector.encode_state();
@@ -158,6 +168,11 @@ impl Shard {
     /// The fold in short, one line an event.
     pub(crate) fn told(&self) -> Vec<String> {
         self.fold().iter().map(line).collect()
+    }
+
+    /// The same of the events at fences alone.
+    pub(crate) fn told_of_fences(&self) -> Vec<String> {
+        self.fold().iter().filter(|event| !event.fence_id.is_empty()).map(line).collect()
     }
 
     pub(crate) fn kinds(&self) -> Vec<&'static str> {

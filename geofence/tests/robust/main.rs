@@ -6,10 +6,12 @@
 
 mod convergence;
 mod fleet;
+mod hours;
 mod noise;
 mod random;
 mod reference;
 mod rules;
+mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
 mod vectors;

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use geofence::{Fence, Ping, Plane, Settings, Shape};
+use geofence::{Fence, Ping, Plane, Settings, Shape, TagChanges};
 use protos::events::fleet_event::Detail;
 use protos::events::{
     FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Reason,
 };
 
 use super::fleet::fold;
+use super::hours;
 use super::worlds::World;
 
 /// Every geofence event of a world but for its ids, in any order.
@@ -24,7 +25,9 @@ fn told(world: &World) -> Vec<FleetEvent> {
     for pings in &world.pings {
         let accepted = accepted(pings);
         for id in &ids {
-            let versions = versions(id, &sets);
+            let vehicle = &pings[0].vehicle_id;
+            let versions =
+                versions(id, &sets, vehicle, &world.tags, pings[0].event_time.0, world.end_ms);
             let story = Story::new(&world.settings, &versions, &accepted, world.end_ms);
             events.extend(story.tell());
         }
@@ -61,29 +64,75 @@ fn gap_s(a: &Ping, b: &Ping) -> f64 {
     (b.event_time.0 - a.event_time.0) as f64 / 1000.0
 }
 
-/// One fence at one version, or its absence, and from when on.
+/// What one fence is to one vehicle, and from when on.
 struct Version<'a> {
     from: i64,
     number: u32,
+    /// The fence, if there is one.
+    drawn: Option<&'a Fence>,
+    assigned: bool,
+    /// The same, if it is open and concerns the vehicle.
     fence: Option<&'a Fence>,
 }
 
-fn versions<'a>(id: &str, sets: &'a [(i64, Vec<Fence>)]) -> Vec<Version<'a>> {
+/// From the first ping to the end, looked at whenever something may change.
+fn versions<'a>(
+    id: &str,
+    sets: &'a [(i64, Vec<Fence>)],
+    vehicle: &str,
+    tags: &[(i64, TagChanges)],
+    first_ms: i64,
+    end_ms: i64,
+) -> Vec<Version<'a>> {
+    let drawn: Vec<(i64, Option<&Fence>)> = sets
+        .iter()
+        .map(|(from, fences)| (*from, fences.iter().find(|fence| fence.id == id)))
+        .collect();
+    let mut moments: BTreeSet<i64> = drawn.iter().map(|(from, _)| *from).collect();
+    moments.extend(tags.iter().map(|(from, _)| *from));
+    let scheduled = |fence: &&Fence| fence.schedule.is_some();
+    if drawn.iter().filter_map(|(_, fence)| *fence).any(|fence| scheduled(&fence)) {
+        // Hours begin and end with the minute.
+        let minutes = first_ms.div_euclid(60_000) - 1_440..=end_ms.div_euclid(60_000);
+        moments.extend(minutes.map(|minute| minute * 60_000));
+    }
     let mut versions: Vec<Version<'a>> = vec![];
     let mut number = 0;
-    for (from, fences) in sets {
-        let fence = fences.iter().find(|fence| fence.id == id);
-        let same = match (versions.last().and_then(|version| version.fence), fence) {
+    for from in moments {
+        let fence = drawn.iter().rev().find(|(start, _)| *start <= from).and_then(|(_, f)| *f);
+        let last = versions.last();
+        let same = match (last.and_then(|last| last.drawn), fence) {
             (Some(before), Some(now)) => before.same_as(now),
             (None, None) => true,
             _ => false,
         };
-        if !same || versions.is_empty() {
-            number += u32::from(fence.is_some());
-            versions.push(Version { from: *from, number, fence });
+        number += u32::from(!same && fence.is_some());
+        let open = |fence: &&Fence| {
+            fence.schedule.as_ref().is_none_or(|schedule| hours::is_open(schedule, from))
+        };
+        let assigned = fence.is_some_and(|fence| is_assigned(fence, vehicle, tags, from));
+        let concerns = fence.filter(|fence| assigned && open(fence));
+        let is_news = last.is_none_or(|last| {
+            !same || last.assigned != assigned || last.fence.is_some() != concerns.is_some()
+        });
+        if is_news {
+            versions.push(Version { from, number, drawn: fence, assigned, fence: concerns });
         }
     }
     versions
+}
+
+/// Whether the fence asks for the vehicle by its tags.
+fn is_assigned(fence: &Fence, vehicle: &str, tags: &[(i64, TagChanges)], at: i64) -> bool {
+    let so_far: Vec<_> = tags.iter().filter(|(from, _)| *from <= at).collect();
+    if so_far.is_empty() || fence.tags.is_empty() {
+        return true;
+    }
+    let said = so_far.iter().rev().find_map(|(_, change)| match change.vehicles.get(vehicle) {
+        Some(tags) => Some(tags.as_slice()),
+        None => change.is_whole.then_some([].as_slice()),
+    });
+    said.unwrap_or_default().iter().any(|tag| fence.tags.contains(tag))
 }
 
 /// What may change a vehicle's state at a fence, in order of time.
@@ -212,9 +261,9 @@ impl<'a> Story<'a> {
     fn enter_by_change(&self, i: usize, events: &mut Vec<FleetEvent>) -> (usize, bool) {
         let version = self.version(i);
         let Mark::Change(index) = self.marks[i] else { unreachable!("only called on changes") };
-        let reason = match self.versions[index - 1].fence {
+        let reason = match self.versions[index - 1].drawn {
             None => Reason::FenceCreated,
-            Some(_) => Reason::FenceChanged,
+            Some(_) => self.turned(index),
         };
         let way = at_once(version.from, reason);
         let first = self.last_ping(i);
@@ -260,10 +309,14 @@ impl<'a> Story<'a> {
                 }
                 Some(Mark::Change(_)) => {
                     let now = self.version(k);
-                    if now.fence.is_none() {
+                    if now.drawn.is_none() {
                         let way = at_once(now.from, Reason::FenceDeleted);
                         let before = self.version(k - 1);
                         break (Some((before, self.last_ping(k), way)), (k + 1, true));
+                    }
+                    if now.fence.is_none() {
+                        let way = at_once(now.from, self.turned(self.index_at(now.from)));
+                        break (Some((now, self.last_ping(k), way)), (k + 1, true));
                     }
                     match (run.is_empty(), self.inside(k)) {
                         (true, false) => {
@@ -292,6 +345,18 @@ impl<'a> Story<'a> {
             events.push(event(version, ping, way, figures(&stay, way)));
         }
         next
+    }
+
+    /// Why a fence that is drawn came to be one to the vehicle, or ceased to,
+    /// with the version of this index.
+    fn turned(&self, index: usize) -> Reason {
+        let (before, now) = (&self.versions[index - 1], &self.versions[index]);
+        match (before.number == now.number, before.assigned == now.assigned) {
+            (false, _) => Reason::FenceChanged,
+            (true, false) => Reason::AssignmentChanged,
+            (true, true) if now.fence.is_some() => Reason::ScheduleOpened,
+            (true, true) => Reason::ScheduleClosed,
+        }
     }
 
     /// The dwell thresholds that some inside ping proves, each with the
@@ -423,7 +488,11 @@ impl<'a> Story<'a> {
     }
 
     fn version_at(&self, t: i64) -> &'a Version<'a> {
-        self.versions.iter().rev().find(|version| version.from <= t).unwrap()
+        &self.versions[self.index_at(t)]
+    }
+
+    fn index_at(&self, t: i64) -> usize {
+        self.versions.iter().rposition(|version| version.from <= t).unwrap()
     }
 
     /// The version in force after mark `i`.
@@ -503,7 +572,7 @@ fn event_at(
     way: Way,
     detail: Detail,
 ) -> FleetEvent {
-    let fence = seen.fence.unwrap();
+    let fence = seen.drawn.unwrap();
     FleetEvent {
         vehicle_id: ping.vehicle_id.clone(),
         fence_id: fence.id.clone(),
@@ -575,6 +644,10 @@ fn the_core_tells_what_the_reference_tells() {
         ("exit", "REASON_FENCE_CHANGED"),
         ("exit", "REASON_FENCE_DELETED"),
         ("exit", "REASON_REAPPEARED"),
+        ("enter", "REASON_SCHEDULE_OPENED"),
+        ("exit", "REASON_SCHEDULE_CLOSED"),
+        ("enter", "REASON_ASSIGNMENT_CHANGED"),
+        ("exit", "REASON_ASSIGNMENT_CHANGED"),
     ] {
         assert!(kinds.contains_key(&key), "{key:?} of {kinds:?}");
     }

@@ -1,7 +1,7 @@
 //! The vectors of the specification that the core can answer, by number.
 //!
-//! Not here: V24 (schedules), V40 to V42 (publishing, workers, the map's
-//! rate), which need what surrounds the core.
+//! Not here: V40 to V42 (publishing, workers, the map's rate), which need what
+//! surrounds the core.
 
 use geofence::{
     Disposition, Fence, FenceSet, FenceSettings, Input, Outcome, PingRun, Settings, Shape,
@@ -18,7 +18,7 @@ const MID: f64 = 50.005;
 
 pub(crate) fn named(id: &str, shape: Shape) -> Fence {
     let settings = FenceSettings::default();
-    Fence { id: id.into(), name: id.into(), tags: vec![], settings, shape }
+    Fence { id: id.into(), name: id.into(), tags: vec![], schedule: None, settings, shape }
 }
 
 fn over(shape: Shape) -> Shard {
@@ -330,6 +330,37 @@ fn v23_the_same_fence_again_is_no_version() {
     assert!(effects.events.is_empty());
     shard.each(&[at(120.0, 10.02, MID), at(150.0, 10.02, MID)]);
     assert_eq!(shard.only("exit").fence_version, 1);
+}
+
+#[test]
+fn v24_a_schedule_opens_and_closes_by_the_clock_on_the_wall() {
+    let fence = super::schedules::open("08:00-18:00");
+    // The day on which the clocks go forward, and the day before.
+    for (day, opens, closes) in [("28", "07:00", "17:00"), ("29", "06:00", "16:00")] {
+        let time = |hours: &str| super::schedules::time(&format!("2026-03-{day}T{hours}:00Z"));
+        let ping = |hours: &str| at((time(hours) - T_MS) as f64 / 1000.0, 10.005, MID);
+        let mut shard = Shard::new(robust(), vec![fence.clone()]);
+        shard.each(&[ping("05:00"), ping("12:00"), ping("20:00")]);
+        let events: Vec<_> =
+            shard.fold().into_iter().filter(|event| !event.fence_id.is_empty()).collect();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| (kind(event), event.event_time_ms, event.reason().as_str_name()))
+            .collect();
+        let (opened, closed) = ("REASON_SCHEDULE_OPENED", "REASON_SCHEDULE_CLOSED");
+        assert_eq!(
+            told,
+            [
+                ("enter", time(opens), opened),
+                ("exit", time(closes), closed),
+                ("visit", time(closes), closed),
+            ]
+        );
+        for event in events {
+            let interval = (event.not_before_ms, event.not_after_ms);
+            assert_eq!(interval, (event.event_time_ms, event.event_time_ms));
+        }
+    }
 }
 
 #[test]

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use geofence::{
-    Circle, Fence, FenceSet, FenceSettings, Input, Ping, Position, Settings, Shape, TimeMs,
+    Circle, Fence, FenceSet, FenceSettings, Input, Ping, Position, Settings, Shape, TagChanges,
+    TimeMs,
 };
 
-use super::fleet::{Shard, T_MS, at, robust};
+use super::fleet::{Shard, at, robust};
+use super::hours::Hours;
 use super::random::Random;
 use super::support::{corridor, multi, polygon, ring};
 
@@ -23,6 +25,9 @@ pub(crate) struct World {
     pub(crate) fences: Vec<Fence>,
     /// Later fence sets by the time from which they hold.
     pub(crate) changes: Vec<(i64, Vec<Fence>)>,
+    /// Changes of the vehicles' tags, likewise; `i64::MIN` for tags to begin
+    /// with.
+    pub(crate) tags: Vec<(i64, TagChanges)>,
     /// By vehicle, each in order of time.
     pub(crate) pings: Vec<Vec<Ping>>,
     pub(crate) end_ms: i64,
@@ -38,7 +43,8 @@ impl World {
             min_inside_ms: *random.pick(&[0, 0, 0, 90_000]),
             ..robust()
         };
-        let own: Vec<FenceSettings> = (0..8).map(|_| own_settings(&mut random)).collect();
+        let own: Vec<(FenceSettings, Option<Hours>)> =
+            (0..8).map(|_| (own_settings(&mut random), Hours::some(&mut random))).collect();
         let fences = some_fences(&mut random, &own);
         let pings: Vec<Vec<Ping>> =
             (0..1 + random.whole(2)).map(|i| drive(&mut random, &format!("v{i}"))).collect();
@@ -55,7 +61,8 @@ impl World {
                 changes.push((valid_from, some_fences(&mut random, &own)));
             }
         }
-        Self { settings, fences, changes, pings, end_ms }
+        let tags = some_tags(&mut random, pings.len(), first_ms, end_ms);
+        Self { settings, fences, changes, tags, pings, end_ms }
     }
 
     /// All in order, one by one.
@@ -63,17 +70,32 @@ impl World {
         let mut shard = Shard::new(self.settings.clone(), self.fences.clone());
         let mut pings: Vec<&Ping> = self.pings.iter().flatten().collect();
         pings.sort_by_key(|ping| ping.event_time);
-        let mut changes = self.changes.iter().peekable();
+        let mut changes = self.inputs();
+        changes.sort_by_key(|(valid_from, _)| *valid_from);
+        let mut changes = changes.into_iter().peekable();
         for ping in pings {
-            while let Some((valid_from, fences)) =
+            while let Some((valid_from, input)) =
                 changes.next_if(|change| change.0 <= ping.event_time.0)
             {
-                shard.fences(fences.clone(), (valid_from - T_MS) as f64 / 1000.0);
+                shard.apply(input, TimeMs(valid_from));
             }
             shard.run(vec![ping.clone()]);
         }
         shard.apply(Input::End { end: TimeMs(self.end_ms) }, TimeMs::MIN);
         shard
+    }
+
+    /// The changes of fences, then those of tags, by their times.
+    fn inputs(&self) -> Vec<(i64, Input)> {
+        let fences = self.changes.iter().map(|(valid_from, fences)| {
+            let set = Arc::new(FenceSet::new(fences.clone()).unwrap());
+            (*valid_from, Input::Fences { set, valid_from: TimeMs(*valid_from) })
+        });
+        let tags = self.tags.iter().map(|(valid_from, changes)| {
+            let changes = changes.clone();
+            (*valid_from, Input::Tags { changes, valid_from: TimeMs(*valid_from) })
+        });
+        fences.chain(tags).collect()
     }
 
     /// Delayed, duplicated, in batches, with restarts.
@@ -100,12 +122,14 @@ impl World {
                 add(ping.clone(), ping.event_time.0 + delay(&mut random));
             }
         }
-        // Changes are uploaded in their order.
-        let mut uploaded = i64::MIN;
-        for (valid_from, fences) in &self.changes {
-            uploaded = uploaded.max(valid_from + delay(&mut random));
-            let set = Arc::new(FenceSet::new(fences.clone()).unwrap());
-            arrivals.push((uploaded, Input::Fences { set, valid_from: TimeMs(*valid_from) }));
+        // Changes of one kind are uploaded in their order.
+        let mut uploaded = [i64::MIN; 2];
+        for (valid_from, input) in self.inputs() {
+            let uploaded = &mut uploaded[usize::from(matches!(input, Input::Tags { .. }))];
+            if valid_from > i64::MIN {
+                *uploaded = valid_from.max(*uploaded).max(valid_from + delay(&mut random));
+            }
+            arrivals.push((*uploaded, input));
         }
         arrivals.sort_by_key(|(arrival, _)| *arrival);
 
@@ -134,16 +158,53 @@ fn own_settings(random: &mut Random) -> FenceSettings {
     }
 }
 
-fn some_fences(random: &mut Random, own: &[FenceSettings]) -> Vec<Fence> {
+fn some_fences(random: &mut Random, own: &[(FenceSettings, Option<Hours>)]) -> Vec<Fence> {
     let mut fences = vec![];
-    for (i, settings) in own.iter().enumerate() {
+    for (i, (settings, hours)) in own.iter().enumerate() {
         if random.chance(0.8) {
             let id = format!("f{i}");
             let (settings, shape) = (settings.clone(), some_shape(random));
-            fences.push(Fence { name: id.clone(), id, tags: vec![], settings, shape });
+            let other = if random.chance(0.1) { Hours::some(random) } else { hours.clone() };
+            let schedule = other.map(|hours| Arc::new(hours.schedule()));
+            let tags = if random.chance(0.4) { a_list_of_tags(random) } else { vec![] };
+            fences.push(Fence { name: id.clone(), id, tags, schedule, settings, shape });
         }
     }
     fences
+}
+
+fn a_list_of_tags(random: &mut Random) -> Vec<String> {
+    let lists: [&[&str]; 4] = [&[], &["a"], &["b"], &["a", "b"]];
+    random.pick(&lists).iter().map(|tag| (*tag).to_owned()).collect()
+}
+
+/// None in every other world; in some from the start on.
+fn some_tags(
+    random: &mut Random,
+    vehicles: usize,
+    first_ms: i64,
+    end_ms: i64,
+) -> Vec<(i64, TagChanges)> {
+    let mut tags = vec![];
+    if random.chance(0.5) {
+        return tags;
+    }
+    let change = |random: &mut Random| {
+        let ids = (0..vehicles).filter(|_| random.chance(0.7)).collect::<Vec<_>>();
+        let vehicles = ids.iter().map(|i| (format!("v{i}"), a_list_of_tags(random))).collect();
+        TagChanges { vehicles, is_whole: random.chance(0.5) }
+    };
+    if random.chance(0.5) {
+        tags.push((i64::MIN, change(random)));
+    }
+    let mut valid_from = first_ms + DELAY_S_MAX as i64 * 1000;
+    for _ in 0..1 + random.whole(5) {
+        valid_from += random.between(1.0, 900_000.0) as i64;
+        if valid_from <= end_ms {
+            tags.push((valid_from, change(random)));
+        }
+    }
+    tags
 }
 
 /// Somewhere in 10.00–10.04 × 50.00–50.02, coarse so that versions and

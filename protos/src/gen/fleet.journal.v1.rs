@@ -50,7 +50,7 @@ pub mod input {
         /// The fence set in force from `valid_from_ms` on.
         #[prost(message, tag = "3")]
         Fences(super::FenceChange),
-        /// Tags of vehicles in force from here on.
+        /// Tags of vehicles in force from `valid_from_ms` on.
         #[prost(message, tag = "4")]
         Tags(super::VehicleTags),
         #[prost(message, tag = "5")]
@@ -121,6 +121,16 @@ pub struct FenceChange {
 pub struct VehicleTags {
     #[prost(message, repeated, tag = "1")]
     pub vehicles: ::prost::alloc::vec::Vec<VehicleTag>,
+    /// Event time from which they decide.
+    #[prost(sint64, tag = "2")]
+    pub valid_from_ms: i64,
+    /// Vehicles that are not listed have no tags from then on.
+    #[prost(bool, tag = "3")]
+    pub whole: bool,
+    /// Hash of the tags that the configuration named when it was last taken up;
+    /// empty for none.
+    #[prost(string, tag = "4")]
+    pub configured_hash: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VehicleTag {
@@ -232,6 +242,9 @@ pub struct Snapshot {
     /// `configured_hash` of the last fence change.
     #[prost(string, tag = "9")]
     pub configured_fences_hash: ::prost::alloc::string::String,
+    /// The same of the tags of vehicles.
+    #[prost(string, tag = "10")]
+    pub configured_tags_hash: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -336,6 +349,26 @@ pub struct CoreState {
     pub forgotten_at_ms: i64,
     #[prost(message, repeated, tag = "11")]
     pub vehicles: ::prost::alloc::vec::Vec<CoreVehicle>,
+    /// From when on the tags of vehicles count; absent while none were named.
+    #[prost(sint64, optional, tag = "12")]
+    pub tags_since_ms: ::core::option::Option<i64>,
+    #[prost(message, repeated, tag = "13")]
+    pub tags: ::prost::alloc::vec::Vec<CoreVehicleTags>,
+}
+/// The tags of one vehicle that may still decide, in order of time.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CoreVehicleTags {
+    #[prost(string, tag = "1")]
+    pub vehicle_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<CoreTagChange>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CoreTagChange {
+    #[prost(sint64, tag = "1")]
+    pub from_ms: i64,
+    #[prost(string, repeated, tag = "2")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoreEpoch {
@@ -443,6 +476,12 @@ pub struct CoreMachine {
     /// Held until the next ping bears it out.
     #[prost(message, optional, tag = "8")]
     pub suspect: ::core::option::Option<CoreFix>,
+    /// When the vehicle's tags came into force; absent while tags do not count.
+    #[prost(sint64, optional, tag = "9")]
+    pub assigned_ms: ::core::option::Option<i64>,
+    /// When a fence at its last ping may open or close next.
+    #[prost(sint64, optional, tag = "10")]
+    pub wakes_ms: ::core::option::Option<i64>,
 }
 /// A visit that is not an enter yet.
 #[derive(Clone, PartialEq, ::prost::Message)]
