@@ -168,6 +168,9 @@ pub struct ReplayArgs {
     /// Sets fences: GeoJSON file of the geofences.
     #[arg(long, value_name = "FILE")]
     pub fences: String,
+    /// Sets vehicle_tags: JSON file with the tags of vehicles.
+    #[arg(long, value_name = "FILE")]
+    pub vehicle_tags: Option<String>,
     /// Directory to write to; it is created, and must be empty if it exists.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -322,6 +325,7 @@ impl ReplayArgs {
         flags.push(Flag::new("replay", "clock", "event"));
         flags.push(Flag::new("replay", "journal.min_free_percent", FREE_PERCENT_ONE_OFF));
         flags.push(Flag::new("--fences", "fences", &self.fences));
+        flags.extend(setting("--vehicle-tags", "vehicle_tags", self.vehicle_tags.as_deref()));
         flags.extend(setting("--profile", "detection.profile", self.profile.as_deref()));
         flags.extend(setting("--shards", "shards", self.shards.as_deref()));
         load(None, &flags)

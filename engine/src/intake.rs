@@ -80,8 +80,14 @@ impl Entry {
             Self::Ping { ping, .. } => &ping.vehicle_id,
             Self::Rejected(letter) => &letter.source_message_id,
         };
-        (xxh3_64(key.as_bytes()) % shards as u64) as usize
+        shard_of(key, shards)
     }
+}
+
+/// The one of `shards` that owns the vehicle with this id.
+#[must_use]
+pub fn shard_of(key: &str, shards: usize) -> usize {
+    (xxh3_64(key.as_bytes()) % shards as u64) as usize
 }
 
 /// What one source hands to one shard at one moment.

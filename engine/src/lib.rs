@@ -17,5 +17,6 @@ pub mod process_stats;
 pub mod shard;
 pub mod signals;
 pub mod source;
+pub mod tags;
 pub mod wall_clock;
 pub mod worker;

@@ -37,6 +37,7 @@ use crate::shard::{
     Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
     ShardServices,
 };
+use crate::tags::{ConfiguredTags, Tagger};
 use crate::wall_clock::WallClock;
 
 use journal::Place;
@@ -57,6 +58,9 @@ pub struct PipelineOptions {
     /// The configured fences. They count if they are others than those last
     /// taken up; see [`crate::fences::reconcile`].
     pub fences: Arc<FenceSet>,
+    /// The configured tags of vehicles, if a file of them is named. They count
+    /// like the fences.
+    pub tags: Option<ConfiguredTags>,
     /// When input is applied.
     pub cut: Cut,
     /// Seq of the first segment of a new journal.
@@ -263,6 +267,12 @@ impl Pipeline {
             served,
         };
         (keeper, set, fences)
+    }
+
+    /// A handle on the tags of the vehicles.
+    #[must_use]
+    pub fn tagger(&self) -> Tagger {
+        Tagger::new(self.control.clone())
     }
 
     /// Reads along with the commits of each shard from here on.

@@ -17,6 +17,7 @@ use crate::intake::Intake;
 use crate::metrics::{self, Page};
 use crate::pipeline::{Pipeline, PipelineOptions, SourceTeller};
 use crate::source::pubsub::{self, PubsubSource, Subscribed};
+use crate::tags;
 use crate::wall_clock::WallClock;
 
 /// Number of the HTTP source; others follow it.
@@ -76,6 +77,7 @@ impl Worker {
             events: pipeline.feed.clone(),
             fences,
             fence_editor: editor.clone(),
+            tagger: pipeline.tagger(),
             token_file: config.http.token_file.clone(),
             health: pipeline.health.clone(),
             metrics: {
@@ -114,6 +116,11 @@ impl Worker {
             teller: pipeline.source_teller(),
             stop: stop.clone(),
         };
+        if let Some(path) = config.vehicle_tags.clone() {
+            let watched = Watched { path, every: config.fences_poll };
+            let clock = Arc::clone(&clock);
+            tokio::spawn(tags::watch(watched, pipeline.tagger(), clock, stop.clone()));
+        }
         if config.clock == Clock::Wall {
             // Beside another source HTTP may well never be used.
             let alone = pubsub.is_none();

@@ -53,8 +53,31 @@ fn usable_fences_are_listed() {
         "3 fences, 0 repaired, 0 refused\n\
          \x20 depot   circle, radius 50 m          7854 m²\n\
          \x20 road    corridor, half width 30 m   88862 m²\n\
-         \x20 square  polygon, 4 vertices        0.797 km²  Market square\n"
+         \x20 square  polygon, 4 vertices        0.797 km²  Market square; for a, b\n"
     );
+}
+
+#[test]
+fn opening_hours_are_told_and_their_mistakes_named() {
+    let yard = |schedule: &str| {
+        format!(
+            r#"{{"type": "Feature", "id": "yard", "properties": {{"radius_m": 50,
+            "schedule": {schedule}}}, "geometry": {{"type": "Point", "coordinates": [10, 50]}}}}"#
+        )
+    };
+    let good = yard(r#"{"zone": "europe/berlin", "week": {"mon-fri": ["08:00-18:00"]}}"#);
+    let bad = yard(r#"{"zone": "Europe/Berlim", "week": {"mon-fri": ["08:00-18:00"]}}"#);
+    let folder = folder(&[("good", &good), ("bad", &bad)]);
+    let output = fleetstream(&folder, &["fences", "check", "good"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let answer = text(&output.stdout);
+    assert!(answer.ends_with("  open Europe/Berlin mon-fri 08:00-18:00\n"), "{answer}");
+    let output = fleetstream(&folder, &["fences", "check", "bad"]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let answer = text(&output.stdout);
+    let wanted = "refused: yard: `schedule.zone`: \"Europe/Berlim\" is no time zone of the IANA \
+                  database; near to it are \"Europe/Berlin\", ";
+    assert!(answer.contains(wanted) && answer.ends_with("[schedule_invalid]\n"), "{answer}");
 }
 
 #[test]
@@ -89,6 +112,7 @@ fn as_json() {
             "id": "square",
             "name": "Market square",
             "tags": ["a", "b"],
+            "schedule": null,
             "shape": "polygon",
             "vertices": 4,
             "area_m2": null,

@@ -119,7 +119,11 @@ pub fn admit(
     })
 }
 
-fn check_vehicle_id(id: &str) -> Result<(), Reject> {
+/// Whether this can be a vehicle's id.
+///
+/// # Errors
+/// If it is empty, too long, or holds a character that no id does.
+pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     if id.is_empty() {
         return Err(Reject::VehicleIdEmpty);
     }

@@ -55,7 +55,8 @@ fn told(shard: &Shard, expected: &[reference::Told]) -> Vec<reference::Told> {
 }
 
 fn agrees_with_the_reference(world: &World) {
-    let expected = reference::batch(&world.pings, &world.epochs, &world.settings, world.end);
+    let expected =
+        reference::batch(&world.pings, &world.epochs, &world.tags, &world.settings, world.end);
     let shard = play(world, &in_order(world));
     let found = reference::sorted(told(&shard, &expected));
     pretty_eq(&expected, &found);
@@ -196,5 +197,5 @@ fn fences_of_worlds_are_told_apart() {
     // A guard against a world whose changes change nothing.
     let hashes: BTreeSet<String> =
         reference::world::all_sets().iter().map(|set| set.hash().to_owned()).collect();
-    assert_eq!(hashes.len(), 5);
+    assert_eq!(hashes.len(), 6);
 }

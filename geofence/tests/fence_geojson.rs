@@ -628,3 +628,26 @@ fn very_many_vertices() {
         "{message}"
     );
 }
+
+#[test]
+fn opening_hours_and_tags_are_written_and_read_back() {
+    let hours = r#","tags":["b","a"],"schedule":{"week":{"tue":["22:00-06:00"],"mon":["22:00-06:00"]},
+        "zone":"europe/berlin","exceptions":{"2026-12-25":[]}}"#;
+    let parsed = parse(&[feature("f", "Point", "[10,50]", &format!(r#","radius_m":50{hours}"#))]);
+    assert_eq!(parsed.refusals, []);
+    round_trip(&parsed.set);
+    let text = parsed.set.fences()[0].to_canonical_json();
+    let written = r#""schedule":{"exceptions":{"2026-12-25":[]},"week":{"mon-tue":["22:00-06:00"]},"zone":"Europe/Berlin"},"tags":["a","b"]"#;
+    assert!(text.contains(written), "{text}");
+    let without = parse(&[feature("f", "Point", "[10,50]", r#","radius_m":50,"tags":["a","b"]"#)]);
+    assert_ne!(without.set.hash(), parsed.set.hash());
+    assert!(!without.set.fences()[0].same_as(&parsed.set.fences()[0]), "other hours");
+}
+
+#[test]
+fn a_schedule_that_is_none_refuses_its_fence() {
+    let bad = r#","radius_m":50,"schedule":{"zone":"UTC","week":{"mon":["08:00-08:00"]}}"#;
+    let (code, message) = refusal("Point", "[10,50]", bad);
+    assert_eq!(code, "schedule_invalid");
+    assert!(message.starts_with("`schedule.week.mon`: \"08:00-08:00\" is empty"), "{message}");
+}

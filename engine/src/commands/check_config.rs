@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{fences, token};
+use super::{fences, tags, token};
 use crate::cli::{CheckConfigArgs, Format};
 use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit};
@@ -37,6 +37,7 @@ pub fn execute(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
 fn load(args: &CheckConfigArgs) -> Result<Effective, Mistakes> {
     let effective = args.load()?;
     fences::load(&effective)?;
+    tags::load(&effective)?;
     token::check(&effective)?;
     Ok(effective)
 }

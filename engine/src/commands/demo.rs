@@ -53,6 +53,7 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
     let options = PipelineOptions {
         settings,
         fences: Arc::new(fences.set),
+        tags: None,
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: false,

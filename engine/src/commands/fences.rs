@@ -72,15 +72,15 @@ fn text(parsed: &Parsed) -> String {
                 fence.id.clone(),
                 shape_text(&fence.shape),
                 area_text(fence.shape.area_m2()),
-                name(fence),
+                remarks(fence),
             ]
         })
         .collect();
     let width =
         |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (ids, shapes, areas) = (width(0), width(1), width(2));
-    for [id, shape, area, name] in &rows {
-        let line = format!("  {id:ids$}  {shape:shapes$}  {area:>areas$}  {name}");
+    for [id, shape, area, remarks] in &rows {
+        let line = format!("  {id:ids$}  {shape:shapes$}  {area:>areas$}  {remarks}");
         let _ = writeln!(out, "{}", line.trim_end());
     }
     for note in &parsed.repairs {
@@ -92,9 +92,12 @@ fn text(parsed: &Parsed) -> String {
     out
 }
 
-/// The name, where it says more than the id.
-fn name(fence: &Fence) -> String {
-    if fence.name == fence.id { String::new() } else { fence.name.clone() }
+/// The name, where it says more than the id; whom the fence concerns, and when.
+fn remarks(fence: &Fence) -> String {
+    let name = (fence.name != fence.id).then(|| fence.name.clone());
+    let tags = (!fence.tags.is_empty()).then(|| format!("for {}", fence.tags.join(", ")));
+    let hours = fence.schedule.as_ref().map(|schedule| format!("open {schedule}"));
+    [name, tags, hours].into_iter().flatten().collect::<Vec<String>>().join("; ")
 }
 
 fn remark(note: &FenceNote) -> String {
@@ -148,6 +151,7 @@ fn fence_as_json(fence: &Fence) -> Value {
         "id": fence.id,
         "name": fence.name,
         "tags": fence.tags,
+        "schedule": fence.schedule.as_ref().map(|schedule| schedule.to_json()),
         "shape": kind,
         measure: value,
         "area_m2": fence.shape.area_m2(),

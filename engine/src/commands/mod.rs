@@ -6,6 +6,7 @@ pub mod demo;
 pub mod fences;
 pub mod replay;
 pub mod run;
+mod tags;
 mod token;
 
 use anyhow::Context;

@@ -41,6 +41,7 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let effective = args.load()?;
     let fences = commands::fences::load(&effective)?;
+    let tags = commands::tags::load(&effective)?;
     logging::install(&effective.config.log.level, effective.config.log.format)?;
     commands::warn_of_repairs(&fences.repairs);
     make_empty(&args.out).exit_with(Exit::Usage)?;
@@ -67,6 +68,7 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let options = PipelineOptions {
         settings,
         fences: Arc::new(fences.set),
+        tags,
         cut: Cut::Count(SEGMENT_PINGS),
         first_seq: 1,
         set_aside_tail: false,

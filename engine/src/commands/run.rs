@@ -21,6 +21,7 @@ use crate::{commands, http, logging, metrics};
 pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let effective = args.load()?;
     let fences = commands::fences::load(&effective)?;
+    let tags = commands::tags::load(&effective)?;
     commands::token::check(&effective)?;
     let config = effective.config;
     logging::install(&config.log.level, config.log.format)?;
@@ -29,6 +30,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let options = PipelineOptions {
         settings: config.detection_settings(),
         fences: Arc::new(fences.set),
+        tags,
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: args.set_aside_tail,

@@ -171,6 +171,11 @@ settings! {
         /// How often the worker looks whether the fences have changed. They
         /// are taken up once two looks have found them alike.
         fences_poll: Duration = "2s", Durations { min: "10ms", max: "1h" };
+        /// JSON file with the tags of vehicles, which decide which fences
+        /// concern them: {"bus-7": ["city", "electric"]}; "" for none. As long
+        /// as no tags were ever named, every fence concerns every vehicle. It
+        /// is watched like the fences.
+        vehicle_tags: Option<PathBuf> = "", OptionalPath;
         /// End with an error when recovery computes other effects than the
         /// journal records, instead of counting and logging the difference.
         strict_audit: bool = "false", Switch;

@@ -265,6 +265,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("clock", "\"event\""),
     ("fences", "\"/etc/fences.json\""),
     ("fences_poll", "\"5s\""),
+    ("vehicle_tags", "\"/etc/tags.json\""),
     ("strict_audit", "true"),
     ("http.listen", "\"[::1]:9\""),
     ("http.max_body", "\"2MiB\""),

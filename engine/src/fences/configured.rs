@@ -25,7 +25,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn whole(path: &Path, message: impl Into<String>) -> Self {
+    pub(crate) fn whole(path: &Path, message: impl Into<String>) -> Self {
         Self { path: path.to_owned(), note: None, message: message.into() }
     }
 }
@@ -81,21 +81,34 @@ pub(super) fn stats(path: &Path) -> Result<Vec<Stat>, Vec<Problem>> {
 }
 
 /// The configured files as they were at one time.
-pub(super) struct Files(Vec<(PathBuf, Vec<u8>)>);
+pub(crate) struct Files {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    /// Whether a directory was named.
+    is_directory: bool,
+}
 
 impl Files {
-    pub(super) fn read(path: &Path) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let read = |file: PathBuf| match fs::read(&file) {
             Ok(bytes) => Ok((file, bytes)),
             Err(error) => Err(unreadable(&file, &error)),
         };
-        paths(path)?.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+        let files = paths(path)?.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { files, is_directory: path.is_dir() })
+    }
+
+    /// The bytes of the one file that was named; `None` for a directory.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        match (&self.files[..], self.is_directory) {
+            ([(_, bytes)], false) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Names the content: other names or bytes give another hash.
     pub(super) fn hash(&self) -> u128 {
         let mut hash = Xxh3Default::new();
-        for (path, bytes) in &self.0 {
+        for (path, bytes) in &self.files {
             let name = path.as_os_str().as_encoded_bytes();
             hash.update(&(name.len() as u64).to_le_bytes());
             hash.update(name);
@@ -110,7 +123,7 @@ impl Files {
         let mut fences = Vec::new();
         let mut repairs = Vec::new();
         let mut homes: BTreeMap<String, &Path> = BTreeMap::new();
-        for (path, bytes) in &self.0 {
+        for (path, bytes) in &self.files {
             let of_fence = |note: FenceNote| Problem {
                 path: path.clone(),
                 note: Some(note),
@@ -246,7 +259,7 @@ mod tests {
     fn a_hash_names_files_and_bytes() {
         let hash = |files: &[(&str, &str)]| {
             let files = files.iter().map(|(name, text)| (name.into(), text.as_bytes().to_vec()));
-            Files(files.collect()).hash()
+            Files { files: files.collect(), is_directory: true }.hash()
         };
         let first = hash(&[("a", "xy"), ("b", "z")]);
         assert_eq!(first, hash(&[("a", "xy"), ("b", "z")]));

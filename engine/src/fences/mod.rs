@@ -13,8 +13,10 @@ mod keeper;
 mod reconcile;
 mod watcher;
 
+pub(crate) use configured::Files;
 pub use configured::{Problem, read};
 pub use editor::{Edit, EditError, Edited, Editor, Requests};
 pub use keeper::{Keeper, Taken};
 pub use reconcile::{Plan, Standing, reconcile};
+pub(crate) use watcher::{Target, watch_files};
 pub use watcher::{Watched, watch};

@@ -1,10 +1,10 @@
-//! Looking at the configured fences again and again, and having other ones
-//! taken up.
+//! Looking at configured files, of fences or of other things, again and again,
+//! and having other ones taken up.
 //!
 //! By looking and not by the system's notifications, which network and
 //! container file systems do not give. Files count once two looks have found
 //! them alike: so neither a file half written nor a directory half copied is
-//! taken for fences. What cannot be used changes nothing and is told once.
+//! taken for what it should become. What cannot be used changes nothing and is told once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,11 +33,58 @@ pub struct Watched {
     pub every: Duration,
 }
 
-/// Watches until `stop`.
+/// What files are watched for.
+pub(crate) trait Target: Send + Sync {
+    /// What the files say.
+    type Parsed: Send + 'static;
+    /// What that is called in the log.
+    const WHAT: &'static str;
+
+    /// Reads `files`, which stand at `path`.
+    fn parse(path: &Path, files: &Files) -> Result<Self::Parsed, Vec<Problem>>;
+
+    /// Has it take the place of the last; an error says why not yet.
+    fn take_up(&self, parsed: Self::Parsed) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Counts files that cannot be used.
+    fn unusable(&self);
+}
+
+/// Watches the configured fences until `stop`.
 pub async fn watch(watched: Watched, editor: Editor, stop: CancellationToken) {
+    watch_files(watched, Fences(editor), stop).await;
+}
+
+/// Watches files until `stop`.
+pub(crate) async fn watch_files<T: Target>(watched: Watched, target: T, stop: CancellationToken) {
     let mut watcher = Watcher::default();
     while tokio::time::timeout(watched.every, stop.cancelled()).await.is_err() {
-        watcher.look(&watched.path, &editor).await;
+        watcher.look(&watched.path, &target).await;
+    }
+}
+
+struct Fences(Editor);
+
+impl Target for Fences {
+    type Parsed = Parsed;
+    const WHAT: &'static str = "fences";
+
+    fn parse(_path: &Path, files: &Files) -> Result<Parsed, Vec<Problem>> {
+        files.parse()
+    }
+
+    async fn take_up(&self, parsed: Parsed) -> Result<(), String> {
+        let edited = self.0.change(Edit::Configured(Arc::new(parsed.set)), None).await;
+        if edited.map_err(|error| error.to_string())?.valid_from.is_some() {
+            for FenceNote { fence, code, message } in &parsed.repairs {
+                warn!(fence, code, "{message}");
+            }
+        }
+        Ok(())
+    }
+
+    fn unusable(&self) {
+        metrics::FENCE_CHANGES.counter(&["configured", "unusable"]).increment(1);
     }
 }
 
@@ -62,45 +109,40 @@ struct Look {
 }
 
 impl Watcher {
-    async fn look(&mut self, path: &Path, editor: &Editor) {
+    async fn look<T: Target>(&mut self, path: &Path, target: &T) {
         let (looked_at, last) = (path.to_owned(), self.last.clone());
         let look = tokio::task::spawn_blocking(move || look(&looked_at, last)).await;
-        let Ok(look) = look else { return error!("looking at the configured fences failed") };
+        let Ok(look) = look else { return error!("looking at the configured {} failed", T::WHAT) };
         let content = look.content;
         let is_still = self.last.replace(look).is_some_and(|last| last.content == content);
         if is_still && self.done != Some(content) {
-            self.take_up(path.to_owned(), content, editor).await;
+            self.take_up(path.to_owned(), content, target).await;
         }
     }
 
-    async fn take_up(&mut self, path: PathBuf, content: Content, editor: &Editor) {
-        let parsed = tokio::task::spawn_blocking(move || parse(&path, content)).await;
-        let Ok(parsed) = parsed else { return error!("reading the configured fences failed") };
+    async fn take_up<T: Target>(&mut self, path: PathBuf, content: Content, target: &T) {
+        let parsed = tokio::task::spawn_blocking(move || parse::<T>(&path, content)).await;
+        let Ok(parsed) = parsed else {
+            return error!("reading the configured {} failed", T::WHAT);
+        };
         let parsed = match parsed {
             None => return,
             Some(Ok(parsed)) => parsed,
             Some(Err(problems)) => {
                 for problem in &problems {
-                    error!(%problem, "the configured fences cannot be used: the last ones stay");
+                    error!(%problem, "the configured {} cannot be used: the last ones stay", T::WHAT);
                 }
-                metrics::FENCE_CHANGES.counter(&["configured", "unusable"]).increment(1);
+                target.unusable();
                 self.done = Some(content);
                 return;
             }
         };
-        match editor.change(Edit::Configured(Arc::new(parsed.set)), None).await {
-            Ok(edited) => {
-                self.done = Some(content);
-                if edited.valid_from.is_some() {
-                    for FenceNote { fence, code, message } in &parsed.repairs {
-                        warn!(fence, code, "{message}");
-                    }
-                }
-            }
+        match target.take_up(parsed).await {
+            Ok(()) => self.done = Some(content),
             // A later look may do: time goes on.
             Err(error) => {
                 if self.told.replace(content) != Some(content) {
-                    error!(%error, "the configured fences are not taken up yet");
+                    error!(%error, "the configured {} are not taken up yet", T::WHAT);
                 }
             }
         }
@@ -128,10 +170,10 @@ fn look(path: &Path, last: Option<Look>) -> Look {
     Look { stats: Some(stats), read_at, content }
 }
 
-/// The files at `path`, if they still hold `content`.
-fn parse(path: &Path, content: Content) -> Option<Result<Parsed, Vec<Problem>>> {
+/// What the files at `path` say, if they still hold `content`.
+fn parse<T: Target>(path: &Path, content: Content) -> Option<Result<T::Parsed, Vec<Problem>>> {
     match Files::read(path) {
-        Ok(files) => (files.hash() == content).then(|| files.parse()),
+        Ok(files) => (files.hash() == content).then(|| T::parse(path, &files)),
         Err(problems) => (hash_of(&problems) == content).then_some(Err(problems)),
     }
 }

@@ -22,6 +22,7 @@ mod routes;
 mod server;
 mod split;
 mod stall_guard;
+mod tags;
 mod token;
 
 pub use decoder::{SOURCE_NAME, decoder};

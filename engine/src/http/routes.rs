@@ -24,9 +24,11 @@ use super::fences::{self, Fences};
 use super::health::{Health, Readiness, livez, readyz};
 use super::ingest::{Ingest, Ingestion, post_pings};
 use super::positions::{self, Positions};
+use super::tags::{self, Tags};
 use super::{HttpLimits, map};
 use crate::fences::Editor;
 use crate::metrics;
+use crate::tags::Tagger;
 
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -44,8 +46,10 @@ pub struct Services {
     pub fences: watch::Receiver<Bytes>,
     /// For single fences and their change.
     pub fence_editor: Editor,
-    /// File with the token that lets its bearer change fences; without one
-    /// nobody can.
+    /// For the tags of vehicles and their change.
+    pub tagger: Tagger,
+    /// File with the token that lets its bearer change fences and tags; without
+    /// one nobody can.
     pub token_file: Option<PathBuf>,
     /// For `/readyz`.
     pub health: Health,
@@ -57,6 +61,12 @@ pub struct Services {
 pub(super) fn routes(services: Services, limits: &HttpLimits, stop: CancellationToken) -> Router {
     let intake = services.ingest.intake.clone();
     let readiness = Arc::new(Readiness { health: services.health, intake });
+    let tags = Arc::new(Tags {
+        tagger: services.tagger,
+        clock: Arc::clone(&services.ingest.clock),
+        token_file: services.token_file.clone(),
+        limits: limits.clone(),
+    });
     let ingestion = Arc::new(Ingestion::new(services.ingest, limits.clone()));
     let positions = Arc::new(Positions::new(services.positions));
     let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
@@ -75,6 +85,7 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
         .route("/v1/fences", get(fences::list).with_state(services.fences))
         .route("/v1/fences/{id}", one_fence.with_state(Arc::clone(&fences)))
         .route("/v1/fences/{id}/versions", get(fences::versions).with_state(fences))
+        .route("/v1/vehicles/{id}/tags", get(tags::get).put(tags::put).with_state(tags))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/metrics", get(render_metrics).with_state(services.metrics))

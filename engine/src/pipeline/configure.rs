@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use geofence::{FenceOutcome, TimeMs};
+use geofence::{FenceOutcome, TagChanges, TagOutcome, TimeMs};
 use tracing::{error, info};
 
 use super::PipelineOptions;
 use crate::config::Clock;
 use crate::fences::{Plan, Standing, Taken, reconcile};
 use crate::journal::FenceObjects;
-use crate::shard::{Claimed, FenceInput};
+use crate::shard::{Claimed, FenceInput, TagInput};
+use crate::tags::ConfiguredTags;
 use crate::wall_clock::WallClock;
 
 /// Records what of settings and fences differs from the journals, and says
@@ -24,6 +25,7 @@ pub(super) async fn configure(
         Clock::Wall => WallClock::not_before(latest).now(),
         Clock::Event => latest,
     };
+    let is_new: Vec<bool> = claimed.iter().map(|shard| !shard.settings_known).collect();
     let standings: Vec<Standing> = claimed.iter().map(standing).collect();
     let Plan { missed, configured } = reconcile(&standings, &options.fences, now);
     for (shard, missed) in claimed.iter_mut().zip(&missed) {
@@ -44,11 +46,43 @@ pub(super) async fn configure(
     for shard in claimed.iter_mut() {
         shard.configure(&options.settings, configured.as_ref(), received).await?;
     }
+    configure_tags(claimed, &is_new, options.tags.as_ref(), now).await?;
     let first = claimed.first().expect("a worker has at least one shard");
     Ok(Taken {
         history: first.detector.fence_history(),
         configured: first.configured_fences.clone(),
     })
+}
+
+/// Has each shard take up the configured tags of its vehicles, if they are
+/// others than it took up last; and has tags count in all shards if they do in
+/// one.
+async fn configure_tags(
+    claimed: &mut [Claimed],
+    is_new: &[bool],
+    configured: Option<&ConfiguredTags>,
+    now: TimeMs,
+) -> anyhow::Result<()> {
+    let none = ConfiguredTags::default();
+    let wanted = configured.unwrap_or(&none);
+    let (hash, shards) = (wanted.hash(), claimed.len());
+    let count = claimed.iter().any(|shard| shard.detector.tags_count_from().is_some());
+    for (number, (shard, is_new)) in claimed.iter_mut().zip(is_new).enumerate() {
+        let valid_from = if *is_new { TimeMs::MIN } else { now };
+        let never_named = shard.configured_tags.is_empty() && configured.is_none();
+        let input = if shard.configured_tags != hash && !never_named {
+            let changes = wanted.of_shard(number, shards);
+            TagInput { changes, valid_from, configured: Some(hash.clone()) }
+        } else if count && shard.detector.tags_count_from().is_none() {
+            TagInput { changes: TagChanges::default(), valid_from, configured: None }
+        } else {
+            continue;
+        };
+        if let TagOutcome::Refused(refusal) = shard.configure_tags(&input, now).await? {
+            error!(%refusal, "the configured vehicle tags are not taken up yet");
+        }
+    }
+    Ok(())
 }
 
 fn standing(shard: &Claimed) -> Standing {

@@ -2,16 +2,18 @@
 //! which all shards of a worker must agree on.
 
 use anyhow::bail;
-use geofence::{CORE_VERSION, Detector, FenceOutcome, Settings, TimeMs};
+use geofence::{CORE_VERSION, Detector, Effects, FenceOutcome, Settings, TagOutcome, TimeMs};
 use protos::journal::Segment;
 use tracing::{info, warn};
 
+use super::batch::Batch;
 use super::configuration_batch;
 use super::cursors::Cursors;
 use super::fence_change::FenceInput;
 use super::fences::FenceSets;
 use super::maintenance::Maintenance;
 use super::recovery::{Audit, recover};
+use super::tag_change::TagInput;
 use crate::journal::{
     self, FenceObjects, Fenced, Journal, JournalReader, OpenOptions, RetentionPolicy, Store,
 };
@@ -55,6 +57,8 @@ pub struct Claimed {
     pub settings_known: bool,
     /// Hash of the configured fences that were last taken up; empty for none.
     pub configured_fences: String,
+    /// The same of the tags of vehicles.
+    pub configured_tags: String,
     pub(super) maintenance: Maintenance,
 }
 
@@ -115,6 +119,7 @@ impl Claimed {
         );
         maintenance.count(&fence);
         maintenance.set_configured_fences(recovered.configured_fences.clone());
+        maintenance.set_configured_tags(recovered.configured_tags.clone());
         Ok(Self {
             number: open.shard,
             detector: recovered.detector,
@@ -124,6 +129,7 @@ impl Claimed {
             first_seq: claim.first_seq(),
             settings_known: recovered.settings_known,
             configured_fences: recovered.configured_fences,
+            configured_tags: recovered.configured_tags,
             maintenance,
         })
     }
@@ -144,14 +150,9 @@ impl Claimed {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut effects = self.detector.apply(batch.inputs(), now, self.journal.next_seq());
+        let effects = self.record(batch, now).await?;
         if let Some(FenceOutcome::Refused(refusal)) = effects.fences.first() {
             bail!("shard {} refuses the fences that it must take up: {refusal}", self.number);
-        }
-        let (segment, _) = batch.finish(&mut effects, self.detector.now().0, |_| String::new());
-        if let Some(segment) = segment {
-            let committed = self.journal.commit(segment).await?;
-            self.maintenance.count(&committed);
         }
         self.settings_known = true;
         if let Some(fences) = fences {
@@ -159,6 +160,40 @@ impl Claimed {
             self.maintenance.set_configured_fences(fences.configured.clone());
         }
         Ok(())
+    }
+
+    /// Records a change of the tags of vehicles, received at `now`. A refusal
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn configure_tags(
+        &mut self,
+        tags: &TagInput,
+        now: TimeMs,
+    ) -> anyhow::Result<TagOutcome> {
+        let outcome = self.detector.judge_tags(&tags.changes, tags.valid_from, now);
+        if matches!(outcome, TagOutcome::Refused(_)) {
+            return Ok(outcome);
+        }
+        let mut batch = Batch::default();
+        tags.add_to(&mut batch);
+        self.record(batch, now).await?;
+        if let Some(configured) = &tags.configured {
+            self.configured_tags.clone_from(configured);
+            self.maintenance.set_configured_tags(configured.clone());
+        }
+        Ok(outcome)
+    }
+
+    async fn record(&mut self, batch: Batch, now: TimeMs) -> anyhow::Result<Effects> {
+        let mut effects = self.detector.apply(batch.inputs(), now, self.journal.next_seq());
+        let (segment, _) = batch.finish(&mut effects, self.detector.now().0, |_| String::new());
+        if let Some(segment) = segment {
+            let committed = self.journal.commit(segment).await?;
+            self.maintenance.count(&committed);
+        }
+        Ok(effects)
     }
 
     /// The newest committed segment.

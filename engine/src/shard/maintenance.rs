@@ -19,6 +19,8 @@ pub(super) struct Maintenance {
     cadence: Cadence,
     /// Hash of the configured fences that were last taken up.
     configured_fences: String,
+    /// The same of the tags of vehicles.
+    configured_tags: String,
     keepers: Arc<Mutex<Keepers>>,
     /// Length of the newest snapshot's object.
     snapshot_bytes: Arc<AtomicU64>,
@@ -47,6 +49,7 @@ impl Maintenance {
             shard,
             cadence,
             configured_fences: String::new(),
+            configured_tags: String::new(),
             keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
             snapshot_bytes: Arc::default(),
             task: None,
@@ -57,6 +60,11 @@ impl Maintenance {
     /// up.
     pub(super) fn set_configured_fences(&mut self, hash: String) {
         self.configured_fences = hash;
+    }
+
+    /// The same of the configured tags of vehicles.
+    pub(super) fn set_configured_tags(&mut self, hash: String) {
+        self.configured_tags = hash;
     }
 
     /// Counts a segment towards the next snapshot.
@@ -119,6 +127,7 @@ impl Maintenance {
             fence_hashes: detector.fence_hashes(),
             core: detector.encode_state().into(),
             configured_fences_hash: self.configured_fences.clone(),
+            configured_tags_hash: self.configured_tags.clone(),
         };
         let keepers = Arc::clone(&self.keepers);
         let snapshot_bytes = Arc::clone(&self.snapshot_bytes);

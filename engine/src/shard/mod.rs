@@ -16,6 +16,7 @@ mod maintenance;
 mod recorded;
 mod recovery;
 mod release;
+mod tag_change;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -49,6 +50,7 @@ pub use fence_change::{FenceChange, FenceInput, Proposal};
 pub use follow::Follower;
 pub use recovery::Audit;
 pub use release::{ReleaseError, SinkRunner};
+pub use tag_change::{TagChange, TagInput};
 
 /// When gathered input is applied and committed.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,10 @@ pub enum Control {
     Fences(Box<FenceChange>),
     /// Tell which fence sets may still judge a ping.
     FenceHistory(oneshot::Sender<FenceHistory>),
+    /// Give vehicles other tags.
+    Tags(Box<TagChange>),
+    /// Tell the newest tags of a vehicle.
+    TagsOf(String, oneshot::Sender<Vec<String>>),
     /// The input is over at this event time. Answers once that is durable.
     End(TimeMs, oneshot::Sender<()>),
     /// End the task, with a snapshot if asked.
@@ -222,6 +228,14 @@ impl Shard {
             }
             Control::FenceHistory(answer) => {
                 let _ = answer.send(self.detector.fence_history());
+                self.apply(batch).await?;
+            }
+            Control::Tags(change) => {
+                self.apply(batch).await?;
+                self.change_tags(*change).await?;
+            }
+            Control::TagsOf(vehicle, answer) => {
+                let _ = answer.send(self.detector.tags_of(&vehicle).to_vec());
                 self.apply(batch).await?;
             }
             Control::End(end, answer) => {

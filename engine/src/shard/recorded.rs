@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use geofence::admission::{admit, clear_unknown};
-use geofence::{FenceSet, Input, PingRun, SourceState, TimeMs};
+use geofence::{FenceSet, Input, PingRun, SourceState, TagChanges, TimeMs, check_tags};
 use prost::Message;
 use protos::journal::{self, Segment, input};
 use protos::telemetry::VehiclePing;
@@ -50,12 +50,22 @@ pub(super) fn inputs(
                 at: TimeMs(state.at_ms),
             }),
             input::Input::End(end) => Input::End { end: TimeMs(end.end_ms) },
-            input::Input::Tags(_) => {
-                return Err(error("vehicle tags, which this engine does not know".into()));
-            }
+            input::Input::Tags(tags) => Input::Tags {
+                changes: tag_changes(tags).map_err(error)?,
+                valid_from: TimeMs(tags.valid_from_ms),
+            },
         });
     }
     Ok(inputs)
+}
+
+fn tag_changes(recorded: &journal::VehicleTags) -> Result<TagChanges, String> {
+    let one = |vehicle: &journal::VehicleTag| {
+        let tags = check_tags(vehicle.tags.clone())?;
+        Ok((vehicle.vehicle_id.clone(), tags))
+    };
+    let vehicles = recorded.vehicles.iter().map(one).collect::<Result<_, String>>()?;
+    Ok(TagChanges { vehicles, is_whole: recorded.whole })
 }
 
 fn ping_run(run: &journal::PingRun) -> Result<PingRun, String> {

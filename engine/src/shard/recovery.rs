@@ -23,6 +23,8 @@ pub(super) struct Recovered {
     pub(super) settings_known: bool,
     /// Hash of the configured fences that were last taken up; empty for none.
     pub(super) configured_fences: String,
+    /// The same of the tags of vehicles.
+    pub(super) configured_tags: String,
 }
 
 /// How the effects computed again compare with the recorded ones.
@@ -70,6 +72,7 @@ async fn from_snapshot(
             audit,
             settings_known: false,
             configured_fences: String::new(),
+            configured_tags: String::new(),
         });
     };
     for hash in &snapshot.fence_hashes {
@@ -86,6 +89,7 @@ async fn from_snapshot(
         audit,
         settings_known: true,
         configured_fences: snapshot.configured_fences_hash.clone(),
+        configured_tags: snapshot.configured_tags_hash.clone(),
     })
 }
 
@@ -111,8 +115,14 @@ impl Recovered {
         let inputs = recorded::inputs(segment, |hash| fences.get(hash))?;
         self.settings_known |= inputs.iter().any(|input| matches!(input, Input::Settings(_)));
         for recorded in &segment.inputs {
-            if let Some(input::Input::Fences(change)) = &recorded.input {
-                self.configured_fences.clone_from(&change.configured_hash);
+            match &recorded.input {
+                Some(input::Input::Fences(change)) => {
+                    self.configured_fences.clone_from(&change.configured_hash);
+                }
+                Some(input::Input::Tags(tags)) if !tags.configured_hash.is_empty() => {
+                    self.configured_tags.clone_from(&tags.configured_hash);
+                }
+                _ => {}
             }
         }
         let effects = self.detector.apply(&inputs, TimeMs(segment.now_ms), segment.seq);

@@ -11,6 +11,7 @@ use engine::http::{
     Services, decoder,
 };
 use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
+use engine::tags::Tagger;
 use geofence::{FenceSet, TimeMs};
 use protos::journal::Disposition;
 use sinks::positions::PositionStore;
@@ -74,6 +75,7 @@ impl World {
             events: EventFeed::new(FeedLimits::default()),
             fences,
             fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+            tagger: Tagger::new(Vec::new()),
             token_file: None,
             health: Health::new(1),
             metrics: Arc::new(String::new),
@@ -99,6 +101,7 @@ impl World {
             events: feed.clone(),
             fences: watched,
             fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+            tagger: Tagger::new(Vec::new()),
             token_file: None,
             health: health.clone(),
             metrics: Arc::new(|| "fleetstream_test 1\n".to_owned()),

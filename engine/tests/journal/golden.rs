@@ -44,7 +44,7 @@ fn segment() -> Segment {
             valid_from_ms: -1,
             ..FenceChange::default()
         }),
-        input::Input::Tags(VehicleTags { vehicles: vec![tags] }),
+        input::Input::Tags(VehicleTags { vehicles: vec![tags], ..VehicleTags::default() }),
         input::Input::Pings(pings),
         input::Input::Source(source),
         input::Input::End(EndOfInput { end_ms: 1_480_075_200_000 }),

@@ -8,3 +8,4 @@ mod determinism;
 mod rows;
 mod summary;
 mod support;
+mod tags;

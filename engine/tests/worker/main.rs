@@ -17,4 +17,5 @@ mod rejects;
 mod restarts;
 mod shared;
 mod shutdown;
+mod tags;
 mod takeover;

@@ -29,9 +29,18 @@ pub struct Rects {
     /// West, south, east, north, 1e-7 degrees, edges inside.
     pub rects: Vec<[i32; 4]>,
     pub dwell_s: Vec<u32>,
+    /// Minutes of the day, in UTC, at which it is open; `None` for all.
+    pub open: Option<(i64, i64)>,
+    /// Whom it concerns; empty for everybody.
+    pub tags: Vec<String>,
 }
 
 impl Rects {
+    /// Whether it is the same version: tags are none of it.
+    fn same_as(&self, other: &Self) -> bool {
+        (&self.rects, &self.dwell_s, &self.open) == (&other.rects, &other.dwell_s, &other.open)
+    }
+
     fn holds(&self, p: Position) -> bool {
         self.rects.iter().any(|[west, south, east, north]| {
             (*west..=*east).contains(&p.lon) && (*south..=*north).contains(&p.lat)
@@ -41,6 +50,9 @@ impl Rects {
 
 /// A fence set and the time from which it judges.
 pub type Epoch = (TimeMs, Vec<Rects>);
+
+/// Tags of all vehicles and the time from which they count.
+pub type Tagging = (TimeMs, BTreeMap<String, Vec<String>>);
 
 /// An event, without ids and without what geometry alone decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +96,13 @@ pub fn sorted(mut events: Vec<Told>) -> Vec<Told> {
 
 /// The events of a batch run over `pings`, in any order and with any
 /// duplicates, that has seen the end.
-pub fn batch(pings: &[Ping], epochs: &[Epoch], settings: &Settings, end: TimeMs) -> Vec<Told> {
+pub fn batch(
+    pings: &[Ping],
+    epochs: &[Epoch],
+    tags: &[Tagging],
+    settings: &Settings,
+    end: TimeMs,
+) -> Vec<Told> {
     let vehicles: BTreeSet<&str> = pings.iter().map(|ping| ping.vehicle_id.as_str()).collect();
     let mut events = Vec::new();
     for vehicle in vehicles {
@@ -92,7 +110,10 @@ pub fn batch(pings: &[Ping], epochs: &[Epoch], settings: &Settings, end: TimeMs)
         let ids: BTreeSet<&str> =
             epochs.iter().flat_map(|(_, set)| set).map(|fence| fence.id.as_str()).collect();
         for id in ids {
-            visits(vehicle, &fixes, &versions(id, epochs), id, settings, &mut events);
+            let Some(first) = fixes.first() else { continue };
+            let span = (first.event_time, end);
+            let states = states(vehicle, &versions(id, epochs), tags, span);
+            visits(vehicle, &fixes, &states, id, settings, &mut events);
         }
         rests(vehicle, &fixes, settings, end, &mut events);
     }
@@ -118,15 +139,79 @@ fn versions<'a>(id: &str, epochs: &'a [Epoch]) -> Vec<(TimeMs, u32, Option<&'a R
     let mut number = 0;
     for (from, set) in epochs {
         let shape = set.iter().find(|fence| fence.id == id);
-        if versions.last().map(|(_, _, shape)| *shape) == Some(shape) {
-            continue;
-        }
-        if shape.is_some() {
+        let is_same = match (versions.last().and_then(|version| version.2), shape) {
+            (Some(before), Some(now)) => before.same_as(now),
+            (None, None) => !versions.is_empty(),
+            _ => false,
+        };
+        if shape.is_some() && !is_same {
             number += 1;
         }
         versions.push((*from, number, shape));
     }
     versions
+}
+
+/// What a fence is to a vehicle from some time on.
+#[derive(Clone, Copy)]
+struct State<'a> {
+    from: TimeMs,
+    version: u32,
+    drawn: Option<&'a Rects>,
+    assigned: bool,
+    open: bool,
+}
+
+impl<'a> State<'a> {
+    fn shape(&self) -> Option<(u32, &'a Rects)> {
+        let concerns = self.assigned && self.open;
+        self.drawn.filter(|_| concerns).map(|shape| (self.version, shape))
+    }
+}
+
+/// The states of one fence to one vehicle, looked at whenever they may change.
+fn states<'a>(
+    vehicle: &str,
+    versions: &[(TimeMs, u32, Option<&'a Rects>)],
+    tags: &[Tagging],
+    (first, end): (TimeMs, TimeMs),
+) -> Vec<State<'a>> {
+    let mut moments: BTreeSet<TimeMs> = versions.iter().map(|version| version.0).collect();
+    moments.extend(tags.iter().map(|(from, _)| *from));
+    let hours: Vec<(i64, i64)> =
+        versions.iter().filter_map(|(_, _, shape)| shape.and_then(|shape| shape.open)).collect();
+    let day = 86_400_000;
+    for midnight in first.0.div_euclid(day) - 1..=end.0.div_euclid(day) {
+        for (opens, closes) in &hours {
+            moments.extend([opens, closes].map(|minute| TimeMs(midnight * day + minute * 60_000)));
+        }
+    }
+    let state = |from: TimeMs| {
+        let (_, version, drawn) = *versions.iter().rev().find(|version| version.0 <= from)?;
+        let named = tags.iter().rev().find(|(start, _)| *start <= from);
+        let own = named.and_then(|(_, tags)| tags.get(vehicle)).map(Vec::as_slice);
+        let has = |tag: &String| own.unwrap_or_default().contains(tag);
+        let asks = drawn.map(|shape| shape.tags.as_slice()).unwrap_or_default();
+        let assigned = named.is_none() || asks.is_empty() || asks.iter().any(has);
+        let minute = from.0.rem_euclid(day) / 60_000;
+        let open = drawn.and_then(|shape| shape.open);
+        let open = open.is_none_or(|(opens, closes)| (opens..closes).contains(&minute));
+        Some(State { from, version, drawn, assigned, open })
+    };
+    moments.into_iter().filter(|from| *from <= end).filter_map(state).collect()
+}
+
+/// Why a fence is another one to a vehicle than before.
+fn reason(before: Option<&State<'_>>, now: &State<'_>) -> Reason {
+    match before {
+        None => Reason::FenceCreated,
+        Some(before) if before.drawn.is_none() => Reason::FenceCreated,
+        Some(_) if now.drawn.is_none() => Reason::FenceDeleted,
+        Some(before) if before.version != now.version => Reason::FenceChanged,
+        Some(before) if before.assigned != now.assigned => Reason::AssignmentChanged,
+        Some(_) if now.open => Reason::ScheduleOpened,
+        Some(_) => Reason::ScheduleClosed,
+    }
 }
 
 struct Visit {
@@ -143,7 +228,7 @@ struct Visit {
 fn visits(
     vehicle: &str,
     fixes: &[&Ping],
-    versions: &[(TimeMs, u32, Option<&Rects>)],
+    states: &[State<'_>],
     fence: &str,
     settings: &Settings,
     events: &mut Vec<Told>,
@@ -183,7 +268,7 @@ fn visits(
     // Fixes and changes of the fence, in order; a change before a fix of its time.
     let mut moments: Vec<(TimeMs, usize, usize)> = Vec::new();
     moments.extend(fixes.iter().enumerate().map(|(i, fix)| (fix.event_time, 1, i)));
-    moments.extend(versions.iter().enumerate().map(|(i, version)| (version.0, 0, i)));
+    moments.extend(states.iter().enumerate().map(|(i, state)| (state.from, 0, i)));
     moments.sort_unstable();
 
     let mut version: Option<(u32, &Rects)> = None;
@@ -191,18 +276,19 @@ fn visits(
     let mut visit: Option<Visit> = None;
     for (at, what, i) in moments {
         if what == 0 {
-            let (_, number, shape) = versions[i];
-            let next = shape.map(|shape| (number, shape));
+            let state = &states[i];
+            let before = i.checked_sub(1).map(|i| &states[i]);
+            let (number, next) = (state.version, state.shape());
             if let Some(last) = last {
                 let here = last.position;
                 let span = [at.0; 3];
                 let side = next.is_some_and(|(_, shape)| shape.holds(here));
                 if side && visit.is_none() {
-                    let reason = match version {
-                        None => Reason::FenceCreated,
-                        Some(_) => Reason::FenceChanged,
-                    };
-                    let group = last.event_time.0;
+                    let reason = reason(before, state);
+                    // An opening or an assignment names its visit itself.
+                    let by_moment =
+                        matches!(reason, Reason::ScheduleOpened | Reason::AssignmentChanged);
+                    let group = if by_moment { -at.0 } else { last.event_time.0 };
                     tell(number, span, reason, here, group, Detail::GeofenceEnter(enter));
                     visit = Some(Visit {
                         enter: at.0,
@@ -214,10 +300,8 @@ fn visits(
                         dwelt: vec![],
                     });
                 } else if !side && let Some(visit) = visit.take() {
-                    let (number, reason) = match next {
-                        None => (version.unwrap().0, Reason::FenceDeleted),
-                        Some((number, _)) => (number, Reason::FenceChanged),
-                    };
+                    let number = if state.drawn.is_none() { version.unwrap().0 } else { number };
+                    let reason = reason(before, state);
                     let figures = close(&visit, span);
                     tell(number, span, reason, here, visit.group, Detail::GeofenceExit(exit));
                     tell(number, span, reason, here, visit.group, figures);

@@ -1,13 +1,14 @@
 //! Random worlds: fences that overlap, nest and touch, vehicles that move and
 //! stand among them, and the many ways in which their pings can arrive.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use geofence::{FenceSet, Input, Ping, Position, Settings, TimeMs};
+use geofence::{FenceSet, Input, Ping, Position, Settings, TagChanges, TimeMs};
 use proptest::prelude::*;
 
-use super::{Epoch, Rects};
+use super::{Epoch, Rects, Tagging};
 use crate::support::pings::ping_ms;
 use crate::support::shard::{plain, run};
 use crate::support::{feature, parse, ring};
@@ -21,6 +22,7 @@ pub struct World {
     pub settings: Settings,
     pub pings: Vec<Ping>,
     pub epochs: Vec<Epoch>,
+    pub tags: Vec<Tagging>,
     /// Segments in order, each with the clock it was applied at; the last one
     /// ends the input.
     pub segments: Vec<(Vec<Input>, TimeMs)>,
@@ -58,6 +60,9 @@ impl fmt::Debug for World {
                     Input::Fences { set, valid_from } => {
                         let ids: Vec<_> = set.fences().iter().map(|fence| &fence.id).collect();
                         writeln!(f, "  fences {ids:?} from {}", s(*valid_from))?;
+                    }
+                    Input::Tags { changes, valid_from } => {
+                        writeln!(f, "  tags {:?} from {}", changes.vehicles, s(*valid_from))?;
                     }
                     Input::End { end } => writeln!(f, "  end {}", s(*end))?,
                     other => writeln!(f, "  {other:?}")?,
@@ -175,6 +180,8 @@ fn fence(id: &str, rects: &[[i32; 4]], dwell_s: &[u32]) -> Rects {
         id: id.into(),
         rects: rects.iter().map(|rect| moved(*rect)).collect(),
         dwell_s: dwell_s.to_vec(),
+        open: None,
+        tags: vec![],
     }
 }
 
@@ -186,12 +193,16 @@ fn sets() -> Vec<Vec<Rects>> {
     let split = fence("split", &[[0, 0, 60_000, 60_000], [240_000, 0, 360_000, 200_000]], &[600]);
     let small = fence("yard", &[[0, 0, 45_000, 100_000]], &[60, 300]);
     let grown = fence("inner", &[[-60_000, 0, 110_000, 100_000]], &[]);
+    // Worlds begin at 22:13:20.
+    let open = |fence: &Rects, open: (i64, i64)| Rects { open: Some(open), ..fence.clone() };
+    let van = |fence: &Rects| Rects { tags: vec!["van".into()], ..fence.clone() };
     vec![
-        vec![yard.clone(), inner.clone(), next.clone(), split.clone()],
+        vec![yard.clone(), inner.clone(), open(&next, (1_334, 1_350)), split.clone()],
         vec![small, inner, next.clone(), split.clone()],
-        vec![yard.clone(), grown.clone(), split],
+        vec![open(&yard, (1_335, 1_336)), van(&grown), split.clone()],
         vec![],
-        vec![next, yard, grown],
+        vec![next.clone(), van(&yard), grown.clone()],
+        vec![van(&open(&yard, (0, 1_340))), open(&grown, (1_345, 1_440)), van(&split), next],
     ]
 }
 
@@ -212,13 +223,28 @@ pub fn fence_set(fences: &[Rects]) -> FenceSet {
                 })
                 .collect();
             let coordinates = format!("[{}]", polygons.join(","));
-            let dwell = format!(r#","dwell_s":{:?}"#, fence.dwell_s);
-            feature(&fence.id, "MultiPolygon", &coordinates, &dwell)
+            let mut own = format!(r#","dwell_s":{:?},"tags":{:?}"#, fence.dwell_s, fence.tags);
+            if let Some((opens, closes)) = fence.open {
+                let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+                let span = format!("{}-{}", clock(opens), clock(closes));
+                let week = format!(r#"{{"mon-sun":["{span}"]}}"#);
+                own.push_str(&format!(r#","schedule":{{"zone":"UTC","week":{week}}}"#));
+            }
+            feature(&fence.id, "MultiPolygon", &coordinates, &own)
         })
         .collect();
     let parsed = parse(&features);
     assert!(parsed.refusals.is_empty(), "{:?}", parsed.refusals);
     parsed.set
+}
+
+/// A change of the tags of all vehicles.
+#[derive(Clone, Debug)]
+struct Naming {
+    /// Which vehicles are vans, by number.
+    vans: [bool; 3],
+    at: f64,
+    delay: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -237,6 +263,12 @@ pub fn world(scale: Scale) -> impl Strategy<Value = World> {
         change.prop_map(|(set, at, delay)| Change { set, at, delay }),
         changes,
     );
+    let naming = (any::<[bool; 3]>(), 0.0..1.0, 0.0..0.5);
+    let namings = if scale.fence_changes { 0..4_usize } else { 0..1 };
+    let namings = prop::collection::vec(
+        naming.prop_map(|(vans, at, delay)| Naming { vans, at, delay }),
+        namings,
+    );
     let vehicles = prop::collection::vec(
         prop::collection::vec(step(), scale.pings.clone()),
         scale.vehicles.clone(),
@@ -244,7 +276,7 @@ pub fn world(scale: Scale) -> impl Strategy<Value = World> {
     let batches = prop::collection::vec(1_usize..12, 1..20);
     let clocks = prop::collection::vec(0_i64..30_000, 1..20);
     let knobs = (any::<bool>(), any::<bool>(), 0..3_i64);
-    (vehicles, changes, batches, clocks, knobs).prop_map(
+    (vehicles, (changes, namings), batches, clocks, knobs).prop_map(
         move |(vehicles, changes, batches, clocks, knobs)| {
             build(&scale, vehicles, changes, &batches, &clocks, knobs)
         },
@@ -254,7 +286,7 @@ pub fn world(scale: Scale) -> impl Strategy<Value = World> {
 fn build(
     scale: &Scale,
     vehicles: Vec<Vec<Step>>,
-    changes: Vec<Change>,
+    (changes, namings): (Vec<Change>, Vec<Naming>),
     batches: &[usize],
     clocks: &[i64],
     (delayed, assume_engine_on, end_slack): (bool, bool, i64),
@@ -318,9 +350,39 @@ fn build(
         epochs.push((valid_from, all[set].clone()));
     }
 
+    let mut tags: Vec<Tagging> = Vec::new();
+    let mut namings: Vec<(i64, Naming)> = namings
+        .into_iter()
+        .map(|naming| (START_MS + ((last - START_MS) as f64 * naming.at) as i64, naming))
+        .collect();
+    namings.sort_by_key(|(at, _)| *at);
+    namings.dedup_by_key(|(at, _)| *at);
+    let mut named_last = 0;
+    for (at, naming) in namings {
+        let arrival = (at + (naming.delay * lateness) as i64).max(named_last);
+        if arrival >= at + scale.hot_lateness_ms || at == START_MS {
+            continue;
+        }
+        named_last = arrival;
+        let valid_from = TimeMs(at);
+        let list = |is_van: bool| if is_van { vec!["van".to_owned()] } else { vec![] };
+        let vehicles: BTreeMap<String, Vec<String>> = (0..)
+            .zip(naming.vans)
+            .map(|(i, is_van): (i32, bool)| (format!("v{i}"), list(is_van)))
+            .collect();
+        fence_arrivals.push((arrival, tags_input(&vehicles, valid_from)));
+        tags.push((valid_from, vehicles));
+    }
+    fence_arrivals.sort_by_key(|(arrival, _)| *arrival);
+
     let pings = arrivals.iter().map(|(_, ping)| ping.clone()).collect();
     let segments = cut(arrivals, fence_arrivals, batches, clocks, end);
-    World { settings, pings, epochs, segments, end }
+    World { settings, pings, epochs, tags, segments, end }
+}
+
+fn tags_input(vehicles: &BTreeMap<String, Vec<String>>, valid_from: TimeMs) -> Input {
+    let changes = TagChanges { vehicles: vehicles.clone(), is_whole: true };
+    Input::Tags { changes, valid_from }
 }
 
 /// Cuts the arrivals into segments, several inputs in one now and then.
@@ -370,13 +432,21 @@ pub fn in_order(world: &World) -> Vec<(Vec<Input>, TimeMs)> {
         (a.event_time, &a.vehicle_id, a.identity).cmp(&(b.event_time, &b.vehicle_id, b.identity))
     });
     pings.dedup_by_key(|ping| (ping.vehicle_id.clone(), ping.identity));
+    let mut changes: Vec<(TimeMs, Input)> = Vec::new();
+    for (valid_from, set) in world.epochs.iter().skip(1) {
+        let set = std::sync::Arc::new(fence_set(set));
+        changes.push((*valid_from, Input::Fences { set, valid_from: *valid_from }));
+    }
+    for (valid_from, vehicles) in &world.tags {
+        changes.push((*valid_from, tags_input(vehicles, *valid_from)));
+    }
+    changes.sort_by_key(|(valid_from, _)| *valid_from);
     let mut segments = Vec::new();
     let mut from = 0;
-    for (valid_from, set) in world.epochs.iter().skip(1) {
-        let to = pings.partition_point(|ping| ping.event_time < *valid_from);
-        segments.push((vec![Input::Pings(run(pings[from..to].to_vec()))], *valid_from));
-        let set = std::sync::Arc::new(fence_set(set));
-        segments.push((vec![Input::Fences { set, valid_from: *valid_from }], *valid_from));
+    for (valid_from, input) in changes {
+        let to = pings.partition_point(|ping| ping.event_time < valid_from);
+        segments.push((vec![Input::Pings(run(pings[from..to].to_vec()))], valid_from));
+        segments.push((vec![input], valid_from));
         from = to;
     }
     segments.push((vec![Input::Pings(run(pings[from..].to_vec()))], world.end));

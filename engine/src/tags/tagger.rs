@@ -1,0 +1,109 @@
+//! Asking the shards for tags, and for changes of them.
+
+use geofence::{TagChanges, TagOutcome, TagRefusal, TimeMs};
+use tokio::sync::{mpsc, oneshot};
+
+use super::ConfiguredTags;
+use crate::intake::shard_of;
+use crate::shard::{Control, TagChange};
+
+/// A handle on the tags of the worker's vehicles. Clones ask the same shards.
+#[derive(Clone, Debug)]
+pub struct Tagger {
+    shards: Vec<mpsc::Sender<Control>>,
+}
+
+/// What came of a change, durable where there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Since when the tags decide; `None` if the vehicles had them already.
+    pub valid_from: Option<TimeMs>,
+}
+
+/// Why tags were not changed, or not in all shards: asking again does the
+/// rest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaggerError {
+    /// A shard cannot judge by them from now on.
+    #[error(transparent)]
+    Refused(#[from] TagRefusal),
+    /// The worker is ending.
+    #[error("the worker is ending")]
+    Ending,
+}
+
+impl Tagger {
+    /// A tagger of these shards, each by its ear for [`Control`].
+    #[must_use]
+    pub fn new(shards: Vec<mpsc::Sender<Control>>) -> Self {
+        Self { shards }
+    }
+
+    /// The newest tags of a vehicle, sorted; none for one never named.
+    ///
+    /// # Errors
+    /// The worker is ending.
+    pub async fn of(&self, vehicle_id: &str) -> Result<Vec<String>, TaggerError> {
+        let (answer, ear) = oneshot::channel();
+        let shard = &self.shards[shard_of(vehicle_id, self.shards.len())];
+        let asked = shard.send(Control::TagsOf(vehicle_id.to_owned(), answer)).await;
+        asked.map_err(|_| TaggerError::Ending)?;
+        ear.await.map_err(|_| TaggerError::Ending)
+    }
+
+    /// Gives a vehicle these tags from the receipt on. Waits until that is
+    /// durable. The first tags of all have tags count in every shard.
+    ///
+    /// # Errors
+    /// See [`TaggerError`].
+    pub async fn put(
+        &self,
+        vehicle_id: &str,
+        tags: Vec<String>,
+        received: TimeMs,
+    ) -> Result<Tagged, TaggerError> {
+        let own = shard_of(vehicle_id, self.shards.len());
+        let vehicles = [(vehicle_id.to_owned(), tags)].into();
+        let changes = TagChanges { vehicles, is_whole: false };
+        let tagged = self.change(own, changes, received, None).await?;
+        for other in (0..self.shards.len()).filter(|other| *other != own) {
+            self.change(other, TagChanges::default(), received, None).await?;
+        }
+        Ok(tagged)
+    }
+
+    /// Has the configured tags take the place of all others.
+    ///
+    /// # Errors
+    /// See [`TaggerError`].
+    pub async fn configure(
+        &self,
+        tags: &ConfiguredTags,
+        received: TimeMs,
+    ) -> Result<(), TaggerError> {
+        let (hash, shards) = (tags.hash(), self.shards.len());
+        for shard in 0..shards {
+            self.change(shard, tags.of_shard(shard, shards), received, Some(hash.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        shard: usize,
+        changes: TagChanges,
+        received: TimeMs,
+        configured: Option<String>,
+    ) -> Result<Tagged, TaggerError> {
+        let (done, ear) = oneshot::channel();
+        let change = TagChange { changes, received, configured, done };
+        let sent = self.shards[shard].send(Control::Tags(Box::new(change))).await;
+        sent.map_err(|_| TaggerError::Ending)?;
+        let (outcome, valid_from) = ear.await.map_err(|_| TaggerError::Ending)?;
+        match outcome {
+            TagOutcome::TakenUp => Ok(Tagged { valid_from: Some(valid_from) }),
+            TagOutcome::Unchanged => Ok(Tagged { valid_from: None }),
+            TagOutcome::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The tags of vehicles, from the configured file and over HTTP, and what they
+//! mean for fences (semantics §7).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Answer, Launch, Outputs, Worker, fold, ping, wait_for};
+
+const TOKEN: &str = "a-token-of-some-length";
+
+/// A yard for vans, in a directory to run workers in.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(TempDir::new().unwrap());
+        place.write("token", TOKEN);
+        let yard = json!({
+            "type": "Feature",
+            "id": "yard",
+            "properties": {"radius_m": 500, "tags": ["van"]},
+            "geometry": {"type": "Point", "coordinates": [10.0, 50.0]},
+        });
+        place.write("fences.json", &yard.to_string());
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn launch(&self) -> Launch {
+        Launch::run(&self.path("data"))
+            .set("clock", "event")
+            .set("shards", "3")
+            .set("commit.max_delay", "5ms")
+            .set("detection.reorder_delay", "0s")
+            .set("fences_poll", "20ms")
+            .set("fences", text(&self.path("fences.json")))
+            .set("http.token_file", text(&self.path("token")))
+    }
+
+    fn with_file(&self, tags: &Value) -> Launch {
+        self.write("tags.json", &tags.to_string());
+        self.launch().set("vehicle_tags", text(&self.path("tags.json")))
+    }
+
+    /// Time of day, kind, vehicle and reason of the folded enters and exits.
+    fn told(&self) -> Vec<String> {
+        let events = fold(&Outputs::of(&self.path("data")).event_log()).into_values();
+        let text = |event: &serde_json::Map<String, Value>, key: &str| {
+            event[key].as_str().unwrap_or("-").to_owned()
+        };
+        let mut told: Vec<String> = events
+            .filter(|event| ["geofence_enter", "geofence_exit"].contains(&&*text(event, "kind")))
+            .map(|event| {
+                let [time, kind, vehicle, reason] =
+                    ["event_time", "kind", "vehicle_id", "reason"].map(|key| text(&event, key));
+                format!("{} {} {vehicle} {reason}", &time[11..19], &kind[9..])
+            })
+            .collect();
+        told.sort();
+        told
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn at(vehicle: &str, second: u32) -> String {
+    let time = format!("2026-03-01T12:{:02}:{:02}Z", second / 60, second % 60);
+    ping(vehicle, &time, 10.0, 50.0, "")
+}
+
+fn put(worker: &Worker, vehicle: &str, tags: &Value, token: &str) -> Answer {
+    let (path, bearer) = (format!("/v1/vehicles/{vehicle}/tags"), format!("Bearer {token}"));
+    let headers = [("authorization", bearer.as_str())];
+    worker.client().change("PUT", &path, &headers, &tags.to_string()).expect("an answer")
+}
+
+fn tags(worker: &Worker, vehicle: &str) -> Value {
+    let path = format!("/v1/vehicles/{vehicle}/tags");
+    worker.client().get(&path).expect("an answer").json()["tags"].clone()
+}
+
+fn stop(mut worker: Worker) {
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+#[test]
+fn a_file_of_tags_is_taken_up_at_the_start_and_when_it_changes() {
+    let place = Place::new();
+    let worker = place.with_file(&json!({"a": ["van"], "b": ["truck"]})).start();
+    worker.client().deliver(&[at("a", 0), at("b", 0), at("c", 0)]);
+    worker.client().deliver(&[at("c", 5)]);
+    place.write("tags.json", r#"{"b": ["van"]}"#);
+    wait_for("other tags", || (tags(&worker, "b") == json!(["van"])).then_some(()));
+    wait_for("other tags", || (tags(&worker, "a") == json!([])).then_some(()));
+    worker.client().deliver(&[at("a", 10), at("b", 10), at("c", 10)]);
+    stop(worker);
+    let told = [
+        "12:00:00 enter a first_seen",
+        "12:00:05 enter b assignment_changed",
+        "12:00:05 exit a assignment_changed",
+    ];
+    assert_eq!(place.told(), told);
+
+    // The journal knows which tags were taken up: no change, no event.
+    let worker = place.with_file(&json!({"b": ["van"]})).start();
+    assert_eq!(tags(&worker, "b"), json!(["van"]));
+    worker.client().deliver(&[at("b", 15)]);
+    stop(worker);
+    assert_eq!(place.told(), told);
+}
+
+#[test]
+fn a_put_counts_from_then_on_and_outlives_a_crash() {
+    let place = Place::new();
+    let mut worker = place.launch().start();
+    // As long as nobody has tags, fences do not ask for any.
+    worker.client().deliver(&[at("a", 0), at("b", 0)]);
+    worker.client().deliver(&[at("a", 5)]);
+    assert_eq!(put(&worker, "a", &json!(["van"]), "another-token-of-some-length").status, 401);
+    assert_eq!(put(&worker, "a", &json!("van"), TOKEN).status, 422);
+    assert_eq!(put(&worker, "a%20b", &json!(["van"]), TOKEN).status, 400);
+    let answer = put(&worker, "a", &json!(["van", "van"]), TOKEN);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(
+        (&answer.json()["changed"], &answer.json()["tags"]),
+        (&json!(true), &json!(["van"]))
+    );
+    assert_eq!(put(&worker, "a", &json!(["van"]), TOKEN).json()["changed"], false);
+    worker.kill();
+    let worker = place.launch().set("strict_audit", "true").start();
+    assert_eq!((tags(&worker, "a"), tags(&worker, "b")), (json!(["van"]), json!([])));
+    worker.client().deliver(&[at("b", 10), at("a", 10)]);
+    stop(worker);
+    assert_eq!(
+        place.told(),
+        [
+            "12:00:00 enter a first_seen",
+            "12:00:00 enter b first_seen",
+            "12:00:05 exit b assignment_changed",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_a_mistake_at_the_start_and_none_later() {
+    let place = Place::new();
+    let output = place.with_file(&json!({"a": "van"})).output();
+    assert_eq!(output.status.code(), Some(78));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("tags.json: vehicle \"a\": a list of texts is needed"), "{told}");
+
+    let mut worker = place.with_file(&json!({"a": ["van"]})).start();
+    place.write("tags.json", "{");
+    worker.wait_for_line("the configured vehicle tags cannot be used: the last ones stay");
+    assert_eq!(tags(&worker, "a"), json!(["van"]));
+    stop(worker);
+}
