@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use geofence::{FenceSet, Input, Ping, Position, Settings, TagChanges, TimeMs};
 use proptest::prelude::*;
@@ -210,7 +211,21 @@ pub fn all_sets() -> Vec<FenceSet> {
     sets().iter().map(|set| fence_set(set)).collect()
 }
 
+/// One of [`sets`]. Built once: a year of opening hours takes long to lay out.
 pub fn fence_set(fences: &[Rects]) -> FenceSet {
+    static BUILT: OnceLock<Vec<(Vec<Rects>, FenceSet)>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let with_set = |fences: Vec<Rects>| {
+            let set = build_set(&fences);
+            (fences, set)
+        };
+        sets().into_iter().map(with_set).collect()
+    });
+    let (_, set) = built.iter().find(|(known, _)| known == fences).unwrap();
+    set.clone()
+}
+
+fn build_set(fences: &[Rects]) -> FenceSet {
     let degrees = |units: i32| f64::from(units) / 1e7;
     let features: Vec<String> = fences
         .iter()
