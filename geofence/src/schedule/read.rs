@@ -103,12 +103,13 @@ fn read_week(week: &Value) -> Result<Week, ScheduleError> {
             ScheduleError::at(&at, problem)
         })?;
         let spans = read_spans(&at, spans)?;
-        for day in first..=last {
-            if std::mem::replace(&mut named[day], true) {
+        let days = read.0.iter_mut().zip(&mut named).enumerate();
+        for (day, (of_day, named)) in days.take(last + 1).skip(first) {
+            if std::mem::replace(named, true) {
                 let problem = format!("{} is given twice", write_days((day, day)));
                 return Err(ScheduleError::at(at, problem));
             }
-            read.0[day].clone_from(&spans);
+            of_day.clone_from(&spans);
         }
     }
     Ok(read)
