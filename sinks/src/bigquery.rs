@@ -30,6 +30,8 @@ mod sink;
 mod slices;
 mod stream;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use check::CheckError;
 pub use dataset::{Dataset, DatasetError, is_table_name};

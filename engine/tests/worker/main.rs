@@ -4,6 +4,7 @@
 
 mod support;
 
+mod bigquery;
 mod damage;
 mod demo;
 mod directory;

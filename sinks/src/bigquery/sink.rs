@@ -130,7 +130,7 @@ impl<T: DatasetTable> StreamSink<T> {
 
     /// Queues the rows of `segment`.
     async fn take(&mut self, segment: &Arc<Segment>) -> Result<(), SinkError> {
-        if self.done.through == 0 {
+        if self.taken.through == 0 {
             // What came before the first segment is as good as done.
             self.done.through = segment.seq - 1;
         }

@@ -139,7 +139,11 @@ fn judge_append(error: &AppendError) -> Trouble {
 
 fn judge_opening(error: &WriterBuilderError) -> Trouble {
     match error {
-        WriterBuilderError::Rpc { source, .. } => judge(source),
+        WriterBuilderError::Rpc { source, .. } => match judge(source) {
+            // Of a stream, not of rows.
+            Trouble::AlreadyIn => Trouble::Passing(error.to_string()),
+            trouble => trouble,
+        },
         WriterBuilderError::TypeMismatch { .. } => Trouble::Unusable(error.to_string()),
         other => Trouble::Passing(other.to_string()),
     }

@@ -2,7 +2,7 @@
 
 mod client;
 mod mounted;
-mod outputs;
+pub(crate) mod outputs;
 mod process;
 
 pub(crate) use client::{Answer, Client};
