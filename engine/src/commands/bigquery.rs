@@ -22,13 +22,9 @@ pub fn ensure(args: &BigqueryEnsureArgs) -> anyhow::Result<Exit> {
     let settings = settings.exit_with(Exit::Config)?;
     let endpoints = Endpoints::of_environment().exit_with(Exit::Config)?;
     let steps = block_on(async {
-        bigquery::ensure(&settings, &endpoints, args.dry_run).await.map_err(|error| {
-            let exit = match &error {
-                EnsureError::Rest(error) if error.passes() => Exit::Runtime,
-                _ => Exit::Config,
-            };
-            Err::<(), _>(error).exit_with(exit).expect_err("it is one")
-        })
+        let steps = bigquery::ensure(&settings, &endpoints, args.dry_run).await;
+        let exit = steps.as_ref().err().map_or(Exit::Success, exit_of);
+        steps.exit_with(exit)
     })?;
     exit::print(&match args.format {
         Format::Text => text(&steps, args.dry_run),
@@ -36,6 +32,14 @@ pub fn ensure(args: &BigqueryEnsureArgs) -> anyhow::Result<Exit> {
     })?;
     let refused = steps.iter().any(|step| matches!(step.action, Action::Refuse(_)));
     Ok(if refused { Exit::Config } else { Exit::Success })
+}
+
+/// What passes by itself is no mistake in the configuration.
+fn exit_of(error: &EnsureError) -> Exit {
+    match error {
+        EnsureError::Rest(error) if error.passes() => Exit::Runtime,
+        _ => Exit::Config,
+    }
 }
 
 fn text(steps: &[Step], dry_run: bool) -> String {

@@ -126,7 +126,7 @@ fn round(number: usize) -> Vec<String> {
         let late = if (number + vehicle).is_multiple_of(7) { 3 } else { 0 };
         let t_ms = START_MS + (number as i64 - late) * 20_000 + vehicle as i64;
         let time = Timestamp::from_millisecond(t_ms).unwrap().to_string();
-        let inside = (number + 3 * vehicle) / 5 % 2 == 0;
+        let inside = ((number + 3 * vehicle) / 5).is_multiple_of(2);
         let lon = if inside { 10.0 } else { 10.01 };
         let extra = format!(r#","ping_id":"p-{number}-{vehicle}","accuracy_m":5"#);
         ping(&format!("van-{vehicle}"), &time, lon, 50.0, &extra)
