@@ -56,8 +56,8 @@ impl Cloud {
 
     fn with_addresses(&self, launch: Launch) -> Launch {
         launch
-            .variable("BIGQUERY_STORAGE_ENDPOINT", self.standin.storage_endpoint())
-            .variable("BIGQUERY_REST_ENDPOINT", self.standin.rest_endpoint())
+            .env("BIGQUERY_STORAGE_ENDPOINT", &self.standin.storage_endpoint())
+            .env("BIGQUERY_REST_ENDPOINT", &self.standin.rest_endpoint())
     }
 
     fn ensure(&self, more: &[&str]) -> (Option<i32>, Value) {
