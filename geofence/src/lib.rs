@@ -38,6 +38,7 @@ mod tag_change;
 mod time;
 mod timeline;
 mod touched;
+pub mod trace;
 mod vehicle;
 mod window;
 

@@ -67,21 +67,24 @@ pub(super) fn change(
                 continue;
             }
             if inside && visit.leaving.take().is_some() {
-                scratch.refused.count(Refusal::Pending);
+                scratch.refuse(Refusal::Pending, Some(&next.ids[now as usize]));
             }
         }
         visits.push(visit);
     }
     visits.sort_unstable_by_key(|visit| visit.fence);
-    let waiting = machine.arrivals.len();
     machine.arrivals = std::mem::take(&mut machine.arrivals)
         .into_iter()
-        .filter_map(|arrival| turn.carried_over(arrival, &last))
+        .filter_map(|arrival| {
+            let then = arrival.visit.fence as usize;
+            let carried = turn.carried_over(arrival, &last);
+            if carried.is_none() {
+                scratch.refuse(Refusal::Pending, Some(&before.ids[then]));
+            }
+            carried
+        })
         .collect();
     machine.arrivals.sort_unstable_by_key(|arrival| arrival.visit.fence);
-    for _ in machine.arrivals.len()..waiting {
-        scratch.refused.count(Refusal::Pending);
-    }
 
     let mut hits = std::mem::take(&mut scratch.hits);
     next.set.containing(last.position, &mut hits);

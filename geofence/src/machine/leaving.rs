@@ -7,9 +7,9 @@ use crate::{Fence, Identity, Settings};
 
 /// A run of outside fixes that spans this long ends a visit, however close to
 /// the edge they are, milliseconds.
-const SPAN_MS: i64 = 120_000;
+pub(super) const SPAN_MS: i64 = 120_000;
 /// One outside fix ends a visit beyond this and its accuracy, metres.
-const FAR_M: f64 = 500.0;
+pub(super) const FAR_M: f64 = 500.0;
 /// Bounds of the margin that grows with the fence, metres.
 const MARGIN_M_MIN: f64 = 20.0;
 const MARGIN_M_MAX: f64 = 50.0;
@@ -45,16 +45,29 @@ impl Leaving {
     ) -> bool {
         self.pings = self.pings.saturating_add(1);
         self.decisive = self.decisive || is_decisive(fix, outside_m, fence);
-        let confirm = fence.settings.exit_confirm.unwrap_or(settings.exit_confirm);
-        (self.decisive && self.pings >= confirm)
+        (self.decisive && self.pings >= exit_confirm(fence, settings))
             || fix.t.since(self.crossing.not_after) >= SPAN_MS
             || outside_m > FAR_M + fix.accuracy_m()
     }
 }
 
+/// Outside fixes that confirm an exit from `fence`.
+pub(super) fn exit_confirm(fence: &Fence, settings: &Settings) -> u32 {
+    fence.settings.exit_confirm.unwrap_or(settings.exit_confirm)
+}
+
 /// Whether a fix this far outside cannot be a matter of accuracy.
 pub(super) fn is_decisive(fix: &Fix, outside_m: f64, fence: &Fence) -> bool {
+    outside_m > margin_m(fence) + accuracy_share_m(fix)
+}
+
+/// The part of the margin that is the fence's.
+pub(super) fn margin_m(fence: &Fence) -> f64 {
     let radius_m = (fence.shape.area_m2() / std::f64::consts::PI).sqrt();
-    let margin_m = (MARGIN_OF_RADIUS * radius_m).clamp(MARGIN_M_MIN, MARGIN_M_MAX);
-    outside_m > margin_m + fix.accuracy_m().min(ACCURACY_M_MAX)
+    (MARGIN_OF_RADIUS * radius_m).clamp(MARGIN_M_MIN, MARGIN_M_MAX)
+}
+
+/// The part of the margin that is the fix's.
+pub(super) fn accuracy_share_m(fix: &Fix) -> f64 {
+    fix.accuracy_m().min(ACCURACY_M_MAX)
 }

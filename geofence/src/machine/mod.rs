@@ -14,8 +14,11 @@ mod rest;
 mod robust;
 mod scope;
 mod step;
+pub(crate) mod trace;
 mod transitions;
 mod visit;
+
+use std::sync::Arc;
 
 use protos::events::Reason;
 use protos::events::fleet_event::Detail;
@@ -34,7 +37,7 @@ use crate::roster::Tags;
 use crate::timeline::{Epoch, Timeline};
 use crate::{Profile, Settings, TimeMs};
 use fences::Turn;
-use refused::Refusal;
+use refused::{Note, Refusal};
 use scope::Scope;
 use step::Step;
 
@@ -57,7 +60,29 @@ pub(crate) struct Judge<'a> {
 pub(crate) struct Scratch {
     pub(crate) decided: Vec<Decided>,
     pub(crate) refused: Refused,
+    /// Each refusal by itself, for a trace; nobody else asks.
+    notes: Option<Vec<Note>>,
     hits: Vec<u32>,
+}
+
+impl Scratch {
+    /// Counts a refusal at `fence`, or of the fix itself.
+    fn refuse(&mut self, refusal: Refusal, fence: Option<&Arc<str>>) {
+        self.refused.count(refusal);
+        self.note(refusal.name(), fence, None);
+    }
+
+    /// The same for a pass through `fence` of this length.
+    fn refuse_pass(&mut self, refusal: Refusal, fence: &Arc<str>, inside_m: f64) {
+        self.refused.count(refusal);
+        self.note(refusal.name(), Some(fence), Some(inside_m));
+    }
+
+    fn note(&mut self, rule: &'static str, fence: Option<&Arc<str>>, inside_m: Option<f64>) {
+        if let Some(notes) = &mut self.notes {
+            notes.push(Note { rule, fence: fence.cloned(), inside_m });
+        }
+    }
 }
 
 /// State of one vehicle after its last fix.
@@ -115,7 +140,7 @@ impl Machine {
                     decided.observed = fix.received;
                 }
             } else {
-                scratch.refused.count(Refusal::Teleport);
+                scratch.refuse(Refusal::Teleport, None);
             }
         }
         let possible = |last: &Fix| Step { from: last, to: fix }.is_possible();

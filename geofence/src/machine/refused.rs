@@ -5,10 +5,12 @@
 //! cannot take back, and would otherwise grow with every late ping. So the
 //! counts depend on the order of arrival, and only the events do not.
 
+use std::sync::Arc;
+
 use crate::Counters;
 
 /// What was refused.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// An exit that the next inside fix showed to be none.
     Exit,
@@ -27,6 +29,24 @@ pub(super) enum Refusal {
 /// Names of the counters, in the order of [`Refusal`].
 const NAMES: [&str; 6] =
     ["exit_void", "pending_voided", "stay_too_short", "teleport", "cross_gap", "cross_too_fast"];
+
+impl Refusal {
+    /// Name of its counter.
+    pub(super) fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+}
+
+/// One refusal, for whoever asks what a step did.
+#[derive(Clone, Debug)]
+pub(super) struct Note {
+    /// The rule's name: a counter's, or `cross_too_short`, which counts none.
+    pub(super) rule: &'static str,
+    /// The fence concerned; `None` where the fix itself was refused.
+    pub(super) fence: Option<Arc<str>>,
+    /// Length of the pass that was refused, metres.
+    pub(super) inside_m: Option<f64>,
+}
 
 /// Counts of refusals.
 #[derive(Clone, Copy, Debug, Default)]

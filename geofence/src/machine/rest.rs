@@ -19,7 +19,7 @@ use crate::{Settings, TimeMs};
 /// are worse than that.
 const RADIUS_M: f64 = 30.0;
 /// Fastest speed of a stationary vehicle, metres per second.
-const SPEED_MPS_MAX: f32 = 0.5;
+pub(super) const SPEED_MPS_MAX: f32 = 0.5;
 /// A 1e-7 degree of latitude is at least this long: the WGS 84 meridian
 /// radius is smallest at the equator, 6,335,439 m. It rules out most moving
 /// vehicles without trigonometry.
@@ -140,8 +140,13 @@ fn slow(fix: &Fix) -> bool {
 }
 
 impl Rest {
+    /// How far from the anchor `fix` may be, metres.
+    pub(super) fn radius_m(&self, fix: &Fix) -> f64 {
+        RADIUS_M.max(fix.accuracy_m() + self.anchor.accuracy_m())
+    }
+
     fn holds(&self, fix: &Fix) -> bool {
-        let radius = RADIUS_M.max(fix.accuracy_m() + self.anchor.accuracy_m());
+        let radius = self.radius_m(fix);
         let (here, anchor) = (fix.position, self.anchor.position);
         let north_m_min = f64::from((here.lat - anchor.lat).abs()) * NORTH_M_PER_E7_MIN;
         slow(fix)

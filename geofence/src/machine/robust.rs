@@ -23,10 +23,10 @@ use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::plane::round_mm;
 use crate::timeline::Epoch;
-use crate::{Fence, Plane, TimeMs};
+use crate::{Fence, Plane, Settings, TimeMs};
 
 /// Shortest path through a fence that counts, metres.
-const CROSS_M_MIN: f64 = 5.0;
+pub(super) const CROSS_M_MIN: f64 = 5.0;
 
 /// Judges `fix`, which has been accepted, against the fences of the machine's
 /// epoch.
@@ -115,15 +115,17 @@ impl View<'_> {
             way_out = leave;
         }
         let inside_m = share * step.length_m();
+        let id = &self.epoch.ids[fence as usize];
         if inside_m < CROSS_M_MIN {
+            scratch.note("cross_too_short", Some(id), Some(inside_m));
             return;
         }
         if step.gap_ms() > self.judge.settings.cross_max_gap_ms {
-            scratch.refused.count(Refusal::CrossGap);
+            scratch.refuse_pass(Refusal::CrossGap, id, inside_m);
             return;
         }
         if !step.is_slow_enough() {
-            scratch.refused.count(Refusal::CrossSpeed);
+            scratch.refuse_pass(Refusal::CrossSpeed, id, inside_m);
             return;
         }
         let draft = Draft {
@@ -167,6 +169,7 @@ impl View<'_> {
     fn carry_arrivals_on(&self, machine: &mut Machine, hits: &[u32], scratch: &mut Scratch) {
         for mut arrival in std::mem::take(&mut machine.arrivals) {
             let fence = arrival.visit.fence;
+            let id = Some(&self.epoch.ids[fence as usize]);
             let in_time =
                 self.fix.t.since(arrival.last_inside()) <= self.judge.settings.confirm_ttl_ms;
             if hits.binary_search(&fence).is_ok() {
@@ -175,19 +178,19 @@ impl View<'_> {
                     arrival.sure = true;
                     arrival.visit.count(self.fix);
                 } else {
-                    scratch.refused.count(Refusal::Pending);
+                    scratch.refuse(Refusal::Pending, id);
                     arrival = self.arrive(fence, self.way_in_again(&arrival));
                 }
                 self.welcome(arrival, machine, scratch);
             } else if arrival.sure {
                 match self.leave(&mut arrival.visit) {
                     None => machine.arrivals.push(arrival),
-                    Some(_) => scratch.refused.count(Refusal::ShortStay),
+                    Some(_) => scratch.refuse(Refusal::ShortStay, id),
                 }
             } else if in_time && !is_decisive(self.fix, self.outside_m(fence), self.fence(fence)) {
                 machine.arrivals.push(arrival);
             } else {
-                scratch.refused.count(Refusal::Pending);
+                scratch.refuse(Refusal::Pending, id);
             }
         }
     }
@@ -195,7 +198,7 @@ impl View<'_> {
     /// An inside fix shows that the vehicle never left.
     fn void_leaving(&self, visit: &mut Visit, scratch: &mut Scratch) {
         if visit.leaving.take().is_some() {
-            scratch.refused.count(Refusal::Exit);
+            scratch.refuse(Refusal::Exit, Some(&self.epoch.ids[visit.fence as usize]));
         }
     }
 
@@ -241,10 +244,7 @@ impl View<'_> {
     /// Tells the enter if the fix, inside, is what was waited for.
     fn welcome(&self, arrival: Arrival, machine: &mut Machine, scratch: &mut Scratch) {
         let fence = arrival.visit.fence;
-        let settings = &self.fence(fence).settings;
-        let min_inside_ms = settings
-            .min_inside_s
-            .map_or(self.judge.settings.min_inside_ms, |seconds| i64::from(seconds) * 1000);
+        let min_inside_ms = min_inside_ms(self.fence(fence), self.judge.settings);
         if !arrival.is_due(self.fix.t, min_inside_ms) {
             let slot = machine.arrivals.partition_point(|other| other.visit.fence < fence);
             machine.arrivals.insert(slot, arrival);
@@ -323,4 +323,9 @@ impl View<'_> {
     fn outside_m(&self, fence: u32) -> f64 {
         -self.fence(fence).shape.signed_distance_m(self.fix.position)
     }
+}
+
+/// Shortest stay at `fence` that counts as an enter, milliseconds.
+pub(super) fn min_inside_ms(fence: &Fence, settings: &Settings) -> i64 {
+    fence.settings.min_inside_s.map_or(settings.min_inside_ms, |seconds| i64::from(seconds) * 1000)
 }

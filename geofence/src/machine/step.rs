@@ -7,7 +7,7 @@ use crate::plane::{Plane, short_way};
 use crate::{Settings, Shape, TimeMs};
 
 /// Fastest speed that a vehicle is believed, metres per second.
-const SPEED_MPS_MAX: f64 = 70.0;
+pub(super) const SPEED_MPS_MAX: f64 = 70.0;
 /// A 1e-7 degree is at most this long: of latitude at the poles, 6,399,594 m
 /// of radius, and less of longitude anywhere.
 const METRES_PER_E7_MAX: f64 = 0.011_17;

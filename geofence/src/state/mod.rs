@@ -7,9 +7,11 @@ mod vehicle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
+use prost::{DecodeError, Message};
 use protos::journal::{
-    CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicleTags, CoreWaiting,
+    CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicle,
+    CoreVehicleTags, CoreWaiting,
 };
 
 use crate::detector::{Detector, Waiting};
@@ -167,6 +169,31 @@ fn decode_roster(state: &CoreState) -> Roster {
         .map(|tags| (tags.vehicle_id.clone(), tags.changes.iter().map(change).collect()))
         .collect();
     Roster::restore(state.tags_since_ms.map(TimeMs), vehicles)
+}
+
+// Fields of `CoreState`.
+const WAITING: u32 = 6;
+const VEHICLES: u32 = 11;
+
+/// The encoded state without the vehicles other than `vehicle_id`, of which
+/// only one at a time is held, and without what refers to them.
+pub(crate) fn of_one_vehicle(state: &[u8], vehicle_id: &str) -> Result<Vec<u8>, DecodeError> {
+    let mut rest = state;
+    let mut kept = Vec::new();
+    while !rest.is_empty() {
+        let field = rest;
+        let (tag, wire_type) = decode_key(&mut rest)?;
+        let is_other = match tag {
+            WAITING => true,
+            VEHICLES => CoreVehicle::decode_length_delimited(rest)?.id != vehicle_id,
+            _ => false,
+        };
+        skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
+        if !is_other {
+            kept.extend_from_slice(&field[..field.len() - rest.len()]);
+        }
+    }
+    Ok(kept)
 }
 
 fn encode_epoch(epoch: &Epoch) -> CoreEpoch {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use geofence::{
-    Counters, Detector, Effects, Fence, FenceSet, Input, Ping, PingRun, Settings, TagChanges,
-    TimeMs, admission, order_key,
+    Counters, Detector, Effects, Fence, FenceSet, Input, Outcome, Ping, PingRun, Settings,
+    TagChanges, TimeMs, admission, order_key,
 };
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
@@ -72,13 +72,24 @@ impl At {
     }
 }
 
+/// One segment: its input, what became of its pings, its clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) now: TimeMs,
+    pub(crate) seq: u64,
+}
+
 /// A detector with what its sinks hold.
 pub(crate) struct Shard {
     pub(crate) detector: Detector,
     pub(crate) seq: u64,
     pub(crate) log: Vec<FleetEvent>,
     pub(crate) counters: Counters,
-    sets: BTreeMap<String, Arc<FenceSet>>,
+    /// What a journal would hold.
+    pub(crate) journal: Vec<Recorded>,
+    pub(crate) sets: BTreeMap<String, Arc<FenceSet>>,
 }
 
 impl Shard {
@@ -88,6 +99,7 @@ impl Shard {
             seq: 0,
             log: Vec::new(),
             counters: Counters::default(),
+            journal: Vec::new(),
             sets: BTreeMap::new(),
         };
         shard.remember(&Arc::new(FenceSet::empty()));
@@ -114,6 +126,12 @@ impl Shard {
         let effects = self.detector.apply(inputs, now, self.seq);
         self.log.extend(effects.events.iter().cloned());
         self.counters.merge(&effects.counters);
+        self.journal.push(Recorded {
+            inputs: inputs.to_vec(),
+            outcomes: effects.outcomes.clone(),
+            now: self.detector.now(),
+            seq: self.seq,
+        });
         effects
     }
 

@@ -14,5 +14,6 @@ mod rules;
 mod schedules;
 #[path = "../support/mod.rs"]
 mod support;
+mod trace;
 mod vectors;
 mod worlds;
