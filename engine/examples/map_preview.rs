@@ -16,7 +16,9 @@ use engine::http::{
     EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder,
 };
 use engine::intake::{Intake, QueueLimits};
+use engine::journal::Store;
 use geofence::{FenceSet, LivePosition, Position, Status, TimeMs};
+use object_store::memory::InMemory;
 use protos::events::fleet_event::Detail;
 use protos::events::{self, FleetEvent, Op, Reason};
 use protos::journal::Segment;
@@ -53,6 +55,7 @@ async fn main() -> anyhow::Result<()> {
         },
         positions: positions.clone(),
         events: feed.clone(),
+        journal: Store::shared(Arc::new(InMemory::new())),
         fences,
         fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
         token_file: None,

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use geofence::TimeMs;
 
-use crate::commands;
 use crate::config::{self, Effective, Flag, Mistakes};
 use crate::exit::{self, Exit};
+use crate::{commands, explain};
 
 /// Free share of the disk that commands leave which write a bounded amount:
 /// a disk may well be nine tenths full on a machine where one tries things.
@@ -38,6 +39,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(args) => commands::replay::execute(&args),
         Command::CheckConfig(args) => commands::check_config::execute(&args),
         Command::Bigquery(BigqueryCommand::Ensure(args)) => commands::bigquery::ensure(&args),
+        Command::Explain(args) => commands::explain::execute(&args),
         Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
 }
@@ -80,6 +82,8 @@ pub enum Command {
     /// Work with the tables in BigQuery.
     #[command(subcommand)]
     Bigquery(BigqueryCommand),
+    /// Say why there is an event, or why there is none.
+    Explain(ExplainArgs),
     /// Work with files of geofences.
     #[command(subcommand)]
     Fences(FencesCommand),
@@ -243,6 +247,39 @@ pub struct BigqueryEnsureArgs {
     /// Any setting.
     #[command(flatten)]
     pub set: SetArgs,
+}
+
+/// `fleetstream explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream explain --data-dir fleetstream-data --vehicle van-7 \\
+      --fence depot --at 2026-03-01T12:00:00Z
+  fleetstream explain --data-dir result --vehicle van-7 \\
+      --event 0f3a5c7e9b1d2f4061728394a5b6c7d8 --format json
+
+Reads the journal and nothing else, also while a worker runs or over the --out of a replay, and
+writes nothing. Exit code 1 if the journal does not have what is asked about.")]
+pub struct ExplainArgs {
+    /// The data directory, or the --out of a replay.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// The vehicle's id.
+    #[arg(long, value_name = "ID")]
+    pub vehicle: String,
+    /// Why there is, or was, this event.
+    #[arg(long, value_name = "ID", value_parser = explain::parse_event_id,
+        required_unless_present = "fence", conflicts_with_all = ["fence", "at"])]
+    pub event: Option<String>,
+    /// What happened at this fence, or did not.
+    #[arg(long, value_name = "ID", requires = "at")]
+    pub fence: Option<String>,
+    /// About when, by the time of the pings: RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = explain::parse_time, requires = "fence")]
+    pub at: Option<TimeMs>,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `fleetstream fences check`.

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod decode;
 pub mod exit;
+pub mod explain;
 pub mod fences;
 pub mod http;
 pub mod intake;

@@ -32,7 +32,7 @@ use crate::fences::{Keeper, Taken};
 use crate::http::{EventFeed, FeedLimits, Health, ReceiveClock};
 use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
 use crate::journal::lock::DataDirLock;
-use crate::journal::{CommitHealth, FenceObjects, JournalReader, OpenOptions, WriterId};
+use crate::journal::{CommitHealth, FenceObjects, JournalReader, OpenOptions, Store, WriterId};
 use crate::shard::{
     Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
     ShardServices,
@@ -83,6 +83,8 @@ pub struct Pipeline {
     pub positions: PositionStore,
     /// What the shards say of themselves.
     pub health: Health,
+    /// Where the journals are, for those who only read.
+    pub journal: Store,
     readers: Vec<JournalReader>,
     /// What the core counted, summed over all shards.
     pub tally: Arc<Mutex<Counters>>,
@@ -142,6 +144,7 @@ impl Pipeline {
             feed: EventFeed::new(options.feed),
             positions,
             health: Health::new(shards as usize),
+            journal: place.store.clone(),
             tally: Arc::default(),
             readers: Vec::new(),
             audits: Vec::new(),

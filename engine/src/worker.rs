@@ -75,6 +75,7 @@ impl Worker {
             },
             positions: pipeline.positions.clone(),
             events: pipeline.feed.clone(),
+            journal: pipeline.journal.clone(),
             fences,
             fence_editor: editor.clone(),
             tagger: pipeline.tagger(),

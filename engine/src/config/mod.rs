@@ -35,6 +35,7 @@ pub use table::{
 
 use document::Document;
 use literal::Literal;
+pub(crate) use nearest::nearest;
 use resolve::{Resolver, Setting};
 
 /// A setting given by a command line flag.

@@ -6,7 +6,7 @@ use geofence::spelling::distance;
 /// at most a third of its characters inserted, removed, replaced or swapped
 /// with a neighbour. A name whose last part fits, in another section, is
 /// near too: `max_delay` means `commit.max_delay`.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wanted: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

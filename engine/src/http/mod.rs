@@ -1,5 +1,5 @@
 //! The HTTP interface: ping ingest, live positions, events as they happen,
-//! fences, health, metrics and the live map.
+//! fences, explanations, health, metrics and the live map.
 //!
 //! Talks to the rest of the process through [`Services`] and to the shards
 //! through the intake only. Bounded everywhere: connections, requests, bytes
@@ -10,6 +10,7 @@ mod body;
 mod cached;
 mod decoder;
 mod events;
+mod explain;
 mod feed;
 mod fences;
 mod health;

@@ -19,6 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::answer::Refusal;
 use super::events::{self, EventStreams};
+use super::explain::{self, Explainer};
 use super::feed::EventFeed;
 use super::fences::{self, Fences};
 use super::health::{Health, Readiness, livez, readyz};
@@ -27,6 +28,7 @@ use super::positions::{self, Positions};
 use super::tags::{self, Tags};
 use super::{HttpLimits, map};
 use crate::fences::Editor;
+use crate::journal::Store;
 use crate::metrics;
 use crate::tags::Tagger;
 
@@ -42,6 +44,8 @@ pub struct Services {
     pub positions: PositionStore,
     /// For `GET /v1/events`.
     pub events: EventFeed,
+    /// For `GET /v1/explain`: where the journals are, to be read.
+    pub journal: Store,
     /// For `GET /v1/fences`: the newest set as GeoJSON.
     pub fences: watch::Receiver<Bytes>,
     /// For single fences and their change.
@@ -71,6 +75,7 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
     let positions = Arc::new(Positions::new(services.positions));
     let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
     let streams = Arc::new(EventStreams::new(services.events, streams_max, keep_alive, stop));
+    let explainer = Arc::new(Explainer::new(services.journal));
     let fences = Arc::new(Fences {
         editor: services.fence_editor,
         token_file: services.token_file,
@@ -82,6 +87,7 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
         .route("/v1/positions", get(positions::list).with_state(Arc::clone(&positions)))
         .route("/v1/positions/{vehicle}", get(positions::get).with_state(positions))
         .route("/v1/events", get(events::stream).with_state(streams))
+        .route("/v1/explain", get(explain::get).with_state(explainer))
         .route("/v1/fences", get(fences::list).with_state(services.fences))
         .route("/v1/fences/{id}", one_fence.with_state(Arc::clone(&fences)))
         .route("/v1/fences/{id}/versions", get(fences::versions).with_state(fences))

@@ -16,7 +16,7 @@ use super::genesis;
 use super::health::CommitHealth;
 use super::lineage::Lineage;
 use super::name;
-use super::reader::JournalReader;
+use super::reader::{self, JournalReader};
 use super::set_aside::{self, SetAside};
 use super::standby;
 use super::store::Store;
@@ -274,13 +274,7 @@ impl Claim {
     /// No object is at `next_seq`: is it the tail, or is the segment missing?
     async fn find_or_tail(&self) -> Result<Option<Segment>, JournalError> {
         let shard = self.options.shard;
-        let segments = self.store.list(&name::segments_dir(shard), name::parse_seq).await?;
-        let packs = self.store.list(&name::packs_dir(shard), name::parse_pack).await?;
-        let later_segment = segments.into_iter().find(|(seq, _)| *seq > self.next_seq);
-        let later_pack = packs.into_iter().find(|((_, last), _)| *last > self.next_seq);
-        let later = later_segment
-            .map(|(_, meta)| meta.location)
-            .or_else(|| later_pack.map(|(_, meta)| meta.location));
+        let later = reader::later_object(&self.store, shard, self.next_seq).await?;
         // Looked for after the listing: a live writer may have added it and
         // more in between.
         let found = self.reader.find(self.next_seq).await?;
@@ -289,7 +283,7 @@ impl Claim {
             (None, None) => Ok(None),
             (None, Some(found)) => {
                 self.refuse_if_newer_snapshot().await?;
-                Err(JournalError::Missing { missing: self.next_name(), found: found.to_string() })
+                Err(JournalError::Missing { missing: self.next_name(), found })
             }
         }
     }
@@ -413,7 +407,9 @@ async fn newest_snapshot(
     }
 }
 
-async fn read_snapshot(
+/// The snapshot at `path`, which must be of this journal, with the length of
+/// its object; `None` if there is none.
+pub(super) async fn read_snapshot(
     store: &Store,
     path: &object_store::path::Path,
     shard: u32,

@@ -34,6 +34,7 @@ pub(super) async fn read_or_create(
     Ok(genesis)
 }
 
+/// The genesis, `None` if there is none.
 pub(super) async fn read(store: &Store, shard: u32) -> Result<Option<Genesis>, JournalError> {
     let path = name::genesis(shard);
     store

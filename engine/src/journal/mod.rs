@@ -17,6 +17,7 @@
 //! re-applies what [`Claim::next_segment`] hands over; [`Claim::fence`] takes
 //! the ownership and gives the [`Journal`], whose [`Journal::commit`] is the
 //! only way a segment comes into being. [`JournalReader`] serves consumers,
+//! [`History`] those who look at a journal that is another's,
 //! [`Snapshots`] and [`Retention`] keep the history short.
 //!
 //! Constraints kept throughout: names are created, never overwritten; a
@@ -36,6 +37,7 @@ mod fence_objects;
 pub mod frame;
 mod genesis;
 mod health;
+mod history;
 mod lineage;
 pub mod lock;
 mod name;
@@ -56,6 +58,7 @@ pub use error::JournalError;
 pub use fence_objects::FenceObjects;
 pub use frame::{FrameError, FrameFault};
 pub use health::CommitHealth;
+pub use history::History;
 pub use lineage::LineageFault;
 pub use reader::JournalReader;
 pub use retention::{Retention, RetentionPolicy, Swept};

@@ -158,6 +158,22 @@ impl JournalReader {
     }
 }
 
+/// Name of an object that holds segments after `seq`, if one is listed.
+pub(super) async fn later_object(
+    store: &Store,
+    shard: u32,
+    seq: u64,
+) -> Result<Option<String>, JournalError> {
+    let segments = store.list(&name::segments_dir(shard), name::parse_seq).await?;
+    let packs = store.list(&name::packs_dir(shard), name::parse_pack).await?;
+    let later_segment = segments.into_iter().find(|(later, _)| *later > seq);
+    let later_pack = packs.into_iter().find(|((_, last), _)| *last > seq);
+    let later = later_segment
+        .map(|(_, meta)| meta.location)
+        .or_else(|| later_pack.map(|(_, meta)| meta.location));
+    Ok(later.map(|path| path.to_string()))
+}
+
 /// The index of a pack, `None` if there is no such pack.
 pub(super) async fn read_index(
     store: &Store,

@@ -133,6 +133,18 @@ impl Store {
         Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
     }
 
+    /// The store in a local directory that exists, for reading: it is neither
+    /// made nor tried, and whoever works in it is not disturbed.
+    ///
+    /// # Errors
+    /// The directory is not there, or cannot be read.
+    pub fn local_to_read(root: &FsPath) -> Result<Self, StoreError> {
+        let root = root.canonicalize().map_err(|source| StoreError::from_io(root, source))?;
+        let objects = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|source| StoreError::Objects { path: root.clone(), source })?;
+        Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
+    }
+
     /// A store other processes may write too. See the module's note on the
     /// store's own retries.
     pub fn shared(objects: Arc<dyn ObjectStore>) -> Self {

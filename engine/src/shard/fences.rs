@@ -10,25 +10,25 @@ use protos::journal::{Segment, input};
 use crate::journal::FenceObjects;
 
 /// The fence sets that a shard's history refers to.
-pub(super) struct FenceSets {
+pub(crate) struct FenceSets {
     objects: FenceObjects,
     known: HashMap<String, Arc<FenceSet>>,
 }
 
 impl FenceSets {
-    pub(super) fn new(objects: FenceObjects) -> Self {
+    pub(crate) fn new(objects: FenceObjects) -> Self {
         let empty = Arc::new(FenceSet::empty());
         let known = HashMap::from([(empty.hash().to_owned(), empty)]);
         Self { objects, known }
     }
 
     /// The set `hash`, if it was loaded before.
-    pub(super) fn get(&self, hash: &str) -> Option<Arc<FenceSet>> {
+    pub(crate) fn get(&self, hash: &str) -> Option<Arc<FenceSet>> {
         self.known.get(hash).cloned()
     }
 
     /// Loads the set `hash`.
-    pub(super) async fn load(&mut self, hash: &str) -> anyhow::Result<()> {
+    pub(crate) async fn load(&mut self, hash: &str) -> anyhow::Result<()> {
         if self.known.contains_key(hash) {
             return Ok(());
         }
@@ -47,7 +47,7 @@ impl FenceSets {
     }
 
     /// Loads every set that `segment` refers to.
-    pub(super) async fn load_for(&mut self, segment: &Segment) -> anyhow::Result<()> {
+    pub(crate) async fn load_for(&mut self, segment: &Segment) -> anyhow::Result<()> {
         for recorded in &segment.inputs {
             if let Some(input::Input::Fences(change)) = &recorded.input {
                 self.load(&change.hash).await?;

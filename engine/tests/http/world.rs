@@ -11,8 +11,10 @@ use engine::http::{
     Services, decoder,
 };
 use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
+use engine::journal::Store;
 use engine::tags::Tagger;
 use geofence::{FenceSet, TimeMs};
+use object_store::memory::InMemory;
 use protos::journal::Disposition;
 use sinks::positions::PositionStore;
 use tokio::sync::watch;
@@ -73,6 +75,7 @@ impl World {
             },
             positions: PositionStore::new(),
             events: EventFeed::new(FeedLimits::default()),
+            journal: no_journal(),
             fences,
             fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
             tagger: Tagger::new(Vec::new()),
@@ -99,6 +102,7 @@ impl World {
             },
             positions: positions.clone(),
             events: feed.clone(),
+            journal: no_journal(),
             fences: watched,
             fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
             tagger: Tagger::new(Vec::new()),
@@ -153,6 +157,11 @@ impl CommittingWorld {
         };
         self.entries.lock().unwrap().iter().map(name).collect()
     }
+}
+
+/// A store without a journal.
+fn no_journal() -> Store {
+    Store::shared(Arc::new(InMemory::new()))
 }
 
 /// Accepts pings, rejects rejects; a vehicle `twin` is a duplicate.

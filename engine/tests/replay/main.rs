@@ -5,6 +5,7 @@ mod arguments;
 mod bad_files;
 mod brute_force;
 mod determinism;
+mod explain;
 mod rows;
 mod summary;
 mod support;

@@ -10,6 +10,7 @@ mod demo;
 mod directory;
 mod disk;
 mod durable;
+mod explain;
 mod fences;
 mod firestore;
 mod idle;
