@@ -6,12 +6,11 @@ use geofence::TimeMs;
 use geofence::trace::{Arrival, Moment, Trail};
 use protos::journal::Disposition;
 
-use super::answer::{
-    ArrivalSaid, Asked, At, Explanation, FenceSaid, JournalSaid, Known, StepSaid, ThresholdsSaid,
-    VersionSaid,
-};
+use super::answer::{ArrivalSaid, Asked, At, Explanation, FenceSaid, JournalSaid, VersionSaid};
 use super::conclude::{self, NEAR_MS};
 use super::reading::Reading;
+use super::step::{Known, StepSaid};
+use super::thresholds::ThresholdsSaid;
 use super::words::time;
 use super::{Failure, not_found};
 

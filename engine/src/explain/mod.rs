@@ -11,7 +11,9 @@ mod conclude;
 mod event;
 mod focus;
 mod reading;
+mod step;
 mod text;
+mod thresholds;
 mod words;
 
 use geofence::TimeMs;

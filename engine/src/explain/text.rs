@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use geofence::trace::{Presence, Sight};
 
-use super::answer::{Asked, Explanation, StepSaid, Told};
+use super::answer::{Asked, Explanation, Told};
+use super::step::StepSaid;
 use super::words::{clock, date_and_clock, metres, span, speed, time};
 
 impl Explanation {
@@ -35,7 +36,7 @@ impl Explanation {
             Asked::Fence { at, .. } => Some(at.0),
             Asked::Event { .. } => None,
         };
-        let rows: Vec<Row> = self.steps.iter().map(|step| Row::new(step)).collect();
+        let rows: Vec<Row> = self.steps.iter().map(Row::new).collect();
         let width = |cell: fn(&Row) -> &str| {
             rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0)
         };

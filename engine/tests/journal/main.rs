@@ -8,6 +8,7 @@ mod cloud_storage;
 mod commits;
 mod fences;
 mod golden;
+mod history;
 mod owners;
 mod retention;
 mod snapshots;
