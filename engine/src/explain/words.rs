@@ -71,7 +71,7 @@ mod tests {
     fn spans_have_their_two_largest_units() {
         let told = [
             (0, "0 s"),
-            (850, "0.9 s"),
+            (860, "0.9 s"),
             (30_000, "30 s"),
             (59_999, "60 s"),
             (150_000, "2 min 30 s"),
