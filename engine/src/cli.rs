@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use geofence::TimeMs;
@@ -39,6 +40,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(args) => commands::replay::execute(&args),
         Command::CheckConfig(args) => commands::check_config::execute(&args),
         Command::Bigquery(BigqueryCommand::Ensure(args)) => commands::bigquery::ensure(&args),
+        Command::Dlq(DlqCommand::List(args)) => commands::dlq::list(&args),
+        Command::Dlq(DlqCommand::Redrive(args)) => commands::dlq::redrive(&args),
         Command::Explain(args) => commands::explain::execute(&args),
         Command::Fences(FencesCommand::Check(args)) => commands::fences::check(&args),
     }
@@ -82,6 +85,9 @@ pub enum Command {
     /// Work with the tables in BigQuery.
     #[command(subcommand)]
     Bigquery(BigqueryCommand),
+    /// Work with refused input.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
     /// Say why there is an event, or why there is none.
     Explain(ExplainArgs),
     /// Work with files of geofences.
@@ -94,6 +100,15 @@ pub enum Command {
 pub enum BigqueryCommand {
     /// Create the tables and views that are missing, and alter what can be altered.
     Ensure(BigqueryEnsureArgs),
+}
+
+/// The commands on dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DlqCommand {
+    /// Show refused input, of a subscription or of a data directory.
+    List(DlqListArgs),
+    /// Send refused input in again.
+    Redrive(DlqRedriveArgs),
 }
 
 /// The commands on fences.
@@ -247,6 +262,89 @@ pub struct BigqueryEnsureArgs {
     /// Any setting.
     #[command(flatten)]
     pub set: SetArgs,
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, Args)]
+pub struct DlqFilter {
+    /// Only letters refused for this reason, such as lat_out_of_range; may be
+    /// repeated.
+    #[arg(long, value_name = "REASON")]
+    pub reason: Vec<String>,
+    /// At most so many of them.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub limit: usize,
+    /// A subscription counts as empty once nothing has come for so many
+    /// seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub wait: u32,
+}
+
+impl DlqFilter {
+    /// `--wait` as a duration.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait.into())
+    }
+}
+
+/// `fleetstream dlq list`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream dlq list --subscription projects/fleet/subscriptions/dead-letters
+  fleetstream dlq list --data-dir fleetstream-data --reason lat_out_of_range --format json
+
+Letters of a subscription are looked at and given back; none is lost or acknowledged.")]
+pub struct DlqListArgs {
+    /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
+    #[arg(
+        long,
+        value_name = "NAME",
+        required_unless_present = "data_dir",
+        conflicts_with = "data_dir"
+    )]
+    pub subscription: Option<String>,
+    /// Data directory of an embedded worker.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Which letters.
+    #[command(flatten)]
+    pub filter: DlqFilter,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `fleetstream dlq redrive`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
+      --topic projects/fleet/topics/pings --reason position_zero --dry-run
+  fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
+      --topic projects/fleet/topics/pings --rate 500
+
+A letter leaves the subscription once it is published again. Its receive time stays what it was.")]
+pub struct DlqRedriveArgs {
+    /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
+    #[arg(long, value_name = "NAME")]
+    pub subscription: String,
+    /// Topic that the worker pulls from: projects/PROJECT/topics/ID.
+    #[arg(long, value_name = "NAME")]
+    pub topic: String,
+    /// Which letters.
+    #[command(flatten)]
+    pub filter: DlqFilter,
+    /// Letters a second; 0 for as fast as it goes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub rate: u32,
+    /// Say what would be sent, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// `fleetstream explain`.

@@ -101,6 +101,8 @@ pub struct Delivery {
     /// Whether the low mark bounds lateness (false where receive times say
     /// nothing of the sender's own backlog, such as HTTP).
     pub low_mark_bounds_lateness: bool,
+    /// Trace context that some of the entries came with (a W3C `traceparent`).
+    pub traceparent: Option<Arc<str>>,
     /// In the order in which the source handed them over. Empty where none is
     /// for this shard and the low mark has moved: it alone tells of vehicles
     /// that are silent.
@@ -129,6 +131,7 @@ impl Delivery {
             bytes,
             ack: std::mem::take(&mut self.ack),
             room: std::mem::take(&mut self.room),
+            traceparent: self.traceparent.clone(),
             ..*self
         })
     }
@@ -215,7 +218,7 @@ impl Intake {
             reservations.push(front.try_reserve(part.shard, part.entries.len(), part.bytes)?);
         }
         self.told.tell(source, low_mark);
-        Ok(send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations))
+        Ok(send_all(source, low_mark, low_mark_bounds_lateness, None, parts, reservations))
     }
 
     /// Hands `entries` to their shards, and a low mark that has moved to every
@@ -233,6 +236,21 @@ impl Intake {
         low_mark_bounds_lateness: bool,
         entries: Vec<Entry>,
     ) -> Result<PendingVerdicts, IntakeError> {
+        self.submit_traced(source, low_mark, low_mark_bounds_lateness, None, entries).await
+    }
+
+    /// [`Intake::submit`] of entries that came with a trace context.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn submit_traced(
+        &self,
+        source: u32,
+        low_mark: Option<TimeMs>,
+        low_mark_bounds_lateness: bool,
+        traceparent: Option<Arc<str>>,
+        entries: Vec<Entry>,
+    ) -> Result<PendingVerdicts, IntakeError> {
         let parts = self.split(entries, self.told.is_news(source, low_mark))?;
         loop {
             self.opened().await?;
@@ -247,9 +265,14 @@ impl Intake {
             // Closed while waiting for room: give it back and wait again.
             if self.paused().is_none() {
                 self.told.tell(source, low_mark);
-                let pending =
-                    send_all(source, low_mark, low_mark_bounds_lateness, parts, reservations);
-                return Ok(pending);
+                return Ok(send_all(
+                    source,
+                    low_mark,
+                    low_mark_bounds_lateness,
+                    traceparent,
+                    parts,
+                    reservations,
+                ));
             }
         }
     }
@@ -350,6 +373,7 @@ fn send_all(
     source: u32,
     low_mark: Option<TimeMs>,
     low_mark_bounds_lateness: bool,
+    traceparent: Option<Arc<str>>,
     parts: Vec<Part>,
     reservations: Vec<Reservation>,
 ) -> PendingVerdicts {
@@ -363,6 +387,7 @@ fn send_all(
             source,
             low_mark,
             low_mark_bounds_lateness,
+            traceparent: traceparent.clone(),
             entries: part.entries,
             bytes: part.bytes,
             ack,

@@ -10,9 +10,11 @@ mod events;
 mod late;
 mod sink;
 mod topic;
+mod trace;
 
 pub use client::{PubsubClient, PubsubError, SubscriptionFacts};
 pub use topic::Topic;
+pub use trace::traceparent;
 
 use protos::json::push_time;
 

@@ -3,6 +3,7 @@
 pub mod bigquery;
 pub mod check_config;
 pub mod demo;
+pub mod dlq;
 pub mod explain;
 pub mod fences;
 pub mod replay;

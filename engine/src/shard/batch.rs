@@ -1,6 +1,8 @@
 //! One apply in the making: what was gathered, what the core made of it, and
 //! the segment and answers that follow.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use geofence::{CORE_VERSION, Effects, Input, Outcome, Ping, PingRun, TimeMs};
 use protos::journal::{self, DeadLetter, Segment, Supersedes, input};
@@ -18,6 +20,8 @@ pub(super) struct Batch {
     deliveries: Vec<Taken>,
     entries: usize,
     bytes: usize,
+    /// The first trace context that any of it came with.
+    traceparent: Option<Arc<str>>,
     /// When input that is no ping was received, where that counts.
     received: Option<TimeMs>,
 }
@@ -113,6 +117,7 @@ impl Batch {
 
     /// Adds what one source handed over.
     pub(super) fn deliver(&mut self, delivery: Delivery) {
+        self.traceparent = self.traceparent.take().or(delivery.traceparent);
         self.entries += delivery.entries.len();
         self.bytes += delivery.bytes;
         let mut pings = Vec::with_capacity(delivery.entries.len());
@@ -200,6 +205,7 @@ impl Batch {
             inputs,
             events: std::mem::take(&mut effects.events),
             dead_letters,
+            traceparent: self.traceparent.as_deref().unwrap_or_default().to_owned(),
             ..Segment::default()
         };
         ((!nothing).then_some(segment), acks)

@@ -76,6 +76,7 @@ fn segment() -> Segment {
             content_type: "application/json".to_owned(),
         }],
         cursors: vec![cursor()],
+        traceparent: String::new(),
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Segment {
     /// Sink cursors that changed since the last segment that carried them.
     #[prost(message, repeated, tag = "12")]
     pub cursors: ::prost::alloc::vec::Vec<Cursor>,
+    /// W3C trace context that some input of this segment came with; empty where
+    /// none did.
+    #[prost(string, tag = "13")]
+    pub traceparent: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Input {

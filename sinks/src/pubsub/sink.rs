@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use google_cloud_pubsub::model::Message;
 use protos::journal::{Cursor, Segment};
 
-use super::{Messages, Topic};
+use super::{Messages, Topic, trace};
 use crate::fail_point;
 use crate::{Flush, Sink, SinkError};
 
@@ -39,7 +39,7 @@ impl<M: Messages> Sink for TopicSink<M> {
         // published anew.
         let mut left = match self.left.take() {
             Some((seq, left)) if seq == segment.seq => left,
-            _ => self.messages.of(&segment)?.into(),
+            _ => trace::traced(self.messages.of(&segment)?, &segment),
         };
         let published = self.topic.publish_all(&mut left).await;
         if let Err(error) = published {

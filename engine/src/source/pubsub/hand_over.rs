@@ -2,6 +2,7 @@
 //! acknowledges.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -9,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::Backoff;
+use sinks::pubsub::traceparent;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +43,7 @@ struct Part {
     entries: Vec<Entry>,
     ids: Vec<String>,
     bytes: usize,
+    traceparent: Option<Arc<str>>,
 }
 
 impl Part {
@@ -140,6 +143,9 @@ impl HandOver {
             if !part.has_room_for(&entries, bytes) {
                 self.hand_over(std::mem::take(&mut part)).await;
             }
+            if part.traceparent.is_none() {
+                part.traceparent = traceparent(&message.attributes).map(Arc::from);
+            }
             part.add(message.message_id, entries, bytes);
         }
         self.hand_over(part).await;
@@ -147,14 +153,14 @@ impl HandOver {
 
     /// Hands a part over, or gives it back where intake does not take it.
     async fn hand_over(&mut self, part: Part) {
-        let Part { entries, ids, .. } = part;
+        let Part { entries, ids, traceparent, .. } = part;
         if entries.is_empty() {
             // A batch of no pings: there is nothing to commit.
             self.in_flight.ack(&ids);
             return;
         }
         let count = entries.len() as u64;
-        match self.submit(entries).await {
+        match self.submit(entries, traceparent).await {
             Some(pending) => {
                 metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(count);
                 self.full = None;
@@ -168,10 +174,16 @@ impl HandOver {
     }
 
     /// The verdicts to wait for; `None` where intake takes nothing now.
-    async fn submit(&mut self, entries: Vec<Entry>) -> Option<PendingVerdicts> {
+    async fn submit(
+        &mut self,
+        entries: Vec<Entry>,
+        traceparent: Option<Arc<str>>,
+    ) -> Option<PendingVerdicts> {
         // Receive times here are publish times: they bound lateness.
         let intake = self.intake.clone();
-        let mut submitted = pin!(intake.submit(self.source, self.low_mark.get(), true, entries));
+        let low_mark = self.low_mark.get();
+        let submitted = intake.submit_traced(self.source, low_mark, true, traceparent, entries);
+        let mut submitted = pin!(submitted);
         let mut patience = pin!(sleep(FULL_MAX));
         let mut look = interval(LOOK_EVERY);
         loop {

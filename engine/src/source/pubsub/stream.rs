@@ -60,9 +60,11 @@ impl Stream {
         while self.passage.opened().await {
             let mut stream = self.open();
             let (ended, brought) = self.pull(&mut stream).await;
-            give_back(&mut stream);
+            let unread = unread(&mut stream);
             let token = stream.shutdown_token();
+            // The stream first: what goes back would come by it again.
             drop(stream);
+            drop(unread);
             // Its leases go on until each message is settled.
             closing.spawn(async move { token.shutdown().await });
             while closing.try_join_next().is_some() {}
@@ -142,10 +144,12 @@ fn with_whatever_is_there(first: Received, stream: &mut MessageStream) -> Vec<Re
     batch
 }
 
-/// Gives back what came in and was not read: a closed stream would lease it
-/// for as long as any message of it is worked on.
-fn give_back(stream: &mut MessageStream) {
-    while let Some(Some(Ok(unread))) = stream.next().now_or_never() {
-        drop(unread);
+/// What came in and was not read: a closed stream would lease it for as long
+/// as any message of it is worked on.
+fn unread(stream: &mut MessageStream) -> Vec<Handler> {
+    let mut unread = Vec::new();
+    while let Some(Some(Ok((_, handler)))) = stream.next().now_or_never() {
+        unread.push(handler);
     }
+    unread
 }

@@ -58,6 +58,8 @@ impl Launch {
         self
     }
 
+    /// With this variable.
+    #[allow(dead_code, reason = "not every test binary needs it")]
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
@@ -76,6 +78,7 @@ impl Launch {
             }
         }
         command.args(&self.arguments);
+        command.envs(self.environment.iter().cloned());
         if let Some(fail_point) = &self.fail_point {
             command.env("FLEETSTREAM_FAIL_POINT", fail_point);
         }

@@ -1,0 +1,73 @@
+//! Dead letters of an embedded worker: NDJSON files in its data directory.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use super::letter::Letter;
+use crate::cli::DlqListArgs;
+
+/// A line of the file.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    source_message_id: String,
+    #[serde(default)]
+    receive_time: String,
+    #[serde(default)]
+    content_type: String,
+    #[serde(default)]
+    payload_base64: String,
+}
+
+impl Line {
+    fn letter(self) -> Letter {
+        let padding = self.payload_base64.bytes().rev().take_while(|&byte| byte == b'=').count();
+        Letter {
+            receive_time: self.receive_time,
+            reason: self.reason,
+            detail: self.detail,
+            source: self.source,
+            source_message_id: self.source_message_id,
+            content_type: self.content_type,
+            bytes: self.payload_base64.len() / 4 * 3 - padding,
+        }
+    }
+}
+
+/// The letters in the files of `directory`, shard by shard.
+pub(super) fn letters(directory: &Path, args: &DlqListArgs) -> anyhow::Result<Vec<Letter>> {
+    let entries = std::fs::read_dir(directory)
+        .with_context(|| format!("no dead letters in {}", directory.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        files.push(entry.with_context(|| directory.display().to_string())?.path());
+    }
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "ndjson"));
+    files.sort();
+    let mut letters = Vec::new();
+    for path in files {
+        let file = File::open(&path).with_context(|| path.display().to_string())?;
+        for (number, line) in BufReader::new(file).lines().enumerate() {
+            if letters.len() == args.filter.limit {
+                return Ok(letters);
+            }
+            let place = || format!("{}:{}", path.display(), number + 1);
+            let line = line.with_context(place)?;
+            let letter = serde_json::from_str::<Line>(&line).with_context(place)?.letter();
+            if args.filter.takes(&letter) {
+                letters.push(letter);
+            }
+        }
+    }
+    Ok(letters)
+}
