@@ -55,7 +55,7 @@ impl Worker {
         // Before the pipeline: what is wrong with it shows before anything is
         // claimed.
         let subscribed = match Pulling::of(&config) {
-            Some(pulling) => Some(Subscribed::new(pulling).await?),
+            Some(pulling) => Some(Box::pin(Subscribed::new(pulling)).await?),
             None => None,
         };
         let pipeline = Pipeline::start(options).await?;

@@ -195,6 +195,38 @@ fn mistakes(text: &str) -> Vec<String> {
     "fleet.toml:1:9: archive.max_bytes = 1MiB is less than commit.max_bytes = 4MiB: \
      a file could not hold one segment"
 )]
+#[case::event_clock_with_a_subscription(
+    "clock = \"event\"\npubsub.subscription = \"projects/p/subscriptions/pings\"\n",
+    "fleet.toml:1:9: clock = \"event\" with pubsub.subscription: a message's receive time is its \
+     publish time; \"event\" is for old traces over HTTP and replays"
+)]
+#[case::no_name_of_a_subscription(
+    "pubsub.subscription = \"pings\"\n",
+    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", or \
+     \"\" for none, found \"pings\""
+)]
+#[case::a_topic_is_no_subscription(
+    "pubsub.subscription = \"projects/p/topics/pings\"\n",
+    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", or \
+     \"\" for none, found \"projects/p/topics/pings\""
+)]
+#[case::streams(
+    "pubsub.streams = \"some\"\n",
+    "fleet.toml:1:18: pubsub.streams: expected \"auto\" or a whole number from 1 to 256, \
+     found \"some\""
+)]
+#[case::starving(
+    "[commit]\nmax_delay = \"1s\"\n[pubsub]\nsubscription = \"projects/p/subscriptions/pings\"\n\
+     max_outstanding = 1000\n",
+    "fleet.toml:5:1: pubsub.max_outstanding = 1000: a message is held for up to \
+     2 × commit.max_delay + 1s = 3s, so at most 333 messages a second could pass, fewer than \
+     pubsub.expected_rate = 5000; at least 15000 are needed"
+)]
+#[case::a_queue_that_never_takes_a_message(
+    "queue.max_bytes = \"16MiB\"\npubsub.subscription = \"projects/p/subscriptions/pings\"\n",
+    "fleet.toml:1:7: queue.max_bytes = 16MiB is less than 2 × 10MiB = 20MiB: a message of Pub/Sub \
+     has up to 10MiB, and one that never fits would be delivered again for ever"
+)]
 fn a_mistake_is_told_with_its_place(#[case] text: &str, #[case] expected: &str) {
     let told = mistakes(text);
     // The case of columns has two; it is the second that it is about.
@@ -317,6 +349,16 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("firestore.max_writes_per_second", "70"),
     ("positions.min_interval", "\"1s\""),
     ("positions.max_delay", "\"9s\""),
+    ("pubsub.subscription", "\"projects/p/subscriptions/pings\""),
+    ("pubsub.expected_rate", "800"),
+    ("pubsub.expected_bytes", "\"2KiB\""),
+    ("pubsub.streams", "2"),
+    ("pubsub.max_outstanding", "20000"),
+    ("pubsub.max_outstanding_bytes", "\"512MiB\""),
+    ("pubsub.lease", "\"30s\""),
+    ("pubsub.events_topic", "\"projects/p/topics/events\""),
+    ("pubsub.dead_letter_topic", "\"projects/p/topics/letters\""),
+    ("pubsub.late_topic", "\"projects/p/topics/late\""),
     ("source.stalled_after", "\"30s\""),
     ("log.level", "\"warn,sinks=debug\""),
     ("log.format", "\"json\""),
@@ -327,6 +369,11 @@ const WHAT_GOES_WITH: &[(&str, &str)] = &[(
     "journal.url",
     "files.parquet = false\nfiles.event_log = false\nfiles.dead_letters = false\n",
 )];
+/// All of them that go together: a subscription has no clock of the pings.
+fn other_values_together() -> String {
+    let together = OTHER_VALUES.iter().filter(|(key, _)| *key != "pubsub.subscription");
+    together.map(|(key, value)| format!("{key} = {value}\n")).collect()
+}
 
 fn row(effective: &Effective, key: &str) -> (String, Origin) {
     let row = effective.rows().find(|row| row.key == key).expect(key);
@@ -381,12 +428,24 @@ fn every_key_takes_file_environment_and_flag_in_that_order_of_strength() {
 
 #[test]
 fn what_is_written_reads_back() {
-    let text: String =
-        OTHER_VALUES.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let text = other_values_together();
     let once = load_text(&text, &[], &[]).expect("they agree with one another");
     let text: String = once.rows().map(|row| format!("{} = {}\n", row.key, row.value)).collect();
     let twice = load_text(&text, &[], &[]).expect("what was written");
     assert_eq!(once.config, twice.config);
+}
+
+#[test]
+fn what_is_pulled_at_a_time_follows_from_rate_and_commit_delay() {
+    let text = "commit.max_delay = \"1s\"\n\
+                pubsub.subscription = \"projects/p/subscriptions/pings\"\n";
+    let config = load_text(text, &[], &[]).expect("valid").config;
+    let pulling = super::Pulling::of(&config).expect("a subscription");
+    // 5,000 a second, held for 2 × 1 s + 1 s, and as much again.
+    assert_eq!((pulling.streams, pulling.messages_max), (5, 30_000));
+    assert_eq!(pulling.bytes_max, 64 << 20);
+    let none = load_text("", &[], &[]).expect("valid").config;
+    assert_eq!(super::Pulling::of(&none), None);
 }
 
 #[test]
@@ -397,8 +456,7 @@ fn defaults_of_detection_are_the_cores() {
 
 #[test]
 fn detection_settings_carry_every_setting() {
-    let text: String =
-        OTHER_VALUES.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let text = other_values_together();
     let effective = load_text(&text, &[], &[]).expect("they agree with one another");
     assert_eq!(
         effective.config.detection_settings(),

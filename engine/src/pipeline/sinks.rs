@@ -108,7 +108,7 @@ pub(super) async fn runners(
     last: &watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<Vec<SinkRunner>> {
     let mut opened = open_files(config, directory, claimed).await?;
-    opened.extend(open_topics(config).await?);
+    opened.extend(Box::pin(open_topics(config)).await?);
     opened.extend(services.open(claimed.number, &claimed.cursors));
     let mut runners = Vec::with_capacity(opened.len());
     for sink in opened {

@@ -28,9 +28,10 @@ fn a_worker_goes_on_when_the_broker_is_back() {
     cloud::wait_for_metric(&worker, "fleetstream_archived_total", 6 * after[0].len());
     let of_after = |found: &[_]| {
         let mut events = events(found);
+        let recovered = events.iter().any(|event| event["kind"] == "source_recovered");
         events
             .retain(|event| event["vehicle_id"].as_str().is_some_and(|id| id.starts_with("after")));
-        complete(&events, 3)
+        recovered && complete(&events, 3)
     };
     cloud.collect("events", of_after);
     assert!(worker.stop().success(), "{}", worker.log());
