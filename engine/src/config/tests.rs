@@ -197,7 +197,7 @@ fn mistakes(text: &str) -> Vec<String> {
 )]
 #[case::event_clock_with_a_subscription(
     "clock = \"event\"\npubsub.subscription = \"projects/p/subscriptions/pings\"\n",
-    "fleet.toml:1:9: clock = \"event\" with pubsub.subscription: a message's receive time is its \
+    "fleet.toml:1:1: clock = \"event\" with pubsub.subscription: a message's receive time is its \
      publish time; \"event\" is for old traces over HTTP and replays"
 )]
 #[case::no_name_of_a_subscription(

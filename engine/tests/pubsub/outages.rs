@@ -7,6 +7,21 @@ use crate::cloud::{self, Cloud, complete, drives, events};
 use crate::support::Outputs;
 
 #[test]
+fn a_worker_that_takes_nothing_leaves_the_messages_to_others() {
+    let Some(cloud) = Cloud::shared("paused") else { return };
+    let dir = TempDir::new().unwrap();
+    // No disk of a machine that builds this has so much free.
+    let launch = cloud.worker(dir.path()).set("journal.min_free_percent", "90%");
+    let mut worker = launch.spawn();
+    let stops = worker.wait_for_line("pulling stops");
+    assert_eq!(stops["reason"], "disk_nearly_full");
+    let drive = drives("bus", 1).remove(0);
+    cloud.publish(drive.iter().map(cloud::message));
+    cloud.collect("pings", |found| found.len() == drive.len());
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+#[test]
 fn a_worker_goes_on_when_the_broker_is_back() {
     let Some(emulator) = PubsubEmulator::start_or_skip().unwrap() else { return };
     let cloud = Cloud::on(&emulator, "outage");
