@@ -17,6 +17,7 @@ use engine::http::{
 };
 use engine::intake::{Intake, QueueLimits};
 use engine::journal::Store;
+use engine::tags::Tagger;
 use geofence::{FenceSet, LivePosition, Position, Status, TimeMs};
 use object_store::memory::InMemory;
 use protos::events::fleet_event::Detail;
@@ -58,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         journal: Store::shared(Arc::new(InMemory::new())),
         fences,
         fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
+        tagger: Tagger::new(Vec::new()),
         token_file: None,
         health: Health::new(1),
         metrics: Arc::new(String::new),
