@@ -1,0 +1,185 @@
+//! A record of the truth, and its line of NDJSON.
+
+use std::io::{self, BufRead, Write};
+
+use protos::json::Object;
+use serde::Deserialize;
+
+/// What happened: the kinds that the truth knows of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `geofence_enter`.
+    Enter,
+    /// `geofence_exit`.
+    Exit,
+    /// `geofence_cross`; the record's detail is the last way out.
+    Cross,
+    /// `geofence_dwell`; the record's detail is the threshold.
+    Dwell,
+    /// `geofence_visit`.
+    Visit,
+    /// `stationary_start`.
+    StationaryStart,
+    /// `stationary_end`.
+    StationaryEnd,
+    /// `idle_start`.
+    IdleStart,
+    /// `idle_end`.
+    IdleEnd,
+    /// `vehicle_offline`.
+    Offline,
+    /// `vehicle_online`.
+    Online,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Enter,
+        Self::Exit,
+        Self::Cross,
+        Self::Dwell,
+        Self::Visit,
+        Self::StationaryStart,
+        Self::StationaryEnd,
+        Self::IdleStart,
+        Self::IdleEnd,
+        Self::Offline,
+        Self::Online,
+    ];
+
+    /// As events name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enter => "geofence_enter",
+            Self::Exit => "geofence_exit",
+            Self::Cross => "geofence_cross",
+            Self::Dwell => "geofence_dwell",
+            Self::Visit => "geofence_visit",
+            Self::StationaryStart => "stationary_start",
+            Self::StationaryEnd => "stationary_end",
+            Self::IdleStart => "idle_start",
+            Self::IdleEnd => "idle_end",
+            Self::Offline => "vehicle_offline",
+            Self::Online => "vehicle_online",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Number of the vehicle.
+    pub vehicle: u32,
+    /// What.
+    pub kind: Kind,
+    /// Number of the fence, where one is concerned.
+    pub fence: Option<u32>,
+    /// When, milliseconds since the start of the run.
+    pub t_ms: i64,
+    /// Whether the event must be found; otherwise it may be.
+    pub required: bool,
+    /// [`Kind::Cross`]: the last way out, milliseconds since the start.
+    /// [`Kind::Dwell`]: the threshold, milliseconds. Otherwise 0.
+    pub detail_ms: i64,
+}
+
+/// The id of vehicle `number`, as it is sent.
+#[must_use]
+pub fn vehicle_id(number: u32) -> String {
+    format!("v{number:07}")
+}
+
+/// The number of the vehicle with this id.
+#[must_use]
+pub fn vehicle_number(id: &str) -> Option<u32> {
+    id.strip_prefix('v').filter(|digits| digits.len() >= 7)?.parse().ok()
+}
+
+/// Writes a record as a line of JSON, its times counted from `start_ms` (since
+/// the epoch). `fence_id` is that of its fence.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_record(
+    out: &mut impl Write,
+    line: &mut Vec<u8>,
+    record: &Record,
+    start_ms: i64,
+    fence_id: &str,
+) -> io::Result<()> {
+    line.clear();
+    let mut object = Object::open(line);
+    object
+        .text("vehicle_id", &vehicle_id(record.vehicle))
+        .text("kind", record.kind.name())
+        .text_unless_empty("fence_id", fence_id)
+        .time("time", start_ms + record.t_ms)
+        .flag("required", record.required);
+    match record.kind {
+        Kind::Cross => {
+            object.time("out_time", start_ms + record.detail_ms);
+        }
+        Kind::Dwell => {
+            object.integer("threshold_s", record.detail_ms.unsigned_abs() / 1000);
+        }
+        _ => {}
+    }
+    object.close();
+    line.push(b'\n');
+    out.write_all(line)
+}
+
+/// A line as it is read.
+#[derive(Deserialize)]
+struct Line {
+    vehicle_id: String,
+    kind: String,
+    #[serde(default)]
+    fence_id: String,
+    time: jiff::Timestamp,
+    required: bool,
+    out_time: Option<jiff::Timestamp>,
+    threshold_s: Option<i64>,
+}
+
+/// Reads what [`write_record`] wrote; `fence` gives a fence's number.
+///
+/// # Errors
+/// A line that is none, by its number.
+pub fn read_records(
+    lines: impl BufRead,
+    start_ms: i64,
+    fence: impl Fn(&str) -> Option<u32>,
+    mut take: impl FnMut(Record),
+) -> anyhow::Result<()> {
+    for (number, line) in lines.lines().enumerate() {
+        let bad = |what: &str| anyhow::anyhow!("line {} of the truth: {what}", number + 1);
+        let line: Line = serde_json::from_str(&line?).map_err(|error| bad(&error.to_string()))?;
+        let kind = Kind::named(&line.kind).ok_or_else(|| bad("unknown kind"))?;
+        let since_start = |time: jiff::Timestamp| time.as_millisecond() - start_ms;
+        take(Record {
+            vehicle: vehicle_number(&line.vehicle_id).ok_or_else(|| bad("unknown vehicle"))?,
+            kind,
+            fence: match line.fence_id.as_str() {
+                "" => None,
+                id => Some(fence(id).ok_or_else(|| bad("unknown fence"))?),
+            },
+            t_ms: since_start(line.time),
+            required: line.required,
+            detail_ms: match kind {
+                Kind::Cross => since_start(line.out_time.ok_or_else(|| bad("no out_time"))?),
+                Kind::Dwell => line.threshold_s.ok_or_else(|| bad("no threshold_s"))? * 1000,
+                _ => 0,
+            },
+        });
+    }
+    Ok(())
+}
