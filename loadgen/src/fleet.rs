@@ -10,6 +10,7 @@ use crate::draws::{Draws, key};
 use crate::fences::Fences;
 use crate::schedule::{Curve, DueTimes};
 use crate::truth::{Expect, Piece, Record, Scratch, Tracker, TrueFix};
+use crate::windows::Windows;
 use crate::world::{City, Driver, Errands, Role, StopTimes};
 
 /// What a fleet is made of.
@@ -33,8 +34,8 @@ pub struct FleetPlan {
     pub no_ignition: f64,
     /// Vehicles with a share of the pings of their own, and that share.
     pub hot: Option<Hot>,
-    /// Times without any fix.
-    pub gaps: Option<Gaps>,
+    /// Tunnels and dead zones: times without any fix.
+    pub gaps: Option<Windows>,
 }
 
 /// Vehicles that look far more often than others.
@@ -45,20 +46,6 @@ pub struct Hot {
     pub vehicles: u32,
     /// Their share of all pings, together.
     pub share: f64,
-}
-
-/// Tunnels and dead zones.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gaps {
-    /// Share of vehicles that have one in each period.
-    pub share: f64,
-    /// The period, seconds, longer than a gap.
-    pub every_s: u32,
-    /// Shortest and longest gap, seconds.
-    pub shortest_s: u32,
-    /// Longest gap, seconds.
-    pub longest_s: u32,
 }
 
 /// One look of one vehicle.
@@ -198,19 +185,7 @@ impl<'w> Fleet<'w> {
 impl FleetPlan {
     /// Whether a vehicle has no fix then.
     fn is_silent(&self, vehicle: u32, t_ms: i64) -> bool {
-        let Some(gaps) = self.gaps else { return false };
-        let every_ms = i64::from(gaps.every_s.max(1)) * 1000;
-        let period = t_ms / every_ms;
-        let id = u64::from(vehicle) << 32 | period as u64;
-        let mut draws = Draws::new(key(self.seed, "gap", id));
-        if !draws.chance(gaps.share) {
-            return false;
-        }
-        let longest_s = gaps.longest_s.min(gaps.every_s);
-        let length_s = draws.within(i64::from(gaps.shortest_s.min(longest_s)), longest_s.into());
-        let start_ms = draws.within(0, every_ms - length_s * 1000);
-        let of_period = t_ms % every_ms;
-        (start_ms..start_ms + length_s * 1000).contains(&of_period)
+        self.gaps.is_some_and(|gaps| gaps.around(self.seed, "gap", vehicle, t_ms).is_some())
     }
 }
 

@@ -8,10 +8,17 @@
 //! Knows the engine by its wire and its documents only. It shares the reader of
 //! fences, so that both speak of the same shapes, and nothing of detection.
 
+pub mod dials;
 pub mod draws;
 pub mod fences;
 pub mod fleet;
 pub mod geometry;
+pub mod profile;
+pub mod read;
 pub mod schedule;
+pub mod stream;
 pub mod truth;
+pub mod verdict;
+pub mod windows;
+pub mod wire;
 pub mod world;

@@ -298,7 +298,7 @@ fn one_vehicle_does_not_depend_on_how_many_there_are() {
 
 #[test]
 fn a_silent_vehicle_has_no_fix_and_is_told_offline() {
-    let gaps = Gaps { share: 1.0, every_s: 600, shortest_s: 300, longest_s: 300 };
+    let gaps = Windows { share: 1.0, every_s: 600, shortest_s: 300, longest_s: 300 };
     let world = World::new(FleetPlan { gaps: Some(gaps), ..plan(8, 6) }, 6, 1_200);
     let (fixes, records) = world.run();
     let expected = 6 * (1_200 - 600);

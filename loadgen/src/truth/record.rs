@@ -91,6 +91,15 @@ pub struct Record {
     pub detail_ms: i64,
 }
 
+impl Record {
+    /// The same by a clock that is ahead by `by_ms`.
+    #[must_use]
+    pub fn shifted(self, by_ms: i64) -> Self {
+        let detail_ms = self.detail_ms + if self.kind == Kind::Cross { by_ms } else { 0 };
+        Self { t_ms: self.t_ms + by_ms, detail_ms, ..self }
+    }
+}
+
 /// The id of vehicle `number`, as it is sent.
 #[must_use]
 pub fn vehicle_id(number: u32) -> String {
