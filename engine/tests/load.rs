@@ -2,6 +2,7 @@
 //! lateness and loss, everything that really happened is found, nothing else
 //! is, and every time is right.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::process::Command;
 use loadgen::profile::{Profile, World};
 use loadgen::read::{EventReader, Fold};
 use loadgen::stream::Stream;
-use loadgen::truth::Record;
+use loadgen::truth::{Names, Record};
 use loadgen::verdict::{KindScore, score};
 use loadgen::wire::Encoder;
 use rstest::rstest;
@@ -48,7 +49,7 @@ fn world(seed: u64, vehicles: u32, interval_s: u32, seconds: u32, more: &str) ->
 fn write_pings(world: &World, path: &Path) -> Vec<Record> {
     let mut out = BufWriter::new(File::create(path).expect("a writable directory"));
     let (mut truth, mut line) = (Vec::new(), Vec::new());
-    let (mut encoder, mut stream) = (Encoder::new(START_MS), Stream::new(world));
+    let (mut encoder, mut stream) = (Encoder::new(START_MS, ""), Stream::new(world));
     while let Some(delivery) = stream.next(&mut |record| truth.push(record)) {
         line.clear();
         encoder.json_line(&delivery.ping, Some(START_MS + delivery.send_ms), &mut line);
@@ -83,8 +84,8 @@ fn scores(
     world: &World,
     truth: &[Record],
     directory: &Path,
-) -> std::collections::BTreeMap<&'static str, KindScore> {
-    let reader = EventReader::new(&world.fences, START_MS);
+) -> BTreeMap<String, KindScore> {
+    let reader = EventReader::new(&world.fences, Names { start_ms: START_MS, prefix: String::new() });
     let mut fold = Fold::default();
     for file in ["events.ndjson", "liveness.ndjson"] {
         let text = fs::read(directory.join("out").join(file)).expect("replay writes it");

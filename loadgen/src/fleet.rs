@@ -39,7 +39,7 @@ pub struct FleetPlan {
 }
 
 /// Vehicles that look far more often than others.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hot {
     /// How many.

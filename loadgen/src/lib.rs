@@ -8,15 +8,21 @@
 //! Knows the engine by its wire and its documents only. It shares the reader of
 //! fences, so that both speak of the same shapes, and nothing of detection.
 
+pub mod cli;
 pub mod dials;
 pub mod draws;
 pub mod fences;
 pub mod fleet;
 pub mod geometry;
+pub mod latency;
+pub mod ledger;
 pub mod profile;
 pub mod read;
+pub mod run;
 pub mod schedule;
+pub mod send;
 pub mod stream;
+pub mod target_process;
 pub mod truth;
 pub mod verdict;
 pub mod windows;

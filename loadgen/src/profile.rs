@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use geofence::Position;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::dials::{Clocks, Malformed, Noise, Transport};
 use crate::fences::Fences;
@@ -30,7 +30,7 @@ pub const SHIPPED: [(&str, &str); 7] = [
 ];
 
 /// A profile as its file has it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// One line for people.
@@ -63,7 +63,7 @@ pub struct Profile {
 }
 
 /// `[load]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// Length of the run.
@@ -75,7 +75,7 @@ pub struct Load {
 }
 
 /// `[fleet]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetFile {
     /// Vehicles.
@@ -105,7 +105,7 @@ pub struct FleetFile {
 }
 
 /// `[detection]`: the target's settings of the same names, seconds.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detection {
     /// `detection.dwell`.
@@ -133,7 +133,7 @@ impl Default for Detection {
 }
 
 /// `[thresholds]`: each is checked only where it is given.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Thresholds {
     /// Pings acknowledged over pings sent, at least.

@@ -5,10 +5,10 @@
 //! there. So the number of pings up to any time is the integral of the curve,
 //! rounded down, and the same on every machine.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A rate at a time; between two points the rate changes evenly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
     /// Seconds since the start.
@@ -18,7 +18,7 @@ pub struct Point {
 }
 
 /// Times of several times the rate.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bursts {
     /// From the start of one to the start of the next, seconds, above 0; the

@@ -1,12 +1,12 @@
 //! Stretches of time that concern some vehicles and not others, as functions of
 //! the seed: nothing is remembered.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::draws::{Draws, key};
 
 /// In every period a share of the vehicles has one stretch.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Windows {
     /// Share of the vehicles, 0 to 1.

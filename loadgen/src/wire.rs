@@ -13,14 +13,16 @@ use crate::truth::vehicle_id;
 pub struct Encoder {
     /// Start of the run, milliseconds since the epoch.
     start_ms: i64,
+    prefix: String,
     scratch: VehiclePing,
 }
 
 impl Encoder {
-    /// For a run that starts at `start_ms` since the epoch.
+    /// For a run that starts at `start_ms` since the epoch, of vehicles whose
+    /// ids begin with `prefix`.
     #[must_use]
-    pub fn new(start_ms: i64) -> Self {
-        Self { start_ms, scratch: VehiclePing::default() }
+    pub fn new(start_ms: i64, prefix: &str) -> Self {
+        Self { start_ms, prefix: prefix.to_owned(), scratch: VehiclePing::default() }
     }
 
     /// Appends the message as one `VehiclePing`, or bytes that are none.
@@ -64,7 +66,7 @@ impl Encoder {
 
     fn fill(&mut self, ping: &Ping) {
         let fields = &mut self.scratch;
-        push_id(&mut fields.vehicle_id, ping.vehicle);
+        push_id(&mut fields.vehicle_id, &self.prefix, ping.vehicle);
         fields.seq = Some(ping.seq.into());
         fields.event_time_us = (self.start_ms + ping.event_ms) * 1000;
         fields.lat = ping.position.lat_deg();
@@ -77,12 +79,13 @@ impl Encoder {
 }
 
 /// As [`vehicle_id`], in memory used before.
-fn push_id(text: &mut String, number: u32) {
+fn push_id(text: &mut String, prefix: &str, number: u32) {
     if number >= 10_000_000 {
-        *text = vehicle_id(number);
+        *text = vehicle_id(prefix, number);
         return;
     }
     text.clear();
+    text.push_str(prefix);
     text.push('v');
     let mut unit = 1_000_000;
     while unit > 0 {
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_what_prost_reads_back() {
-        let mut encoder = Encoder::new(1_000_000);
+        let mut encoder = Encoder::new(1_000_000, "run-");
         let (mut message, mut batch) = (Vec::new(), Vec::new());
         encoder.protobuf(&delivery(), &mut message);
         push_batched(&mut batch, &message);
@@ -140,7 +143,7 @@ mod tests {
         let read = VehiclePingBatch::decode(batch.as_slice()).unwrap();
         assert_eq!(read.pings.len(), 2);
         let ping = &read.pings[1];
-        assert_eq!((ping.vehicle_id.as_str(), ping.seq), ("v0000042", Some(7)));
+        assert_eq!((ping.vehicle_id.as_str(), ping.seq), ("run-v0000042", Some(7)));
         assert_eq!(ping.event_time_us, 1_001_500_000);
         assert_eq!((ping.lat, ping.lon), (48.123_456_7, 11.500_000_1));
         assert_eq!((ping.speed_mps, ping.heading_deg), (Some(13.33), Some(360.0)));
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn a_line_of_json_says_the_same() {
         let mut line = Vec::new();
-        Encoder::new(0).json_line(&delivery().ping, Some(2_000), &mut line);
+        Encoder::new(0, "").json_line(&delivery().ping, Some(2_000), &mut line);
         assert_eq!(
             String::from_utf8(line).unwrap(),
             "{\"vehicle_id\":\"v0000042\",\"seq\":7,\"event_time\":\"1970-01-01T00:00:01.500Z\",\
@@ -163,8 +166,8 @@ mod tests {
     fn ids_are_the_same_either_way() {
         let mut text = String::new();
         for number in [0, 7, 999_999, 9_999_999, 10_000_000, u32::MAX] {
-            push_id(&mut text, number);
-            assert_eq!(text, vehicle_id(number));
+            push_id(&mut text, "run-", number);
+            assert_eq!(text, vehicle_id("run-", number));
         }
     }
 }

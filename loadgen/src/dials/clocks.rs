@@ -1,6 +1,6 @@
 //! Clocks that go wrong.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::draws::{Draws, key};
 
@@ -10,7 +10,7 @@ const AHEAD_MS: i64 = 3 * 3_600_000;
 const ROLLOVER_MS: i64 = 7_168 * 86_400_000;
 
 /// `[clocks]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Clocks {
     /// Share of vehicles whose clock is off by up to `skew_s`.

@@ -3,12 +3,12 @@
 
 use prost::Message;
 use protos::telemetry::VehiclePing;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::draws::{Draws, key};
 
 /// `[malformed]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Malformed {
     /// Malformed messages for each ping.

@@ -2,7 +2,7 @@
 //! accuracy they do not have.
 
 use geofence::Position;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::draws::{Draws, key};
 use crate::geometry::Scale;
@@ -15,7 +15,7 @@ const KNOT_MS: i64 = 30_000;
 const CLAIMED_M: f64 = 1.7;
 
 /// `[noise]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Noise {
     /// Standard deviation along each axis of errors that change from fix to

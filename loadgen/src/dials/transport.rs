@@ -1,6 +1,6 @@
 //! What happens to pings on their way: copies, delays, buffers.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::draws::{Draws, key};
 use crate::windows::Windows;
@@ -11,7 +11,7 @@ const COPY_AFTER_MS: i64 = 5_000;
 const UPLOAD_PINGS_PER_S: i64 = 1_000;
 
 /// `[transport]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Transport {
     /// Share of pings that are sent a second time, some seconds later.

@@ -7,7 +7,7 @@ use protos::events::{self, FleetEvent};
 use serde::Deserialize;
 
 use crate::fences::Fences;
-use crate::truth::{Kind, vehicle_number};
+use crate::truth::{Kind, Names, vehicle_number};
 
 /// What an operation does to its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +48,17 @@ pub struct Event {
 /// Reads events of one run.
 #[derive(Debug)]
 pub struct EventReader {
-    start_ms: i64,
+    names: Names,
     fences: HashMap<String, u32>,
 }
 
 impl EventReader {
-    /// For a run that started at `start_ms` since the epoch.
+    /// For the run with these names.
     #[must_use]
-    pub fn new(fences: &Fences, start_ms: i64) -> Self {
+    pub fn new(fences: &Fences, names: Names) -> Self {
         let numbered =
             fences.all().iter().zip(0..).map(|(fence, number)| (fence.id.clone(), number));
-        Self { start_ms, fences: numbered.collect() }
+        Self { names, fences: numbered.collect() }
     }
 
     /// Reads the JSON object of an event; a folded one, without operation and
@@ -69,7 +69,7 @@ impl EventReader {
     pub fn from_json(&self, json: &[u8]) -> anyhow::Result<Event> {
         let line: Line = serde_json::from_slice(json)?;
         let kind = Kind::named(&line.kind);
-        let since_start = |time: jiff::Timestamp| time.as_millisecond() - self.start_ms;
+        let since_start = |time: jiff::Timestamp| time.as_millisecond() - self.names.start_ms;
         Ok(Event {
             id: u128::from_str_radix(&line.event_id, 16)?,
             op: match line.op.as_deref() {
@@ -80,7 +80,7 @@ impl EventReader {
             },
             revision: line.revision,
             kind,
-            vehicle: vehicle_number(&line.vehicle_id),
+            vehicle: vehicle_number(&self.names.prefix, &line.vehicle_id),
             fence: self.fences.get(&line.fence_id).copied(),
             t_ms: since_start(line.event_time),
             interval_ms: line.not_before.map(since_start).zip(line.not_after.map(since_start)),
@@ -97,7 +97,7 @@ impl EventReader {
     /// # Errors
     /// Its id or operation is none.
     pub fn from_message(&self, message: &FleetEvent) -> anyhow::Result<Event> {
-        let since_start = |ms: i64| ms - self.start_ms;
+        let since_start = |ms: i64| ms - self.names.start_ms;
         let given = message.not_before_ms != 0 && message.not_after_ms != 0;
         let interval_ms = (since_start(message.not_before_ms), since_start(message.not_after_ms));
         Ok(Event {
@@ -110,7 +110,7 @@ impl EventReader {
             },
             revision: message.revision,
             kind: Kind::named(protos::event_json::kind(message)),
-            vehicle: vehicle_number(&message.vehicle_id),
+            vehicle: vehicle_number(&self.names.prefix, &message.vehicle_id),
             fence: self.fences.get(&message.fence_id).copied(),
             t_ms: since_start(message.event_time_ms),
             interval_ms: given.then_some(interval_ms),
@@ -153,12 +153,15 @@ mod tests {
     fn json_and_message_say_the_same() {
         let fences = br#"{"type":"Feature","id":"depot","properties":{"radius_m":50},
             "geometry":{"type":"Point","coordinates":[10.02,50.005]}}"#;
-        let reader = EventReader::new(&Fences::from_geojson(fences).unwrap(), 1_000_000);
+        let reader = EventReader::new(
+            &Fences::from_geojson(fences).unwrap(),
+            Names { start_ms: 1_000_000, prefix: "run-".into() },
+        );
         let message = FleetEvent {
             event_id: format!("{:032x}", 17_u128 << 70),
             op: events::Op::Amend.into(),
             revision: 12,
-            vehicle_id: "v0000042".into(),
+            vehicle_id: "run-v0000042".into(),
             fence_id: "depot".into(),
             event_time_ms: 1_310_000,
             not_before_ms: 1_309_000,

@@ -21,7 +21,7 @@ mod visits;
 
 use geofence::Position;
 
-pub use record::{Kind, Record, read_records, vehicle_id, vehicle_number, write_record};
+pub use record::{Kind, Names, Record, read_records, vehicle_id, vehicle_number, write_record};
 pub use step::Piece;
 
 use crate::fences::Fences;

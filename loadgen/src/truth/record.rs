@@ -100,20 +100,33 @@ impl Record {
     }
 }
 
-/// The id of vehicle `number`, as it is sent.
+/// The id of vehicle `number`, as it is sent. The prefix keeps the vehicles of
+/// two runs apart that the same target sees.
 #[must_use]
-pub fn vehicle_id(number: u32) -> String {
-    format!("v{number:07}")
+pub fn vehicle_id(prefix: &str, number: u32) -> String {
+    format!("{prefix}v{number:07}")
 }
 
-/// The number of the vehicle with this id.
+/// The number of the vehicle with this id; `None` for one of another run.
 #[must_use]
-pub fn vehicle_number(id: &str) -> Option<u32> {
-    id.strip_prefix('v').filter(|digits| digits.len() >= 7)?.parse().ok()
+pub fn vehicle_number(prefix: &str, id: &str) -> Option<u32> {
+    let digits = id.strip_prefix(prefix)?.strip_prefix('v')?;
+    let plain = digits.len() >= 7 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
 }
 
-/// Writes a record as a line of JSON, its times counted from `start_ms` (since
-/// the epoch). `fence_id` is that of its fence.
+/// How the records of one run are written: times as RFC 3339, vehicles and
+/// fences by their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Start of the run, milliseconds since the epoch.
+    pub start_ms: i64,
+    /// What vehicles' ids begin with.
+    pub prefix: String,
+}
+
+/// Writes a record as a line of JSON. `fence_id` is that of its fence; `line`
+/// is memory to use.
 ///
 /// # Errors
 /// Those of `out`.
@@ -121,13 +134,14 @@ pub fn write_record(
     out: &mut impl Write,
     line: &mut Vec<u8>,
     record: &Record,
-    start_ms: i64,
+    names: &Names,
     fence_id: &str,
 ) -> io::Result<()> {
+    let start_ms = names.start_ms;
     line.clear();
     let mut object = Object::open(line);
     object
-        .text("vehicle_id", &vehicle_id(record.vehicle))
+        .text("vehicle_id", &vehicle_id(&names.prefix, record.vehicle))
         .text("kind", record.kind.name())
         .text_unless_empty("fence_id", fence_id)
         .time("time", start_ms + record.t_ms)
@@ -165,7 +179,7 @@ struct Line {
 /// A line that is none, by its number.
 pub fn read_records(
     lines: impl BufRead,
-    start_ms: i64,
+    names: &Names,
     fence: impl Fn(&str) -> Option<u32>,
     mut take: impl FnMut(Record),
 ) -> anyhow::Result<()> {
@@ -173,9 +187,10 @@ pub fn read_records(
         let bad = |what: &str| anyhow::anyhow!("line {} of the truth: {what}", number + 1);
         let line: Line = serde_json::from_str(&line?).map_err(|error| bad(&error.to_string()))?;
         let kind = Kind::named(&line.kind).ok_or_else(|| bad("unknown kind"))?;
-        let since_start = |time: jiff::Timestamp| time.as_millisecond() - start_ms;
+        let since_start = |time: jiff::Timestamp| time.as_millisecond() - names.start_ms;
         take(Record {
-            vehicle: vehicle_number(&line.vehicle_id).ok_or_else(|| bad("unknown vehicle"))?,
+            vehicle: vehicle_number(&names.prefix, &line.vehicle_id)
+                .ok_or_else(|| bad("unknown vehicle"))?,
             kind,
             fence: match line.fence_id.as_str() {
                 "" => None,
@@ -191,4 +206,47 @@ pub fn read_records(
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_back_as_it_was() {
+        let names = Names { start_ms: 1_767_592_800_000, prefix: "a-".into() };
+        let record = |kind, fence, detail_ms| Record {
+            vehicle: 42,
+            kind,
+            fence,
+            t_ms: 12_345,
+            required: true,
+            detail_ms,
+        };
+        let records = [
+            record(Kind::Enter, Some(1), 0),
+            record(Kind::Cross, Some(0), 13_000),
+            record(Kind::Dwell, Some(1), 300_000),
+            Record { required: false, ..record(Kind::IdleEnd, None, 0) },
+        ];
+        let ids = ["gate", "yard"];
+        let (mut out, mut line) = (Vec::new(), Vec::new());
+        for record in &records {
+            let id = record.fence.map_or("", |number| ids[number as usize]);
+            write_record(&mut out, &mut line, record, &names, id).unwrap();
+        }
+        let mut read = Vec::new();
+        let number = |id: &str| ids.iter().position(|known| *known == id).map(|n| n as u32);
+        read_records(out.as_slice(), &names, number, |record| read.push(record)).unwrap();
+        assert_eq!(read, records);
+    }
+
+    #[test]
+    fn vehicles_of_another_run_have_no_number() {
+        assert_eq!(vehicle_number("a-", "a-v0000042"), Some(42));
+        assert_eq!(vehicle_number("a-", &vehicle_id("a-", 12_345_678)), Some(12_345_678));
+        for other in ["v0000042", "b-v0000042", "a-v42", "a-v000004x", "a-v+000042"] {
+            assert_eq!(vehicle_number("a-", other), None, "{other}");
+        }
+    }
 }

@@ -1,5 +1,13 @@
 //! What came of a run, against the truth and against what must hold.
 
+mod checks;
+mod html;
+mod report;
 mod score;
+mod text;
 
+pub use checks::{Check, checks};
+pub use html::html;
+pub use report::{Events, Pings, Rejects, Report, Sending, Timing};
 pub use score::{KindScore, Quantiles, score};
+pub use text::text;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::read::Event;
 use crate::truth::{Kind, Record};
@@ -12,7 +12,7 @@ use crate::truth::{Kind, Record};
 const EXAMPLES_MAX: usize = 5;
 
 /// How events of one kind compare with the truth.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct KindScore {
     /// Required records of the truth.
     pub required: u64,
@@ -46,7 +46,7 @@ pub struct KindScore {
 }
 
 /// Quantiles of a set of numbers; 0 of an empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
     pub p50: f64,
@@ -87,7 +87,7 @@ pub fn score<'e>(
     events: impl Iterator<Item = &'e Event>,
     window_ms: i64,
     fence_name: impl Fn(u32) -> String,
-) -> BTreeMap<&'static str, KindScore> {
+) -> BTreeMap<String, KindScore> {
     let mut groups: BTreeMap<Subject, Group> = BTreeMap::new();
     for record in truth {
         let threshold_ms = if record.kind == Kind::Dwell { record.detail_ms } else { 0 };
@@ -107,7 +107,7 @@ pub fn score<'e>(
             format!("vehicle {vehicle}{place}, {:.3} s", t_ms as f64 / 1e3)
         });
     }
-    tallies.into_iter().map(|(kind, tally)| (kind.name(), tally.finish())).collect()
+    tallies.into_iter().map(|(kind, tally)| (kind.name().to_owned(), tally.finish())).collect()
 }
 
 #[derive(Default)]

@@ -1,0 +1,160 @@
+//! What became of each single ping.
+
+/// A ping was sent, if perhaps in vain.
+const SENT: u8 = 1;
+/// The target took responsibility for it.
+const ACKNOWLEDGED: u8 = 2;
+/// Times that it was seen in the archive are counted above these bits.
+const ARCHIVED: u8 = 4;
+const ARCHIVED_MAX: u8 = u8::MAX / ARCHIVED;
+
+/// One byte for each ping that was sent.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// By vehicle, then by seq less 1.
+    pings: Vec<Vec<u8>>,
+    /// Pings in the archive that were never sent.
+    strangers: u64,
+}
+
+/// A ledger added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    /// Distinct pings that were sent.
+    pub sent: u64,
+    /// Of those, the ones acknowledged.
+    pub acknowledged: u64,
+    /// Distinct pings in the archive.
+    pub archived: u64,
+    /// Acknowledged, and not in the archive.
+    pub missing: u64,
+    /// In the archive more than once.
+    pub doubled: u64,
+    /// In the archive, and never sent.
+    pub strangers: u64,
+}
+
+impl Ledger {
+    /// For this many vehicles.
+    #[must_use]
+    pub fn new(vehicles: u32) -> Self {
+        Self { pings: vec![Vec::new(); vehicles as usize], strangers: 0 }
+    }
+
+    /// A ping goes out.
+    pub fn sent(&mut self, vehicle: u32, seq: u32) {
+        *self.entry(vehicle, seq) |= SENT;
+    }
+
+    /// The target answered for it.
+    pub fn acknowledged(&mut self, vehicle: u32, seq: u32) {
+        *self.entry(vehicle, seq) |= ACKNOWLEDGED;
+    }
+
+    /// It is in the archive.
+    pub fn archived(&mut self, vehicle: u32, seq: u32) {
+        let known = self.pings.get(vehicle as usize).is_some_and(|of| seq as usize <= of.len());
+        if !known || seq == 0 {
+            self.strangers += 1;
+            return;
+        }
+        let entry = self.entry(vehicle, seq);
+        if *entry & SENT == 0 {
+            self.strangers += 1;
+        } else if *entry / ARCHIVED < ARCHIVED_MAX {
+            *entry += ARCHIVED;
+        }
+    }
+
+    /// Forgets what was seen in the archive.
+    pub fn clear_archived(&mut self) {
+        self.strangers = 0;
+        self.pings.iter_mut().flatten().for_each(|entry| *entry &= SENT | ACKNOWLEDGED);
+    }
+
+    /// Adds up.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { strangers: self.strangers, ..Tally::default() };
+        for &entry in self.pings.iter().flatten() {
+            let times = entry / ARCHIVED;
+            let acknowledged = entry & ACKNOWLEDGED != 0;
+            tally.sent += u64::from(entry & SENT != 0);
+            tally.acknowledged += u64::from(acknowledged);
+            tally.archived += u64::from(times > 0);
+            tally.missing += u64::from(acknowledged && times == 0);
+            tally.doubled += u64::from(times > 1);
+        }
+        tally
+    }
+
+    /// Its bytes, for a file: for each vehicle the number of its pings, 4 bytes
+    /// with the least first, and a byte for each.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for of_vehicle in &self.pings {
+            bytes.extend((of_vehicle.len() as u32).to_le_bytes());
+            bytes.extend(of_vehicle.iter().map(|entry| entry & (SENT | ACKNOWLEDGED)));
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] gave; `None` if it is cut short.
+    #[must_use]
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut pings = Vec::new();
+        while !bytes.is_empty() {
+            let (length, rest) = bytes.split_first_chunk::<4>()?;
+            let (of_vehicle, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            pings.push(of_vehicle.to_vec());
+            bytes = rest;
+        }
+        Some(Self { pings, strangers: 0 })
+    }
+
+    fn entry(&mut self, vehicle: u32, seq: u32) -> &mut u8 {
+        let (vehicle, place) = (vehicle as usize, seq as usize - 1);
+        if vehicle >= self.pings.len() {
+            self.pings.resize(vehicle + 1, Vec::new());
+        }
+        let of_vehicle = &mut self.pings[vehicle];
+        if place >= of_vehicle.len() {
+            of_vehicle.resize(place + 1, 0);
+        }
+        &mut of_vehicle[place]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fate_of_a_ping_is_told_apart() {
+        let mut ledger = Ledger::new(2);
+        for seq in 1..=5 {
+            ledger.sent(1, seq);
+        }
+        for seq in 1..=4 {
+            ledger.acknowledged(1, seq);
+        }
+        // Twice, once, once and never acknowledged; 3 and 4 are lost.
+        for seq in [1, 1, 2, 5] {
+            ledger.archived(1, seq);
+        }
+        ledger.archived(0, 1);
+        ledger.archived(9, 1);
+        let expected =
+            Tally { sent: 5, acknowledged: 4, archived: 3, missing: 2, doubled: 1, strangers: 2 };
+        assert_eq!(ledger.tally(), expected);
+        let read = Ledger::from_bytes(&ledger.to_bytes()).unwrap();
+        assert_eq!(
+            read.tally(),
+            Tally { archived: 0, missing: 4, doubled: 0, strangers: 0, ..expected }
+        );
+        assert!(Ledger::from_bytes(&ledger.to_bytes()[..7]).is_none());
+        ledger.clear_archived();
+        assert_eq!(ledger.tally(), read.tally());
+    }
+}

@@ -1,0 +1,198 @@
+//! What a target has written under its data directory: the archive of pings,
+//! dead letters, events.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::{Deserialize, Serialize};
+
+use super::{EventReader, Fold};
+use crate::ledger::Ledger;
+use crate::truth::{Names, vehicle_number};
+
+/// What of the archive concerns a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archive {
+    /// Rows of its vehicles.
+    pub rows: u64,
+    /// The same by disposition.
+    pub dispositions: BTreeMap<String, u64>,
+}
+
+/// Reads every Parquet file under `directory` (`<data_dir>/pings`) and enters
+/// the run's rows in `ledger`, whose archive marks are cleared first.
+///
+/// # Errors
+/// A file that cannot be read, by its name.
+pub fn read_archive(
+    directory: &Path,
+    names: &Names,
+    ledger: &mut Ledger,
+) -> anyhow::Result<Archive> {
+    ledger.clear_archived();
+    let mut archive = Archive::default();
+    for path in files_under(directory, ".parquet")? {
+        read_parquet(&path, names, ledger, &mut archive)
+            .with_context(|| format!("reading {}", path.display()))?;
+    }
+    Ok(archive)
+}
+
+fn read_parquet(
+    path: &Path,
+    names: &Names,
+    ledger: &mut Ledger,
+    archive: &mut Archive,
+) -> anyhow::Result<()> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let columns = ["vehicle_id", "seq", "receive_time", "disposition"];
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    for rows in builder.with_projection(mask).build()? {
+        let rows = rows?;
+        let column = |name: &str| {
+            rows.column_by_name(name).with_context(|| format!("it has no column {name}"))
+        };
+        let vehicles = column("vehicle_id")?.as_string_opt::<i32>().context("vehicle_id")?;
+        let seqs = column("seq")?.as_primitive_opt::<Int64Type>().context("seq")?;
+        let received = column("receive_time")?
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .context("receive_time")?;
+        let dispositions = column("disposition")?.as_string_opt::<i32>().context("disposition")?;
+        for row in 0..rows.num_rows() {
+            let number = vehicle_number(&names.prefix, vehicles.value(row));
+            // A minute's room for clocks that differ.
+            let of_run = received.value(row) / 1000 >= names.start_ms - 60_000;
+            let (Some(vehicle), true) = (number, of_run) else { continue };
+            archive.rows += 1;
+            *archive.dispositions.entry(dispositions.value(row).to_owned()).or_default() += 1;
+            ledger.archived(vehicle, u32::try_from(seqs.value(row)).unwrap_or(0));
+        }
+    }
+    Ok(())
+}
+
+/// Dead letters of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetters {
+    /// Distinct ones, by reason.
+    pub reasons: BTreeMap<String, u64>,
+    /// Those that are there more than once.
+    pub repeated: u64,
+}
+
+/// Counts the dead letters under `directory` (`<data_dir>/dead_letters`)
+/// received since the run began.
+///
+/// # Errors
+/// A file that cannot be read, by its name.
+pub fn read_dead_letters(directory: &Path, start_ms: i64) -> anyhow::Result<DeadLetters> {
+    #[derive(Deserialize)]
+    struct Letter {
+        reason: String,
+        receive_time: jiff::Timestamp,
+        payload_base64: String,
+    }
+    let mut letters = DeadLetters::default();
+    let mut seen = BTreeSet::new();
+    each_line(directory, |line| {
+        let letter: Letter = serde_json::from_slice(line)?;
+        if letter.receive_time.as_millisecond() < start_ms - 60_000 {
+            return Ok(());
+        }
+        if seen.insert(xxhash_rust::xxh3::xxh3_128(letter.payload_base64.as_bytes())) {
+            *letters.reasons.entry(letter.reason).or_default() += 1;
+        } else {
+            letters.repeated += 1;
+        }
+        Ok(())
+    })?;
+    Ok(letters)
+}
+
+/// Reads events from a file of NDJSON, or from all such files under a
+/// directory: an event log, or what `fleetstream replay` writes.
+///
+/// # Errors
+/// A file or a line that cannot be read, by its name.
+pub fn read_events(path: &Path, reader: &EventReader) -> anyhow::Result<Fold> {
+    let mut fold = Fold::default();
+    each_line(path, |line| {
+        fold.take(reader.from_json(line)?);
+        Ok(())
+    })?;
+    Ok(fold)
+}
+
+fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let files = if path.is_file() { vec![path.to_owned()] } else { files_under(path, ".ndjson")? };
+    for path in files {
+        let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
+        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
+            let place = || format!("{}, line {}", path.display(), number + 1);
+            let line = line.with_context(place)?;
+            if !line.is_empty() {
+                take(&line).with_context(place)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Files whose names end so, in order of their names; none where there is no
+/// such directory.
+fn files_under(directory: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if directory.exists() {
+        find(directory, ending, &mut found)
+            .with_context(|| format!("listing {}", directory.display()))?;
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn find(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find(&path, ending, found)?;
+        } else if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_the_run_are_counted_once_each() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = |reason: &str, time: &str, payload: &str| {
+            format!(
+                "{{\"reason\":\"{reason}\",\"receive_time\":\"{time}\",\
+                 \"payload_base64\":\"{payload}\",\"shard\":0,\"journal_seq\":1}}\n"
+            )
+        };
+        let (now, before) = ("2026-01-05T06:00:00.000Z", "2026-01-04T06:00:00.000Z");
+        let text = line("null_island", now, "AA==")
+            + &line("null_island", now, "AQ==")
+            + &line("null_island", now, "AA==")
+            + &line("undecidable", before, "Ag==");
+        fs::write(directory.path().join("shard-0.ndjson"), text).unwrap();
+        let start: jiff::Timestamp = now.parse().unwrap();
+        let letters = read_dead_letters(directory.path(), start.as_millisecond()).unwrap();
+        assert_eq!(letters.reasons, BTreeMap::from([("null_island".to_owned(), 2)]));
+        assert_eq!(letters.repeated, 1);
+        let none = read_dead_letters(&directory.path().join("none"), 0).unwrap();
+        assert_eq!(none, DeadLetters::default());
+    }
+}

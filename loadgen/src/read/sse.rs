@@ -1,0 +1,236 @@
+//! Events from `GET /v1/events`, while the run goes on.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use reqwest::{Client, Url};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, EventLatencies, EventReader, Fold};
+use crate::profile::World;
+use crate::send::Progress;
+
+/// Pause before a stream that ended is opened again.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// A line of an event is no longer than this.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// What was read so far.
+#[derive(Clone, Debug, Default)]
+pub struct Received {
+    /// Events by id.
+    pub fold: Fold,
+    /// From ping to event.
+    pub latencies: EventLatencies,
+    /// How reading went.
+    pub feed: Feed,
+    /// Microseconds since the start at which the last event came.
+    pub last_us: i64,
+}
+
+/// How reading went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feed {
+    /// Times that the stream had to be opened again.
+    pub reconnects: u64,
+    /// Times that the target said events were missed.
+    pub gaps: u64,
+    /// Events that could not be read.
+    pub unreadable: u64,
+}
+
+/// Received events, shared between a reader and whoever watches.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    state: Mutex<Received>,
+}
+
+impl Inbox {
+    /// Takes an event that has just come.
+    pub fn take(&self, world: &World, event: Event, now_us: i64) {
+        let mut state = self.lock();
+        state.last_us = now_us;
+        if state.fold.take(event) {
+            state.latencies.take(world, &event, now_us);
+        }
+    }
+
+    /// Something went wrong with reading.
+    pub fn note(&self, note: impl FnOnce(&mut Feed)) {
+        note(&mut self.lock().feed);
+    }
+
+    /// How many operations came, and when the last one did, microseconds since
+    /// the start.
+    #[must_use]
+    pub fn seen(&self) -> (u64, i64) {
+        let state = self.lock();
+        (state.fold.operations(), state.last_us)
+    }
+
+    /// Everything, at the end.
+    #[must_use]
+    pub fn finish(&self) -> Received {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a target's event stream into an inbox.
+pub struct EventStream {
+    /// Where: `/v1/events` of the target.
+    pub url: Url,
+    /// What it is read with.
+    pub client: Client,
+    /// Of which run the events are.
+    pub world: Arc<World>,
+    /// How they are read.
+    pub reader: EventReader,
+    /// Where they go.
+    pub inbox: Arc<Inbox>,
+    /// What tells the time.
+    pub progress: Arc<Progress>,
+}
+
+impl EventStream {
+    /// Opens the stream, so that no event after this is missed.
+    ///
+    /// # Errors
+    /// The target does not serve it.
+    pub async fn open(&self, after: Option<&str>) -> anyhow::Result<reqwest::Response> {
+        let mut request = self.client.get(self.url.clone());
+        if let Some(id) = after {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.context("opening the event stream")?;
+        response.error_for_status().context("opening the event stream")
+    }
+
+    /// Reads until told to stop, over ends of the stream; begins with `opened`
+    /// if that succeeded.
+    pub async fn run(self, mut opened: Option<reqwest::Response>, stop: CancellationToken) {
+        let mut last_id = None;
+        loop {
+            if let Some(response) = opened.take() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.read(response, &mut last_id) => {}
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(AGAIN_AFTER) => {}
+            }
+            if let Ok(response) = self.open(last_id.as_deref()).await {
+                self.inbox.note(|feed| feed.reconnects += 1);
+                opened = Some(response);
+            }
+        }
+    }
+
+    /// Reads to the end of a stream.
+    async fn read(&self, response: reqwest::Response, last_id: &mut Option<String>) {
+        let mut bytes = response.bytes_stream();
+        let mut parser = Parser::default();
+        while let Some(Ok(chunk)) = bytes.next().await {
+            let now_us = self.progress.now_us();
+            parser.feed(&chunk, |message| {
+                if let Some(id) = message.id {
+                    *last_id = Some(id.to_owned());
+                }
+                match message.event {
+                    "gap" | "lagged" => self.inbox.note(|feed| feed.gaps += 1),
+                    _ => match self.reader.from_json(message.data.as_bytes()) {
+                        Ok(event) => self.inbox.take(&self.world, event, now_us),
+                        Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
+                    },
+                }
+            });
+        }
+    }
+}
+
+/// One server-sent event.
+struct Message<'p> {
+    id: Option<&'p str>,
+    event: &'p str,
+    data: &'p str,
+}
+
+/// Server-sent events from bytes (HTML standard, "Parsing an event stream"), as
+/// far as an event is one line of data, which those of the engine are.
+#[derive(Default)]
+struct Parser {
+    line: Vec<u8>,
+    id: Option<String>,
+    event: String,
+    data: String,
+}
+
+impl Parser {
+    fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(Message<'_>)) {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if self.line.len() + part.len() > LINE_BYTES_MAX {
+                self.line.clear();
+                continue;
+            }
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
+                self.take_line(line.trim_end_matches(['\r', '\n']), &mut take);
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: &str, take: &mut impl FnMut(Message<'_>)) {
+        if line.is_empty() {
+            if !self.data.is_empty() {
+                take(Message { id: self.id.as_deref(), event: &self.event, data: &self.data });
+            }
+            self.id = None;
+            self.event.clear();
+            self.data.clear();
+            return;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => self.id = Some(value.to_owned()),
+            "event" => self.event = value.to_owned(),
+            "data" => self.data.push_str(value),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_however_the_bytes_are_cut() {
+        let text = ": committed events\nretry: 2000\n\nid: 0-17-2\nevent: geofence_enter\n\
+                    data: {\"a\":1}\n\n: keep-alive\n\nevent: gap\ndata: {}\n\n";
+        for size in 1..text.len() {
+            let (mut parser, mut seen) = (Parser::default(), Vec::new());
+            for chunk in text.as_bytes().chunks(size) {
+                parser.feed(chunk, |message| {
+                    let id = message.id.map(str::to_owned);
+                    seen.push((id, message.event.to_owned(), message.data.to_owned()));
+                });
+            }
+            let expected = [
+                (Some("0-17-2".to_owned()), "geofence_enter".to_owned(), "{\"a\":1}".to_owned()),
+                (None, "gap".to_owned(), "{}".to_owned()),
+            ];
+            assert_eq!(seen, expected, "in chunks of {size}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A run into a file: as fast as it goes, nothing is read back.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::{RunDirectory, RunPlan, judge};
+use crate::send::file::write;
+use crate::stream::Stream;
+use crate::verdict::Report;
+use crate::wire::Encoder;
+
+pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
+    let world = plan.world.as_ref();
+    let names = plan.file_names();
+    let directory = RunDirectory::create(&plan.out)?;
+    directory.write_run(world, &names)?;
+    let mut truth = directory.truth_writer(&names)?;
+
+    let began = Instant::now();
+    let encoder = Encoder::new(names.start_ms, &names.prefix);
+    let mut messages = 0_u64;
+    let counts = write(
+        path,
+        Stream::new(world),
+        encoder,
+        names.start_ms,
+        &mut |record| truth.push(&world.fences, &record),
+        &mut |_| messages += 1,
+    )?;
+    truth.finish()?;
+    let took_s = began.elapsed().as_secs_f64().max(1e-9);
+
+    let mut report = plan.report(&names);
+    judge::take_counts(&mut report, &counts);
+    report.sending.sent = messages;
+    report.sending.achieved_rate = messages as f64 / took_s;
+    report.pings.tally.sent = counts.pings;
+    // What is in the file is all there is to acknowledge.
+    report.sending.answered = messages;
+    report.pings.tally.acknowledged = counts.pings;
+    judge::conclude(&mut report, world, &directory)?;
+    Ok(report)
+}

@@ -1,0 +1,303 @@
+//! A run over HTTP: pings out, events and positions back.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use reqwest::Url;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::view::View;
+use super::{RunDirectory, RunPlan, judge};
+use crate::latency::Latencies;
+use crate::ledger::Ledger;
+use crate::profile::World;
+use crate::read::EventReader;
+use crate::read::positions::{self, Watcher};
+use crate::read::sse::{EventStream, Inbox};
+use crate::send::http::{HttpLanes, client, connect};
+use crate::send::{Progress, produce};
+use crate::stream::{Counts, Stream};
+use crate::target_process::{TargetProcess, Usage};
+use crate::truth::{Names, Record};
+use crate::verdict::Report;
+use crate::wire::Encoder;
+
+/// Events have all come when none came for so long: longer than the engine
+/// waits before it decides.
+const QUIET: Duration = Duration::from_secs(5);
+/// Longest wait for that.
+const QUIET_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait for the archive, and time between two looks.
+const ARCHIVE_WITHIN: Duration = Duration::from_secs(90);
+const ARCHIVE_EVERY: Duration = Duration::from_secs(3);
+
+/// What the producer knows at the end.
+struct Produced {
+    counts: Counts,
+    truth: Vec<Record>,
+    /// Event time of each vehicle's newest ping whose clock is usable.
+    newest_ms: HashMap<u32, i64>,
+}
+
+pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let names = plan.live_names(now_ms);
+    let directory = RunDirectory::create(&plan.out)?;
+    directory.write_run(&plan.world, &names)?;
+    let ahead = Duration::from_millis((names.start_ms - now_ms).max(0).unsigned_abs());
+    let length_ms = plan.world.curve.length_ms();
+    let progress =
+        Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.world.plan.vehicles));
+    let (lanes, connections) = connect(base, plan.connections, plan.patience, &progress)?;
+
+    let stop = CancellationToken::new();
+    let inbox = Arc::new(Inbox::default());
+    let readers = Readers::start(plan, base, &names, &progress, &inbox, &stop).await?;
+    let watch = tokio::spawn(watch(
+        View::new(plan.view, length_ms),
+        plan.pid.map(TargetProcess::watch),
+        Arc::clone(&progress),
+        Arc::clone(&inbox),
+        stop.clone(),
+    ));
+    let producer = start_producer(plan, &names, &directory, lanes)?;
+    let mut senders = JoinSet::new();
+    for connection in connections {
+        senders.spawn(connection.run());
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended.context("a sender panicked")?;
+    }
+    let produced = tokio::task::spawn_blocking(move || producer.join())
+        .await?
+        .map_err(|_| anyhow::anyhow!("the producer panicked"))??;
+    if plan.read_back {
+        wait_until_quiet(&progress, &inbox).await;
+    }
+    stop.cancel();
+    let process = watch.await.context("the watcher panicked")?;
+    let position_latency = readers.finish().await?;
+
+    let mut report = plan.report(&names);
+    report.process = process;
+    judge::take_counts(&mut report, &produced.counts);
+    let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
+    report.pings.tally = ledger.tally();
+    if plan.read_back {
+        let received = inbox.finish();
+        judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
+        report.events.get_or_insert_default().feed = received.feed;
+        report.latency.event = received.latencies.entry.percentiles();
+        report.latency.exit = received.latencies.exit.percentiles();
+        report.latency.position = position_latency.percentiles();
+        for (name, latencies) in [
+            ("event", &received.latencies.entry),
+            ("exit", &received.latencies.exit),
+            ("position", &position_latency),
+        ] {
+            directory.write_latencies(name, latencies, &names, report.seconds)?;
+        }
+        report.pings.positions_wrong = look_at_positions(base, &names, &report, &produced).await;
+    }
+    directory.write_ledger(&ledger)?;
+    if let Some(data_dir) = &plan.data_dir {
+        wait_for_archive(&mut report, &names, data_dir, &mut ledger).await?;
+    }
+    judge::conclude(&mut report, &plan.world, &directory)?;
+    Ok(report)
+}
+
+/// Runs the stream on a thread of its own, which waits when queues are full.
+fn start_producer(
+    plan: &RunPlan,
+    names: &Names,
+    directory: &RunDirectory,
+    mut lanes: HttpLanes,
+) -> anyhow::Result<thread::JoinHandle<anyhow::Result<Produced>>> {
+    let world: Arc<World> = Arc::clone(&plan.world);
+    let mut writer = directory.truth_writer(names)?;
+    let encoder = Encoder::new(names.start_ms, &names.prefix);
+    let run = move || {
+        let mut truth = Vec::new();
+        let mut newest_ms = HashMap::new();
+        let counts = produce(
+            Stream::new(&world),
+            encoder,
+            &mut lanes,
+            &mut |record| {
+                writer.push(&world.fences, &record);
+                truth.push(record);
+            },
+            &mut |delivery| {
+                let ping = &delivery.ping;
+                if world.clock_of(ping.vehicle).is_usable() {
+                    let newest = newest_ms.entry(ping.vehicle).or_insert(ping.event_ms);
+                    *newest = (*newest).max(ping.event_ms);
+                }
+            },
+        );
+        writer.finish()?;
+        Ok(Produced { counts, truth, newest_ms })
+    };
+    thread::Builder::new().name("producer".into()).spawn(run).context("starting the producer")
+}
+
+/// What reads back while the run goes on.
+struct Readers {
+    events: Option<JoinHandle<()>>,
+    positions: Option<JoinHandle<Latencies>>,
+}
+
+impl Readers {
+    async fn start(
+        plan: &RunPlan,
+        base: &Url,
+        names: &Names,
+        progress: &Arc<Progress>,
+        inbox: &Arc<Inbox>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        if !plan.read_back {
+            return Ok(Self { events: None, positions: None });
+        }
+        let stream = EventStream {
+            url: base.join("/v1/events")?,
+            client: client()?,
+            world: Arc::clone(&plan.world),
+            reader: EventReader::new(&plan.world.fences, names.clone()),
+            inbox: Arc::clone(inbox),
+            progress: Arc::clone(progress),
+        };
+        let opened = stream.open(None).await;
+        if let Err(error) = &opened {
+            eprintln!("warning: {error:#}; trying again while the run goes on");
+        }
+        let watcher = Watcher {
+            base: base.clone(),
+            client: client()?,
+            world: Arc::clone(&plan.world),
+            names: names.clone(),
+            progress: Arc::clone(progress),
+        };
+        Ok(Self {
+            events: Some(tokio::spawn(stream.run(opened.ok(), stop.clone()))),
+            positions: Some(tokio::spawn(watcher.run(stop.clone()))),
+        })
+    }
+
+    async fn finish(self) -> anyhow::Result<Latencies> {
+        if let Some(events) = self.events {
+            events.await.context("the reader of events panicked")?;
+        }
+        match self.positions {
+            Some(positions) => positions.await.context("the reader of positions panicked"),
+            None => Ok(Latencies::default()),
+        }
+    }
+}
+
+/// Looks at everything once a second.
+async fn watch(
+    mut view: View,
+    mut process: Option<TargetProcess>,
+    progress: Arc<Progress>,
+    inbox: Arc<Inbox>,
+    stop: CancellationToken,
+) -> Option<Usage> {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = ticks.tick() => {}
+        }
+        let now_ms = progress.now_us() / 1000;
+        if now_ms >= 0 {
+            let seen = progress.tick();
+            view.tick(now_ms, &seen, inbox.seen().0);
+        } else {
+            view.say("about to begin");
+        }
+        if let Some(process) = &mut process {
+            process.look();
+        }
+    }
+    view.end();
+    process.map(|process| process.usage())
+}
+
+async fn wait_until_quiet(progress: &Progress, inbox: &Inbox) {
+    let until = Instant::now() + QUIET_WITHIN;
+    let began_us = progress.now_us();
+    while Instant::now() < until {
+        let quiet_us = progress.now_us() - inbox.seen().1.max(began_us);
+        if quiet_us >= QUIET.as_micros() as i64 {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Enters how sending went; gives what became of each ping.
+fn take_sending(
+    report: &mut Report,
+    progress: &Progress,
+    directory: &RunDirectory,
+    names: &Names,
+) -> anyhow::Result<Ledger> {
+    let sent = progress.finish();
+    let sending = &mut report.sending;
+    sending.sent = sent.sent;
+    sending.answered = sent.answered;
+    sending.achieved_rate = sent.answered_in_time as f64 / report.seconds.max(1e-9);
+    sending.answers = sent.answers;
+    sending.retries = sent.retries;
+    sending.given_up = sent.given_up;
+    sending.refused = sent.refused;
+    sending.behind_ms_max = sent.seconds.iter().map(|second| second.behind_ms).max().unwrap_or(0);
+    report.pings.duplicates = sent.duplicates;
+    report.rejects.answered = sent.rejected;
+    report.rejects.wrongly = sent.rejected_wrongly;
+    report.latency.answer = sent.latency.percentiles();
+    report.by_second = sent.seconds;
+    directory.write_latencies("answer", &sent.latency, names, report.seconds)?;
+    Ok(sent.ledger)
+}
+
+/// Vehicles whose position is not that of their newest ping, and how many were
+/// looked at; nothing where pings were lost on the way or none are listed.
+async fn look_at_positions(
+    base: &Url,
+    names: &Names,
+    report: &Report,
+    produced: &Produced,
+) -> Option<(u64, u64)> {
+    if report.pings.tally.acknowledged < report.pings.intended {
+        return None;
+    }
+    let shown = positions::list(&client().ok()?, base, names).await.ok()?;
+    let newest = &produced.newest_ms;
+    let wrong = newest.iter().filter(|(vehicle, newest)| shown.get(vehicle) != Some(newest));
+    Some((wrong.count() as u64, newest.len() as u64))
+}
+
+/// Reads the archive until everything acknowledged is there, for as long as it
+/// may take a file to close.
+async fn wait_for_archive(
+    report: &mut Report,
+    names: &Names,
+    data_dir: &Path,
+    ledger: &mut Ledger,
+) -> anyhow::Result<()> {
+    let until = Instant::now() + ARCHIVE_WITHIN;
+    while !judge::take_disk(report, names, data_dir, ledger)? && Instant::now() < until {
+        sleep(ARCHIVE_EVERY).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! From what was sent and read to a report.
+
+use std::path::Path;
+
+use super::RunDirectory;
+use crate::dials::CODES;
+use crate::ledger::Ledger;
+use crate::profile::World;
+use crate::read::disk::{read_archive, read_dead_letters, read_events};
+use crate::read::{EventReader, Fold};
+use crate::stream::Counts;
+use crate::truth::{Names, Record};
+use crate::verdict::{Report, checks, score};
+
+/// How far from its true time an event may be to be taken for it, milliseconds;
+/// at least two fixes of its vehicle.
+const WINDOW_MS: i64 = 60_000;
+
+/// Where the things are that a run left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'p> {
+    /// The target's data directory.
+    pub data_dir: Option<&'p Path>,
+    /// A file or directory of events, instead of the data directory's.
+    pub events: Option<&'p Path>,
+}
+
+/// Judges a run again, from its directory and from what the target left.
+/// Sending and latencies stay as they were measured.
+///
+/// # Errors
+/// Something cannot be read.
+pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report> {
+    let (world, names) = directory.read_run()?;
+    let mut report = directory.read_report()?;
+    let log = kept.data_dir.map(|data_dir| data_dir.join("event_log"));
+    if let Some(path) = kept.events.or(log.as_deref()) {
+        let truth = directory.read_truth(&world.fences, &names)?;
+        let fold = read_events(path, &EventReader::new(&world.fences, names.clone()))?;
+        take_events(&mut report, &world, &truth, &fold);
+    }
+    if let Some(data_dir) = kept.data_dir {
+        let mut ledger = directory.read_ledger()?;
+        take_disk(&mut report, &names, data_dir, &mut ledger)?;
+    }
+    conclude(&mut report, &world, directory)?;
+    Ok(report)
+}
+
+/// Enters what the schedule has.
+pub(super) fn take_counts(report: &mut Report, counts: &Counts) {
+    let malformed: u64 = counts.malformed.iter().sum();
+    report.sending.intended = counts.pings + counts.copies + malformed;
+    report.sending.intended_rate = report.sending.intended as f64 / report.seconds.max(1e-9);
+    report.pings.intended = counts.pings;
+    report.pings.copies = counts.copies;
+    report.pings.future = counts.future;
+    report.pings.rollover = counts.rollover;
+    let expected = CODES.iter().zip(counts.malformed).filter(|(_, count)| *count > 0);
+    report.rejects.expected = expected.map(|(code, count)| ((*code).to_owned(), count)).collect();
+}
+
+/// Enters events, against the truth.
+pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], fold: &Fold) {
+    let events = report.events.get_or_insert_default();
+    events.operations = fold.operations();
+    events.corrections = fold.corrections();
+    events.repeated = fold.repeated();
+    let interval_ms = f64::from(world.plan.vehicles) / report.sending.intended_rate.max(1e-9) * 1e3;
+    let window_ms = WINDOW_MS.max(2 * interval_ms as i64);
+    let name = |number: u32| world.fences.get(number).id.clone();
+    report.kinds = score(truth, fold.events(), window_ms, name);
+}
+
+/// Enters the archive and the dead letters. Returns whether everything
+/// acknowledged is there.
+pub(super) fn take_disk(
+    report: &mut Report,
+    names: &Names,
+    data_dir: &Path,
+    ledger: &mut Ledger,
+) -> anyhow::Result<bool> {
+    let archive = read_archive(&data_dir.join("pings"), names, ledger)?;
+    report.pings.tally = ledger.tally();
+    report.pings.archive_read = true;
+    report.pings.dispositions = archive.dispositions;
+    let letters = read_dead_letters(&data_dir.join("dead_letters"), names.start_ms)?;
+    report.rejects.dead_letters = Some(letters.reasons);
+    report.rejects.dead_letters_repeated = letters.repeated;
+    Ok(report.pings.tally.missing == 0)
+}
+
+/// Passes the verdict and writes the report.
+pub(super) fn conclude(
+    report: &mut Report,
+    world: &World,
+    directory: &RunDirectory,
+) -> anyhow::Result<()> {
+    report.checks = checks(&world.profile.thresholds, report);
+    report.pass = report.checks.iter().all(|check| check.holds);
+    directory.write_report(report)
+}

@@ -1,0 +1,166 @@
+//! From the stream to batches for each lane.
+
+use std::ops::ControlFlow;
+
+use crate::stream::{Counts, Delivery, Stream, What};
+use crate::truth::Record;
+use crate::wire::Encoder;
+
+/// A batch is closed when its first message is this much older than what comes
+/// next, milliseconds.
+const GATHER_MS: i64 = 20;
+/// Messages of a batch: a request may have 1,000.
+pub const MESSAGES_MAX: usize = 500;
+/// Bytes of a batch, but for a single larger message.
+const BYTES_MAX: usize = 256 * 1024;
+
+/// One message of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Where its bytes end in the batch; they begin where those before end.
+    pub end: u32,
+    /// When it is due, milliseconds since the start.
+    pub due_ms: i64,
+    /// Whose it is.
+    pub vehicle: u32,
+    /// Which of its fixes.
+    pub seq: u32,
+    /// What it is.
+    pub what: What,
+}
+
+/// Messages of one lane, in the order in which they are due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// All messages' bytes.
+    pub bytes: Vec<u8>,
+    /// The messages.
+    pub items: Vec<Item>,
+}
+
+impl Batch {
+    /// When all of it is due.
+    #[must_use]
+    pub fn due_ms(&self) -> i64 {
+        self.items.last().map_or(0, |item| item.due_ms)
+    }
+
+    /// The messages with their bytes.
+    pub fn messages(&self) -> impl Iterator<Item = (&Item, &[u8])> {
+        let starts = std::iter::once(0).chain(self.items.iter().map(|item| item.end as usize));
+        self.items.iter().zip(starts).map(|(item, start)| {
+            let bytes = &self.bytes[start..item.end as usize];
+            (item, bytes)
+        })
+    }
+
+    fn push(&mut self, delivery: &Delivery, encoder: &mut Encoder) {
+        encoder.protobuf(delivery, &mut self.bytes);
+        self.items.push(Item {
+            end: self.bytes.len() as u32,
+            due_ms: delivery.send_ms,
+            vehicle: delivery.ping.vehicle,
+            seq: delivery.ping.seq,
+            what: delivery.what,
+        });
+    }
+
+    fn is_full(&self, now_ms: i64) -> bool {
+        let Some(first) = self.items.first() else { return false };
+        now_ms - first.due_ms >= GATHER_MS
+            || self.items.len() >= MESSAGES_MAX
+            || self.bytes.len() >= BYTES_MAX
+    }
+}
+
+/// Where batches go: each lane keeps their order, and a vehicle keeps to one
+/// lane.
+pub trait Lanes {
+    /// How many there are, at least 1.
+    fn count(&self) -> usize;
+
+    /// Hands a batch over; waits while the lane is full. Breaks if nobody takes
+    /// batches any more.
+    fn send(&mut self, lane: usize, batch: Batch) -> ControlFlow<()>;
+}
+
+/// Runs a stream to its end, or until nobody takes its batches. The truth goes
+/// to `take`, each delivery to `seen`. Returns what was sent.
+pub fn produce(
+    mut stream: Stream<'_>,
+    mut encoder: Encoder,
+    lanes: &mut impl Lanes,
+    take: &mut dyn FnMut(Record),
+    seen: &mut dyn FnMut(&Delivery),
+) -> Counts {
+    let mut open = vec![Batch::default(); lanes.count()];
+    let mut checked_ms = 0;
+    while let Some(delivery) = stream.next(take) {
+        // A lane that gets nothing new must not hold back what it has.
+        if delivery.send_ms > checked_ms {
+            checked_ms = delivery.send_ms;
+            for (lane, batch) in open.iter_mut().enumerate() {
+                if batch.is_full(delivery.send_ms)
+                    && lanes.send(lane, std::mem::take(batch)).is_break()
+                {
+                    return stream.counts().clone();
+                }
+            }
+        }
+        seen(&delivery);
+        let lane = delivery.ping.vehicle as usize % open.len();
+        open[lane].push(&delivery, &mut encoder);
+        if open[lane].is_full(delivery.send_ms)
+            && lanes.send(lane, std::mem::take(&mut open[lane])).is_break()
+        {
+            return stream.counts().clone();
+        }
+    }
+    for (lane, batch) in open.into_iter().enumerate() {
+        if !batch.items.is_empty() && lanes.send(lane, batch).is_break() {
+            break;
+        }
+    }
+    stream.counts().clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Profile;
+
+    struct Kept(Vec<Vec<Batch>>);
+
+    impl Lanes for Kept {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+
+        fn send(&mut self, lane: usize, batch: Batch) -> ControlFlow<()> {
+            self.0[lane].push(batch);
+            ControlFlow::Continue(())
+        }
+    }
+
+    #[test]
+    fn every_message_is_in_one_batch_of_its_vehicles_lane_in_order() {
+        let world = Profile::load("smoke").unwrap().world(None).unwrap();
+        let mut lanes = Kept(vec![Vec::new(); 3]);
+        let counts =
+            produce(Stream::new(&world), Encoder::new(0, ""), &mut lanes, &mut |_| {}, &mut |_| {});
+        assert_eq!(counts.pings, 2_000);
+        let mut messages = 0;
+        for (lane, batches) in lanes.0.iter().enumerate() {
+            let items: Vec<Item> = batches.iter().flat_map(|b| b.items.iter().copied()).collect();
+            assert!(items.windows(2).all(|pair| pair[0].due_ms <= pair[1].due_ms));
+            assert!(items.iter().all(|item| item.vehicle as usize % 3 == lane));
+            messages += items.len();
+            for batch in batches {
+                assert!(batch.due_ms() - batch.items[0].due_ms <= GATHER_MS);
+                let bytes: usize = batch.messages().map(|(_, bytes)| bytes.len()).sum();
+                assert_eq!(bytes, batch.bytes.len());
+            }
+        }
+        assert_eq!(messages, 2_000);
+    }
+}

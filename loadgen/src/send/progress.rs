@@ -1,0 +1,205 @@
+//! How sending goes, for whoever watches and for the verdict.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::dials::CODES;
+use crate::latency::Latencies;
+use crate::ledger::Ledger;
+use crate::stream::What;
+
+use super::Batch;
+
+/// One second of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Second {
+    /// Messages acknowledged in it.
+    pub acknowledged: u64,
+    /// 50th percentile from intended send time to answer, milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile of the same.
+    pub p99_ms: f64,
+    /// How late the latest message is that was sent, milliseconds.
+    pub behind_ms: i64,
+    /// Answers that were no success.
+    pub troubles: u64,
+}
+
+/// Everything that senders found out. Shared: one lock for each answer.
+#[derive(Debug)]
+pub struct Progress {
+    began: Instant,
+    state: Mutex<Snapshot>,
+}
+
+/// The state of a run at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Messages handed to the target at least once, copies and malformed ones
+    /// too.
+    pub sent: u64,
+    /// Messages that it answered for, rejects too.
+    pub answered: u64,
+    /// Messages answered for by the end of the schedule and a second more.
+    pub answered_in_time: u64,
+    /// Pings that it took for ones it had.
+    pub duplicates: u64,
+    /// Messages that it rejected, by code.
+    pub rejected: BTreeMap<String, u64>,
+    /// Rejects that were not to be expected: of good pings, or with another
+    /// code.
+    pub rejected_wrongly: u64,
+    /// Answers and failures by what they were: `202`, `503 queue_full`,
+    /// `connection refused`.
+    pub answers: BTreeMap<String, u64>,
+    /// Batches sent again.
+    pub retries: u64,
+    /// Messages given up after the target had been away for too long.
+    pub given_up: u64,
+    /// Messages refused for good.
+    pub refused: u64,
+    /// From intended send time to answer.
+    pub latency: Latencies,
+    /// The run by seconds.
+    pub seconds: Vec<Second>,
+    /// What became of each ping.
+    pub ledger: Ledger,
+    /// Milliseconds since the start to the last answer.
+    pub last_answer_ms: i64,
+    in_second: Latencies,
+    second: Second,
+    in_time_ms: i64,
+}
+
+/// What a target said of a batch that it took.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// Pings that it had before.
+    pub duplicates: u64,
+    /// Messages rejected: index in the batch and code.
+    pub rejected: Vec<(usize, String)>,
+}
+
+impl Progress {
+    /// For a run that begins at `began` and whose schedule is this long.
+    #[must_use]
+    pub fn new(began: Instant, length_ms: i64, vehicles: u32) -> Self {
+        let state = Snapshot {
+            ledger: Ledger::new(vehicles),
+            in_time_ms: length_ms + 1_000,
+            ..Snapshot::default()
+        };
+        Self { began, state: Mutex::new(state) }
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn instant(&self, due_ms: i64) -> Instant {
+        self.began + Duration::from_millis(due_ms.max(0).unsigned_abs())
+    }
+
+    /// Microseconds since the start; negative before it.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        match Instant::now().checked_duration_since(self.began) {
+            Some(since) => since.as_micros() as i64,
+            None => -((self.began - Instant::now()).as_micros() as i64),
+        }
+    }
+
+    /// A batch goes out for the first time.
+    pub fn sent(&self, batch: &Batch) {
+        let behind_ms = self.now_us() / 1000 - batch.due_ms();
+        let mut state = self.lock();
+        state.sent += batch.items.len() as u64;
+        state.second.behind_ms = state.second.behind_ms.max(behind_ms);
+        for item in batch.items.iter().filter(|item| item.what == What::Ping) {
+            state.ledger.sent(item.vehicle, item.seq);
+        }
+    }
+
+    /// The target answered for all of a batch.
+    pub fn taken(&self, batch: &Batch, taken: &Taken) {
+        let now_us = self.now_us();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let count = batch.items.len() as u64;
+        state.answered += count;
+        state.second.acknowledged += count;
+        state.duplicates += taken.duplicates;
+        state.last_answer_ms = now_us / 1000;
+        if now_us / 1000 <= state.in_time_ms {
+            state.answered_in_time += count;
+        }
+        let mut rejected = taken.rejected.iter().peekable();
+        for (index, item) in batch.items.iter().enumerate() {
+            let latency_us = now_us - item.due_ms * 1000;
+            state.latency.record(latency_us);
+            state.in_second.record(latency_us);
+            let code = rejected.next_if(|(number, _)| *number == index).map(|(_, code)| code);
+            if let Some(code) = code {
+                *state.rejected.entry(code.clone()).or_default() += 1;
+            }
+            match (item.what, code) {
+                (What::Malformed(expected), Some(code)) if CODES[expected] == code => {}
+                (What::Malformed(_), _) | (_, Some(_)) => state.rejected_wrongly += 1,
+                (What::Ping | What::Copy, None) => {
+                    state.ledger.acknowledged(item.vehicle, item.seq);
+                }
+            }
+        }
+    }
+
+    /// An answer, or that there was none.
+    pub fn answer(&self, what: &str) {
+        let mut state = self.lock();
+        *state.answers.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// A batch did not get through and is sent again.
+    pub fn retry(&self) {
+        let mut state = self.lock();
+        state.retries += 1;
+        state.second.troubles += 1;
+    }
+
+    /// A batch is given up, or refused for good.
+    pub fn lost(&self, batch: &Batch, refused: bool) {
+        let mut state = self.lock();
+        state.second.troubles += 1;
+        let count = batch.items.len() as u64;
+        if refused {
+            state.refused += count;
+        } else {
+            state.given_up += count;
+        }
+    }
+
+    /// A second is over.
+    pub fn tick(&self) -> Snapshot {
+        let mut state = self.lock();
+        let mut second = std::mem::take(&mut state.second);
+        second.p50_ms = state.in_second.quantile_ms(0.5);
+        second.p99_ms = state.in_second.quantile_ms(0.99);
+        state.in_second.clear();
+        state.seconds.push(second);
+        // The ledger is large, and of no use to those who watch.
+        let ledger = std::mem::take(&mut state.ledger);
+        let seen = state.clone();
+        state.ledger = ledger;
+        seen
+    }
+
+    /// Everything, at the end.
+    #[must_use]
+    pub fn finish(&self) -> Snapshot {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,177 @@
+//! What must hold.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Report;
+use crate::profile::Thresholds;
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The threshold's name, with the kind where there is one.
+    pub name: String,
+    /// What was found.
+    pub value: f64,
+    /// At least or at most this.
+    pub limit: f64,
+    /// Whether the limit is the least rather than the most.
+    pub at_least: bool,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// Checks a report against thresholds. What a run did not look at, its archive
+/// or its events, is not checked, but for F1: no events are no match.
+#[must_use]
+pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
+    let mut list = List::default();
+    let pings = &report.pings;
+    let sent = pings.intended.max(1) as f64;
+    list.at_least(
+        "acknowledged_min",
+        thresholds.acknowledged_min,
+        pings.tally.acknowledged as f64 / sent,
+    );
+    if pings.archive_read {
+        let most = |most: Option<u64>| most.map(|most| most as f64);
+        list.at_most("missing_max", most(thresholds.missing_max), pings.tally.missing as f64);
+        list.at_most("doubled_max", most(thresholds.doubled_max), pings.tally.doubled as f64);
+    }
+    let sending = &report.sending;
+    let rate = sending.achieved_rate / sending.intended_rate.max(1e-9);
+    list.at_least("rate_min", thresholds.rate_min, rate);
+    if report.events.is_some() {
+        check_kinds(thresholds, report, &mut list);
+        let event = &report.latency.event;
+        list.at_most("event_p99_ms_max", thresholds.event_p99_ms_max, event.p99_ms);
+    }
+    let answer = &report.latency.answer;
+    if answer.count > 0 {
+        list.at_most("answer_p99_ms_max", thresholds.answer_p99_ms_max, answer.p99_ms);
+    }
+    let position = &report.latency.position;
+    if position.count > 0 {
+        list.at_most("position_p99_ms_max", thresholds.position_p99_ms_max, position.p99_ms);
+    }
+    if thresholds.rejects_exact {
+        list.at_most("rejects_exact", Some(0.0), wrong_rejects(report) as f64);
+    }
+    list.checks
+}
+
+fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
+    for (kind, least) in &thresholds.f1_min {
+        // Where nothing was required and nothing was said, nothing is wrong.
+        let f1 = report.kinds.get(kind).map_or(1.0, |score| score.f1);
+        list.at_least(&format!("f1_min {kind}"), Some(*least), f1);
+    }
+    for (kind, score) in report.kinds.iter().filter(|(_, score)| score.found > 0) {
+        list.at_most(
+            &format!("time_error_p95_ms_max {kind}"),
+            thresholds.time_error_p95_ms_max,
+            score.time_error_ms.p95,
+        );
+        list.at_least(
+            &format!("inside_interval_min {kind}"),
+            thresholds.inside_interval_min,
+            score.inside_interval,
+        );
+    }
+}
+
+/// Messages whose fate is not the one they were made for: in the answers, and
+/// in the dead letters where those were read.
+fn wrong_rejects(report: &Report) -> u64 {
+    let rejects = &report.rejects;
+    let of_answers = if rejects.answered.is_empty() {
+        rejects.wrongly
+    } else {
+        rejects.wrongly + differences(&rejects.expected, &rejects.answered)
+    };
+    let of_letters = rejects.dead_letters.as_ref().map_or(0, |letters| {
+        differences(&rejects.expected, letters) + rejects.dead_letters_repeated
+    });
+    of_answers + of_letters
+}
+
+fn differences(expected: &BTreeMap<String, u64>, found: &BTreeMap<String, u64>) -> u64 {
+    let missing_or_more =
+        |(code, count): (&String, &u64)| found.get(code).copied().unwrap_or(0).abs_diff(*count);
+    let unknown = found.iter().filter(|(code, _)| !expected.contains_key(*code));
+    expected.iter().map(missing_or_more).sum::<u64>() + unknown.map(|(_, count)| count).sum::<u64>()
+}
+
+#[derive(Default)]
+struct List {
+    checks: Vec<Check>,
+}
+
+impl List {
+    fn at_least(&mut self, name: &str, limit: Option<f64>, value: f64) {
+        self.push(name, limit, value, true);
+    }
+
+    fn at_most(&mut self, name: &str, limit: Option<f64>, value: f64) {
+        self.push(name, limit, value, false);
+    }
+
+    fn push(&mut self, name: &str, limit: Option<f64>, value: f64, at_least: bool) {
+        let Some(limit) = limit else { return };
+        let holds = if at_least { value >= limit } else { value <= limit };
+        self.checks.push(Check { name: name.to_owned(), value, limit, at_least, holds });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::sse::Feed;
+    use crate::verdict::{Events, KindScore};
+
+    fn report() -> Report {
+        let mut report = Report::default();
+        report.pings.intended = 1_000;
+        report.pings.tally.acknowledged = 999;
+        report.sending.intended_rate = 100.0;
+        report.sending.achieved_rate = 98.0;
+        let enter = KindScore { f1: 0.97, found: 3, inside_interval: 1.0, ..KindScore::default() };
+        report.kinds.insert("geofence_enter".into(), enter);
+        report.rejects.expected.insert("null_island".into(), 3);
+        report
+    }
+
+    fn failing(thresholds: &Thresholds, report: &Report) -> Vec<String> {
+        let failed = checks(thresholds, report).into_iter().filter(|check| !check.holds);
+        failed.map(|check| check.name).collect()
+    }
+
+    #[test]
+    fn each_threshold_is_checked_where_it_is_given_and_was_looked_at() {
+        let thresholds = Thresholds {
+            acknowledged_min: Some(1.0),
+            missing_max: Some(0),
+            rate_min: Some(0.98),
+            f1_min: BTreeMap::from([("geofence_enter".into(), 0.99)]),
+            rejects_exact: true,
+            ..Thresholds::default()
+        };
+        let mut report = report();
+        assert!(checks(&Thresholds::default(), &report).is_empty());
+        assert_eq!(failing(&thresholds, &report), ["acknowledged_min"]);
+        report.events = Some(Events { feed: Feed::default(), ..Events::default() });
+        report.pings.archive_read = true;
+        report.pings.tally.missing = 1;
+        report.rejects.answered.insert("null_island".into(), 2);
+        let failed = failing(&thresholds, &report);
+        let expected =
+            ["acknowledged_min", "missing_max", "f1_min geofence_enter", "rejects_exact"];
+        assert_eq!(failed, expected);
+        report.rejects.answered.insert("null_island".into(), 3);
+        report.rejects.dead_letters = Some(report.rejects.expected.clone());
+        assert!(!failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
+        report.rejects.dead_letters_repeated = 1;
+        assert!(failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
+    }
+}
