@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use loadgen::profile::{Profile, World};
 use loadgen::read::{EventReader, Fold};
+use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::stream::Stream;
 use loadgen::truth::{Names, Record};
 use loadgen::verdict::{KindScore, score};
@@ -80,12 +83,9 @@ fn replay(world: &World, directory: &Path) -> Vec<Record> {
     truth
 }
 
-fn scores(
-    world: &World,
-    truth: &[Record],
-    directory: &Path,
-) -> BTreeMap<String, KindScore> {
-    let reader = EventReader::new(&world.fences, Names { start_ms: START_MS, prefix: String::new() });
+fn scores(world: &World, truth: &[Record], directory: &Path) -> BTreeMap<String, KindScore> {
+    let reader =
+        EventReader::new(&world.fences, Names { start_ms: START_MS, prefix: String::new() });
     let mut fold = Fold::default();
     for file in ["events.ndjson", "liveness.ndjson"] {
         let text = fs::read(directory.join("out").join(file)).expect("replay writes it");
@@ -138,4 +138,94 @@ fn silence_is_found_too() {
         assert_eq!((score.precision, score.recall), (1.0, 1.0), "{kind}: {score:#?}");
         assert_eq!(score.time_error_ms.max, 0.0, "{kind}: {score:#?}");
     }
+}
+
+/// A worker, killed when dropped.
+struct Worker {
+    child: Child,
+    url: String,
+}
+
+impl Worker {
+    /// Starts one on a configuration that `loadgen prepare` writes.
+    fn start(directory: &Path) -> Self {
+        let log = directory.join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_fleetstream"))
+            .args(["run", "--listen", "127.0.0.1:0", "--set", "log.format=json"])
+            // How full this machine's disk is has nothing to do with it.
+            .args(["--set", "journal.min_free_percent=0", "--config"])
+            .arg(directory.join("fleetstream.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).expect("a writable directory"))
+            .spawn()
+            .expect("the binary starts");
+        let mut worker = Self { child, url: String::new() };
+        let until = Instant::now() + Duration::from_secs(60);
+        while worker.url.is_empty() {
+            let text = fs::read_to_string(&log).expect("it was made");
+            let ended = worker.child.try_wait().expect("a child of ours");
+            assert!(ended.is_none() && Instant::now() < until, "it does not listen:\n{text}");
+            let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let listening = |line: &serde_json::Value| line["message"] == "listening";
+            match lines.into_iter().find(listening) {
+                Some(line) => {
+                    worker.url =
+                        format!("http://{}", line["address"].as_str().expect("an address"));
+                }
+                None => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        worker
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let profile = Profile::load("smoke").expect("it is shipped");
+    let world = profile.world(None).expect("fences of its own");
+    RunDirectory::create(directory.path())
+        .and_then(|files| files.write_world(&world))
+        .expect("a writable directory");
+    let worker = Worker::start(directory.path());
+    let data_dir = directory.path().join("data");
+    let plan = RunPlan {
+        world: Arc::new(world),
+        profile: "smoke".into(),
+        target: Target::Http(worker.url.parse().expect("an address")),
+        out: directory.path().to_owned(),
+        start_ms: None,
+        prefix: None,
+        connections: 3,
+        patience: Duration::from_secs(20),
+        read_back: true,
+        data_dir: Some(data_dir.clone()),
+        pid: Some(worker.child.id()),
+        view: false,
+    };
+    let report = run(plan).await.expect("a run");
+    // How fast it is depends on who else uses the machine; what is right does
+    // not.
+    let wrong = |name: &str| !name.contains("rate") && !name.contains("p99");
+    for check in report.checks.iter().filter(|check| wrong(&check.name)) {
+        assert!(check.holds, "{check:?}\n{}", loadgen::verdict::text(&report));
+    }
+    assert_eq!(report.pings.tally.archived, 2_000);
+    assert_eq!(report.pings.positions_wrong.map(|wrong| wrong.0), Some(0));
+    assert!(report.kinds["geofence_enter"].found >= 20);
+    assert!(report.latency.event.count > 0 && report.latency.position.count > 0);
+    assert!(report.process.is_some_and(|used| used.rss_bytes_max > 0));
+
+    let kept = Kept { data_dir: Some(&data_dir), events: None };
+    let again = verify(&RunDirectory::open(directory.path()), kept).expect("everything is there");
+    assert_eq!(again.kinds, report.kinds);
+    assert_eq!(again.pings, report.pings);
 }

@@ -33,7 +33,8 @@ pub struct Kept<'p> {
 pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report> {
     let (world, names) = directory.read_run()?;
     let mut report = directory.read_report()?;
-    let log = kept.data_dir.map(|data_dir| data_dir.join("event_log"));
+    // A target that writes no event log was listened to during the run.
+    let log = kept.data_dir.map(|data_dir| data_dir.join("event_log")).filter(|log| log.is_dir());
     if let Some(path) = kept.events.or(log.as_deref()) {
         let truth = directory.read_truth(&world.fences, &names)?;
         let fold = read_events(path, &EventReader::new(&world.fences, names.clone()))?;

@@ -60,9 +60,10 @@ pub fn fences_geojson(city: &City, seed: u64, count: u32) -> String {
     text
 }
 
-/// A rectangle of 2 to 6 blocks each way, each third with a hole of one block.
+/// A rectangle of 2 to 6 blocks each way, in a small city at most a third of
+/// it; each third with a hole of one block.
 fn district(city: &City, draws: &mut Draws) -> String {
-    let widest = (city.blocks() - 2).min(6);
+    let widest = (city.blocks() / 3).clamp(2, 6);
     let (columns, rows) = (size(draws, widest), size(draws, widest));
     let column = draws.below(u64::from(city.blocks() - 1 - columns)) as u16;
     let row = draws.below(u64::from(city.blocks() - 1 - rows)) as u16;

@@ -1,0 +1,232 @@
+//! A target that speaks the engine's HTTP and does what it is told: perfectly,
+//! from the very truth, or wrong in known ways.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use loadgen::profile::{Profile, World};
+use loadgen::stream::Stream;
+use loadgen::truth::{Kind, Names, Record, vehicle_id};
+use parquet::arrow::ArrowWriter;
+use prost::Message as _;
+use protos::telemetry::VehiclePingBatch;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// What is wrong with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Faults {
+    /// Of so many pings one is acknowledged and then forgotten; 0 for none.
+    pub(crate) drops_of: u64,
+    /// Of so many events one is told a second time as another; 0 for none.
+    pub(crate) doubles_of: u64,
+    /// Added to every event's times, milliseconds.
+    pub(crate) shift_ms: i64,
+    /// So many requests are answered 503 first.
+    pub(crate) unavailable: u32,
+    /// So many requests are cut off without an answer, after those.
+    pub(crate) cut_off: u32,
+}
+
+/// What it did.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) dropped: u64,
+    pub(crate) doubled: u64,
+    pub(crate) kept: Vec<(String, i64)>,
+}
+
+pub(crate) struct FakeEngine {
+    events: Vec<String>,
+    faults: Faults,
+    requests: AtomicU32,
+    done: Mutex<(Done, HashSet<(String, i64)>)>,
+}
+
+/// A world of exact pings.
+pub(crate) fn world(rate: u32, seconds: u32) -> World {
+    let mut profile = Profile::load("smoke").expect("it is shipped");
+    profile.load.seconds = seconds;
+    profile.load.rate[0].rate = rate;
+    profile.fleet.vehicles = rate;
+    profile.world(None).expect("fences of its own")
+}
+
+pub(crate) fn truth_of(world: &World) -> Vec<Record> {
+    let mut truth = Vec::new();
+    let mut stream = Stream::new(world);
+    while stream.next(&mut |record| truth.push(record)).is_some() {}
+    truth
+}
+
+impl FakeEngine {
+    pub(crate) fn new(world: &World, names: &Names, faults: Faults) -> Arc<Self> {
+        let mut done = Done::default();
+        let mut events = Vec::new();
+        for record in truth_of(world).into_iter().filter(|record| record.required) {
+            let number = events.len() as u64 + 1;
+            events.push(event(world, names, &record, faults.shift_ms, number));
+            if faults.doubles_of > 0 && number.is_multiple_of(faults.doubles_of) {
+                done.doubled += 1;
+                events.push(event(world, names, &record, faults.shift_ms, 1_000_000 + number));
+            }
+        }
+        let done = Mutex::new((done, HashSet::new()));
+        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done })
+    }
+
+    /// Serves connections until told to stop.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
+        loop {
+            let stream = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted.expect("a loopback socket").0,
+            };
+            let (engine, stop) = (Arc::clone(&self), stop.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    _ = engine.answer_all(stream) => {}
+                }
+            });
+        }
+    }
+
+    pub(crate) fn done(&self) -> Done {
+        std::mem::take(&mut self.done.lock().expect("nobody panics").0)
+    }
+
+    /// Answers requests until the client goes away; any failure ends it too.
+    async fn answer_all(&self, stream: TcpStream) -> Option<()> {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let (path, body) = read_request(&mut stream).await?;
+            match path.as_str() {
+                "/v1/events" => {
+                    self.stream_events(&mut stream).await?;
+                    std::future::pending::<()>().await;
+                }
+                "/v1/pings" => {
+                    let turn = self.requests.fetch_add(1, Ordering::Relaxed);
+                    if turn < self.faults.unavailable {
+                        reply(&mut stream, "503 Service Unavailable", r#"{"code":"queue_full"}"#)
+                            .await?;
+                    } else if turn < self.faults.unavailable + self.faults.cut_off {
+                        return None;
+                    } else {
+                        let answer = self.take(&body);
+                        reply(&mut stream, "202 Accepted", &answer).await?;
+                    }
+                }
+                _ => reply(&mut stream, "404 Not Found", r#"{"code":"none"}"#).await?,
+            }
+        }
+    }
+
+    fn take(&self, body: &[u8]) -> String {
+        let batch = VehiclePingBatch::decode(body).expect("a batch");
+        let mut done = self.done.lock().expect("nobody panics");
+        let (mut accepted, mut duplicate) = (0, 0);
+        for ping in batch.pings {
+            let key = (ping.vehicle_id, ping.seq.expect("loadgen numbers them") as i64);
+            if !done.1.insert(key.clone()) {
+                duplicate += 1;
+                continue;
+            }
+            accepted += 1;
+            if self.faults.drops_of > 0
+                && (done.1.len() as u64).is_multiple_of(self.faults.drops_of)
+            {
+                done.0.dropped += 1;
+            } else {
+                done.0.kept.push(key);
+            }
+        }
+        format!(r#"{{"accepted":{accepted},"duplicate":{duplicate},"rejected":[]}}"#)
+    }
+
+    async fn stream_events(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: committed\n\n";
+        stream.write_all(head.as_bytes()).await.ok()?;
+        for (number, event) in self.events.iter().enumerate() {
+            let text = format!("id: 0-1-{number}\nevent: any\ndata: {event}\n\n");
+            stream.write_all(text.as_bytes()).await.ok()?;
+        }
+        stream.flush().await.ok()
+    }
+}
+
+async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut length = 0;
+    loop {
+        line.clear();
+        stream.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    Some((path, body))
+}
+
+async fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> Option<()> {
+    let text = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(text.as_bytes()).await.ok()?;
+    stream.flush().await.ok()
+}
+
+/// A record of the truth as the engine would tell it.
+fn event(world: &World, names: &Names, record: &Record, shift_ms: i64, number: u64) -> String {
+    let time = |ms: i64| {
+        let time = jiff::Timestamp::from_millisecond(names.start_ms + ms + shift_ms);
+        format!("{:.3}", time.expect("a time of this century"))
+    };
+    let fence = record.fence.map_or("", |fence| world.fences.get(fence).id.as_str());
+    let threshold = match record.kind {
+        Kind::Dwell => format!(r#","threshold_s":{}"#, record.detail_ms / 1000),
+        _ => String::new(),
+    };
+    format!(
+        r#"{{"event_id":"{number:032x}","op":"assert","revision":1,"kind":"{}","vehicle_id":"{}",
+"fence_id":"{fence}","event_time":"{}","not_before":"{}","not_after":"{}"{threshold}}}"#,
+        record.kind.name(),
+        vehicle_id(&names.prefix, record.vehicle),
+        time(record.t_ms),
+        time(record.t_ms - 500),
+        time(record.t_ms + 500),
+    )
+    .replace('\n', "")
+}
+
+/// Writes what was kept as the archive does.
+pub(crate) fn write_archive(data_dir: &Path, names: &Names, kept: &[(String, i64)]) {
+    let directory = data_dir.join("pings/dt=2026-01-05");
+    std::fs::create_dir_all(&directory).expect("a writable directory");
+    let received = vec![names.start_ms * 1000; kept.len()];
+    let batch = RecordBatch::try_from_iter([
+        ("vehicle_id", Arc::new(StringArray::from_iter_values(kept.iter().map(|(id, _)| id))) as _),
+        ("seq", Arc::new(Int64Array::from_iter_values(kept.iter().map(|(_, seq)| *seq))) as _),
+        ("receive_time", Arc::new(TimestampMicrosecondArray::from(received)) as _),
+        (
+            "disposition",
+            Arc::new(StringArray::from_iter_values(kept.iter().map(|_| "on_time"))) as _,
+        ),
+    ])
+    .expect("columns of one length");
+    let file = std::fs::File::create(directory.join("part.parquet")).expect("a writable file");
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema");
+    writer.write(&batch).expect("room on the disk");
+    writer.close().expect("room on the disk");
+}
