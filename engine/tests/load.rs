@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use loadgen::google::Pubsub;
 use loadgen::profile::{Profile, World};
 use loadgen::read::{EventReader, Fold};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
@@ -206,7 +207,9 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
         prefix: None,
         connections: 3,
         patience: Duration::from_secs(20),
-        read_back: true,
+        read_from: Some(worker.url.parse().expect("an address")),
+        pubsub: Pubsub::Service,
+        events_subscription: None,
         data_dir: Some(data_dir.clone()),
         pid: Some(worker.child.id()),
         view: false,

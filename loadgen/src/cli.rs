@@ -10,9 +10,11 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reqwest::Url;
 
+use crate::google::Pubsub;
 use crate::profile::{Profile, SHIPPED, World};
 use crate::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use crate::schedule::Point;
+use crate::send::pubsub::Shape;
 use crate::verdict::{Report, text};
 
 /// Load with known truth for fleetstream, and a verdict on what came of it.
@@ -38,7 +40,7 @@ enum Command {
     /// Write the fences of a profile, and a configuration of the engine that fits it.
     Prepare(PrepareArgs),
     /// Send a profile to a target and judge what comes of it.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Judge a run again from its directory and what the target left behind.
     Verify(VerifyArgs),
     /// List the profiles.
@@ -81,6 +83,9 @@ struct PrepareArgs {
 enum TargetKind {
     /// An engine's POST /v1/pings.
     Http,
+    /// A Pub/Sub topic: of the service, or of the emulator that
+    /// PUBSUB_EMULATOR_HOST names.
+    Pubsub,
     /// A file, as fast as it goes.
     File,
 }
@@ -103,6 +108,18 @@ struct RunArgs {
     /// Address of the engine.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     url: Url,
+    /// The topic, projects/P/topics/T.
+    #[arg(long, value_name = "TOPIC", required_if_eq("target", "pubsub"))]
+    topic: Option<String>,
+    /// Pings in a Pub/Sub message.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pings_per_message: usize,
+    /// Ordering keys that vehicles are spread over; 0 for messages without order.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    ordering_keys: u32,
+    /// Subscription to the engine's events, instead of its stream over HTTP.
+    #[arg(long, value_name = "SUBSCRIPTION")]
+    events_subscription: Option<String>,
     /// The file: .ndjson, or .pb for protobuf with lengths; .zst compresses.
     #[arg(long, value_name = "FILE", required_if_eq("target", "file"))]
     file: Option<PathBuf>,
@@ -121,7 +138,7 @@ struct RunArgs {
     /// How long a batch is sent again before it is given up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
-    /// Read no events and positions back.
+    /// Read no events and positions back over HTTP.
     #[arg(long)]
     no_read_back: bool,
     /// The engine's data directory, to look into its archive and dead letters.
@@ -237,7 +254,14 @@ impl RunArgs {
     fn plan(self) -> anyhow::Result<RunPlan> {
         let (world, profile) = self.world.load()?;
         let target = match (self.target, self.file) {
-            (TargetKind::Http, _) => Target::Http(self.url),
+            (TargetKind::Http, _) => Target::Http(self.url.clone()),
+            (TargetKind::Pubsub, _) => Target::Pubsub(
+                self.topic.context("--target pubsub needs --topic")?,
+                Shape {
+                    pings_per_message: self.pings_per_message,
+                    ordering_keys: self.ordering_keys,
+                },
+            ),
             (TargetKind::File, Some(path)) => Target::File(path),
             (TargetKind::File, None) => bail!("--target file needs --file"),
         };
@@ -250,7 +274,9 @@ impl RunArgs {
             prefix: self.vehicle_prefix,
             connections: self.connections.max(1),
             patience: Duration::from_secs(self.patience),
-            read_back: !self.no_read_back,
+            read_from: (!self.no_read_back).then_some(self.url),
+            pubsub: Pubsub::of_environment(),
+            events_subscription: self.events_subscription,
             data_dir: self.data_dir,
             pid: self.pid,
             view: std::io::stderr().is_terminal(),

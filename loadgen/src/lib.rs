@@ -14,6 +14,7 @@ pub mod draws;
 pub mod fences;
 pub mod fleet;
 pub mod geometry;
+pub mod google;
 pub mod latency;
 pub mod ledger;
 pub mod profile;

@@ -6,6 +6,7 @@ mod fold;
 mod latencies;
 pub mod positions;
 pub mod sse;
+pub mod topic;
 
 pub use event::{Event, EventReader, Op};
 pub use fold::Fold;

@@ -59,14 +59,11 @@ impl RunDirectory {
     /// They cannot be written.
     pub fn write_world(&self, world: &World) -> anyhow::Result<()> {
         self.write("fences.geojson", world.geojson.as_bytes())?;
-        let fences = self.path.join("fences.geojson");
-        let data_dir = self.path.join("data");
+        // Paths in a configuration count from where it lies.
         let config = format!(
-            "data_dir = {:?}\nfences = {:?}\n\n\
+            "data_dir = \"data\"\nfences = \"fences.geojson\"\n\n\
              # Files close soon, so that the archive can be judged after the run.\n\
              [archive]\nmax_age = \"5s\"\n\n{}",
-            data_dir.to_string_lossy(),
-            fences.to_string_lossy(),
             world.profile.engine_config(),
         );
         self.write("fleetstream.toml", config.as_bytes())

@@ -2,8 +2,8 @@
 
 mod directory;
 mod file;
-mod http;
 mod judge;
+mod live;
 mod view;
 
 use std::path::PathBuf;
@@ -15,7 +15,9 @@ use reqwest::Url;
 pub use directory::RunDirectory;
 pub use judge::{Kept, verify};
 
+use crate::google::Pubsub;
 use crate::profile::World;
+use crate::send::pubsub::Shape;
 use crate::truth::Names;
 use crate::verdict::Report;
 
@@ -24,6 +26,8 @@ use crate::verdict::Report;
 pub enum Target {
     /// An engine's HTTP address.
     Http(Url),
+    /// A Pub/Sub topic, its full name, and how pings become messages.
+    Pubsub(String, Shape),
     /// A file.
     File(PathBuf),
 }
@@ -49,8 +53,13 @@ pub struct RunPlan {
     pub connections: usize,
     /// How long a batch is sent again before it is given up.
     pub patience: Duration,
-    /// Read events and positions back over HTTP.
-    pub read_back: bool,
+    /// Where the engine's HTTP is, to read positions and, without a
+    /// subscription, events.
+    pub read_from: Option<Url>,
+    /// Where Pub/Sub is.
+    pub pubsub: Pubsub,
+    /// Subscription to the engine's events, its full name.
+    pub events_subscription: Option<String>,
     /// The target's data directory, if it can be looked into.
     pub data_dir: Option<PathBuf>,
     /// The target's process, if it can be looked at.
@@ -70,7 +79,7 @@ const FILE_START_MS: i64 = 1_767_592_800_000;
 pub async fn run(plan: RunPlan) -> anyhow::Result<Report> {
     match plan.target.clone() {
         Target::File(path) => file::run(&plan, &path),
-        Target::Http(url) => http::run(&plan, &url).await,
+        Target::Http(_) | Target::Pubsub(..) => live::run(&plan).await,
     }
 }
 
@@ -97,6 +106,7 @@ impl RunPlan {
             seed: self.world.profile.seed,
             target: match &self.target {
                 Target::Http(url) => url.to_string(),
+                Target::Pubsub(topic, _) => topic.clone(),
                 Target::File(path) => path.display().to_string(),
             },
             start: start.map_or_else(|_| names.start_ms.to_string(), |time| time.to_string()),

@@ -1,6 +1,5 @@
 //! To `POST /v1/pings`, protobuf batches over several connections.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,11 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::progress::Taken;
-use super::{Batch, Lanes, MESSAGES_MAX, Progress};
+use super::{Batch, MESSAGES_MAX, Progress, Queues};
 use crate::wire::push_batched;
 
-/// Batches that wait for one connection.
-const WAITING_MAX: usize = 64;
 /// A request is answered within this.
 const TIMEOUT: Duration = Duration::from_secs(35);
 /// First pause before a batch is sent again, and longest.
@@ -28,24 +25,6 @@ const REQUEST_MESSAGES_MAX: usize = 2 * MESSAGES_MAX;
 const REQUEST_BYTES_MAX: usize = 768 * 1024;
 /// Names a batch of pings.
 const BATCH_TYPE: &str = "application/x-protobuf; messageType=fleet.telemetry.v1.VehiclePingBatch";
-
-/// The producer's end of all connections.
-pub struct HttpLanes {
-    queues: Vec<mpsc::Sender<Batch>>,
-}
-
-impl Lanes for HttpLanes {
-    fn count(&self) -> usize {
-        self.queues.len()
-    }
-
-    fn send(&mut self, lane: usize, batch: Batch) -> ControlFlow<()> {
-        match self.queues[lane].blocking_send(batch) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
-    }
-}
 
 /// The senders' end of one connection.
 pub struct Connection {
@@ -83,23 +62,23 @@ pub fn connect(
     count: usize,
     patience: Duration,
     progress: &Arc<Progress>,
-) -> anyhow::Result<(HttpLanes, Vec<Connection>)> {
+) -> anyhow::Result<(Queues, Vec<Connection>)> {
     let url = base.join("/v1/pings").context("the target's address")?;
     let away = Arc::new(AtomicBool::new(false));
-    let (mut queues, mut connections) = (Vec::new(), Vec::new());
-    for _ in 0..count.max(1) {
-        let (sender, queue) = mpsc::channel(WAITING_MAX);
-        queues.push(sender);
-        connections.push(Connection {
+    let (queues, receivers) = Queues::new(count);
+    let connection = |queue| {
+        Ok(Connection {
             queue,
             client: client()?,
             url: url.clone(),
             progress: Arc::clone(progress),
             patience,
             away: Arc::clone(&away),
-        });
-    }
-    Ok((HttpLanes { queues }, connections))
+        })
+    };
+    let connections: anyhow::Result<Vec<Connection>> =
+        receivers.into_iter().map(connection).collect();
+    Ok((queues, connections?))
 }
 
 /// What became of an attempt.
@@ -203,7 +182,10 @@ impl Connection {
             self.progress.answer("202");
             let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
             let rejected = answer.rejected.into_iter().map(|r| (r.index, r.code)).collect();
-            return Attempt::Taken(Taken { duplicates: answer.duplicate, rejected });
+            return Attempt::Taken(Taken {
+                duplicates: answer.duplicate,
+                rejected: Some(rejected),
+            });
         }
         let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
         self.progress.answer(format!("{} {}", status.as_u16(), refusal.code).trim());

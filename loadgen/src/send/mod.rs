@@ -9,6 +9,9 @@ mod batch;
 pub mod file;
 pub mod http;
 mod progress;
+pub mod pubsub;
+mod queue;
 
 pub use batch::{Batch, Item, Lanes, MESSAGES_MAX, produce};
 pub use progress::{Progress, Second, Snapshot, Taken};
+pub use queue::Queues;

@@ -79,8 +79,17 @@ pub struct Snapshot {
 pub struct Taken {
     /// Pings that it had before.
     pub duplicates: u64,
-    /// Messages rejected: index in the batch and code.
-    pub rejected: Vec<(usize, String)>,
+    /// Messages rejected: index in the batch and code. `None` where the target
+    /// does not say.
+    pub rejected: Option<Vec<(usize, String)>>,
+}
+
+impl Taken {
+    /// By a target that takes everything and says nothing of it.
+    #[must_use]
+    pub fn unsaid() -> Self {
+        Self { duplicates: 0, rejected: None }
+    }
 }
 
 impl Progress {
@@ -134,7 +143,8 @@ impl Progress {
         if now_us / 1000 <= state.in_time_ms {
             state.answered_in_time += count;
         }
-        let mut rejected = taken.rejected.iter().peekable();
+        let said = taken.rejected.is_some();
+        let mut rejected = taken.rejected.iter().flatten().peekable();
         for (index, item) in batch.items.iter().enumerate() {
             let latency_us = now_us - item.due_ms * 1000;
             state.latency.record(latency_us);
@@ -145,6 +155,7 @@ impl Progress {
             }
             match (item.what, code) {
                 (What::Malformed(expected), Some(code)) if CODES[expected] == code => {}
+                (What::Malformed(_), None) if !said => {}
                 (What::Malformed(_), _) | (_, Some(_)) => state.rejected_wrongly += 1,
                 (What::Ping | What::Copy, None) => {
                     state.ledger.acknowledged(item.vehicle, item.seq);

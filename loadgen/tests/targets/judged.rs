@@ -1,31 +1,34 @@
 //! The judge is judged: targets that are wrong in known ways get the verdict
 //! they deserve, with the right numbers.
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Done, FakeEngine, Faults, world, write_archive};
+use loadgen::google::Pubsub;
 use loadgen::profile::World;
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::truth::Names;
 use loadgen::verdict::Report;
-use support::{Done, FakeEngine, Faults, world, write_archive};
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 fn plan(world: World, out: &Path, names: &Names, address: &str) -> RunPlan {
+    let url: Url = format!("http://{address}").parse().expect("an address");
     RunPlan {
         world: Arc::new(world),
         profile: "smoke".into(),
-        target: Target::Http(format!("http://{address}").parse().expect("an address")),
+        target: Target::Http(url.clone()),
         out: out.to_owned(),
         start_ms: Some(names.start_ms),
         prefix: Some(names.prefix.clone()),
         connections: 2,
         patience: Duration::from_secs(20),
-        read_back: true,
+        read_from: Some(url),
+        pubsub: Pubsub::Service,
+        events_subscription: None,
         data_dir: None,
         pid: None,
         view: false,

@@ -1,4 +1,4 @@
-//! A run over HTTP: pings out, events and positions back.
+//! A run against a live target: pings out, events and positions back.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,15 +13,17 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::view::View;
-use super::{RunDirectory, RunPlan, judge};
+use super::{RunDirectory, RunPlan, Target, judge};
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::profile::World;
 use crate::read::EventReader;
 use crate::read::positions::{self, Watcher};
 use crate::read::sse::{EventStream, Inbox};
-use crate::send::http::{HttpLanes, client, connect};
-use crate::send::{Progress, produce};
+use crate::read::topic::EventSubscription;
+use crate::send::http::{client, connect};
+use crate::send::pubsub::PubsubSender;
+use crate::send::{Progress, Queues, produce};
 use crate::stream::{Counts, Stream};
 use crate::target_process::{TargetProcess, Usage};
 use crate::truth::{Names, Record};
@@ -45,7 +47,7 @@ struct Produced {
     newest_ms: HashMap<u32, i64>,
 }
 
-pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
+pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let names = plan.live_names(now_ms);
     let directory = RunDirectory::create(&plan.out)?;
@@ -54,11 +56,11 @@ pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
     let length_ms = plan.world.curve.length_ms();
     let progress =
         Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.world.plan.vehicles));
-    let (lanes, connections) = connect(base, plan.connections, plan.patience, &progress)?;
+    let (queues, mut senders) = start_senders(plan, &progress).await?;
 
     let stop = CancellationToken::new();
     let inbox = Arc::new(Inbox::default());
-    let readers = Readers::start(plan, base, &names, &progress, &inbox, &stop).await?;
+    let readers = Readers::start(plan, &names, &progress, &inbox, &stop).await?;
     let watch = tokio::spawn(watch(
         View::new(plan.view, length_ms),
         plan.pid.map(TargetProcess::watch),
@@ -66,18 +68,15 @@ pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
         Arc::clone(&inbox),
         stop.clone(),
     ));
-    let producer = start_producer(plan, &names, &directory, lanes)?;
-    let mut senders = JoinSet::new();
-    for connection in connections {
-        senders.spawn(connection.run());
-    }
+    let producer = start_producer(plan, &names, &directory, queues)?;
     while let Some(ended) = senders.join_next().await {
         ended.context("a sender panicked")?;
     }
     let produced = tokio::task::spawn_blocking(move || producer.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the producer panicked"))??;
-    if plan.read_back {
+    let reads_events = plan.read_from.is_some() || plan.events_subscription.is_some();
+    if reads_events {
         wait_until_quiet(&progress, &inbox).await;
     }
     stop.cancel();
@@ -89,7 +88,7 @@ pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
     judge::take_counts(&mut report, &produced.counts);
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
     report.pings.tally = ledger.tally();
-    if plan.read_back {
+    if reads_events {
         let received = inbox.finish();
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
         report.events.get_or_insert_default().feed = received.feed;
@@ -103,6 +102,8 @@ pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
         ] {
             directory.write_latencies(name, latencies, &names, report.seconds)?;
         }
+    }
+    if let Some(base) = &plan.read_from {
         report.pings.positions_wrong = look_at_positions(base, &names, &report, &produced).await;
     }
     directory.write_ledger(&ledger)?;
@@ -113,12 +114,45 @@ pub(super) async fn run(plan: &RunPlan, base: &Url) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// Starts what sends to the target, and gives the queues to it.
+async fn start_senders(
+    plan: &RunPlan,
+    progress: &Arc<Progress>,
+) -> anyhow::Result<(Queues, JoinSet<()>)> {
+    let mut senders = JoinSet::new();
+    match &plan.target {
+        Target::Http(base) => {
+            let (queues, connections) = connect(base, plan.connections, plan.patience, progress)?;
+            for connection in connections {
+                senders.spawn(connection.run());
+            }
+            Ok((queues, senders))
+        }
+        Target::Pubsub(topic, shape) => {
+            let publisher = plan.pubsub.publisher(topic).await.with_context(|| topic.clone())?;
+            let (queues, receivers) = Queues::new(1);
+            for queue in receivers {
+                let sender = PubsubSender {
+                    queue,
+                    publisher: publisher.clone(),
+                    shape: *shape,
+                    patience: plan.patience,
+                    progress: Arc::clone(progress),
+                };
+                senders.spawn(sender.run());
+            }
+            Ok((queues, senders))
+        }
+        Target::File(_) => anyhow::bail!("a file is no live target"),
+    }
+}
+
 /// Runs the stream on a thread of its own, which waits when queues are full.
 fn start_producer(
     plan: &RunPlan,
     names: &Names,
     directory: &RunDirectory,
-    mut lanes: HttpLanes,
+    mut queues: Queues,
 ) -> anyhow::Result<thread::JoinHandle<anyhow::Result<Produced>>> {
     let world: Arc<World> = Arc::clone(&plan.world);
     let mut writer = directory.truth_writer(names)?;
@@ -129,7 +163,7 @@ fn start_producer(
         let counts = produce(
             Stream::new(&world),
             encoder,
-            &mut lanes,
+            &mut queues,
             &mut |record| {
                 writer.push(&world.fences, &record);
                 truth.push(record);
@@ -157,38 +191,49 @@ struct Readers {
 impl Readers {
     async fn start(
         plan: &RunPlan,
-        base: &Url,
         names: &Names,
         progress: &Arc<Progress>,
         inbox: &Arc<Inbox>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        if !plan.read_back {
-            return Ok(Self { events: None, positions: None });
+        let reader = EventReader::new(&plan.world.fences, names.clone());
+        let mut readers = Self { events: None, positions: None };
+        if let Some(subscription) = &plan.events_subscription {
+            let subscription = EventSubscription {
+                subscriber: plan.pubsub.subscriber().await?,
+                subscription: subscription.clone(),
+                world: Arc::clone(&plan.world),
+                reader,
+                inbox: Arc::clone(inbox),
+                progress: Arc::clone(progress),
+            };
+            readers.events = Some(tokio::spawn(subscription.run(stop.clone())));
+        } else if let Some(base) = &plan.read_from {
+            let stream = EventStream {
+                url: base.join("/v1/events")?,
+                client: client()?,
+                world: Arc::clone(&plan.world),
+                reader,
+                inbox: Arc::clone(inbox),
+                progress: Arc::clone(progress),
+            };
+            let opened = stream.open(None).await;
+            if let Err(error) = &opened {
+                eprintln!("warning: {error:#}; trying again while the run goes on");
+            }
+            readers.events = Some(tokio::spawn(stream.run(opened.ok(), stop.clone())));
         }
-        let stream = EventStream {
-            url: base.join("/v1/events")?,
-            client: client()?,
-            world: Arc::clone(&plan.world),
-            reader: EventReader::new(&plan.world.fences, names.clone()),
-            inbox: Arc::clone(inbox),
-            progress: Arc::clone(progress),
-        };
-        let opened = stream.open(None).await;
-        if let Err(error) = &opened {
-            eprintln!("warning: {error:#}; trying again while the run goes on");
+        if let Some(base) = &plan.read_from {
+            let watcher = Watcher {
+                base: base.clone(),
+                client: client()?,
+                world: Arc::clone(&plan.world),
+                names: names.clone(),
+                progress: Arc::clone(progress),
+            };
+            readers.positions = Some(tokio::spawn(watcher.run(stop.clone())));
         }
-        let watcher = Watcher {
-            base: base.clone(),
-            client: client()?,
-            world: Arc::clone(&plan.world),
-            names: names.clone(),
-            progress: Arc::clone(progress),
-        };
-        Ok(Self {
-            events: Some(tokio::spawn(stream.run(opened.ok(), stop.clone()))),
-            positions: Some(tokio::spawn(watcher.run(stop.clone()))),
-        })
+        Ok(readers)
     }
 
     async fn finish(self) -> anyhow::Result<Latencies> {

@@ -12,6 +12,9 @@ use loadgen::stream::Stream;
 use loadgen::truth::{Kind, Names, Record, vehicle_id};
 use parquet::arrow::ArrowWriter;
 use prost::Message as _;
+use protos::event_json::{Rendering, push_event};
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, GeofenceDwell, Op};
 use protos::telemetry::VehiclePingBatch;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -65,16 +68,11 @@ pub(crate) fn truth_of(world: &World) -> Vec<Record> {
 
 impl FakeEngine {
     pub(crate) fn new(world: &World, names: &Names, faults: Faults) -> Arc<Self> {
-        let mut done = Done::default();
-        let mut events = Vec::new();
-        for record in truth_of(world).into_iter().filter(|record| record.required) {
-            let number = events.len() as u64 + 1;
-            events.push(event(world, names, &record, faults.shift_ms, number));
-            if faults.doubles_of > 0 && number.is_multiple_of(faults.doubles_of) {
-                done.doubled += 1;
-                events.push(event(world, names, &record, faults.shift_ms, 1_000_000 + number));
-            }
-        }
+        let told = messages_of(world, names, faults);
+        let is_double = |event: &&FleetEvent| event.event_id > format!("{DOUBLE:032x}");
+        let doubled = told.iter().filter(is_double).count() as u64;
+        let events = told.iter().map(json).collect();
+        let done = Done { doubled, ..Done::default() };
         let done = Mutex::new((done, HashSet::new()));
         Arc::new(Self { events, faults, requests: AtomicU32::new(0), done })
     }
@@ -160,6 +158,12 @@ impl FakeEngine {
     }
 }
 
+fn json(event: &FleetEvent) -> String {
+    let mut json = Vec::new();
+    push_event(&mut json, event, Rendering::Full);
+    String::from_utf8(json).expect("JSON is text")
+}
+
 async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok().filter(|&read| read > 0)?;
@@ -187,27 +191,57 @@ async fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> O
     stream.flush().await.ok()
 }
 
-/// A record of the truth as the engine would tell it.
-fn event(world: &World, names: &Names, record: &Record, shift_ms: i64, number: u64) -> String {
-    let time = |ms: i64| {
-        let time = jiff::Timestamp::from_millisecond(names.start_ms + ms + shift_ms);
-        format!("{:.3}", time.expect("a time of this century"))
-    };
+/// The required truth as the engine would tell it, with the faults that
+/// concern events.
+pub(crate) fn messages_of(world: &World, names: &Names, faults: Faults) -> Vec<FleetEvent> {
+    let mut events = Vec::new();
+    let truth = truth_of(world).into_iter().filter(|record| record.required);
+    for (record, number) in truth.zip(1..) {
+        events.push(event(world, names, &record, faults.shift_ms, number));
+        if faults.doubles_of > 0 && number.is_multiple_of(faults.doubles_of) {
+            events.push(event(world, names, &record, faults.shift_ms, DOUBLE + number));
+        }
+    }
+    events
+}
+
+/// Added to the number of an event that is told twice.
+const DOUBLE: u64 = 1_000_000;
+
+fn event(world: &World, names: &Names, record: &Record, shift_ms: i64, number: u64) -> FleetEvent {
+    let time_ms = names.start_ms + record.t_ms + shift_ms;
     let fence = record.fence.map_or("", |fence| world.fences.get(fence).id.as_str());
-    let threshold = match record.kind {
-        Kind::Dwell => format!(r#","threshold_s":{}"#, record.detail_ms / 1000),
-        _ => String::new(),
-    };
-    format!(
-        r#"{{"event_id":"{number:032x}","op":"assert","revision":1,"kind":"{}","vehicle_id":"{}",
-"fence_id":"{fence}","event_time":"{}","not_before":"{}","not_after":"{}"{threshold}}}"#,
-        record.kind.name(),
-        vehicle_id(&names.prefix, record.vehicle),
-        time(record.t_ms),
-        time(record.t_ms - 500),
-        time(record.t_ms + 500),
-    )
-    .replace('\n', "")
+    FleetEvent {
+        event_id: format!("{number:032x}"),
+        op: Op::Assert.into(),
+        revision: 1,
+        vehicle_id: vehicle_id(&names.prefix, record.vehicle),
+        fence_id: fence.to_owned(),
+        event_time_ms: time_ms,
+        not_before_ms: time_ms - 500,
+        not_after_ms: time_ms + 500,
+        detail: Some(detail(record)),
+        ..FleetEvent::default()
+    }
+}
+
+fn detail(record: &Record) -> Detail {
+    match record.kind {
+        Kind::Enter => Detail::GeofenceEnter(Default::default()),
+        Kind::Exit => Detail::GeofenceExit(Default::default()),
+        Kind::Cross => Detail::GeofenceCross(Default::default()),
+        Kind::Dwell => {
+            let threshold_s = (record.detail_ms / 1000) as u32;
+            Detail::GeofenceDwell(GeofenceDwell { threshold_s })
+        }
+        Kind::Visit => Detail::GeofenceVisit(Default::default()),
+        Kind::StationaryStart => Detail::StationaryStart(Default::default()),
+        Kind::StationaryEnd => Detail::StationaryEnd(Default::default()),
+        Kind::IdleStart => Detail::IdleStart(Default::default()),
+        Kind::IdleEnd => Detail::IdleEnd(Default::default()),
+        Kind::Offline => Detail::VehicleOffline(Default::default()),
+        Kind::Online => Detail::VehicleOnline(Default::default()),
+    }
 }
 
 /// Writes what was kept as the archive does.
