@@ -28,7 +28,8 @@ pub struct Tally {
     pub archived: u64,
     /// Acknowledged, and not in the archive.
     pub missing: u64,
-    /// In the archive more than once.
+    /// In the archive more than once, but for pings of clocks so wrong that the
+    /// engine remembers none of them (semantics §1).
     pub doubled: u64,
     /// In the archive, and never sent.
     pub strangers: u64,
@@ -72,18 +73,23 @@ impl Ledger {
         self.pings.iter_mut().flatten().for_each(|entry| *entry &= SENT | ACKNOWLEDGED);
     }
 
-    /// Adds up.
+    /// Adds up. `remembered` says whether the engine knows a second copy of a
+    /// vehicle's ping for one.
     #[must_use]
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self, remembered: impl Fn(u32) -> bool) -> Tally {
         let mut tally = Tally { strangers: self.strangers, ..Tally::default() };
-        for &entry in self.pings.iter().flatten() {
+        let entries = self.pings.iter().zip(0..).flat_map(|(of, vehicle)| {
+            let remembered = remembered(vehicle);
+            of.iter().map(move |&entry| (entry, remembered))
+        });
+        for (entry, remembered) in entries {
             let times = entry / ARCHIVED;
             let acknowledged = entry & ACKNOWLEDGED != 0;
             tally.sent += u64::from(entry & SENT != 0);
             tally.acknowledged += u64::from(acknowledged);
             tally.archived += u64::from(times > 0);
             tally.missing += u64::from(acknowledged && times == 0);
-            tally.doubled += u64::from(times > 1);
+            tally.doubled += u64::from(times > 1 && remembered);
         }
         tally
     }
@@ -147,14 +153,15 @@ mod tests {
         ledger.archived(9, 1);
         let expected =
             Tally { sent: 5, acknowledged: 4, archived: 3, missing: 2, doubled: 1, strangers: 2 };
-        assert_eq!(ledger.tally(), expected);
+        assert_eq!(ledger.tally(|_| true), expected);
+        assert_eq!(ledger.tally(|vehicle| vehicle != 1).doubled, 0);
         let read = Ledger::from_bytes(&ledger.to_bytes()).unwrap();
         assert_eq!(
-            read.tally(),
+            read.tally(|_| true),
             Tally { archived: 0, missing: 4, doubled: 0, strangers: 0, ..expected }
         );
         assert!(Ledger::from_bytes(&ledger.to_bytes()[..7]).is_none());
         ledger.clear_archived();
-        assert_eq!(ledger.tally(), read.tally());
+        assert_eq!(ledger.tally(|_| true), read.tally(|_| true));
     }
 }

@@ -42,7 +42,7 @@ pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report
     }
     if let Some(data_dir) = kept.data_dir {
         let mut ledger = directory.read_ledger()?;
-        take_disk(&mut report, &names, data_dir, &mut ledger)?;
+        take_disk(&mut report, (&world, &names), data_dir, &mut ledger)?;
     }
     conclude(&mut report, &world, directory)?;
     Ok(report)
@@ -77,12 +77,12 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
 /// acknowledged is there.
 pub(super) fn take_disk(
     report: &mut Report,
-    names: &Names,
+    (world, names): (&World, &Names),
     data_dir: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<bool> {
     let archive = read_archive(&data_dir.join("pings"), names, ledger)?;
-    report.pings.tally = ledger.tally();
+    report.pings.tally = ledger.tally(|vehicle| world.clock_of(vehicle).is_usable());
     report.pings.archive_read = true;
     report.pings.dispositions = archive.dispositions;
     let letters = read_dead_letters(&data_dir.join("dead_letters"), names.start_ms)?;

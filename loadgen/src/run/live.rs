@@ -87,7 +87,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     report.process = process;
     judge::take_counts(&mut report, &produced.counts);
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
-    report.pings.tally = ledger.tally();
+    report.pings.tally = ledger.tally(|_| true);
     if reads_events {
         let received = inbox.finish();
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
@@ -108,7 +108,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     directory.write_ledger(&ledger)?;
     if let Some(data_dir) = &plan.data_dir {
-        wait_for_archive(&mut report, &names, data_dir, &mut ledger).await?;
+        wait_for_archive(&mut report, (&plan.world, &names), data_dir, &mut ledger).await?;
     }
     judge::conclude(&mut report, &plan.world, &directory)?;
     Ok(report)
@@ -336,12 +336,12 @@ async fn look_at_positions(
 /// may take a file to close.
 async fn wait_for_archive(
     report: &mut Report,
-    names: &Names,
+    run: (&World, &Names),
     data_dir: &Path,
     ledger: &mut Ledger,
 ) -> anyhow::Result<()> {
     let until = Instant::now() + ARCHIVE_WITHIN;
-    while !judge::take_disk(report, names, data_dir, ledger)? && Instant::now() < until {
+    while !judge::take_disk(report, run, data_dir, ledger)? && Instant::now() < until {
         sleep(ARCHIVE_EVERY).await;
     }
     Ok(())
