@@ -30,6 +30,8 @@ use crate::truth::{Names, Record};
 use crate::verdict::Report;
 use crate::wire::Encoder;
 
+/// Longest wait for a target that is starting.
+const THERE_WITHIN: Duration = Duration::from_secs(10);
 /// Events have all come when none came for so long: longer than the engine
 /// waits before it decides.
 const QUIET: Duration = Duration::from_secs(5);
@@ -48,6 +50,9 @@ struct Produced {
 }
 
 pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
+    if let (Some(base), None) = (&plan.read_from, plan.start_ms) {
+        wait_until_there(base).await?;
+    }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let names = plan.live_names(now_ms);
     let directory = RunDirectory::create(&plan.out)?;
@@ -112,6 +117,21 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     judge::conclude(&mut report, &plan.world, &directory)?;
     Ok(report)
+}
+
+/// Waits for a target that is only just starting, so that the schedule does not
+/// begin without it. One that does not come is left to the run to tell of.
+async fn wait_until_there(base: &Url) -> anyhow::Result<()> {
+    let (client, url) = (client()?, base.join("/readyz")?);
+    let until = Instant::now() + THERE_WITHIN;
+    let ready = async || {
+        let answer = client.get(url.clone()).timeout(Duration::from_secs(2)).send().await;
+        answer.is_ok_and(|answer| !answer.status().is_server_error())
+    };
+    while !ready().await && Instant::now() < until {
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Starts what sends to the target, and gives the queues to it.
