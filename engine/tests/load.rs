@@ -14,7 +14,7 @@ use loadgen::google::Pubsub;
 use loadgen::profile::{Profile, World};
 use loadgen::read::{EventReader, Fold};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
-use loadgen::stream::Stream;
+use loadgen::stream::{Deliveries as _, Stream};
 use loadgen::truth::{Names, Record};
 use loadgen::verdict::{KindScore, score};
 use loadgen::wire::Encoder;
@@ -201,6 +201,7 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
     let plan = RunPlan {
         world: Arc::new(world),
         profile: "smoke".into(),
+        traces: None,
         target: Target::Http(worker.url.parse().expect("an address")),
         out: directory.path().to_owned(),
         start_ms: None,

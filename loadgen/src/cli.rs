@@ -11,10 +11,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use reqwest::Url;
 
 use crate::google::Pubsub;
-use crate::profile::{Profile, SHIPPED, World};
+use crate::profile::{Profile, SHIPPED, Thresholds, World};
 use crate::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use crate::schedule::Point;
 use crate::send::pubsub::Shape;
+use crate::traces::{Pace, Traces};
 use crate::verdict::{Report, text};
 
 /// Load with known truth for fleetstream, and a verdict on what came of it.
@@ -41,6 +42,8 @@ enum Command {
     Prepare(PrepareArgs),
     /// Send a profile to a target and judge what comes of it.
     Run(Box<RunArgs>),
+    /// Send recorded traces to a target; without truth, but with everything else.
+    Replay(Box<ReplayArgs>),
     /// Judge a run again from its directory and what the target left behind.
     Verify(VerifyArgs),
     /// List the profiles.
@@ -102,6 +105,34 @@ enum Format {
 struct RunArgs {
     #[command(flatten)]
     world: WorldArgs,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// CSV of pings, plain or .zst: vehicle_id, event_time, lat, lon; more if there is.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pings: Vec<PathBuf>,
+    /// How many times as fast as recorded.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
+    speed: f64,
+    /// A fixed rate instead, pings a second.
+    #[arg(long, value_name = "PINGS_PER_S", conflicts_with = "speed")]
+    rate: Option<u32>,
+    /// Vehicles that each recorded one becomes.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    clones: u32,
+    /// Keep the recorded times, for an engine with clock = "event".
+    #[arg(long)]
+    keep_times: bool,
+    #[command(flatten)]
+    send: SendArgs,
+}
+
+/// Where to, and what is looked at.
+#[derive(Debug, Args)]
+struct SendArgs {
     /// Where pings go.
     #[arg(long, value_enum, default_value_t = TargetKind::Http)]
     target: TargetKind,
@@ -213,17 +244,48 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             Ok(report.pass)
         }
         Command::Run(args) => {
-            let format = args.format;
-            let plan = args.plan()?;
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .context("starting the runtime")?;
-            let report = runtime.block_on(run(plan))?;
-            show(&report, format)?;
-            Ok(report.pass)
+            let (world, profile) = args.world.load()?;
+            send(args.send, world, profile, None)
         }
+        Command::Replay(args) => {
+            let pace = args.rate.map_or(Pace::Speed(args.speed), Pace::Rate);
+            let (traces, first_ms) = Traces::read(&args.pings, args.clones, pace, args.keep_times)?;
+            let mut options = args.send;
+            if args.keep_times {
+                options.start = Some(jiff::Timestamp::from_millisecond(first_ms)?);
+            }
+            // No city of its own: only where pings go and what comes back.
+            let mut profile = Profile::load("smoke")?;
+            profile.thresholds = Thresholds::default();
+            profile.fleet.vehicles = traces.vehicles();
+            let world = profile.world(None)?;
+            send(options, world, "recorded traces".into(), Some(traces))
+        }
+    }
+}
+
+fn send(
+    options: SendArgs,
+    world: World,
+    profile: String,
+    traces: Option<Traces>,
+) -> anyhow::Result<bool> {
+    let format = options.format;
+    let plan = options.plan(world, profile, traces)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    let report = runtime.block_on(run(plan))?;
+    show(&report, format)?;
+    Ok(report.pass)
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
+        _ => Err("expected a number above 0".into()),
     }
 }
 
@@ -250,9 +312,13 @@ impl WorldArgs {
     }
 }
 
-impl RunArgs {
-    fn plan(self) -> anyhow::Result<RunPlan> {
-        let (world, profile) = self.world.load()?;
+impl SendArgs {
+    fn plan(
+        self,
+        world: World,
+        profile: String,
+        traces: Option<Traces>,
+    ) -> anyhow::Result<RunPlan> {
         let target = match (self.target, self.file) {
             (TargetKind::Http, _) => Target::Http(self.url.clone()),
             (TargetKind::Pubsub, _) => Target::Pubsub(
@@ -268,6 +334,7 @@ impl RunArgs {
         Ok(RunPlan {
             world: Arc::new(world),
             profile,
+            traces: traces.map(Arc::new),
             target,
             out: self.out,
             start_ms: self.start.map(jiff::Timestamp::as_millisecond),

@@ -24,6 +24,7 @@ pub mod schedule;
 pub mod send;
 pub mod stream;
 pub mod target_process;
+pub mod traces;
 pub mod truth;
 pub mod verdict;
 pub mod windows;

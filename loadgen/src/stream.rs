@@ -72,6 +72,16 @@ pub struct Counts {
     pub rollover: u64,
 }
 
+/// What is sent, in the order in which it is due.
+pub trait Deliveries {
+    /// The next message. What becomes known of the truth meanwhile goes to
+    /// `take`; all of it once there are no more messages.
+    fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery>;
+
+    /// What was given so far.
+    fn counts(&self) -> Counts;
+}
+
 /// See the module.
 pub struct Stream<'w> {
     world: &'w World,
@@ -132,17 +142,15 @@ impl<'w> Stream<'w> {
             started: false,
         }
     }
+}
 
-    /// What was given so far.
-    #[must_use]
-    pub fn counts(&self) -> &Counts {
-        &self.counts
+impl Deliveries for Stream<'_> {
+    fn counts(&self) -> Counts {
+        self.counts.clone()
     }
 
-    /// The next message, in the order in which they are due. What becomes known
-    /// of the truth meanwhile goes to `take`, by the clocks of the vehicles;
-    /// all of it once there are no more messages.
-    pub fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
+    /// Times of the truth are by the clocks of the vehicles.
+    fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
         if !self.started {
             self.started = true;
             self.advance(take);
@@ -169,7 +177,9 @@ impl<'w> Stream<'w> {
         }
         Some(delivery)
     }
+}
 
+impl Stream<'_> {
     fn advance(&mut self, take: &mut dyn FnMut(Record)) {
         let world = self.world;
         let mut by_clock = |record: Record| {
@@ -243,7 +253,7 @@ mod tests {
         while let Some(delivery) = stream.next(&mut |record| records.push(record)) {
             deliveries.push(delivery);
         }
-        (deliveries, records, stream.counts().clone())
+        (deliveries, records, stream.counts())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{RunDirectory, RunPlan, judge};
 use crate::send::file::write;
-use crate::stream::Stream;
+use crate::stream::{Delivery, Stream};
 use crate::verdict::Report;
 use crate::wire::Encoder;
 
@@ -19,14 +19,14 @@ pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
     let began = Instant::now();
     let encoder = Encoder::new(names.start_ms, &names.prefix);
     let mut messages = 0_u64;
-    let counts = write(
-        path,
-        Stream::new(world),
-        encoder,
-        names.start_ms,
-        &mut |record| truth.push(&world.fences, &record),
-        &mut |_| messages += 1,
-    )?;
+    let mut take = |record| truth.push(&world.fences, &record);
+    let mut seen = |_: &Delivery| messages += 1;
+    let counts = match &plan.traces {
+        Some(traces) => {
+            write(path, traces.deliveries(), encoder, names.start_ms, &mut take, &mut seen)?
+        }
+        None => write(path, Stream::new(world), encoder, names.start_ms, &mut take, &mut seen)?,
+    };
     truth.finish()?;
     let took_s = began.elapsed().as_secs_f64().max(1e-9);
 

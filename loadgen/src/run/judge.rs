@@ -67,6 +67,10 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
     events.operations = fold.operations();
     events.corrections = fold.corrections();
     events.repeated = fold.repeated();
+    if truth.is_empty() {
+        // Recorded traces: nothing is known, so nothing is right or wrong.
+        return;
+    }
     let interval_ms = f64::from(world.plan.vehicles) / report.sending.intended_rate.max(1e-9) * 1e3;
     let window_ms = WINDOW_MS.max(2 * interval_ms as i64);
     let name = |number: u32| world.fences.get(number).id.clone();

@@ -24,7 +24,7 @@ use crate::read::topic::EventSubscription;
 use crate::send::http::{client, connect};
 use crate::send::pubsub::PubsubSender;
 use crate::send::{Progress, Queues, produce};
-use crate::stream::{Counts, Stream};
+use crate::stream::{Counts, Delivery, Stream};
 use crate::target_process::{TargetProcess, Usage};
 use crate::truth::{Names, Record};
 use crate::verdict::Report;
@@ -58,9 +58,8 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let directory = RunDirectory::create(&plan.out)?;
     directory.write_run(&plan.world, &names)?;
     let ahead = Duration::from_millis((names.start_ms - now_ms).max(0).unsigned_abs());
-    let length_ms = plan.world.curve.length_ms();
-    let progress =
-        Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.world.plan.vehicles));
+    let length_ms = plan.length_ms();
+    let progress = Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.vehicles()));
     let (queues, mut senders) = start_senders(plan, &progress).await?;
 
     let stop = CancellationToken::new();
@@ -86,7 +85,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     stop.cancel();
     let process = watch.await.context("the watcher panicked")?;
-    let position_latency = readers.finish().await?;
+    let mut position_latency = readers.finish().await?;
 
     let mut report = plan.report(&names);
     report.process = process;
@@ -94,7 +93,11 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
     report.pings.tally = ledger.tally(|_| true);
     if reads_events {
-        let received = inbox.finish();
+        let mut received = inbox.finish();
+        if plan.traces.as_ref().is_some_and(|traces| traces.keeps_times()) {
+            // Recorded times say nothing of when a ping was due.
+            (received.latencies, position_latency) = Default::default();
+        }
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
         report.events.get_or_insert_default().feed = received.feed;
         report.latency.event = received.latencies.entry.percentiles();
@@ -177,25 +180,30 @@ fn start_producer(
     let world: Arc<World> = Arc::clone(&plan.world);
     let mut writer = directory.truth_writer(names)?;
     let encoder = Encoder::new(names.start_ms, &names.prefix);
+    let traces = plan.traces.clone();
     let run = move || {
         let mut truth = Vec::new();
         let mut newest_ms = HashMap::new();
-        let counts = produce(
-            Stream::new(&world),
-            encoder,
-            &mut queues,
-            &mut |record| {
+        let counts = {
+            let mut take = |record| {
                 writer.push(&world.fences, &record);
                 truth.push(record);
-            },
-            &mut |delivery| {
+            };
+            let mut seen = |delivery: &Delivery| {
                 let ping = &delivery.ping;
                 if world.clock_of(ping.vehicle).is_usable() {
                     let newest = newest_ms.entry(ping.vehicle).or_insert(ping.event_ms);
                     *newest = (*newest).max(ping.event_ms);
                 }
-            },
-        );
+            };
+            match &traces {
+                Some(traces) => {
+                    let deliveries = traces.deliveries();
+                    produce(deliveries, encoder, &mut queues, &mut take, &mut seen)
+                }
+                None => produce(Stream::new(&world), encoder, &mut queues, &mut take, &mut seen),
+            }
+        };
         writer.finish()?;
         Ok(Produced { counts, truth, newest_ms })
     };

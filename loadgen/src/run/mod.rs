@@ -18,6 +18,7 @@ pub use judge::{Kept, verify};
 use crate::google::Pubsub;
 use crate::profile::World;
 use crate::send::pubsub::Shape;
+use crate::traces::Traces;
 use crate::truth::Names;
 use crate::verdict::Report;
 
@@ -39,6 +40,9 @@ pub struct RunPlan {
     pub world: Arc<World>,
     /// Name of its profile.
     pub profile: String,
+    /// Recorded traces to send instead of the world's fleet; then there is no
+    /// truth, and events are only counted.
+    pub traces: Option<Arc<Traces>>,
     /// Where pings go.
     pub target: Target,
     /// Where everything about the run is written.
@@ -98,6 +102,17 @@ impl RunPlan {
         Names { start_ms, prefix }
     }
 
+    fn length_ms(&self) -> i64 {
+        match &self.traces {
+            Some(traces) => traces.length_ms(),
+            None => self.world.curve.length_ms(),
+        }
+    }
+
+    fn vehicles(&self) -> u32 {
+        self.traces.as_ref().map_or(self.world.plan.vehicles, |traces| traces.vehicles())
+    }
+
     /// What every report says.
     fn report(&self, names: &Names) -> Report {
         let start = jiff::Timestamp::from_millisecond(names.start_ms);
@@ -110,7 +125,7 @@ impl RunPlan {
                 Target::File(path) => path.display().to_string(),
             },
             start: start.map_or_else(|_| names.start_ms.to_string(), |time| time.to_string()),
-            seconds: self.world.curve.length_ms() as f64 / 1e3,
+            seconds: self.length_ms() as f64 / 1e3,
             ..Report::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::stream::{Counts, Delivery, Stream, What};
+use crate::stream::{Counts, Deliveries, Delivery, What};
 use crate::truth::Record;
 use crate::wire::Encoder;
 
@@ -87,7 +87,7 @@ pub trait Lanes {
 /// Runs a stream to its end, or until nobody takes its batches. The truth goes
 /// to `take`, each delivery to `seen`. Returns what was sent.
 pub fn produce(
-    mut stream: Stream<'_>,
+    mut stream: impl Deliveries,
     mut encoder: Encoder,
     lanes: &mut impl Lanes,
     take: &mut dyn FnMut(Record),
@@ -103,7 +103,7 @@ pub fn produce(
                 if batch.is_full(delivery.send_ms)
                     && lanes.send(lane, std::mem::take(batch)).is_break()
                 {
-                    return stream.counts().clone();
+                    return stream.counts();
                 }
             }
         }
@@ -113,7 +113,7 @@ pub fn produce(
         if open[lane].is_full(delivery.send_ms)
             && lanes.send(lane, std::mem::take(&mut open[lane])).is_break()
         {
-            return stream.counts().clone();
+            return stream.counts();
         }
     }
     for (lane, batch) in open.into_iter().enumerate() {
@@ -121,13 +121,14 @@ pub fn produce(
             break;
         }
     }
-    stream.counts().clone()
+    stream.counts()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::profile::Profile;
+    use crate::stream::Stream;
 
     struct Kept(Vec<Vec<Batch>>);
 

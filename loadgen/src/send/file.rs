@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::stream::{Counts, Delivery, Stream, What};
+use crate::stream::{Counts, Deliveries, Delivery, What};
 use crate::truth::Record;
 use crate::wire::Encoder;
 
@@ -43,7 +43,7 @@ impl Layout {
 /// The file cannot be written.
 pub fn write(
     path: &Path,
-    mut stream: Stream<'_>,
+    mut stream: impl Deliveries,
     encoder: Encoder,
     start_ms: i64,
     take: &mut dyn FnMut(Record),
@@ -64,13 +64,13 @@ pub fn write(
             .and_then(|()| out.flush())
             .with_context(failed)?;
     }
-    Ok(stream.counts().clone())
+    Ok(stream.counts())
 }
 
 fn write_all(
     out: &mut impl Write,
     layout: Layout,
-    stream: &mut Stream<'_>,
+    stream: &mut impl Deliveries,
     mut encoder: Encoder,
     start_ms: i64,
     take: &mut dyn FnMut(Record),
@@ -109,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::profile::Profile;
+    use crate::stream::Stream;
 
     /// The bytes of the profile `smoke` with every dial on.
     fn written(name: &str, seed: u64) -> Vec<u8> {

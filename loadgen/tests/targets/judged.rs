@@ -20,6 +20,7 @@ fn plan(world: World, out: &Path, names: &Names, address: &str) -> RunPlan {
     RunPlan {
         world: Arc::new(world),
         profile: "smoke".into(),
+        traces: None,
         target: Target::Http(url.clone()),
         out: out.to_owned(),
         start_ms: Some(names.start_ms),

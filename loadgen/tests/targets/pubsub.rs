@@ -40,6 +40,7 @@ async fn every_ping_is_published_once_and_events_are_judged(
     let report = run(RunPlan {
         world: Arc::new(world(300, 3)),
         profile: "smoke".into(),
+        traces: None,
         target: Target::Pubsub(topic, Shape { pings_per_message, ordering_keys }),
         out: directory.path().to_owned(),
         start_ms: Some(names.start_ms),

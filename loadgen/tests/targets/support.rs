@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use loadgen::profile::{Profile, World};
-use loadgen::stream::Stream;
+use loadgen::stream::{Deliveries as _, Stream};
 use loadgen::truth::{Kind, Names, Record, vehicle_id};
 use parquet::arrow::ArrowWriter;
 use prost::Message as _;
