@@ -16,7 +16,7 @@ const SOURCES: [&str; 4] = [
 fn checked_in_code_is_fresh() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let checked_in = root.join("src/gen");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gen");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gen-of-protos");
     fs::create_dir_all(&out).expect("the target directory is writable");
     generate(&root.join("proto"), &out);
 

@@ -15,7 +15,7 @@ const PACKAGES: [&str; 2] = ["google.cloud.bigquery.storage.v1", "google.rpc"];
 fn checked_in_code_is_fresh() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let checked_in = root.join("src/bigquery/gen");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gen");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gen-of-local-cloud");
     fs::create_dir_all(&out).expect("the target directory is writable");
     generate(&root.join("protos"), &out);
 
