@@ -22,7 +22,7 @@ use crate::vehicle::{Lateness, Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::window::{FIX_BYTES, Inserted};
 use crate::{
     Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity, Input,
-    LivePosition, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
+    LivePosition, OnSilence, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -97,10 +97,11 @@ impl Detector {
         self.now = self.now.max(now);
         self.judge_due();
         self.forget_silent(seq, &mut effects);
+        let mut concluded = false;
         for input in inputs {
             match input {
-                Input::Pings(run) => self.take_run(run, seq, &mut effects),
-                Input::Settings(settings) => self.settings = settings.clone(),
+                Input::Pings(run) => concluded |= self.take_run(run, seq, &mut effects),
+                Input::Settings(settings) => self.change_settings(settings),
                 Input::Fences { set, valid_from } => {
                     effects.fences.push(self.change_fences(set, *valid_from));
                 }
@@ -110,6 +111,9 @@ impl Detector {
                 Input::Source(state) => effects.events.push(self.source_event(state, seq)),
                 Input::End { end } => self.end_input(*end),
             }
+        }
+        if concluded || is_recorded(inputs, &effects) {
+            self.heed_low_marks(inputs);
         }
         self.settle(seq, &mut effects);
         self.scratch.refused.drain(&mut effects.counters);
@@ -243,13 +247,24 @@ impl Detector {
         live
     }
 
-    fn take_run(&mut self, run: &PingRun, seq: u64, effects: &mut Effects) {
-        if let Some(mark) = run.low_mark {
-            self.raise_low_mark(run.source, mark, seq, effects);
-        }
+    /// Returns whether its low mark shows a vehicle to be silent.
+    fn take_run(&mut self, run: &PingRun, seq: u64, effects: &mut Effects) -> bool {
+        let concluded =
+            run.low_mark.is_some_and(|mark| self.raise_low_mark(run.source, mark, seq, effects));
         for ping in &run.pings {
             let outcome = self.take_ping(run, ping, seq, effects);
             effects.outcomes.push(outcome);
+        }
+        concluded
+    }
+
+    /// The low marks of `inputs` hold from here on for whatever is asked of
+    /// silence.
+    fn heed_low_marks(&mut self, inputs: &[Input]) {
+        for input in inputs {
+            if let Input::Pings(run) = input {
+                self.sources.recorded(run);
+            }
         }
     }
 
@@ -408,8 +423,20 @@ impl Detector {
         valid_from == TimeMs::MIN && self.index.is_empty() && self.timeline.is_pristine()
     }
 
+    fn change_settings(&mut self, settings: &Settings) {
+        let before = std::mem::replace(&mut self.settings, settings.clone());
+        if before.on_silence != settings.on_silence {
+            // Of those that stay silent, too.
+            self.touch_all();
+        }
+    }
+
     fn end_input(&mut self, end: TimeMs) {
         self.end = self.end.max(Some(end));
+        self.touch_all();
+    }
+
+    fn touch_all(&mut self) {
         for index in 0..self.vehicles.len() as u32 {
             if self.vehicles[index as usize].is_some() {
                 self.touched.add(index);
@@ -425,6 +452,7 @@ impl Detector {
             for index in 0..self.vehicles.len() as u32 {
                 let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
                 vehicle.judge(rules, TimeMs::MIN, &mut self.scratch);
+                self.sources.check_dwell(vehicle, index, rules);
                 self.touched.add(index);
             }
         }
@@ -435,6 +463,7 @@ impl Detector {
             let Some(vehicle) = &mut self.vehicles[waiting.vehicle as usize] else { continue };
             if waiting.through > vehicle.judged {
                 vehicle.judge(rules, waiting.through, &mut self.scratch);
+                self.sources.check_dwell(vehicle, waiting.vehicle, rules);
                 self.touched.add(waiting.vehicle);
             }
         }
@@ -451,8 +480,14 @@ impl Detector {
             let full = vehicle.window.len() >= WINDOW_FIXES_MAX;
             let watermark = vehicle.watermark(rules);
             let through = if full { watermark.max(vehicle.newest) } else { watermark };
+            let late = vehicle.is_stale();
             vehicle.judge(rules, through, &mut self.scratch);
-            vehicle.operations(seq, self.now, &mut effects.events);
+            if rules.settings.on_silence == OnSilence::Assume || !vehicle.assumed.is_empty() {
+                let mark = self.sources.silence_mark(vehicle.source);
+                vehicle.assume(rules, mark, late, self.now);
+                self.sources.check_dwell(vehicle, index, rules);
+            }
+            vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
             let fixes = vehicle.window.len();
             vehicle.forget_cold();
             while vehicle.window.len() >= WINDOW_FIXES_MAX {
@@ -491,7 +526,7 @@ impl Detector {
             if vehicle.liveness.seen.plus(self.settings.forget_after_ms) >= hour {
                 continue;
             }
-            vehicle.operations(seq, self.now, &mut effects.events);
+            vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
             self.sources.forget(vehicle, index);
             self.window_fixes -= vehicle.window.len() as u64;
             self.index.remove(&vehicle.id);
@@ -516,9 +551,7 @@ impl Detector {
     /// window start gives way first. Only a segment that is recorded for its
     /// pings moves a window.
     fn bound_windows(&mut self, effects: &mut Effects) {
-        let archived = |outcome: &Outcome| matches!(outcome, Outcome::Archived { .. });
-        if self.hot_bytes() <= self.settings.hot_bytes_max || !effects.outcomes.iter().any(archived)
-        {
+        if self.hot_bytes() <= self.settings.hot_bytes_max || !archives(effects) {
             return;
         }
         let mut by_start: Vec<(TimeMs, &str, usize)> = self
@@ -543,6 +576,15 @@ impl Detector {
             effects.counters.add("hot_window_capped", gave_way);
         }
     }
+}
+
+/// Whether an apply leaves something to record for its inputs alone.
+fn is_recorded(inputs: &[Input], effects: &Effects) -> bool {
+    archives(effects) || inputs.iter().any(|input| !matches!(input, Input::Pings(_)))
+}
+
+fn archives(effects: &Effects) -> bool {
+    effects.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Archived { .. }))
 }
 
 /// What the ping's own two times say against it (semantics §1).

@@ -7,6 +7,7 @@
 
 pub mod admission;
 mod assignment;
+mod assumed;
 mod decided;
 mod detector;
 mod effects;
@@ -55,7 +56,7 @@ pub use ping::{ACCURACY_UNKNOWN_M, Identity, Ping};
 pub use plane::{Plane, WGS84_A_M, WGS84_E2};
 pub use position::{E7, Position};
 pub use schedule::{Schedule, ScheduleError};
-pub use settings::{Profile, Settings};
+pub use settings::{OnSilence, Profile, Settings};
 pub use shape::{Circle, Corridor, Polygonal, RADIUS_M_MAX, Shape};
 pub use state::StateError;
 pub use tag_change::{

@@ -15,6 +15,18 @@ pub enum Profile {
     Plain,
 }
 
+/// What a source's low mark may conclude of a vehicle that says nothing
+/// (semantics §2 and §8). Offline (§9) is judged by it either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSilence {
+    /// Nothing: only a ping shows where a vehicle is.
+    #[default]
+    Wait,
+    /// That it is still where it was last seen.
+    Assume,
+}
+
 /// Everything the core's answers depend on besides pings, clocks and fences.
 /// Durations are milliseconds, lengths metres, speeds metres per second.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +64,9 @@ pub struct Settings {
     pub min_inside_ms: i64,
     /// Dwell thresholds of fences that set none of their own, seconds, rising.
     pub dwell_s: Vec<u32>,
+    /// What silence concludes of a vehicle inside a fence.
+    #[serde(default)]
+    pub on_silence: OnSilence,
     /// Shortest stationary episode.
     pub stationary_after_ms: i64,
     /// Shortest idle episode.
@@ -86,6 +101,7 @@ impl Default for Settings {
             exit_confirm: exit_confirm(),
             min_inside_ms: 0,
             dwell_s: vec![300],
+            on_silence: OnSilence::Wait,
             stationary_after_ms: 300_000,
             idle_after_ms: 300_000,
             idle_gap_ms: 200_000,
@@ -117,10 +133,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_from_before_the_robust_profile_still_reads() {
+    fn a_record_from_before_some_settings_still_reads() {
         let mut record = serde_json::to_value(Settings::default()).unwrap();
         let fields = record.as_object_mut().unwrap();
-        for later in ["confirm_ttl_ms", "cross_max_gap_ms", "exit_confirm", "min_inside_ms"] {
+        let later = ["confirm_ttl_ms", "cross_max_gap_ms", "exit_confirm", "min_inside_ms"];
+        for later in later.into_iter().chain(["on_silence"]) {
             assert!(fields.remove(later).is_some(), "{later}");
         }
         fields["profile"] = "plain".into();

@@ -9,8 +9,8 @@ use protos::events::{
 use crate::decided::{Body, Emission, Group, Place};
 use crate::detector::Detector;
 use crate::hash::{Cause, event_id};
-use crate::vehicle::Vehicle;
-use crate::{Effects, Identity, Ping, Settings, SourceState, TimeMs};
+use crate::vehicle::{Rules, Vehicle};
+use crate::{Effects, Identity, OnSilence, Ping, Settings, SourceState, TimeMs};
 
 impl Detector {
     /// Counts an arrival, and says so if it ends a silence.
@@ -43,39 +43,45 @@ impl Detector {
     }
 
     /// Raises a source's low mark, and finds the vehicles that it shows to be
-    /// silent for too long.
+    /// silent for too long, or long enough to have dwelt. Returns whether there
+    /// are any: an event then tells so.
     pub(crate) fn raise_low_mark(
         &mut self,
         source: u32,
         mark: TimeMs,
         seq: u64,
         effects: &mut Effects,
-    ) {
+    ) -> bool {
         let state = self.sources.get_mut(source);
-        if state.low_mark.is_some_and(|known| known >= mark) {
-            return;
+        let is_known = state.low_mark.is_some_and(|known| known >= mark);
+        // Who has come to be due meanwhile waits for the next mark, unless it
+        // matters whether this one was told before, in no segment.
+        if is_known && self.settings.on_silence == OnSilence::Wait {
+            return false;
         }
-        state.low_mark = Some(mark);
+        state.low_mark = state.low_mark.max(Some(mark));
+        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
+        let mut concluded = false;
         while let Some(index) = self.sources.next_check(source, mark) {
             let vehicle = self.vehicles[index as usize].as_mut().expect("checked vehicles exist");
-            let due = vehicle.liveness.due(&self.settings);
-            if due >= mark {
-                self.sources.check(vehicle, index, due);
-                continue;
+            let offline_due = vehicle.liveness.due(&self.settings);
+            let is_offline = !vehicle.liveness.offline && offline_due < mark;
+            let has_dwelt = vehicle.dwell_check(rules, TimeMs::MIN) < mark;
+            if is_offline {
+                vehicle.liveness.offline = true;
+                effects.events.push(offline(vehicle, rules.settings, offline_due, self.now, seq));
             }
-            self.sources.forget(vehicle, index);
-            vehicle.liveness.offline = true;
-            let threshold_s = vehicle.liveness.threshold_ms(&self.settings) as f64 / 1000.0;
-            let offline = Silence {
-                kind: "vehicle_offline",
-                detail: Detail::VehicleOffline(VehicleOffline { threshold_s }),
-                cause: vehicle.liveness.last_ping,
-                not_before: vehicle.liveness.last_arrival,
-                time: due,
-            };
-            effects.events.push(offline.event(&self.settings, vehicle, self.now, seq));
-            self.touched.add(index);
+            if is_offline || has_dwelt {
+                self.touched.add(index);
+                concluded = true;
+            }
+            let next = if vehicle.liveness.offline { TimeMs(i64::MAX) } else { offline_due };
+            match next.min(vehicle.dwell_check(rules, mark)) {
+                TimeMs(i64::MAX) => self.sources.forget(vehicle, index),
+                next => self.sources.check(vehicle, index, next),
+            }
         }
+        concluded
     }
 
     /// A source's own silence, or the end of it.
@@ -100,6 +106,25 @@ impl Detector {
         };
         body.emit(assertion("", self.now, seq))
     }
+}
+
+/// That the vehicle has been silent since before `due`.
+fn offline(
+    vehicle: &Vehicle,
+    settings: &Settings,
+    due: TimeMs,
+    observed: TimeMs,
+    seq: u64,
+) -> FleetEvent {
+    let threshold_s = vehicle.liveness.threshold_ms(settings) as f64 / 1000.0;
+    let offline = Silence {
+        kind: "vehicle_offline",
+        detail: Detail::VehicleOffline(VehicleOffline { threshold_s }),
+        cause: vehicle.liveness.last_ping,
+        not_before: vehicle.liveness.last_arrival,
+        time: due,
+    };
+    offline.event(settings, vehicle, observed, seq)
 }
 
 /// A vehicle's silence, or the end of it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::vehicle::{Bound, Vehicle};
+use crate::vehicle::{Bound, Rules, Vehicle};
 use crate::{PingRun, TimeMs};
 
 /// What one source has told.
@@ -14,6 +14,9 @@ pub(crate) struct Source {
     /// run that left nothing to archive need not be recorded, so it must not
     /// change what later pings are judged by.
     pub(crate) lateness_mark: Option<TimeMs>,
+    /// What silence concludes of a vehicle at any time: the low mark as of the
+    /// last apply that was sure to be recorded.
+    pub(crate) silence_mark: Option<TimeMs>,
     /// Whether the low mark bounds lateness at all.
     pub(crate) bounds_lateness: bool,
     /// Vehicles by the low mark at which each is looked at again; every
@@ -56,6 +59,19 @@ impl Sources {
         }
     }
 
+    /// Up to when silence is heard of the vehicles of `source`.
+    pub(crate) fn silence_mark(&self, source: u32) -> Option<TimeMs> {
+        self.0.get(&source)?.silence_mark
+    }
+
+    /// `run` is part of an apply that is sure to be recorded.
+    pub(crate) fn recorded(&mut self, run: &PingRun) {
+        if run.low_mark.is_some() {
+            let source = self.get_mut(run.source);
+            source.silence_mark = source.silence_mark.max(run.low_mark);
+        }
+    }
+
     /// A ping of `run` was archived.
     pub(crate) fn archived(&mut self, run: &PingRun) {
         let source = self.get_mut(run.source);
@@ -69,6 +85,15 @@ impl Sources {
         self.forget(vehicle, index);
         vehicle.liveness.check_after = due;
         self.get_mut(vehicle.source).checks.insert((due, index));
+    }
+
+    /// Has the vehicle looked at when its silence would prove a dwell, if that
+    /// is before it is anyway.
+    pub(crate) fn check_dwell(&mut self, vehicle: &mut Vehicle, index: u32, rules: Rules<'_>) {
+        let due = vehicle.dwell_check(rules, TimeMs::MIN);
+        if due < vehicle.liveness.check_after {
+            self.check(vehicle, index, due);
+        }
     }
 
     /// Has the vehicle looked at no more. Before its source changes.

@@ -17,7 +17,7 @@ use crate::roster::Roster;
 use crate::shown::Shown;
 use crate::timeline::Timeline;
 use crate::window::{Inserted, Window};
-use crate::{Settings, TimeMs};
+use crate::{OnSilence, Settings, TimeMs};
 
 /// Fixes between two checkpoints at the most: the price of a late fix against
 /// the memory of a vehicle.
@@ -62,8 +62,11 @@ pub(crate) struct Vehicle {
     pub(crate) decided: Vec<Decided>,
     /// How many of `decided` have been emitted or need not be.
     pub(crate) settled: usize,
+    /// Dwell events that rest on silence alone, by the machine as it stands:
+    /// no window's start or checkpoint knows of them.
+    pub(crate) assumed: Vec<Decided>,
     /// Emitted events that judging again has put in question.
-    displaced: Vec<Decided>,
+    pub(crate) displaced: Vec<Decided>,
     stale: Option<Stale>,
     pub(crate) liveness: Liveness,
     pub(crate) shown: Shown,
@@ -98,7 +101,7 @@ impl<'a> Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// What the vehicle with this id is judged by.
-    fn judge(self, vehicle_id: &'a str) -> Judge<'a> {
+    pub(crate) fn judge(self, vehicle_id: &'a str) -> Judge<'a> {
         Judge {
             vehicle_id,
             settings: self.settings,
@@ -131,6 +134,7 @@ impl Vehicle {
             since_checkpoint: 0,
             decided: Vec::new(),
             settled: 0,
+            assumed: Vec::new(),
             displaced: Vec::new(),
             stale: None,
             liveness,
@@ -228,6 +232,11 @@ impl Vehicle {
         waiting.map_or(watermark, |fix| watermark.min(fix.t.plus(-1)))
     }
 
+    /// Whether the next judgement goes back over what was judged.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.is_some()
+    }
+
     /// Has what was judged from `valid_from` on judged again, since other
     /// fences or tags hold from then on.
     pub(crate) fn rules_changed(&mut self, valid_from: TimeMs) {
@@ -317,29 +326,43 @@ impl Vehicle {
 
     /// The operations that lead from what was emitted to what is decided now.
     /// `now` stands in for the receive time of the ping behind a retraction.
-    pub(crate) fn operations(&mut self, revision: u64, now: TimeMs, out: &mut Vec<FleetEvent>) {
-        if self.displaced.is_empty() && self.settled == self.decided.len() {
+    pub(crate) fn operations(
+        &mut self,
+        settings: &Settings,
+        revision: u64,
+        now: TimeMs,
+        out: &mut Vec<FleetEvent>,
+    ) {
+        let all_said = self.settled == self.decided.len()
+            && self.assumed.iter().all(|assumed| assumed.emitted);
+        if self.displaced.is_empty() && all_said {
             return;
         }
         let mut asserted = Vec::new();
-        for i in self.settled..self.decided.len() {
-            if self.decided[i].emitted {
+        for i in self.settled..self.decided.len() + self.assumed.len() {
+            let decided = self.standing_mut(i);
+            if std::mem::replace(&mut decided.emitted, true) {
                 continue;
             }
-            self.decided[i].emitted = true;
-            let id = self.decided[i].body.id;
-            match self.displaced.iter().position(|old| old.body.id == id) {
-                Some(old) if self.displaced.swap_remove(old).body == self.decided[i].body => {}
-                Some(_) => out.push(self.emit(&self.decided[i], Op::Amend, revision, None)),
+            let id = decided.body.id;
+            let old = self.displaced.iter().position(|old| old.body.id == id);
+            match old.map(|old| self.displaced.swap_remove(old)) {
+                Some(old) if old.body == self.standing(i).body => {}
+                Some(_) => out.push(self.emit(self.standing(i), Op::Amend, revision, None)),
                 None => asserted.push(i),
             }
         }
         self.settled = self.decided.len();
 
-        let retracted = std::mem::take(&mut self.displaced);
+        let mut retracted = std::mem::take(&mut self.displaced);
+        if settings.on_silence == OnSilence::Assume {
+            // Whether a dwell was assumed last or decided must not show in
+            // what replaces it.
+            retracted.sort_unstable_by_key(|old| (old.body.time, old.body.id));
+        }
         let mut replaced = vec![false; retracted.len()];
         for i in asserted {
-            let decided = &self.decided[i];
+            let decided = self.standing(i);
             let old = (0..retracted.len())
                 .find(|&old| !replaced[old] && retracted[old].body.same_subject(&decided.body));
             let replaces = old.map(|old| {
@@ -351,6 +374,18 @@ impl Vehicle {
         for old in &retracted {
             let old = Decided { observed: now, late: true, ..old.clone() };
             out.push(self.emit(&old, Op::Retract, revision, None));
+        }
+    }
+
+    /// One of the events that stand: those decided, then those assumed.
+    fn standing(&self, i: usize) -> &Decided {
+        self.decided.get(i).unwrap_or_else(|| &self.assumed[i - self.decided.len()])
+    }
+
+    fn standing_mut(&mut self, i: usize) -> &mut Decided {
+        match i.checked_sub(self.decided.len()) {
+            None => &mut self.decided[i],
+            Some(i) => &mut self.assumed[i],
         }
     }
 
@@ -394,10 +429,11 @@ impl Vehicle {
     }
 
     /// Takes it that no operation has told the event with this id. Returns
-    /// whether it is among those decided.
+    /// whether it is among those that stand.
     fn unsay(&mut self, id: u128) -> bool {
         let mut found = false;
-        for decided in self.decided.iter_mut().filter(|decided| decided.body.id == id) {
+        let standing = self.decided.iter_mut().chain(&mut self.assumed);
+        for decided in standing.filter(|decided| decided.body.id == id) {
             decided.emitted = false;
             found = true;
         }

@@ -10,7 +10,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use geofence::{Detector, Input, Outcome, TimeMs};
+use geofence::{Detector, Input, Outcome, PingRun, TimeMs};
 use proptest::prelude::*;
 use protos::events::FleetEvent;
 
@@ -115,6 +115,11 @@ proptest! {
     }
 
     #[test]
+    fn a_low_mark_on_its_own_changes_nothing(world in world(Scale::small())) {
+        low_marks_change_nothing(&world);
+    }
+
+    #[test]
     fn a_duplicate_changes_nothing(
         world in world(Scale::small()),
         again in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
@@ -162,6 +167,32 @@ fn idle_moments_change_nothing(world: &World, ticks: &[Option<i64>]) {
         assert_eq!(found, expected);
     }
     assert_eq!(busy.detector.encode_state(), quiet.detector.encode_state());
+}
+
+/// The first low mark of each segment told before it, in an apply without pings.
+/// One that concludes nothing is not recorded, and leaves later effects as they
+/// are.
+fn low_marks_change_nothing(world: &World) {
+    let (mut busy, mut quiet) = (shard(world), shard(world));
+    for (inputs, now) in &world.segments {
+        let marks = inputs.iter().filter_map(|input| match input {
+            Input::Pings(run) => run.low_mark,
+            _ => None,
+        });
+        let mark = PingRun { low_mark: marks.min(), ..PingRun::default() };
+        let alone = [Input::Pings(mark)];
+        let clock = quiet.detector.now();
+        let effects = busy.detector.apply(&alone, clock, quiet.seq + 1);
+        if effects.events.is_empty() {
+            assert_eq!(effects.positions, vec![], "a change that no segment tells");
+        } else {
+            assert_eq!(quiet.apply(&alone, clock), effects);
+        }
+        let expected = quiet.apply(inputs, *now);
+        let found = busy.detector.apply(inputs, *now, quiet.seq);
+        pretty_eq(&expected.events, &found.events);
+        assert_eq!(found, expected);
+    }
 }
 
 /// Pings that were accepted already, sent once more in segments of their own.

@@ -218,6 +218,7 @@ impl Config {
             exit_confirm: d.exit_confirm,
             min_inside_ms: milliseconds(d.min_inside),
             dwell_s: d.dwell.iter().map(|threshold| whole_seconds(*threshold)).collect(),
+            on_silence: d.on_silence,
             stationary_after_ms: milliseconds(d.stationary_after),
             idle_after_ms: milliseconds(d.idle_after),
             idle_gap_ms: milliseconds(d.idle_gap),

@@ -277,6 +277,14 @@ settings! {
         /// Dwell thresholds of fences that set none of their own.
         dwell: Vec<Duration> = "5m",
             DurationList { each: Durations { min: "1s", max: "30d" } };
+        /// What silence concludes of a vehicle inside a fence: "wait" for a
+        /// ping that shows it there, or "assume" that it stays, so that a
+        /// dwell is told as soon as everything its source had published by
+        /// then has come in. A later ping that shows otherwise retracts it.
+        on_silence: geofence::OnSilence = "wait", Choice(&[
+            ("wait", geofence::OnSilence::Wait),
+            ("assume", geofence::OnSilence::Assume),
+        ]);
         /// Shortest stationary episode.
         stationary_after: Duration = "5m", Durations { min: "1s", max: "1d" };
         /// Shortest idle episode: stationary with the engine running.

@@ -52,24 +52,24 @@ pub(super) fn change(
     for mut visit in machine.visits.drain(..) {
         let then = visit.fence;
         let Some(now) = counterpart(before, then, next) else {
-            transition(before, then, Reason::FenceDeleted).exit(&visit, scratch);
+            transition(before, then, Reason::FenceDeleted).exit(&visit, before, scratch);
             continue;
         };
-        visit.fence = now;
         if !turn.next.concerns(now) {
-            transition(next, now, turn.reason(then, now)).exit(&visit, scratch);
+            transition(next, now, turn.reason(then, now)).exit(&visit, before, scratch);
             continue;
         }
         if !turn.is_same(then, now) {
             let inside = next.set.fences()[now as usize].shape.contains(last.position);
             if visit.leaving.is_none() && !inside {
-                transition(next, now, Reason::FenceChanged).exit(&visit, scratch);
+                transition(next, now, Reason::FenceChanged).exit(&visit, before, scratch);
                 continue;
             }
             if inside && visit.leaving.take().is_some() {
                 scratch.refuse(Refusal::Pending, Some(&next.ids[now as usize]));
             }
         }
+        visit.fence = now;
         visits.push(visit);
     }
     visits.sort_unstable_by_key(|visit| visit.fence);

@@ -31,7 +31,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
     machine.visits.retain(|visit| {
         let inside = hits.binary_search(&visit.fence).is_ok();
         if !inside {
-            transition(visit.fence).exit(visit, scratch);
+            transition(visit.fence).exit(visit, epoch, scratch);
         }
         inside
     });

@@ -159,7 +159,7 @@ impl View<'_> {
                 Some(left) => {
                     let cause = Cause::Ping(left.first);
                     self.transition(visit.fence, left.version, cause, left.place, left.crossing)
-                        .exit(visit, scratch);
+                        .exit(visit, self.epoch, scratch);
                     false
                 }
             }

@@ -7,7 +7,8 @@ use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
 use crate::decided::{Decided, FenceRef, Group, Place};
 use crate::hash::{Cause, event_id};
-use crate::{Identity, Settings, TimeMs};
+use crate::timeline::Epoch;
+use crate::{Identity, OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,8 +80,18 @@ impl Transition<'_> {
         scratch.decided.push(self.decide("geofence_enter", enter, visit.id));
     }
 
-    /// Decides the exit that closes `visit`, and the visit event with it.
-    pub(super) fn exit(&self, visit: &Visit, scratch: &mut Scratch) {
+    /// Decides the exit that closes `visit`, and the visit event with it;
+    /// `epoch` is the one that the visit speaks of. Where silence is taken for
+    /// staying, a visit that lasts to a dwell threshold has its event, whether
+    /// or not a fix inside came after it.
+    pub(super) fn exit(&self, visit: &Visit, epoch: &Epoch, scratch: &mut Scratch) {
+        if self.judge.settings.on_silence == OnSilence::Assume {
+            let dwells = visit.dwells_ahead(self.judge, epoch);
+            for dwell in dwells.take_while(|dwell| dwell.due <= self.crossing.time) {
+                let decided = visit.dwell(self.judge, epoch, dwell, self.at, self.observed);
+                scratch.decided.push(decided);
+            }
+        }
         let exit = Detail::GeofenceExit(GeofenceExit {});
         let figures = visit.figures(self.crossing.time, self.crossing.not_after);
         scratch.decided.push(self.decide("geofence_exit", exit, visit.id));

@@ -7,7 +7,7 @@ use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
 use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
 use crate::TimeMs;
-use crate::decided::{Group, Place};
+use crate::decided::{Decided, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::timeline::Epoch;
@@ -36,6 +36,14 @@ pub(crate) struct Visit {
     /// The outside fixes since the last inside one, while they do not yet end
     /// the visit.
     pub(crate) leaving: Option<Box<Leaving>>,
+}
+
+/// A dwell threshold that no fix inside has proved yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DwellAhead {
+    pub(crate) threshold_s: u32,
+    /// The enter and the threshold: when it is reached.
+    pub(crate) due: TimeMs,
 }
 
 impl Visit {
@@ -68,33 +76,57 @@ impl Visit {
         fix: &Fix,
         scratch: &mut Scratch,
     ) {
+        for dwell in self.dwells_ahead(judge, epoch).take_while(|dwell| dwell.due <= fix.t) {
+            self.dwelt_s = dwell.threshold_s;
+            scratch.decided.push(self.dwell(judge, epoch, dwell, fix.t, fix.received));
+        }
+    }
+
+    /// The dwell thresholds that no fix inside has proved, rising. `epoch` is
+    /// the one whose set the visit's fence is of.
+    pub(crate) fn dwells_ahead<'a>(
+        &self,
+        judge: Judge<'a>,
+        epoch: &'a Epoch,
+    ) -> impl Iterator<Item = DwellAhead> + use<'a> {
         let fence = &epoch.set.fences()[self.fence as usize];
         let thresholds = fence.settings.dwell_s.as_ref().unwrap_or(&judge.settings.dwell_s);
-        while let Some(&threshold_s) = thresholds.iter().find(|&&s| s > self.dwelt_s) {
-            let threshold_ms = i64::from(threshold_s) * 1000;
-            if fix.t < self.enter.plus(threshold_ms) {
-                break;
-            }
-            self.dwelt_s = threshold_s;
-            let draft = Draft {
-                judge,
-                at: fix.t,
-                observed: fix.received,
-                cause: self.cause,
-                place: self.place,
-                time: self.enter.plus(threshold_ms),
-                not_before: self.enter_not_before.plus(threshold_ms),
-                not_after: self.enter_not_after.plus(threshold_ms),
-                reason: Reason::Unspecified,
-            };
-            scratch.decided.push(draft.decide(
-                "geofence_dwell",
-                threshold_s,
-                Detail::GeofenceDwell(GeofenceDwell { threshold_s }),
-                Some(epoch.fence_ref(self.fence)),
-                Group::Visit(self.id),
-            ));
-        }
+        let (enter, dwelt_s) = (self.enter, self.dwelt_s);
+        let ahead = thresholds.iter().filter(move |&&threshold_s| threshold_s > dwelt_s);
+        ahead.map(move |&threshold_s| DwellAhead {
+            threshold_s,
+            due: enter.plus(i64::from(threshold_s) * 1000),
+        })
+    }
+
+    /// The event of a dwell threshold, decided by what is known of `at`.
+    pub(crate) fn dwell(
+        &self,
+        judge: Judge<'_>,
+        epoch: &Epoch,
+        DwellAhead { threshold_s, due }: DwellAhead,
+        at: TimeMs,
+        observed: TimeMs,
+    ) -> Decided {
+        let threshold_ms = i64::from(threshold_s) * 1000;
+        let draft = Draft {
+            judge,
+            at,
+            observed,
+            cause: self.cause,
+            place: self.place,
+            time: due,
+            not_before: self.enter_not_before.plus(threshold_ms),
+            not_after: self.enter_not_after.plus(threshold_ms),
+            reason: Reason::Unspecified,
+        };
+        draft.decide(
+            "geofence_dwell",
+            threshold_s,
+            Detail::GeofenceDwell(GeofenceDwell { threshold_s }),
+            Some(epoch.fence_ref(self.fence)),
+            Group::Visit(self.id),
+        )
     }
 
     /// The figures of the visit once an exit at `exit`, and no later than

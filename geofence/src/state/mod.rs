@@ -87,6 +87,7 @@ impl Detector {
                     low_mark_ms: source.low_mark.map(|mark| mark.0),
                     bounds_lateness: source.bounds_lateness,
                     lateness_mark_ms: source.lateness_mark.map(|mark| mark.0),
+                    silence_mark_ms: source.silence_mark.map(|mark| mark.0),
                 })
                 .collect(),
             waiting: waiting.collect(),
@@ -119,6 +120,7 @@ impl Detector {
             let restored = detector.sources.get_mut(source.source);
             restored.low_mark = source.low_mark_ms.map(TimeMs);
             restored.lateness_mark = source.lateness_mark_ms.map(TimeMs);
+            restored.silence_mark = source.silence_mark_ms.map(TimeMs);
             restored.bounds_lateness = source.bounds_lateness;
         }
         detector.now = TimeMs(state.now_ms);

@@ -32,6 +32,7 @@ pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
             .collect(),
         since_checkpoint: vehicle.since_checkpoint,
         decided: vehicle.decided.iter().map(encode_decided).collect(),
+        assumed: vehicle.assumed.iter().map(encode_decided).collect(),
         liveness: Some(CoreLiveness {
             last_arrival_ms: vehicle.liveness.last_arrival.0,
             last_ping: encode_id(vehicle.liveness.last_ping.0),
@@ -76,6 +77,7 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
     }
     restored.since_checkpoint = vehicle.since_checkpoint;
     restored.decided = vehicle.decided.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
+    restored.assumed = vehicle.assumed.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
     restored.settled = restored.decided.len();
     let shown = vehicle.shown.ok_or(StateError::Malformed("live position"))?;
     let seq = shown.seq;

@@ -15,7 +15,7 @@ pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use geofence::{Ping, Position, Settings, TimeMs};
+use geofence::{OnSilence, Ping, Position, Settings, TimeMs};
 use protos::events::fleet_event::Detail;
 use protos::events::{
     FleetEvent, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, IdleEnd, IdleStart,
@@ -113,7 +113,7 @@ pub fn batch(
             let Some(first) = fixes.first() else { continue };
             let span = (first.event_time, end);
             let states = states(vehicle, &versions(id, epochs), tags, span);
-            visits(vehicle, &fixes, &states, id, settings, &mut events);
+            visits(vehicle, &fixes, &states, id, settings, end, &mut events);
         }
         rests(vehicle, &fixes, settings, end, &mut events);
     }
@@ -231,6 +231,7 @@ fn visits(
     states: &[State<'_>],
     fence: &str,
     settings: &Settings,
+    end: TimeMs,
     events: &mut Vec<Told>,
 ) {
     let Some(first) = fixes.first() else { return };
@@ -302,6 +303,12 @@ fn visits(
                 } else if !side && let Some(visit) = visit.take() {
                     let number = if state.drawn.is_none() { version.unwrap().0 } else { number };
                     let reason = reason(before, state);
+                    let (seen, shape) = version.unwrap();
+                    for (threshold_s, span) in visit.presumed(shape, at.0, settings) {
+                        let detail = Detail::GeofenceDwell(GeofenceDwell { threshold_s });
+                        let (place, group) = (visit.position, visit.group);
+                        tell(seen, span, Reason::Unspecified, place, group, detail);
+                    }
                     let figures = close(&visit, span);
                     tell(number, span, reason, here, visit.group, Detail::GeofenceExit(exit));
                     tell(number, span, reason, here, visit.group, figures);
@@ -335,6 +342,10 @@ fn visits(
             });
         }
         if !side && let Some(visit) = visit.take() {
+            for (threshold_s, span) in visit.presumed(version.unwrap().1, t, settings) {
+                let detail = Detail::GeofenceDwell(GeofenceDwell { threshold_s });
+                tell(number, span, Reason::Unspecified, visit.position, visit.group, detail);
+            }
             let figures = close(&visit, span);
             tell(number, span, reason, fix.position, visit.group, Detail::GeofenceExit(exit));
             tell(number, span, reason, fix.position, visit.group, figures);
@@ -345,14 +356,40 @@ fn visits(
                 let after = i64::from(threshold_s) * 1000;
                 if t >= visit.enter + after && !visit.dwelt.contains(&threshold_s) {
                     visit.dwelt.push(threshold_s);
-                    let span =
-                        [visit.enter + after, visit.not_before + after, visit.not_after + after];
+                    let span = visit.after(after);
                     let detail = Detail::GeofenceDwell(GeofenceDwell { threshold_s });
                     tell(number, span, Reason::Unspecified, visit.position, visit.group, detail);
                 }
             }
         }
         last = Some(fix);
+    }
+    if let (Some(visit), Some((number, shape))) = (visit, version) {
+        for (threshold_s, span) in visit.presumed(shape, end.0, settings) {
+            let detail = Detail::GeofenceDwell(GeofenceDwell { threshold_s });
+            tell(number, span, Reason::Unspecified, visit.position, visit.group, detail);
+        }
+    }
+}
+
+impl Visit {
+    /// Time and interval of the enter, so much later.
+    fn after(&self, ms: i64) -> [i64; 3] {
+        [self.enter + ms, self.not_before + ms, self.not_after + ms]
+    }
+
+    /// The dwell thresholds that no fix inside proves and that the visit lasts
+    /// to all the same, if it lasts through `through`.
+    fn presumed(&self, shape: &Rects, through: i64, settings: &Settings) -> Vec<(u32, [i64; 3])> {
+        if settings.on_silence == OnSilence::Wait {
+            return vec![];
+        }
+        let proved = self.dwelt.iter().max().copied().unwrap_or(0);
+        let ahead = shape.dwell_s.iter().filter(|threshold_s| **threshold_s > proved);
+        ahead
+            .map(|threshold_s| (*threshold_s, self.after(i64::from(*threshold_s) * 1000)))
+            .filter(|(_, span)| span[0] <= through)
+            .collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use geofence::{FenceSet, Input, Ping, Position, Settings, TagChanges, TimeMs};
+use geofence::{FenceSet, Input, OnSilence, Ping, Position, Settings, TagChanges, TimeMs};
 use proptest::prelude::*;
 
 use super::{Epoch, Rects, Tagging};
@@ -290,7 +290,8 @@ pub fn world(scale: Scale) -> impl Strategy<Value = World> {
     );
     let batches = prop::collection::vec(1_usize..12, 1..20);
     let clocks = prop::collection::vec(0_i64..30_000, 1..20);
-    let knobs = (any::<bool>(), any::<bool>(), 0..3_i64);
+    let on_silence = prop::sample::select(vec![OnSilence::Wait, OnSilence::Assume]);
+    let knobs = (any::<bool>(), any::<bool>(), 0..3_i64, on_silence);
     (vehicles, (changes, namings), batches, clocks, knobs).prop_map(
         move |(vehicles, changes, batches, clocks, knobs)| {
             build(&scale, vehicles, changes, &batches, &clocks, knobs)
@@ -304,7 +305,7 @@ fn build(
     (changes, namings): (Vec<Change>, Vec<Naming>),
     batches: &[usize],
     clocks: &[i64],
-    (delayed, assume_engine_on, end_slack): (bool, bool, i64),
+    (delayed, assume_engine_on, end_slack, on_silence): (bool, bool, i64, OnSilence),
 ) -> World {
     let settings = Settings {
         reorder_delay_ms: if delayed { 2_000 } else { 0 },
@@ -312,6 +313,9 @@ fn build(
         stationary_after_ms: 120_000,
         idle_after_ms: 100_000,
         assume_engine_on,
+        on_silence,
+        // Marks as bold as here would have vehicles offline that speak.
+        offline_after_ms: 1 << 40,
         ..plain()
     };
     let lateness = scale.hot_lateness_ms as f64;
@@ -391,7 +395,10 @@ fn build(
     fence_arrivals.sort_by_key(|(arrival, _)| *arrival);
 
     let pings = arrivals.iter().map(|(_, ping)| ping.clone()).collect();
-    let segments = cut(arrivals, fence_arrivals, batches, clocks, end);
+    let mut segments = cut(arrivals, fence_arrivals, batches, clocks, end);
+    if on_silence == OnSilence::Assume {
+        mark_boldly(&mut segments, end);
+    }
     World { settings, pings, epochs, tags, segments, end }
 }
 
@@ -437,6 +444,19 @@ fn cut(
     segments.push((inputs, TimeMs(latest)));
     segments.push((vec![Input::End { end }], TimeMs(latest)));
     segments
+}
+
+/// Gives each run the boldest low mark there is, the newest receipt, so that
+/// silence is concluded from far too early.
+fn mark_boldly(segments: &mut [(Vec<Input>, TimeMs)], end: TimeMs) {
+    let mut mark = None;
+    for input in segments.iter_mut().flat_map(|(inputs, _)| inputs) {
+        if let Input::Pings(run) = input {
+            let newest = run.pings.iter().map(|ping| ping.receive_time.min(end)).max();
+            mark = mark.max(newest);
+            run.low_mark = mark;
+        }
+    }
 }
 
 /// The world as a batch run learns it: sorted, each ping once, every fence

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use geofence::{
-    Circle, Fence, FenceSet, FenceSettings, Input, Ping, Position, Settings, Shape, TagChanges,
-    TimeMs,
+    Circle, Fence, FenceSet, FenceSettings, Input, OnSilence, Ping, Position, Settings, Shape,
+    TagChanges, TimeMs,
 };
 
 use super::fleet::{Shard, at, robust};
@@ -109,10 +109,13 @@ impl World {
         let restarts = random.chance(0.5);
         let delay = |random: &mut Random| (random.share() * delay_s_max * 1000.0) as i64;
 
+        let assumes = settings.on_silence == OnSilence::Assume;
         let mut arrivals: Vec<(i64, Input)> = vec![];
         let mut add = |mut ping: Ping, arrival: i64| {
             ping.receive_time = TimeMs(arrival);
-            let run = geofence::PingRun { pings: vec![ping], ..Default::default() };
+            // The boldest low mark: nothing is on its way. It is never right.
+            let low_mark = assumes.then_some(TimeMs(arrival.min(self.end_ms)));
+            let run = geofence::PingRun { pings: vec![ping], low_mark, ..Default::default() };
             arrivals.push((arrival, Input::Pings(run)));
         };
         for ping in self.pings.iter().flatten() {

@@ -401,6 +401,9 @@ pub struct CoreSource {
     /// The low mark as of the last ping archived from the source.
     #[prost(sint64, optional, tag = "4")]
     pub lateness_mark_ms: ::core::option::Option<i64>,
+    /// The low mark as of the last segment that was sure to be recorded.
+    #[prost(sint64, optional, tag = "5")]
+    pub silence_mark_ms: ::core::option::Option<i64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoreWaiting {
@@ -438,6 +441,9 @@ pub struct CoreVehicle {
     pub liveness: ::core::option::Option<CoreLiveness>,
     #[prost(message, optional, tag = "12")]
     pub shown: ::core::option::Option<CoreShown>,
+    /// What rests on silence alone.
+    #[prost(message, repeated, tag = "13")]
+    pub assumed: ::prost::alloc::vec::Vec<CoreDecided>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CoreFix {

@@ -1,0 +1,85 @@
+//! Silence taken for staying (semantics §8, `on_silence = "assume"`): what the
+//! low mark of a vehicle's source concludes of the visits that it is in.
+//!
+//! Such a conclusion is no step of the machine. It follows from the machine as
+//! it stands and a mark, and is drawn anew whenever the vehicle is looked at:
+//! a late fix that changes the visit changes it, and a fix that proves it
+//! decides the same event under the same id.
+
+use crate::decided::{Decided, Group};
+use crate::machine::Visit;
+use crate::vehicle::{Rules, Vehicle};
+use crate::{OnSilence, TimeMs};
+
+impl Visit {
+    /// Up to when the vehicle counts as staying if nothing was heard of it up
+    /// to `mark`: not past an exit that is pending.
+    fn stayed_through(&self, mark: TimeMs) -> TimeMs {
+        self.leaving.as_ref().map_or(mark, |leaving| mark.min(leaving.crossing.time))
+    }
+}
+
+impl Vehicle {
+    /// Draws from silence up to `mark` what it says of the open visits. What
+    /// was told of it before and no longer follows is put in question. `late`
+    /// says that a late fix made a difference, `now` stands in for the receive
+    /// time of a ping.
+    pub(crate) fn assume(
+        &mut self,
+        rules: Rules<'_>,
+        mark: Option<TimeMs>,
+        late: bool,
+        now: TimeMs,
+    ) {
+        let assumes = rules.settings.on_silence == OnSilence::Assume;
+        // The end of the input is heard of all vehicles.
+        let mark = mark.max(rules.end).filter(|_| assumes);
+        let follows = mark.map_or(Vec::new(), |mark| self.dwells_by(rules, mark, late, now));
+        let bodies = |list: &[Decided], other: &[Decided]| {
+            list.iter().map(|decided| &decided.body).eq(other.iter().map(|decided| &decided.body))
+        };
+        if !bodies(&follows, &self.assumed) {
+            let told = std::mem::replace(&mut self.assumed, follows);
+            self.displaced.extend(told.into_iter().filter(|decided| decided.emitted));
+        }
+    }
+
+    fn dwells_by(&self, rules: Rules<'_>, mark: TimeMs, late: bool, now: TimeMs) -> Vec<Decided> {
+        let mut dwells = Vec::new();
+        if self.machine.visits.is_empty() {
+            return dwells;
+        }
+        let judge = rules.judge(&self.id);
+        let epoch = rules.timeline.epoch(self.machine.epoch);
+        for visit in &self.machine.visits {
+            let through = visit.stayed_through(mark);
+            let ahead = visit.dwells_ahead(judge, epoch);
+            for dwell in ahead.take_while(|dwell| dwell.due <= through) {
+                dwells.push(Decided { late, ..visit.dwell(judge, epoch, dwell, dwell.due, now) });
+            }
+        }
+        dwells
+    }
+
+    /// Once the low mark has passed this, silence proves a dwell threshold
+    /// that lies after `after` and is not told; the end of time if none will.
+    pub(crate) fn dwell_check(&self, rules: Rules<'_>, after: TimeMs) -> TimeMs {
+        let never = TimeMs(i64::MAX);
+        if rules.settings.on_silence == OnSilence::Wait || self.machine.visits.is_empty() {
+            return never;
+        }
+        let judge = rules.judge(&self.id);
+        let epoch = rules.timeline.epoch(self.machine.epoch);
+        let next = |visit: &Visit| {
+            let is_told = |due: TimeMs| {
+                let mut told = self.assumed.iter().map(|told| &told.body);
+                told.any(|body| body.group == Group::Visit(visit.id) && body.time == due)
+            };
+            let mut ahead = visit.dwells_ahead(judge, epoch).map(|dwell| dwell.due);
+            let due = ahead.find(|due| *due > after && !is_told(*due))?;
+            (due <= visit.stayed_through(never)).then_some(due)
+        };
+        // A mark that reaches the threshold is enough.
+        self.machine.visits.iter().filter_map(next).min().map_or(never, |due| due.plus(-1))
+    }
+}
