@@ -123,8 +123,13 @@ impl<'a> Tags<'a> {
             return true;
         }
         let Some(from) = in_force else { return true };
-        let tags = self.at(from).map(|change| change.tags.as_slice()).unwrap_or_default();
+        let tags = self.named(from);
         fence.tags.iter().any(|tag| tags.binary_search(tag).is_ok())
+    }
+
+    /// The tags at `t`, sorted.
+    pub(crate) fn named(self, t: TimeMs) -> &'a [String] {
+        self.at(t).map(|change| change.tags.as_slice()).unwrap_or_default()
     }
 
     fn at(self, t: TimeMs) -> Option<&'a TagChange> {

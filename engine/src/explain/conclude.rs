@@ -19,6 +19,10 @@ use super::words::{counted, metres, span, speed, time};
 /// asked about, milliseconds.
 pub(super) const NEAR_MS: i64 = 5 * 60_000;
 
+/// Turns of a schedule looked through for its next opening. Closed ones may
+/// follow one another where its table of hours ends and the next begins.
+const TURNS_MAX: usize = 16;
+
 /// The answer in one sentence.
 pub(super) struct Conclusion {
     pub(super) answer: Verdict,
@@ -382,6 +386,9 @@ fn state(view: &View<'_>, vehicle: &str, fence: &str, at: TimeMs) -> String {
             format!("no event: no ping of vehicle {vehicle} has met fence {fence} by then")
         }
         (Presence::Outside, _) => {
+            if let Some(why) = no_concern(view, fence, step, seen) {
+                return format!("no enter: {here}, and {why}");
+            }
             let also = until.map_or(String::new(), |until| format!(", and {until}"));
             format!("no event: outside all along: {here}{also}")
         }
@@ -408,6 +415,29 @@ fn state(view: &View<'_>, vehicle: &str, fence: &str, at: TimeMs) -> String {
         }
     };
     format!("{told}{gap}")
+}
+
+/// Why a fence that a ping lies in was none to the vehicle.
+fn no_concern(view: &View<'_>, fence: &str, step: &Step, seen: &Seen) -> Option<String> {
+    let sight = step.sight.filter(|sight| sight.inside)?;
+    let drawn = view.trail.fence_at(fence, seen.event_time)?;
+    if !sight.assigned {
+        let had = view.trail.tags_at(seen.event_time).join(", ");
+        let asked = drawn.tags.join(", ");
+        return Some(format!(
+            "the fence asks for one of the tags [{asked}], the vehicle had [{had}]"
+        ));
+    }
+    if sight.open {
+        return None;
+    }
+    let opens = drawn.schedule.as_ref().and_then(|schedule| {
+        let next = |t: &TimeMs| Some(schedule.still_until(*t));
+        let turns = std::iter::successors(next(&seen.event_time), next);
+        turns.take(TURNS_MAX).find(|t| schedule.is_open(*t))
+    });
+    let opens = opens.map_or(String::new(), |t| format!(" (it opens at {})", time(t)));
+    Some(format!("the fence was closed{opens}"))
 }
 
 /// `12 m outside at …`.

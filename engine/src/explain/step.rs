@@ -112,6 +112,10 @@ pub struct LegSaid {
 pub struct SightSaid {
     /// The version that judges it.
     pub version: u32,
+    /// Whether the fence was open by its schedule.
+    pub open: bool,
+    /// Whether it asks for no tag, or for one that the vehicle had.
+    pub assigned: bool,
     /// On the inner side or on the edge.
     pub inside: bool,
     /// Signed, positive inside.
@@ -279,6 +283,8 @@ impl SightSaid {
     fn new(sight: Sight) -> Self {
         Self {
             version: sight.version,
+            open: sight.open,
+            assigned: sight.assigned,
             inside: sight.inside,
             distance_m: sight.distance_m,
             confidence: sight.confidence,

@@ -255,3 +255,32 @@ fn a_disturbed_day_is_explained_as_it_ended() {
     assert_eq!(operations.first().map(|op| &op["op"]), Some(&json!("assert")));
     assert_eq!(operations.last().map(|op| &op["op"]), Some(&json!("retract")));
 }
+
+#[test]
+fn a_fence_that_was_closed_or_asks_for_other_tags() {
+    let hours = r#""schedule":{"zone":"Etc/UTC","week":{"mon-sun":["14:00-15:00"]}}"#;
+    let closed = "and the fence was closed (it opens at 2026-03-01T14:00:00.000Z)";
+    let asking = "and the fence asks for one of the tags [van], the vehicle had [bus, night]";
+    for (property, why) in [(hours, closed), (r#""tags":["van"]"#, asking)] {
+        let folder = TempDir::new().expect("a temporary directory");
+        let write = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).expect("writable");
+        };
+        write("pings.csv", PINGS);
+        write("fences.geojson", &SQ.replace(r#""name":"Depot""#, property));
+        write("tags.json", r#"{"van-7":["night","bus"]}"#);
+        let arguments = "replay --pings pings.csv --fences fences.geojson --out out \
+             --vehicle-tags tags.json";
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        let output = fleetstream(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+
+        let answer = at_depot(folder.path(), "2026-03-01T12:01:10Z");
+        let conclusion = answer["conclusion"].as_str().expect("a sentence");
+        assert!(conclusion.starts_with("no enter: "), "{conclusion}");
+        assert!(conclusion.ends_with(why), "{conclusion}");
+        let sight = &answer["steps"][1]["sight"];
+        assert_eq!((&sight["inside"], &sight["open"]), (&json!(true), &json!(why != closed)));
+        assert_eq!(sight["assigned"], json!(why != asking));
+    }
+}

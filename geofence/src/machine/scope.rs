@@ -26,7 +26,7 @@ impl Scope<'_> {
         self.tags.admit(self.assigned, self.fence(fence))
     }
 
-    fn is_open(&self, fence: u32) -> bool {
+    pub(super) fn is_open(&self, fence: u32) -> bool {
         let schedule = self.fence(fence).schedule.as_ref();
         schedule.is_none_or(|schedule| schedule.is_open(self.at))
     }

@@ -8,6 +8,7 @@ use protos::events::{FleetEvent, Op};
 use super::arrival::CONFIDENCE_MIN;
 use super::refused::Refusal;
 use super::robust::{CROSS_M_MIN, min_inside_ms};
+use super::scope::Scope;
 use super::step::{SPEED_MPS_MAX, Step};
 use super::{ACCURACY_M_MAX, Judge, Machine, Rest, Scratch, leaving, rest};
 use crate::decided::{Decided, Emission};
@@ -87,7 +88,7 @@ impl Move<'_> {
                 }
                 let rest = was.rest.filter(|_| seen.fate == Fate::Accepted);
                 let rest = rest.map(|before| rest_sight(&before, machine, fix));
-                let sight = wanted.and_then(|id| sight(judge.timeline, id, fix));
+                let sight = wanted.and_then(|id| sight(judge, id, fix));
                 (Moment::Ping(seen), sight, rest)
             }
         };
@@ -225,14 +226,18 @@ fn presence(machine: &Machine, timeline: &Timeline, wanted: Wanted<'_>) -> Prese
     }
 }
 
-fn sight(timeline: &Timeline, id: &str, fix: &Fix) -> Option<Sight> {
-    let epoch = timeline.epoch(timeline.number_at(fix.t));
+fn sight(judge: Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
+    let epoch = judge.timeline.epoch(judge.timeline.number_at(fix.t));
+    let assigned = judge.tags.in_force(fix.t);
+    let scope = Scope { epoch, tags: judge.tags, assigned, at: fix.t };
     let index = epoch.set.position_of(id)?;
     let fence = &epoch.set.fences()[index as usize];
     let (distance_m, confidence) = fence.shape.margin(fix.position, fix.accuracy_m());
     let inside = fence.shape.contains(fix.position);
     Some(Sight {
         version: epoch.versions[index as usize],
+        open: scope.is_open(index),
+        assigned: scope.is_assigned(index),
         inside,
         distance_m,
         confidence,

@@ -181,7 +181,12 @@ pub enum Presence {
 pub struct Sight {
     /// The fence's version that judges it.
     pub version: u32,
-    /// On the inner side, edges included.
+    /// The fence is open by its schedule at the ping's time.
+    pub open: bool,
+    /// The fence asks for no tag, or for one that the vehicle has.
+    pub assigned: bool,
+    /// On the inner side, edges included, whether it is open and asks for the
+    /// vehicle or not.
     pub inside: bool,
     /// Signed distance to the edge, metres, positive inside.
     pub distance_m: f64,

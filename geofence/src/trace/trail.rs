@@ -20,7 +20,7 @@ use crate::machine::{Judge, Machine, Scratch};
 use crate::state::of_one_vehicle;
 use crate::vehicle::{Rules, Vehicle};
 use crate::{
-    Detector, Disposition, FenceHistory, FenceSet, Identity, Input, Ping, PingRun, Settings,
+    Detector, Disposition, Fence, FenceHistory, FenceSet, Identity, Input, Ping, PingRun, Settings,
     StateError, TimeMs,
 };
 
@@ -235,6 +235,20 @@ impl Trail {
             .max()
             .unwrap_or(0);
         &self.settings[number]
+    }
+
+    /// The fence with this id as it was at `t`; `None` if there was none.
+    #[must_use]
+    pub fn fence_at(&self, fence: &str, t: TimeMs) -> Option<&Fence> {
+        let timeline = &self.rules.timeline;
+        let set = &timeline.epoch(timeline.number_at(t)).set;
+        set.position_of(fence).map(|index| &set.fences()[index as usize])
+    }
+
+    /// The vehicle's tags at `t`, sorted.
+    #[must_use]
+    pub fn tags_at(&self, t: TimeMs) -> &[String] {
+        self.rules.roster.of(&self.vehicle_id).named(t)
     }
 
     /// What the rules compare with at `t`, by the version of `fence` then.

@@ -2,7 +2,7 @@
 //! what was detected.
 
 use geofence::trace::{Fate, Held, Moment, Presence, Seen, Step, Trail};
-use geofence::{Disposition, Input, Outcome, Settings, Shape, TimeMs, order_key};
+use geofence::{Disposition, Fence, Input, Outcome, Settings, Shape, TimeMs, order_key};
 use protos::events::FleetEvent;
 
 use super::convergence::worlds;
@@ -315,4 +315,25 @@ fn a_trail_from_a_snapshot_tells_the_same() {
         }
     }
     assert!(compared as u64 > worlds(), "{compared} events");
+}
+
+#[test]
+fn a_fence_that_is_closed_or_asks_for_other_tags_says_so() {
+    // 14:00 in Berlin is before the opening.
+    let mut shard = Shard::new(robust(), vec![super::schedules::open("15:00-16:00")]);
+    shard.each(&[at(0.0, 10.005, MID)]);
+    let steps_closed = steps(&shard);
+    let sight = steps_closed[0].sight.unwrap();
+    assert!(sight.inside && !sight.open && sight.assigned);
+    assert_eq!(steps_closed[0].after, Presence::Outside);
+
+    let vans = Fence { tags: vec!["van".into()], ..named("f", sq()) };
+    let mut shard = Shard::new(robust(), vec![vans]);
+    shard.tags(&[("v", &["bus"])], -60.0);
+    shard.each(&[at(0.0, 10.005, MID)]);
+    let sight = steps(&shard)[0].sight.unwrap();
+    assert!(sight.inside && sight.open && !sight.assigned);
+    let trail = trail(&shard, "v");
+    assert_eq!(trail.tags_at(after_t(0.0)), ["bus"]);
+    assert_eq!(trail.fence_at("f", after_t(0.0)).unwrap().tags, ["van"]);
 }
