@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::cells::{CellIndex, Hit};
 use crate::geojson::write_fences;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
@@ -16,7 +17,12 @@ use crate::{Fence, Plane, Position, Schedule};
 #[derive(Clone, Debug)]
 pub struct FenceSet {
     fences: Vec<Fence>,
+    /// Every fence.
     index: EnvelopeIndex,
+    /// Fences of no great extent.
+    cells: CellIndex,
+    /// The others.
+    wide: EnvelopeIndex,
     hash: String,
     has_schedules: bool,
     has_tags: bool,
@@ -45,11 +51,15 @@ impl FenceSet {
             return Err(DuplicateFence(pair[0].id.clone()));
         }
         share_schedules(&mut fences);
-        let index = EnvelopeIndex::over(fences.iter().map(|fence| fence.shape.envelope()));
+        let numbered = || (0_u32..).zip(fences.iter().map(|fence| &fence.shape));
+        let envelopes = || numbered().map(|(i, shape)| (i, shape.envelope()));
+        let index = EnvelopeIndex::over(envelopes());
+        let cells = CellIndex::over(numbered());
+        let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
         let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Ok(Self { fences, index, hash, has_schedules, has_tags })
+        Ok(Self { fences, index, cells, wide, hash, has_schedules, has_tags })
     }
 
     /// A set of no fences.
@@ -86,14 +96,22 @@ impl FenceSet {
     pub fn containing(&self, p: Position, out: &mut Vec<u32>) {
         out.clear();
         let plane = LazyCell::new(|| Plane::at(p));
-        self.index.at(p, |i| {
-            if self.fences[i as usize].shape.contains_at(p, &plane) {
-                out.push(i);
+        let holds = |fence: u32| self.fences[fence as usize].shape.contains_at(p, &plane);
+        self.cells.at(p, |hit| match hit {
+            Hit::Holds(fence) => out.push(fence),
+            Hit::Ask(fence) if holds(fence) => out.push(fence),
+            Hit::Ask(_) => {}
+        });
+        self.wide.at(p, |fence| {
+            if holds(fence) {
+                out.push(fence);
             }
         });
-        // A fence over the antimeridian has two boxes.
-        out.sort_unstable();
-        out.dedup();
+        if out.len() > 1 {
+            out.sort_unstable();
+            // A fence over the antimeridian has two boxes.
+            out.dedup();
+        }
     }
 
     /// Replaces `out` with the ascending indexes of the fences whose envelope
@@ -106,6 +124,12 @@ impl FenceSet {
         }
         out.sort_unstable();
         out.dedup();
+    }
+
+    /// Bytes of the index of cells, about.
+    #[must_use]
+    pub fn index_bytes(&self) -> usize {
+        self.cells.bytes()
     }
 
     /// The set as GeoJSON, repairs made: equal sets give equal bytes, and the

@@ -18,9 +18,9 @@ pub(crate) struct EnvelopeIndex {
 }
 
 impl EnvelopeIndex {
-    /// Numbers the envelopes in their order.
-    pub(crate) fn over(envelopes: impl Iterator<Item = Envelope>) -> Self {
-        let entries = (0_u32..).zip(envelopes).flat_map(|(i, envelope)| {
+    /// An index of these envelopes by number.
+    pub(crate) fn over(envelopes: impl Iterator<Item = (u32, Envelope)>) -> Self {
+        let entries = envelopes.flat_map(|(i, envelope)| {
             envelope.pieces().map(move |piece| {
                 let (low, high) = ([piece.west, piece.south], [piece.east, piece.north]);
                 GeomWithData::new(Rectangle::from_corners(low, high), i)

@@ -8,6 +8,7 @@
 pub mod admission;
 mod assignment;
 mod assumed;
+mod cells;
 mod decided;
 mod detector;
 mod effects;

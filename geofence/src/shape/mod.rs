@@ -185,6 +185,24 @@ impl Shape {
         }
     }
 
+    /// On which side of the outline of a circle or corridor the closed box of
+    /// `size` units a side lies whole, `corner` its south-western corner (lon,
+    /// lat). Of polygons nothing is known.
+    pub(crate) fn side_of_box(&self, corner: (i64, i64), size: i64) -> BoxSide {
+        if matches!(self, Self::Polygon(_)) {
+            return BoxSide::Unknown;
+        }
+        let mut side = BoxSide::Outside;
+        for capsule in self.capsules() {
+            match capsule.side_of_box(corner, size) {
+                BoxSide::Inside => return BoxSide::Inside,
+                BoxSide::Unknown => side = BoxSide::Unknown,
+                BoxSide::Outside => {}
+            }
+        }
+        side
+    }
+
     fn capsules(&self) -> &[Capsule] {
         match self {
             Self::Polygon(_) => &[],
@@ -192,6 +210,17 @@ impl Shape {
             Self::Corridor(corridor) => corridor.segments(),
         }
     }
+}
+
+/// Where a box lies to an outline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BoxSide {
+    /// All of it is inside.
+    Inside,
+    /// All of it is outside.
+    Outside,
+    /// Neither is certain.
+    Unknown,
 }
 
 /// Sorted, with stretches that meet joined.

@@ -235,6 +235,20 @@ impl Polygonal {
         (north(x) + north(x + TURN)) % 2 == 1
     }
 
+    /// The edges of the outline on the shape's own axis, each from its western
+    /// end to its eastern one, northwards if vertical.
+    pub(crate) fn outline(&self) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
+        let ends = |edge: &Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
+        self.edges.iter().map(ends)
+    }
+
+    /// Whether the place an infinitesimal step east of this longitude and
+    /// latitude, and a yet smaller one north, is inside.
+    pub(crate) fn is_inside_beside(&self, (lon, lat): (i64, i64)) -> bool {
+        let x = self.origin + (lon - self.origin).rem_euclid(TURN);
+        self.inside_ahead(Step { start: (x, lat), by: (1, 0) })
+    }
+
     /// The turns by which the outline must be moved to meet the step.
     fn copies(&self, step: Step) -> impl Iterator<Item = i64> + use<> {
         let (a, b) = (step.start.0, step.start.0 + step.by.0);

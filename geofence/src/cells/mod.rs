@@ -1,0 +1,106 @@
+//! The cell index: which fences hold a place, mostly without asking a shape.
+//!
+//! The globe is a sparse table of square tiles of 2^20 units; a tile is a grid
+//! of square cells. A cell knows the fences that cover it whole; of each fence
+//! whose outline touches it, the edges that do, and on which side of the
+//! outline its north-western corner lies. A polygon's answer is that side,
+//! changed by every edge crossed on the way from the corner to the place: east
+//! along the top of the cell, then south. All of it is exact, on integers.
+//!
+//! Answers are those of [`Shape::contains`](crate::Shape::contains), which the
+//! index asks itself about circles and corridors near their outline. Fences
+//! that span many tiles are not in it; see [`CellIndex::takes`].
+
+mod build;
+mod grid;
+mod raster;
+mod run;
+mod tile;
+
+use crate::Position;
+use crate::shape::Envelope;
+use build::Builder;
+use tile::Tile;
+
+pub(crate) use run::Hit;
+
+/// A tile is a square of so many units a side, as a power of two: 11.7 km from
+/// south to north.
+const TILE_BITS: u32 = 20;
+/// Fences whose box spans more tiles are left to an index of boxes: they would
+/// fill the table with tiles that lie inside them.
+const TILES_MAX: i64 = 1_024;
+
+/// An immutable index over fences by number.
+#[derive(Clone, Debug)]
+pub(crate) struct CellIndex {
+    tiles: Vec<Tile>,
+    /// Open addressing: (key, index of the tile); its size a power of two.
+    table: Vec<(u32, u32)>,
+}
+
+/// No tile has this key.
+const VACANT: u32 = u32::MAX;
+
+impl CellIndex {
+    /// Whether a fence of this extent is for this index.
+    pub(crate) fn takes(envelope: &Envelope) -> bool {
+        let span = |low: i64, high: i64| ((high - low) >> TILE_BITS) + 2;
+        span(envelope.west, envelope.east) * span(envelope.south, envelope.north) <= TILES_MAX
+    }
+
+    /// An index over those of `shapes`, by number, that it [takes](Self::takes).
+    pub(crate) fn over<'a>(shapes: impl Iterator<Item = (u32, &'a crate::Shape)>) -> Self {
+        let mut builder = Builder::default();
+        for (fence, shape) in shapes {
+            builder.add(fence, shape);
+        }
+        let (keys, tiles): (Vec<u32>, Vec<Tile>) = builder.tiles().unzip();
+        let mut table = vec![(VACANT, 0); (tiles.len() * 2).next_power_of_two()];
+        let mask = table.len() - 1;
+        for (index, key) in (0_u32..).zip(keys) {
+            let mut slot = hash(key) & mask;
+            while table[slot].0 != VACANT {
+                slot = (slot + 1) & mask;
+            }
+            table[slot] = (key, index);
+        }
+        Self { tiles, table }
+    }
+
+    /// Calls `found` for every fence that holds `p` or may hold it, once each,
+    /// in no order.
+    #[inline]
+    pub(crate) fn at(&self, p: Position, found: impl FnMut(Hit)) {
+        let (x, y) = grid::from_corner(p);
+        let Some(tile) = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS)) else {
+            return;
+        };
+        tile.at(grid::within_tile(x), grid::within_tile(y), found);
+    }
+
+    #[inline]
+    fn tile(&self, key: u32) -> Option<&Tile> {
+        let mask = self.table.len() - 1;
+        let mut slot = hash(key) & mask;
+        loop {
+            match self.table[slot] {
+                (it, index) if it == key => return Some(&self.tiles[index as usize]),
+                (VACANT, _) => return None,
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let tiles: usize = self.tiles.iter().map(Tile::bytes).sum();
+        tiles + size_of_val(self.table.as_slice())
+    }
+}
+
+/// Fibonacci hashing (Knuth, *The Art of Computer Programming* 3, §6.4).
+#[inline]
+fn hash(key: u32) -> usize {
+    (u64::from(key).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+}
