@@ -58,7 +58,7 @@ impl<K: Kind> Emulator<K> {
     /// It is not installed and [`REQUIRE`] is set, or it does not start.
     pub fn start_or_skip() -> anyhow::Result<Option<Self>> {
         match K::find() {
-            Ok(kind) => Self::start(kind).map(Some),
+            Ok(kind) => Self::start_found(kind).map(Some),
             Err(missing) if std::env::var(REQUIRE).is_ok_and(|value| value == "1") => {
                 Err(missing).context(format!("{REQUIRE}=1 asks for every emulator"))
             }
@@ -67,6 +67,15 @@ impl<K: Kind> Emulator<K> {
                 Ok(None)
             }
         }
+    }
+
+    /// Starts an emulator of one's own, that must be installed.
+    ///
+    /// # Errors
+    /// It is not installed ([`NotInstalled`] names what is missing), or it
+    /// does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_found(K::find()?)
     }
 
     /// The emulator that the tests of this process share; the first call
@@ -113,7 +122,7 @@ impl<K: Kind> Emulator<K> {
         Ok(())
     }
 
-    fn start(kind: K) -> anyhow::Result<Self> {
+    fn start_found(kind: K) -> anyhow::Result<Self> {
         let mut tried = 0;
         loop {
             tried += 1;

@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use google_cloud_auth::credentials::{Credentials, anonymous};
 use google_cloud_pubsub::client::{Publisher, Subscriber, SubscriptionAdmin, TopicAdmin};
 use google_cloud_pubsub::model::Message;
+use google_cloud_pubsub::subscriber::MessageStream;
 use tokio::time::{Instant, timeout_at};
 
 /// Emulators take any project for granted.
@@ -112,12 +113,7 @@ impl PubsubClient {
         topic: &str,
         messages: impl IntoIterator<Item = Message>,
     ) -> anyhow::Result<Vec<String>> {
-        let publisher = Publisher::builder(topic)
-            .with_endpoint(&self.endpoint)
-            .with_credentials(anonymous())
-            .set_message_count_threshold(1_000)
-            .build()
-            .await?;
+        let publisher = self.publisher(topic).await?;
         let mut ids = Vec::new();
         let mut messages = messages.into_iter().peekable();
         while messages.peek().is_some() {
@@ -127,6 +123,17 @@ impl PubsubClient {
             ids.extend(try_join_all(published).await?);
         }
         Ok(ids)
+    }
+
+    /// A publisher to `topic` (a full name). Its queue has no bound: whoever
+    /// uses it waits for what was published.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub async fn publisher(&self, topic: &str) -> anyhow::Result<Publisher> {
+        let builder = Publisher::builder(topic).with_endpoint(&self.endpoint);
+        let builder = builder.with_credentials(anonymous()).set_message_count_threshold(1_000);
+        Ok(builder.build().await?)
     }
 
     /// Pulls messages of `subscription` (a full name) and acknowledges each,
@@ -140,16 +147,7 @@ impl PubsubClient {
         patience: Duration,
         mut enough: impl FnMut(&[Message]) -> bool,
     ) -> anyhow::Result<Vec<Message>> {
-        let subscriber = Subscriber::builder()
-            .with_endpoint(&self.endpoint)
-            .with_credentials(anonymous())
-            .build()
-            .await?;
-        let mut stream = subscriber
-            .subscribe(subscription)
-            .set_max_outstanding_messages(10_000_i64)
-            .set_max_lease_extension(Duration::from_secs(10))
-            .build();
+        let mut stream = self.stream(subscription).await?;
         let deadline = Instant::now() + patience;
         let mut collected = Vec::new();
         while !enough(&collected) {
@@ -163,6 +161,17 @@ impl PubsubClient {
         }
         stream.shutdown_token().shutdown().await;
         Ok(collected)
+    }
+
+    /// Messages of `subscription` (a full name) as they come.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub async fn stream(&self, subscription: &str) -> anyhow::Result<MessageStream> {
+        let builder = Subscriber::builder().with_endpoint(&self.endpoint);
+        let subscriber = builder.with_credentials(anonymous()).build().await?;
+        let stream = subscriber.subscribe(subscription).set_max_outstanding_messages(10_000_i64);
+        Ok(stream.set_max_lease_extension(Duration::from_secs(10)).build())
     }
 }
 

@@ -93,10 +93,10 @@ impl Services {
 }
 
 fn emulators() -> anyhow::Result<(PubsubEmulator, FirestoreEmulator)> {
-    let missing =
-        "needed: Google's Cloud SDK with the emulators of Pub/Sub and Firestore, and Java";
-    let pubsub = PubsubEmulator::start_or_skip()?.context(missing)?;
-    let firestore = FirestoreEmulator::start_or_skip()?.context(missing)?;
+    let needed = "needed are Java and Google's Cloud SDK with both emulators: \
+                  gcloud components install pubsub-emulator cloud-firestore-emulator";
+    let pubsub = PubsubEmulator::start().context(needed)?;
+    let firestore = FirestoreEmulator::start().context(needed)?;
     Ok((pubsub, firestore))
 }
 
