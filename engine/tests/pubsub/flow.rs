@@ -79,7 +79,7 @@ fn messages(drives: &[Vec<protos::telemetry::VehiclePing>]) -> Vec<Message> {
 }
 
 /// The folded events of the same pings, in order, over HTTP.
-fn over_http(
+pub(crate) fn over_http(
     drives: &[Vec<protos::telemetry::VehiclePing>],
 ) -> BTreeMap<String, Map<String, Value>> {
     let dir = TempDir::new().unwrap();
@@ -89,9 +89,10 @@ fn over_http(
     for drive in drives {
         worker.client().deliver(&drive.iter().map(cloud::json).collect::<Vec<_>>());
     }
-    cloud::wait_for_metric(&worker, "fleetstream_events_total", VEHICLES * cloud::EVENTS_EACH);
+    let due = drives.len() * cloud::EVENTS_EACH;
+    cloud::wait_for_metric(&worker, "fleetstream_events_total", due);
     assert!(worker.stop().success(), "{}", worker.log());
     let log = Outputs::of(dir.path()).event_log();
-    assert!(complete(&log, VEHICLES), "{:?}", cloud::folded_by_vehicle(&log));
+    assert!(complete(&log, drives.len()), "{:?}", cloud::folded_by_vehicle(&log));
     fold(&log)
 }

@@ -10,6 +10,8 @@ mod support;
 
 mod crashes;
 mod flow;
+mod gate;
 mod outages;
 mod refused;
 mod start;
+mod whole;

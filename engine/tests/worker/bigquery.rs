@@ -4,19 +4,14 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 
-use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use jiff::Timestamp;
-use local_cloud::bigquery::{Call, Code, Fault, Options, Standin};
+use local_cloud::bigquery::{Call, Code, Fault};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
 
-use crate::support::outputs::Archived;
+use crate::support::bigquery::{self, Bigquery};
 use crate::support::{Client, Launch, Outputs, Worker, ping};
 
-const DATASET: &str = "projects/p/datasets/fleet";
 /// Vehicles that report in each round.
 const VEHICLES: usize = 12;
 /// Rounds that are sent at the most.
@@ -37,86 +32,18 @@ const DEATHS: [(&str, u32); 9] = [
     ("bigquery_pings.appended", 1),
 ];
 
-/// A stand-in with an empty dataset.
-struct Cloud {
-    standin: Standin,
-    /// Outlives it.
-    _runtime: Runtime,
-}
-
-impl Cloud {
-    fn new() -> Self {
-        let runtime = Runtime::new().unwrap();
-        let standin = runtime.block_on(Standin::start(Options::default())).unwrap();
-        let url = format!("{}/projects/p/datasets", standin.rest_endpoint());
-        let dataset = json!({ "datasetReference": { "projectId": "p", "datasetId": "fleet" } });
-        ureq::post(&url).send(dataset.to_string()).unwrap();
-        Self { standin, _runtime: runtime }
-    }
-
-    fn with_addresses(&self, launch: Launch) -> Launch {
-        launch
-            .env("BIGQUERY_STORAGE_ENDPOINT", &self.standin.storage_endpoint())
-            .env("BIGQUERY_REST_ENDPOINT", &self.standin.rest_endpoint())
-    }
-
-    fn ensure(&self, more: &[&str]) -> (Option<i32>, Value) {
-        let arguments = ["bigquery", "ensure", "--dataset", DATASET, "--format", "json"];
-        let launch = self.with_addresses(Launch::of(&[&arguments, more].concat()));
-        let output = launch.output();
-        let answer = serde_json::from_slice(&output.stdout);
-        (output.status.code(), answer.unwrap_or_default())
-    }
-
-    fn launch(&self, data_dir: &Path, fences: &Path) -> Launch {
-        let launch = Launch::run(data_dir)
-            .fences(fences)
-            .set("bigquery.dataset", DATASET)
-            .set("clock", "event")
-            .set("commit.max_delay", "3ms")
-            .set("detection.reorder_delay", "0s")
-            .set("journal.heartbeat", "100ms")
-            .set("journal.keep", "0s")
-            .set("journal.min_free_percent", "1")
-            .set("journal.snapshot_min_segments", "8");
-        self.with_addresses(launch)
-    }
-
-    fn rows(&self, table: &str) -> Vec<RecordBatch> {
-        self.standin.rows(&format!("fleet.{table}")).unwrap()
-    }
-
-    /// As [`Outputs::archive`].
-    fn pings(&self) -> Vec<Archived> {
-        let mut pings = Vec::new();
-        for batch in self.rows("pings") {
-            let text = |name: &str| batch.column_by_name(name).expect(name).as_string::<i32>();
-            let times = batch.column_by_name("event_time").expect("event_time");
-            let times = times.as_primitive::<TimestampMicrosecondType>();
-            pings.extend((0..batch.num_rows()).map(|row| Archived {
-                ping_id: text("ping_id").value(row).to_owned(),
-                vehicle_id: text("vehicle_id").value(row).to_owned(),
-                event_time_us: times.value(row),
-                disposition: text("disposition").value(row).to_owned(),
-            }));
-        }
-        pings.sort();
-        pings
-    }
-
-    /// As [`Outputs::event_files`].
-    fn events(&self) -> Vec<(String, i64)> {
-        let mut events = Vec::new();
-        for batch in self.rows("events") {
-            let ids = batch.column_by_name("event_id").expect("event_id").as_string::<i32>();
-            let revisions = batch.column_by_name("revision").expect("revision");
-            let revisions = revisions.as_primitive::<Int64Type>();
-            let event = |row| (ids.value(row).to_owned(), revisions.value(row));
-            events.extend((0..batch.num_rows()).map(event));
-        }
-        events.sort();
-        events
-    }
+fn launch(cloud: &Bigquery, data_dir: &Path, fences: &Path) -> Launch {
+    let launch = Launch::run(data_dir)
+        .fences(fences)
+        .set("bigquery.dataset", bigquery::DATASET)
+        .set("clock", "event")
+        .set("commit.max_delay", "3ms")
+        .set("detection.reorder_delay", "0s")
+        .set("journal.heartbeat", "100ms")
+        .set("journal.keep", "0s")
+        .set("journal.min_free_percent", "1")
+        .set("journal.snapshot_min_segments", "8");
+    cloud.with_addresses(launch)
 }
 
 /// One round of pings: the vehicles go to and fro over a fence's edge, and now
@@ -162,7 +89,7 @@ fn send_all(worker: &Worker, next: &mut usize, more: usize) {
     assert_eq!(*next, last, "{}", worker.log());
 }
 
-fn assert_each_row_once(cloud: &Cloud, data_dir: &Path, rounds: usize) {
+fn assert_each_row_once(cloud: &Bigquery, data_dir: &Path, rounds: usize) {
     let outputs = Outputs::of(data_dir);
     let pings = cloud.pings();
     assert_eq!(pings.len(), rounds * VEHICLES);
@@ -174,12 +101,12 @@ fn assert_each_row_once(cloud: &Cloud, data_dir: &Path, rounds: usize) {
 
 #[test]
 fn each_row_is_there_once_whatever_dies() {
-    let cloud = Cloud::new();
+    let cloud = Bigquery::new();
     assert_eq!(cloud.ensure(&[]).0, Some(0));
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let fences = write_fence(directory.path());
-    let launch = || cloud.launch(&data_dir, &fences);
+    let launch = || launch(&cloud, &data_dir, &fences);
     let mut next = 0;
     for (name, nth) in DEATHS {
         let mut worker = launch().dies_at(name, nth).start_or_die();
@@ -200,12 +127,12 @@ fn each_row_is_there_once_whatever_dies() {
 /// other outputs do not wait for it.
 #[test]
 fn bad_days_of_bigquery_stop_nothing_else() {
-    let cloud = Cloud::new();
+    let cloud = Bigquery::new();
     cloud.ensure(&[]);
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let fences = write_fence(directory.path());
-    let mut worker = cloud.launch(&data_dir, &fences).start();
+    let mut worker = launch(&cloud, &data_dir, &fences).start();
     let mut next = 0;
     let bad_days = [
         Fault::Answer(Code::ResourceExhausted),
@@ -224,7 +151,7 @@ fn bad_days_of_bigquery_stop_nothing_else() {
     }
     assert!(worker.stop().success(), "{}", worker.log());
     // What did not fit into the time to stop is done by the next start.
-    let mut worker = cloud.launch(&data_dir, &fences).start();
+    let mut worker = launch(&cloud, &data_dir, &fences).start();
     send_all(&worker, &mut next, 1);
     assert!(worker.stop().success(), "{}", worker.log());
     assert_each_row_once(&cloud, &data_dir, next);
@@ -232,10 +159,10 @@ fn bad_days_of_bigquery_stop_nothing_else() {
 
 #[test]
 fn tables_are_set_up_and_checked_before_anything_is_taken_in() {
-    let cloud = Cloud::new();
+    let cloud = Bigquery::new();
     let directory = TempDir::new().unwrap();
     let fences = write_fence(directory.path());
-    let launch = cloud.launch(&directory.path().join("data"), &fences);
+    let launch = launch(&cloud, &directory.path().join("data"), &fences);
     let output = launch.output();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{said}");

@@ -5,71 +5,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
-use local_cloud::FirestoreEmulator;
-use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::map::{self, Map};
 use crate::support::{Launch, Worker, ping, wait_for};
 
-const DATABASE: &str = "projects/demo-worker/databases/(default)";
 const VEHICLES: usize = 30;
 
-/// A collection of the emulator, and workers that write to it.
-struct Map {
-    emulator: &'static FirestoreEmulator,
-    collection: &'static str,
-}
-
-impl Map {
-    /// `None` where the emulator is not installed.
-    fn new(collection: &'static str) -> Option<Self> {
-        let emulator = FirestoreEmulator::shared().expect("the emulator starts")?;
-        Some(Self { emulator, collection })
-    }
-
-    fn launch(&self, data_dir: &Path) -> Launch {
-        Launch::run(data_dir)
-            .env("FIRESTORE_EMULATOR_HOST", &self.emulator.host())
-            .set("firestore.database", DATABASE)
-            .set("firestore.collection", self.collection)
-            .set("positions.min_interval", "1s")
-            .set("commit.max_delay", "20ms")
-            .set("shards", "3")
-    }
-
-    /// Fields of each document, as the REST interface shows them.
-    fn documents(&self) -> BTreeMap<String, Value> {
-        let uri = format!(
-            "http://{}/v1/{DATABASE}/documents/{}?pageSize=300",
-            self.emulator.host(),
-            self.collection
-        );
-        let answer = ureq::get(uri).header("authorization", "Bearer owner").call();
-        let text = answer.expect("an answer").body_mut().read_to_string().expect("a body");
-        let listed: Value = serde_json::from_str(&text).expect("JSON");
-        let documents = listed["documents"].as_array().cloned().unwrap_or_default();
-        let id = |name: &str| name.rsplit('/').next().expect("a name").to_owned();
-        documents
-            .into_iter()
-            .map(|document| {
-                (id(document["name"].as_str().expect("a name")), document["fields"].clone())
-            })
-            .collect()
-    }
-
-    /// Waits until each of `newest` is shown: vehicle, time, latitude.
-    fn shows(&self, newest: &BTreeMap<String, (Timestamp, f64)>) {
-        let shown = || {
-            let documents = self.documents();
-            let position = |fields: &Value| {
-                let time = fields["event_time"]["timestampValue"].as_str()?.parse().ok()?;
-                Some((time, fields["location"]["geoPointValue"]["latitude"].as_f64()?))
-            };
-            let shown = documents.iter().filter_map(|(id, it)| Some((id.clone(), position(it)?)));
-            shown.collect::<BTreeMap<String, (Timestamp, f64)>>()
-        };
-        wait_for("the newest positions", || (shown() == *newest).then_some(()));
-    }
+fn launch(map: &Map, data_dir: &Path) -> Launch {
+    map.with_address(Launch::run(data_dir))
+        .set("positions.min_interval", "1s")
+        .set("commit.max_delay", "20ms")
+        .set("shards", "3")
 }
 
 /// A metric, summed over its labels.
@@ -107,7 +54,7 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
     let Some(map) = Map::new("newest") else { return };
     let dir = TempDir::new().unwrap();
     let start = minutes_ago(10);
-    let mut worker = map.launch(dir.path()).start();
+    let mut worker = launch(&map, dir.path()).start();
     for n in 0..20 {
         worker.client().deliver(&lines(&round(start, n)));
     }
@@ -125,14 +72,14 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
     assert_eq!(stopped, map.documents(), "nothing is written after the end");
 
     // A start that has nothing new reads, at the most.
-    let mut worker = map.launch(dir.path()).start();
+    let mut worker = launch(&map, dir.path()).start();
     worker.client().deliver(&lines(&round(start, 20)));
     worker.client().deliver(&lines(&round(start, 21)));
     worker.kill();
     worker.wait();
 
     // What was committed before a kill is written by the next start.
-    let worker = map.launch(dir.path()).start();
+    let worker = launch(&map, dir.path()).start();
     map.shows(&round(start, 21));
     let waiting = || metric(&worker, "fleetstream_firestore_documents_waiting");
     wait_for("nothing waits", || (waiting() == 0.0).then_some(()));
@@ -142,7 +89,7 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
 fn v8_a_duplicate_writes_nothing_and_v9_the_future_is_shown_as_now() {
     let Some(map) = Map::new("vectors") else { return };
     let dir = TempDir::new().unwrap();
-    let worker = map.launch(dir.path()).start();
+    let worker = launch(&map, dir.path()).start();
     let start = minutes_ago(5);
     let written = || metric(&worker, "fleetstream_firestore_documents_written_total");
 
@@ -168,7 +115,7 @@ fn a_dead_firestore_stops_neither_ingest_nor_the_end() {
     // Nobody listens there.
     let launch = Launch::run(dir.path())
         .env("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
-        .set("firestore.database", DATABASE)
+        .set("firestore.database", map::DATABASE)
         .set("commit.max_delay", "20ms");
     let mut worker = launch.start();
     for n in 0..20 {
@@ -184,7 +131,7 @@ fn plain_text_to_another_machine_is_a_wrong_configuration() {
     let dir = TempDir::new().unwrap();
     let launch = Launch::run(dir.path())
         .env("FIRESTORE_EMULATOR_HOST", "10.0.0.1:8080")
-        .set("firestore.database", DATABASE);
+        .set("firestore.database", map::DATABASE);
     let output = launch.output();
     assert_eq!(output.status.code(), Some(78));
     let error = crate::support::text(&output.stderr);

@@ -1,6 +1,8 @@
 //! A worker as a child process, a client of it, and readers of what it wrote.
 
+pub(crate) mod bigquery;
 mod client;
+pub(crate) mod map;
 mod mounted;
 pub(crate) mod outputs;
 mod process;
