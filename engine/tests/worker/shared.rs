@@ -94,7 +94,7 @@ fn stand_by(cloud: &Cloud, dir: &TempDir) -> Worker {
 }
 
 #[test]
-fn a_second_worker_takes_over_after_a_kill_and_nothing_is_lost_or_doubled() {
+fn v41_a_second_worker_takes_over_after_a_kill_and_nothing_is_lost_or_doubled() {
     let cloud = Cloud::new();
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let begun = Instant::now();
@@ -135,7 +135,7 @@ fn a_second_worker_takes_over_after_a_kill_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
-fn a_worker_that_wakes_up_after_a_takeover_acknowledges_nothing_and_ends_with_75() {
+fn v41_a_worker_that_wakes_up_after_a_takeover_acknowledges_nothing_and_ends_with_75() {
     let cloud = Cloud::new();
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let mut first = cloud.launch(&dirs[0]).start();
