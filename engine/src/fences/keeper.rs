@@ -130,7 +130,9 @@ impl Keeper {
         }
         self.served.send_replace(json);
         self.observe();
-        info!(fences = fences.set.fences().len(), hash = fences.set.hash(), "took up other fences");
+        let set = &fences.set;
+        let (count, index_bytes) = (set.fences().len(), set.index_bytes());
+        info!(fences = count, hash = set.hash(), index_bytes, "took up other fences");
         let version = self.version(subject.as_deref()).or(version_before);
         Ok(Edited { valid_from: Some(valid_from), is_new, version })
     }
