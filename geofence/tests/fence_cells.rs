@@ -162,3 +162,24 @@ fn fences_that_cover_one_another_ten_thousandfold_take_bounded_memory() {
     assert_eq!(found.len(), 10_000);
     assert!(set.index_bytes() < 64 << 20, "{} bytes", set.index_bytes());
 }
+
+#[test]
+fn an_outline_that_goes_to_and_fro_through_every_cell_takes_bounded_memory() {
+    // Teeth of 10 km, 0.36 m apart.
+    let tooth = |i: i64| {
+        let x = 100_000_000 + i * 50;
+        [(x, 500_000_000), (x + 25, 500_900_000)]
+    };
+    let mut corners: Vec<Corner> = (0..20_000).flat_map(tooth).collect();
+    corners.extend([(101_000_000, 499_990_000), (100_000_000, 499_990_000)]);
+    let corners: Vec<String> = corners.iter().chain(corners.first()).map(|c| degrees(*c)).collect();
+    let set = parse(&[feature("comb", "Polygon", &format!("[[{}]]", corners.join(",")), "")]).set;
+    assert_eq!(set.fences().len(), 1);
+    assert!(set.index_bytes() < 64 << 20, "{} bytes", set.index_bytes());
+    let mut found = Vec::new();
+    for p in [(100_500_010, 500_400_000), (100_500_025, 500_400_000), (100_500_015, 499_995_000)] {
+        let p = position(p).expect("on the globe");
+        set.containing(p, &mut found);
+        assert_eq!(found, scan(&set, p), "at {p:?}");
+    }
+}

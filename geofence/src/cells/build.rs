@@ -222,18 +222,19 @@ impl Spread<'_> {
 
     /// Entries that cells of this size may come to, about.
     fn entries_at_most(&self, bits: u32) -> u64 {
-        let count = |range: RangeInclusive<i64>| (range.end() - range.start() + 1).max(0) as u64;
+        let edges = self.polygons.iter().flat_map(|crossing| &crossing.edges);
         let boxes = self
             .polygons
             .iter()
             .map(|crossing| (crossing.polygon.envelope(), crossing.shift))
             .chain(self.round.iter().map(|round| (round.shape.envelope(), round.shift)));
-        boxes
-            .map(|(bounds, shift)| {
-                let (columns, rows) = shift.cells(&bounds, bits);
-                count(columns) * count(rows)
-            })
-            .sum()
+        let count = |range: RangeInclusive<i64>| (range.end() - range.start() + 1).max(0) as u64;
+        let of_box = |(bounds, shift): (Envelope, Shift)| {
+            let (columns, rows) = shift.cells(&bounds, bits);
+            count(columns) * count(rows)
+        };
+        edges.map(|edge| edge.squares_at_most(TILE_BITS, bits)).sum::<u64>()
+            + boxes.map(of_box).sum::<u64>()
     }
 }
 

@@ -25,6 +25,14 @@ impl Edge {
         if den < 0 { (-num, -den) } else { (num, den) }
     }
 
+    /// Squares of 2^`bits` units a side that the edge touches within a square of
+    /// 2^`within` units, at the most, about.
+    pub(super) fn squares_at_most(&self, within: u32, bits: u32) -> u64 {
+        let (across, up) = (self.east.0 - self.west.0, (self.east.1 - self.west.1).abs());
+        let steps = |length: i64| (length.min(1 << within) >> bits) as u64;
+        steps(across) + steps(up) + 1
+    }
+
     /// The meridians that the edge covers between the parallels, widened to
     /// whole units; nothing if it stays clear of them.
     fn extent(&self, south: i64, north: i64) -> Option<RangeInclusive<i64>> {
