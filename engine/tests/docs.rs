@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sinks::schema::{self, Column, ColumnKind};
 
 /// Crates whose modules the code map of `ARCHITECTURE.md` names.
-const CRATES: [&str; 5] = ["protos", "geofence", "sinks", "engine", "loadgen"];
+const CRATES: [&str; 6] = ["protos", "geofence", "sinks", "sinks/local-cloud", "engine", "loadgen"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate of the workspace").to_owned()

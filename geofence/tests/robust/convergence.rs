@@ -1,7 +1,7 @@
 //! The convergence law (semantics §3): whatever the order of arrival within
 //! the hot lateness, the fold is the batch run's.
 //!
-//! `ROBUST_WORLDS=20000 cargo test -p geofence --test robust convergence`
+//! `ROBUST_WORLDS=25000 cargo test --release -p geofence --test robust convergence`
 //! tries as many worlds, four orders each.
 
 use geofence::OnSilence;
