@@ -7,15 +7,23 @@
 //! decides the same event under the same id.
 
 use crate::decided::{Decided, Group};
-use crate::machine::Visit;
+use crate::machine::{Machine, Visit};
+use crate::timeline::Epoch;
 use crate::vehicle::{Rules, Vehicle};
 use crate::{OnSilence, TimeMs};
 
-impl Visit {
-    /// Up to when the vehicle counts as staying if nothing was heard of it up
-    /// to `mark`: not past an exit that is pending.
-    fn stayed_through(&self, mark: TimeMs) -> TimeMs {
-        self.leaving.as_ref().map_or(mark, |leaving| mark.min(leaving.crossing.time))
+impl Machine {
+    /// Up to when the vehicle counts as staying in `visit`, of `epoch`, if
+    /// nothing was heard of it up to `mark`: not past an exit that is pending,
+    /// nor past the fence's closing.
+    fn stayed_through(&self, epoch: &Epoch, visit: &Visit, mark: TimeMs) -> TimeMs {
+        let left = visit.leaving.as_ref().map(|leaving| leaving.crossing.time);
+        // The fence, by the hours it has now, is known to be open at these.
+        let known = [self.last.map(|last| last.t), self.assigned, Some(epoch.valid_from)];
+        let since = known.into_iter().flatten().fold(visit.enter, TimeMs::max);
+        let schedule = epoch.set.fences()[visit.fence as usize].schedule.as_ref();
+        let closes = schedule.and_then(|schedule| schedule.closing(since, mark));
+        [left, closes].into_iter().flatten().fold(mark, TimeMs::min)
     }
 }
 
@@ -52,7 +60,7 @@ impl Vehicle {
         let judge = rules.judge(&self.id);
         let epoch = rules.timeline.epoch(self.machine.epoch);
         for visit in &self.machine.visits {
-            let through = visit.stayed_through(mark);
+            let through = self.machine.stayed_through(epoch, visit, mark);
             let ahead = visit.dwells_ahead(judge, epoch);
             for dwell in ahead.take_while(|dwell| dwell.due <= through) {
                 dwells.push(Decided { late, ..visit.dwell(judge, epoch, dwell, dwell.due, now) });
@@ -77,7 +85,7 @@ impl Vehicle {
             };
             let mut ahead = visit.dwells_ahead(judge, epoch).map(|dwell| dwell.due);
             let due = ahead.find(|due| *due > after && !is_told(*due))?;
-            (due <= visit.stayed_through(never)).then_some(due)
+            (due <= self.machine.stayed_through(epoch, visit, due)).then_some(due)
         };
         // A mark that reaches the threshold is enough.
         self.machine.visits.iter().filter_map(next).min().map_or(never, |due| due.plus(-1))

@@ -76,6 +76,21 @@ fn a_dwell_is_told_once_the_low_mark_has_reached_it() {
 }
 
 #[test]
+fn nobody_stays_past_a_closing() {
+    // SQ closes at 240 s, at 300 s, and at the end of that day.
+    for (closes, wanted) in
+        [("00:04", &[][..]), ("00:05", &["Assert @300"]), ("24:00", &["Assert @300"])]
+    {
+        let hours = format!(r#"{{"zone":"UTC","week":{{"thu":["00:00-{closes}"]}}}}"#);
+        let fences = only_sq(&format!(r#","dwell_s":[300],"schedule":{hours}"#));
+        let mut shard = Shard::new(assume(), fences);
+        hear(&mut shard, 1, 0, [inside(0)]);
+        assert_eq!(dwells(&hear(&mut shard, 1, 300, [])), wanted, "closing at {closes}");
+        assert_eq!(dwells(&hear(&mut shard, 1, 9_999, [])), [""; 0]);
+    }
+}
+
+#[test]
 fn by_default_a_ping_is_waited_for() {
     let mut shard = parked(plain());
     assert_eq!(dwells(&hear(&mut shard, 1, 9_999, [])), [""; 0]);

@@ -84,6 +84,14 @@ impl Schedule {
         self.calendar.opening(&self.hours, t, after)
     }
 
+    /// When the fence, open at `t`, closes, if that is not after `limit`.
+    #[must_use]
+    pub fn closing(&self, t: TimeMs, limit: TimeMs) -> Option<TimeMs> {
+        std::iter::successors(Some(self.still_until(t)), |t| Some(self.still_until(*t)))
+            .take_while(|turn| *turn <= limit)
+            .find(|turn| !self.is_open(*turn))
+    }
+
     /// A moment after `t` before which the fence neither opens nor closes. It
     /// does so then, or nothing is known from then on: ask again.
     #[must_use]
