@@ -71,6 +71,13 @@ fn when_the_clocks_change(
 }
 
 #[test]
+fn a_recurrence_within_the_gap_opens_later() {
+    let schedule = rule("Europe/Berlin", "FREQ=DAILY;BYHOUR=2;BYMINUTE=30", "PT2H");
+    let wanted = ["+29T01:30", "-29T03:30", "+30T00:30", "-30T02:30"];
+    assert_eq!(turns(&schedule, "2026-03-28T12:00Z", "2026-03-30T12:00Z"), wanted);
+}
+
+#[test]
 fn a_recurrence_lasts_as_long_as_it_says() {
     let schedule = rule("Europe/Berlin", "FREQ=DAILY;BYHOUR=22", "PT8H");
     // Eight hours from 22:00 on, whatever the clocks show then.

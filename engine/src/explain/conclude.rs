@@ -4,7 +4,9 @@
 //! the rules have led to. It applies no rule of its own.
 
 use geofence::TimeMs;
-use geofence::trace::{Arrival, Fate, Moment, Presence, Refused, Seen, Sight, Step, Thresholds};
+use geofence::trace::{
+    Arrival, Change, Fate, Moment, Presence, Refused, Seen, Sight, Step, Thresholds,
+};
 use protos::event_json::kind;
 use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
@@ -117,7 +119,7 @@ fn is_transition(event: &FleetEvent) -> bool {
 }
 
 /// How far `t` is from a span, milliseconds.
-fn away(t: TimeMs, from: TimeMs, through: TimeMs) -> i64 {
+pub(super) fn away(t: TimeMs, from: TimeMs, through: TimeMs) -> i64 {
     if t < from {
         from.since(t)
     } else if t > through {
@@ -169,9 +171,7 @@ fn refusal(view: &View<'_>, index: usize, refused: &Refused, thresholds: &Thresh
     let step = &view.steps[index].step;
     let t = time(step.moment.time());
     let Moment::Ping(seen) = &step.moment else {
-        return format!(
-            "no event: what was pending is void, the fence's new shape at {t} is against it"
-        );
+        return format!("no event: what was pending is void, {} at {t}", turned(step));
     };
     let leg = seen.step;
     let passed = metres(refused.inside_m.unwrap_or_default());
@@ -214,6 +214,21 @@ fn refusal(view: &View<'_>, index: usize, refused: &Refused, thresholds: &Thresh
         ),
         "pending_voided" => pending_voided(step, thresholds),
         rule => format!("no event: refused by {rule} at {t}"),
+    }
+}
+
+/// What a step without a ping changed at the fence.
+fn turned(step: &Step) -> &'static str {
+    match (&step.moment, step.after) {
+        (Moment::Turn { change: Change::Fences, .. }, Presence::NoFence) => "the fence was deleted",
+        (Moment::Turn { change: Change::Fences, .. }, _) => {
+            "the fence changed so that it is no longer borne out"
+        }
+        (Moment::Turn { change: Change::Tags, .. }, _) => {
+            "the fence ceased to concern the vehicle, whose tags changed"
+        }
+        (Moment::Turn { change: Change::Hours, .. }, _) => "the fence closed",
+        (Moment::Ping(_) | Moment::Silence { .. }, _) => "nothing bore it out",
     }
 }
 
@@ -292,14 +307,18 @@ fn pending_voided(step: &Step, thresholds: &Thresholds) -> String {
     };
     let late = t.since(last);
     let by = match step.sight {
-        Some(sight) if !sight.inside && late <= thresholds.confirm_ttl_ms => {
+        Some(sight) if sight.decisive && late <= thresholds.confirm_ttl_ms => {
             format!("the outside ping at {} is decisive ({})", time(t), against_margin(&sight))
         }
-        _ => format!(
+        _ if late > thresholds.confirm_ttl_ms => format!(
             "the next ping that could tell, at {}, came {} later, over confirm_ttl {}",
             time(t),
             span(late),
             span(thresholds.confirm_ttl_ms)
+        ),
+        _ => format!(
+            "the fence closed, changed or ceased to concern the vehicle before the ping at {}",
+            time(t)
         ),
     };
     format!(

@@ -97,7 +97,7 @@ fn retracted(reading: &Reading, view: &View<'_>, last: &FleetEvent, at: TimeMs) 
         answer: Verdict::Retracted,
         rule: None,
         text: format!(
-            "{} was taken back in segment {}: pings that came late led to another result{}{}",
+            "{} was taken back in segment {}: what became known later led to another result{}{}",
             headline(last),
             last.revision,
             instead.unwrap_or_default(),
@@ -177,8 +177,11 @@ pub(super) fn describe(event: &FleetEvent, decided: Option<TimeMs>, step: Option
     format!("{}: {why}{}", headline(event), confirmed.unwrap_or_default())
 }
 
+/// Fences, their hours and tags decide at once.
 fn is_confirmed_later(event: &FleetEvent) -> bool {
-    matches!(event.detail, Some(Detail::GeofenceEnter(_) | Detail::GeofenceExit(_)))
+    let by_pings =
+        matches!(event.reason(), Reason::FirstSeen | Reason::Crossed | Reason::Reappeared);
+    by_pings && matches!(event.detail, Some(Detail::GeofenceEnter(_) | Detail::GeofenceExit(_)))
 }
 
 fn enter(event: &FleetEvent) -> String {

@@ -74,7 +74,7 @@ impl<'a> View<'a> {
                 Moment::Ping(seen) => {
                     times.binary_search(&seen.event_time).is_ok_and(|index| shown.contains(&index))
                 }
-                Moment::FenceChange { .. } => true,
+                Moment::Turn { .. } => true,
                 Moment::Silence { .. } => !step.events.is_empty(),
             };
             if is_shown {
@@ -92,8 +92,8 @@ impl<'a> View<'a> {
                 !matches!(arrival.disposition, Disposition::OnTime | Disposition::Late)
                     && about.contains(&arrival.ping.event_time)
             })
-            .take(ARRIVALS_MAX)
             .collect();
+        let unjudged = nearest(unjudged, first, last);
         Ok(Self { trail, complete, fence, steps, unjudged })
     }
 
@@ -129,6 +129,19 @@ impl<'a> View<'a> {
             },
         }
     }
+}
+
+/// The [`ARRIVALS_MAX`] whose time is nearest to `first..=last`, as they came.
+fn nearest(arrivals: Vec<&Arrival>, first: TimeMs, last: TimeMs) -> Vec<&Arrival> {
+    let mut by_distance: Vec<(i64, usize)> = arrivals
+        .iter()
+        .map(|arrival| conclude::away(arrival.ping.event_time, first, last))
+        .zip(0..)
+        .collect();
+    by_distance.sort_unstable();
+    by_distance.truncate(ARRIVALS_MAX);
+    by_distance.sort_unstable_by_key(|(_, index)| *index);
+    by_distance.into_iter().map(|(_, index)| arrivals[index]).collect()
 }
 
 fn fence_said(trail: &Trail, id: &str) -> FenceSaid {

@@ -1,6 +1,6 @@
 //! One moment of an answer.
 
-use geofence::trace::{Arrival, Fate, Moment, Presence, Seen, Sight, Step};
+use geofence::trace::{Arrival, Change, Fate, Moment, Presence, Seen, Sight, Step};
 use geofence::{TimeMs, disposition_name};
 use protos::journal::Disposition::{Late, OnTime};
 use serde::Serialize;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::answer::{At, content};
 
-/// One moment: a ping, a change of the fence, or silence.
+/// One moment: a ping, a turn of the rules, or silence.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepSaid {
     /// Its event time.
     pub at: At,
-    /// `ping`, `fence_change` or `silence`.
+    /// `ping`, `fence_change`, `tag_change`, `opening_hours` or `silence`.
     pub moment: &'static str,
     /// Pings before it that are left out here.
     #[serde(skip_serializing_if = "is_zero")]
@@ -206,7 +206,9 @@ impl StepSaid {
         let at = step.moment.time();
         let (moment, ping) = match &step.moment {
             Moment::Ping(seen) => ("ping", Some(PingSaid::new(seen, known.arrivals))),
-            Moment::FenceChange { .. } => ("fence_change", None),
+            Moment::Turn { change: Change::Fences, .. } => ("fence_change", None),
+            Moment::Turn { change: Change::Tags, .. } => ("tag_change", None),
+            Moment::Turn { change: Change::Hours, .. } => ("opening_hours", None),
             Moment::Silence { .. } => ("silence", None),
         };
         let state = |presence| at_fence.then(|| StateSaid::new(presence));

@@ -265,6 +265,8 @@ fn remark(step: &StepSaid) -> String {
     let mut remarks: Vec<String> = Vec::new();
     match step.moment {
         "fence_change" => remarks.push("the fence changes".into()),
+        "tag_change" => remarks.push("the vehicle's tags change".into()),
+        "opening_hours" => remarks.push("the fence opens or closes".into()),
         "silence" => remarks.push("nothing more until then".into()),
         _ => {}
     }

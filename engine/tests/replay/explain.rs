@@ -284,3 +284,35 @@ fn a_fence_that_was_closed_or_asks_for_other_tags() {
         assert_eq!(sight["assigned"], json!(why != asking));
     }
 }
+
+/// The end of the input decides it, and no ping confirms it.
+#[test]
+fn a_closing_after_the_last_ping() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("writable");
+    };
+    let hours = r#""schedule":{"zone":"Etc/UTC","week":{"mon-sun":["11:00-12:04"]}}"#;
+    // The van stays; the bus carries the input past the closing.
+    let stays = |line: &&str| !line.contains("T12:04") && !line.contains("T12:05");
+    let pings = PINGS.lines().filter(stays).collect::<Vec<_>>().join("\n");
+    write("pings.csv", &pings);
+    write("fences.geojson", &SQ.replace(r#""name":"Depot""#, hours));
+    let arguments = "replay --pings pings.csv --fences fences.geojson --out out";
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let output = fleetstream(folder.path(), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+
+    let answer = at_depot(folder.path(), "2026-03-01T12:04:00Z");
+    let told = "geofence_exit at 2026-03-01T12:04:00.000Z: schedule_closed then";
+    assert_eq!((&answer["answer"], &answer["conclusion"]), (&json!("event"), &json!(told)));
+    let steps = answer["steps"].as_array().expect("a list");
+    let closing = steps.iter().find(|step| step["moment"] == "opening_hours").expect("a step");
+    assert_eq!(closing["events"][0]["reason"], "schedule_closed");
+    let id = closing["events"][0]["event_id"].as_str().expect("an id");
+    let answer = explained(folder.path(), &["--vehicle", "van-7", "--event", id]);
+    assert_eq!(
+        (&answer["conclusion"], &answer["event"]["confirmed"]),
+        (&json!(told), &json!(true))
+    );
+}

@@ -173,9 +173,9 @@ impl Machine {
     }
 
     /// Lets timers fire: fence changes up to `fences`, and up to `gaps` the
-    /// openings and closings of fences and gaps that no fix filled. While a fix is held they wait for the next one,
-    /// which says whether it comes before them. Returns whether something
-    /// was due by `gaps`.
+    /// openings and closings of fences and gaps that no fix filled. While a
+    /// fix is held they wait for the next one, which says whether it comes
+    /// before them. Returns whether something was due by `gaps`.
     pub(crate) fn run_timers(
         &mut self,
         judge: Judge<'_>,
@@ -183,7 +183,7 @@ impl Machine {
         gaps: TimeMs,
         scratch: &mut Scratch,
     ) -> bool {
-        if self.last.is_none() || (self.suspect.is_some() && !judge.ended) {
+        if self.timers_wait(judge) {
             return false;
         }
         let first = scratch.decided.len();
@@ -192,6 +192,10 @@ impl Machine {
             decided_no_earlier(fences, &mut scratch.decided[first..]);
         }
         expired
+    }
+
+    fn timers_wait(&self, judge: Judge<'_>) -> bool {
+        self.last.is_none() || (self.suspect.is_some() && !judge.ended)
     }
 
     fn run_to(
@@ -227,18 +231,25 @@ impl Machine {
     /// Goes over every change of the fences, opening, closing and change of
     /// the vehicle's tags up to `through`. What has one time is one turn.
     fn turn(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
-        loop {
-            let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
-            let tags = judge.tags.next(self.assigned);
-            let next = [fences, tags, self.wakes].into_iter().flatten().min();
-            let Some(at) = next.filter(|at| *at <= through) else { return };
+        while let Some(due) = self.due(judge)
+            && due.at <= through
+        {
+            let at = due.at;
             let before = self.scope(judge, at.plus(-1));
-            self.epoch += u32::from(fences == Some(at));
-            self.assigned = tags.filter(|from| *from == at).or(self.assigned);
+            self.epoch += u32::from(due.fences);
+            self.assigned = Some(at).filter(|_| due.tags).or(self.assigned);
             let turn = Turn { at, before, next: self.scope(judge, at) };
             fences::change(self, judge, turn, scratch);
             self.heed_fences_near(turn.next);
         }
+    }
+
+    /// The next turn there is.
+    fn due(&self, judge: Judge<'_>) -> Option<Due> {
+        let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
+        let tags = judge.tags.next(self.assigned);
+        let at = [fences, tags, self.wakes].into_iter().flatten().min()?;
+        Some(Due { at, fences: fences == Some(at), tags: tags == Some(at) })
     }
 
     /// What concerns the vehicle at `at`, by the fences and tags it has come to.
@@ -255,6 +266,15 @@ impl Machine {
         let near = scope.still_until(visits.chain(arrivals));
         self.wakes = [self.wakes, near].into_iter().flatten().min();
     }
+}
+
+/// A moment at which fences, tags, or the hours of a fence change, and which
+/// of the first two do.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: TimeMs,
+    fences: bool,
+    tags: bool,
 }
 
 /// What waited for a held fix is decided when the wait is over: a state from

@@ -10,13 +10,13 @@ use super::refused::Refusal;
 use super::robust::{CROSS_M_MIN, min_inside_ms};
 use super::scope::Scope;
 use super::step::{SPEED_MPS_MAX, Step};
-use super::{ACCURACY_M_MAX, Judge, Machine, Rest, Scratch, leaving, rest};
+use super::{ACCURACY_M_MAX, Due, Judge, Machine, Rest, Scratch, leaving, rest};
 use crate::decided::{Decided, Emission};
 use crate::fix::Fix;
 use crate::plane::{Plane, round_mm};
 use crate::timeline::Timeline;
 use crate::trace::{
-    self, Fate, Held, Leg, Moment, Presence, Refused, RestSight, Seen, Sight, Thresholds,
+    self, Change, Fate, Held, Leg, Moment, Presence, Refused, RestSight, Seen, Sight, Thresholds,
 };
 use crate::{Fence, Profile, Settings, TimeMs};
 
@@ -28,19 +28,45 @@ pub(crate) type Wanted<'a> = Option<&'a str>;
 pub(crate) enum Move<'a> {
     /// The next fix.
     Fix(&'a Fix),
-    /// The fences that come into force up to a time, without a fix.
-    Fences(TimeMs),
+    /// Its next turn, without a fix.
+    Turn(TimeMs, Change),
     /// The gaps that are known up to a time.
     Silence(TimeMs),
 }
 
+impl Machine {
+    /// The next turn that timers take it over, if that is due by `through`.
+    pub(crate) fn next_turn(&self, judge: Judge<'_>, through: TimeMs) -> Option<Move<'static>> {
+        let due = self.due(judge).filter(|due| due.at <= through && !self.timers_wait(judge))?;
+        let change = match due {
+            Due { fences: true, .. } => Change::Fences,
+            Due { tags: true, .. } => Change::Tags,
+            _ => Change::Hours,
+        };
+        Some(Move::Turn(due.at, change))
+    }
+
+    /// Whether a fence that concerns it opens or closes by `through`.
+    pub(crate) fn wakes_by(&self, through: TimeMs) -> bool {
+        self.wakes.is_some_and(|at| at <= through)
+    }
+}
+
 impl Move<'_> {
+    /// Its event time.
+    pub(crate) fn time(self) -> TimeMs {
+        match self {
+            Self::Fix(fix) => fix.t,
+            Self::Turn(t, _) | Self::Silence(t) => t,
+        }
+    }
+
     /// Moves `machine`; what that decides is in `scratch`.
     pub(crate) fn make(self, machine: &mut Machine, judge: Judge<'_>, scratch: &mut Scratch) {
         match self {
             Self::Fix(fix) => machine.step(judge, fix, scratch),
-            Self::Fences(through) => {
-                machine.run_timers(judge, through, TimeMs::MIN, scratch);
+            Self::Turn(at, _) => {
+                machine.run_timers(judge, at, TimeMs::MIN, scratch);
             }
             Self::Silence(through) => {
                 machine.run_timers(judge, TimeMs::MIN, through, scratch);
@@ -79,7 +105,7 @@ impl Move<'_> {
         let decided = scratch.decided.drain(..).filter(of_wanted);
         let events = decided.map(|decided| untold(&decided, judge.vehicle_id)).collect();
         let (moment, sight, rest) = match self {
-            Self::Fences(valid_from) => (Moment::FenceChange { valid_from }, None, None),
+            Self::Turn(at, change) => (Moment::Turn { at, change }, None, None),
             Self::Silence(through) => (Moment::Silence { through }, None, None),
             Self::Fix(fix) => {
                 let seen = was.seen(fix, fate(machine, judge, fix), dropped);

@@ -41,10 +41,13 @@ pub struct Step {
 pub enum Moment {
     /// A ping that takes part.
     Ping(Seen),
-    /// Other fences came into force.
-    FenceChange {
+    /// The rules turned without a ping: what concerns the vehicle may be
+    /// another from then on.
+    Turn {
         /// From when on they judge.
-        valid_from: TimeMs,
+        at: TimeMs,
+        /// What changed.
+        change: Change,
     },
     /// Nothing more came up to this event time.
     Silence {
@@ -59,10 +62,21 @@ impl Moment {
     pub fn time(&self) -> TimeMs {
         match self {
             Self::Ping(seen) => seen.event_time,
-            Self::FenceChange { valid_from } => *valid_from,
+            Self::Turn { at, .. } => *at,
             Self::Silence { through } => *through,
         }
     }
+}
+
+/// What changed with the rules; of several things at once, the first here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Other fences came into force.
+    Fences,
+    /// The vehicle got other tags.
+    Tags,
+    /// A fence that it is in, or at, opened or closed.
+    Hours,
 }
 
 /// A ping as the machine was given it.

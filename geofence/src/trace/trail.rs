@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use protos::events::FleetEvent;
 
-use super::{Step, Thresholds};
+use super::{Moment, Step, Thresholds};
 use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::trace::{Move, Wanted, thresholds, untold};
@@ -73,7 +73,7 @@ impl Trail {
     pub fn new(vehicle_id: &str, settings: Settings) -> Self {
         Self {
             vehicle_id: vehicle_id.to_owned(),
-            rules: Detector::new(settings.clone()),
+            rules: all_kept(Detector::new(settings.clone())),
             vehicle: None,
             arrivals: Vec::new(),
             settings: vec![settings],
@@ -99,6 +99,7 @@ impl Trail {
             Some(vehicle)
         });
         let settings = vec![rules.settings().clone()];
+        let rules = all_kept(rules);
         Ok(Self { rules, vehicle, settings, ..Self::new(vehicle_id, Settings::default()) })
     }
 
@@ -277,39 +278,38 @@ impl Trail {
     }
 
     /// The steps at `fence`, or of no fence, whose event time lies in
-    /// `from..=through`. Changes of other fences are left out.
+    /// `from..=through`. Turns and silence that come to nothing there are left
+    /// out.
     #[must_use]
     pub fn steps(&self, fence: Option<&str>, from: TimeMs, through: TimeMs) -> Vec<Step> {
         let mut steps = Vec::new();
         self.walk(|moved, machine, judge, scratch| {
-            let t = match moved {
-                Move::Fix(fix) => fix.t,
-                Move::Fences(t) | Move::Silence(t) => t,
-            };
-            if (from..=through).contains(&t) && self.concerns(moved, fence) {
-                steps.push(moved.trace(machine, judge, fence, scratch));
-            } else {
+            if !(from..=through).contains(&moved.time()) {
                 moved.make(machine, judge, scratch);
                 scratch.decided.clear();
+                return;
+            }
+            let step = moved.trace(machine, judge, fence, scratch);
+            if self.concerns(&step, fence) {
+                steps.push(step);
             }
         });
         steps
     }
 
-    /// Whether a move can do anything at the wanted fence.
-    fn concerns(&self, moved: Move<'_>, wanted: Wanted<'_>) -> bool {
-        match (moved, wanted) {
-            (Move::Fix(_), _) | (Move::Silence(_), None) => true,
-            (Move::Fences(_), None) | (Move::Silence(_), Some(_)) => false,
-            (Move::Fences(from), Some(id)) => {
-                let timeline = &self.rules.timeline;
-                let version = |t| {
-                    let epoch = timeline.epoch(timeline.number_at(t));
-                    epoch.set.position_of(id).map(|index| epoch.versions[index as usize])
-                };
-                version(from) != version(from.plus(-1))
-            }
-        }
+    /// Whether a step may mean something at the wanted fence.
+    fn concerns(&self, step: &Step, wanted: Wanted<'_>) -> bool {
+        let version = |t| {
+            let epoch = self.rules.timeline.epoch(self.rules.timeline.number_at(t));
+            epoch.set.position_of(wanted?).map(|index| epoch.versions[index as usize])
+        };
+        let always = match step.moment {
+            Moment::Ping(_) => true,
+            Moment::Turn { at, .. } => version(at) != version(at.plus(-1)),
+            Moment::Silence { .. } => wanted.is_none(),
+        };
+        let came_to = !step.events.is_empty() || !step.refusals.is_empty();
+        always || came_to || step.before != step.after
     }
 
     /// Goes through everything that moves the vehicle's machine, in order.
@@ -326,26 +326,27 @@ impl Trail {
             tags: self.rules.roster.of(&self.vehicle_id),
             ended,
         };
-        let epochs = self.rules.timeline.epochs().iter().map(|epoch| epoch.valid_from);
-        let mut changes = epochs.filter(|from| *from > TimeMs::MIN).peekable();
         for fix in self.fixes() {
-            while let Some(from) = changes.next_if(|from| *from <= fix.t) {
-                if machine.last.is_none() {
-                    // The first fix takes the fences as it finds them.
-                    continue;
-                }
-                go(Move::Fences(from), &mut machine, judge(number, false), &mut scratch);
-            }
             // A ping is judged again with every earlier one that comes after it.
             number = number.max(self.settings_number(fix));
-            go(Move::Fix(fix), &mut machine, judge(number, false), &mut scratch);
+            let judge = judge(number, false);
+            while let Some(turn) = machine.next_turn(judge, fix.t) {
+                go(turn, &mut machine, judge, &mut scratch);
+            }
+            go(Move::Fix(fix), &mut machine, judge, &mut scratch);
         }
-        let ended = rules.end.is_some();
-        while let Some(from) = changes.next_if(|from| *from <= rules.in_force) {
-            go(Move::Fences(from), &mut machine, judge(number, ended), &mut scratch);
+        let judge = judge(number, rules.end.is_some());
+        let tags = judge.tags.newest_from().unwrap_or(TimeMs::MIN);
+        while let Some(turn) = machine.next_turn(judge, rules.in_force.max(tags)) {
+            go(turn, &mut machine, judge, &mut scratch);
         }
-        let through = vehicle.watermark(rules);
-        go(Move::Silence(through), &mut machine, judge(number, ended), &mut scratch);
+        let watermark = vehicle.watermark(rules);
+        while machine.wakes_by(watermark)
+            && let Some(turn) = machine.next_turn(judge, watermark)
+        {
+            go(turn, &mut machine, judge, &mut scratch);
+        }
+        go(Move::Silence(watermark), &mut machine, judge, &mut scratch);
     }
 
     /// The fixes that stand for their time, from the start of what is known.
@@ -363,4 +364,11 @@ impl Trail {
         let Detector { now, settings, timeline, roster, end, .. } = &self.rules;
         Rules::at(*now, settings, timeline, roster, *end)
     }
+}
+
+/// A shard that forgets no tags or fences: without the vehicle it would not
+/// know which of them still judge.
+fn all_kept(mut rules: Detector) -> Detector {
+    rules.forgotten_at = TimeMs(i64::MAX);
+    rules
 }

@@ -1,12 +1,13 @@
 //! Traces: the rule that each vector turns on, and that what is traced is
 //! what was detected.
 
-use geofence::trace::{Fate, Held, Moment, Presence, Seen, Step, Trail};
+use geofence::trace::{Change, Fate, Held, Moment, Presence, Seen, Step, Trail};
 use geofence::{Disposition, Fence, Input, Outcome, Settings, Shape, TimeMs, order_key};
 use protos::events::FleetEvent;
 
 use super::convergence::worlds;
 use super::fleet::{At, Recorded, Shard, T_MS, at, fold, kind, line, robust};
+use super::schedules::open;
 use super::support::{ho, polygon, ring, sm, sq};
 use super::vectors::named;
 use super::worlds::World;
@@ -209,7 +210,7 @@ fn v21_and_v22_a_change_of_fences_is_a_step_of_its_own() {
     let steps = steps(&shard);
     let moments: Vec<_> = steps
         .iter()
-        .map(|step| (step.moment.time(), matches!(step.moment, Moment::FenceChange { .. })))
+        .map(|step| (step.moment.time(), matches!(step.moment, Moment::Turn { .. })))
         .collect();
     assert_eq!(
         moments,
@@ -221,6 +222,62 @@ fn v21_and_v22_a_change_of_fences_is_a_step_of_its_own() {
     // The other fence came with the first change and went with the second.
     let of_g = trail(&shard, "v").steps(Some("g"), TimeMs::MIN, TimeMs(i64::MAX));
     assert_eq!(of_g.len(), 4);
+}
+
+/// Of each turn: when it was, what changed, what it decided.
+fn turns(steps: &[Step]) -> Vec<(f64, Change, Vec<String>)> {
+    let turn = |step: &Step| match step.moment {
+        Moment::Turn { at, change } => Some((
+            at.since(TimeMs(T_MS)) as f64 / 1000.0,
+            change,
+            step.events.iter().map(line).collect(),
+        )),
+        _ => None,
+    };
+    steps.iter().filter_map(turn).collect()
+}
+
+#[test]
+fn a_change_of_tags_after_the_last_ping_is_a_step_of_its_own() {
+    let van = Fence { tags: vec!["van".to_owned()], ..named("f", sq()) };
+    let mut shard = Shard::new(robust(), vec![van]);
+    shard.tags(&[("v", &["van"])], -3_600.0);
+    shard.each(&[at(0.0, 10.005, MID), at(30.0, 10.005, MID)]);
+    shard.tags(&[("v", &["truck"])], 60.0);
+    let steps = steps(&shard);
+    let [(at_s, Change::Tags, events)] = &turns(&steps)[..] else { panic!("{steps:?}") };
+    assert_eq!(*at_s, 60.0);
+    assert_eq!(events[0], "exit f 60.0 [60.0, 60.0] assignment_changed");
+}
+
+#[test]
+fn hours_that_pass_before_another_fence_changes_are_steps_of_their_own() {
+    // T is 14:00; the other fence changes once this one has opened and closed.
+    let mut shard = Shard::new(robust(), vec![open("14:01-14:03")]);
+    shard.each(&[at(0.0, 10.005, MID), at(30.0, 10.005, MID)]);
+    shard.fences(vec![open("14:01-14:03"), named("g", sm())], 240.0);
+    shard.each(&[at(300.0, 10.005, MID), at(400.0, 10.005, MID)]);
+    let steps = steps(&shard);
+    let told = turns(&steps);
+    let when: Vec<_> = told.iter().map(|(at_s, change, _)| (*at_s, *change)).collect();
+    assert_eq!(when, [(60.0, Change::Hours), (180.0, Change::Hours)]);
+    assert_eq!(told[0].2, ["enter f 60.0 [60.0, 60.0] schedule_opened"]);
+    assert_eq!(told[1].2[0], "exit f 180.0 [180.0, 180.0] schedule_closed");
+}
+
+/// The first ping is judged by the tags of its time, however long ago.
+#[test]
+fn tags_of_long_ago_are_not_forgotten() {
+    let van = Fence { tags: vec!["van".to_owned()], ..named("f", sq()) };
+    let mut shard = Shard::new(robust(), vec![van]);
+    shard.tags(&[("v", &["van"])], -3_600.0);
+    shard.each(&[at(0.0, 10.005, MID), at(30.0, 10.005, MID)]);
+    shard.tags(&[("v", &["truck"])], 60.0);
+    let days = |n: f64| n * 86_400.0;
+    shard.tags(&[("v", &["car"])], days(40.0));
+    shard.tags(&[("v", &["car", "late"])], days(80.0));
+    assert_eq!(trail(&shard, "v").tags_at(TimeMs(T_MS)), ["van"]);
+    assert_eq!(steps(&shard)[0].events.iter().map(kind).collect::<Vec<_>>(), ["enter"]);
 }
 
 #[test]
