@@ -226,7 +226,7 @@ pub struct RestSight {
     pub radius_m: f64,
     /// Whether the run goes on with it.
     pub belongs: bool,
-    /// Engine on or off at the ping, as far as it is known.
+    /// Engine on or off as last reported, however long before the ping.
     pub engine: Option<bool>,
     /// First ping of the stretch with the engine on, after this ping.
     pub idle_since: Option<TimeMs>,
