@@ -22,6 +22,7 @@ use geofence::admission::Dropped;
 use geofence::{Ping, TimeMs};
 use protos::journal::DeadLetter;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 use pause::Paused;
@@ -103,6 +104,10 @@ pub struct Delivery {
     pub low_mark_bounds_lateness: bool,
     /// Trace context that some of the entries came with (a W3C `traceparent`).
     pub traceparent: Option<Arc<str>>,
+    /// When it was handed over: the commit delay counts from then, so that it
+    /// does not begin anew for what waits while the segment before it is
+    /// written.
+    pub since: Instant,
     /// In the order in which the source handed them over. Empty where none is
     /// for this shard and the low mark has moved: it alone tells of vehicles
     /// that are silent.
@@ -378,6 +383,7 @@ fn send_all(
     reservations: Vec<Reservation>,
 ) -> PendingVerdicts {
     let mut pending = PendingVerdicts::default();
+    let since = Instant::now();
     for (part, reservation) in parts.into_iter().zip(reservations) {
         let ack = match part.entries.len() {
             0 => Ack::none(),
@@ -388,6 +394,7 @@ fn send_all(
             low_mark,
             low_mark_bounds_lateness,
             traceparent: traceparent.clone(),
+            since,
             entries: part.entries,
             bytes: part.bytes,
             ack,

@@ -55,7 +55,8 @@ pub use tag_change::{TagChange, TagInput};
 /// When gathered input is applied and committed.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut {
-    /// A time after the first of it came, or once there is so much of it.
+    /// A time after the first of it was handed over, or once there is so much
+    /// of it.
     Clock {
         /// Longest time that input waits for its apply.
         delay_max: Duration,
@@ -296,9 +297,8 @@ impl Shard {
         if let Cut::Clock { delay_max, .. } = self.options.cut
             && batch.is_empty()
         {
-            let now = Instant::now();
-            self.services.health.commit_awaited(self.number as usize, now.into_std());
-            let at = now + delay_max;
+            self.services.health.commit_awaited(self.number as usize, delivery.since.into_std());
+            let at = delivery.since + delay_max;
             *apply_at = Some(apply_at.map_or(at, |earlier| earlier.min(at)));
         }
         batch.deliver(delivery);
