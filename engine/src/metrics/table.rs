@@ -35,6 +35,8 @@ metrics! {
         "Pings taken from sources, before any judgement.";
     REDELIVERED "fleetstream_redelivered_total" Kind::Counter, Count, [],
         "Messages delivered again while they were being worked on, and merged.";
+    PULL_LAG "fleetstream_pull_lag_seconds" Kind::Histogram(SLOW), Seconds, [],
+        "From the publishing of a message to its arrival here, of the oldest of each batch.";
     REJECTED "fleetstream_rejected_total" Kind::Counter, Count, ["reason"],
         "Input set aside as dead letters.";
     VALUES_DROPPED "fleetstream_values_dropped_total" Kind::Counter, Count, ["field"],
@@ -50,6 +52,8 @@ metrics! {
     EVENT_LATENCY "fleetstream_event_latency_seconds" Kind::Histogram(SLOW), Seconds, [],
         "From the receive time of the ping that decided an event to its release.";
 
+    APPLY "fleetstream_apply_seconds" Kind::Histogram(FAST), Seconds, [],
+        "Time that detection takes for the input of one segment.";
     COMMIT "fleetstream_commit_seconds" Kind::Histogram(FAST), Seconds, [],
         "Time to make a segment durable.";
     COMMIT_AGE "fleetstream_commit_age_seconds" Kind::Gauge, Seconds, ["shard"],
@@ -62,6 +66,8 @@ metrics! {
         "Committed segments a sink has not taken yet.";
     SINK_ERRORS "fleetstream_sink_errors_total" Kind::Counter, Count, ["sink"],
         "Calls to a sink that failed and were made again.";
+    SINK_WRITE "fleetstream_sink_write_seconds" Kind::Histogram(FAST), Seconds, ["sink"],
+        "Time that a sink takes for one segment, failed attempts included.";
     RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
         "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
 

@@ -363,7 +363,9 @@ impl Shard {
             Clock::Wall => self.wall.now(),
             Clock::Event => TimeMs(batch.receive_time_max().unwrap_or(self.detector.now().0)),
         };
+        let started = Instant::now();
         let mut effects = self.detector.apply(batch.inputs(), now, self.journal.next_seq());
+        metrics::APPLY.histogram(&[]).record(started.elapsed().as_secs_f64());
         let sources = Arc::clone(&self.services.sources);
         let name = |source: u32| sources.get(source as usize).cloned().unwrap_or_default();
         let (segment, acks) = batch.finish(&mut effects, self.detector.now().0, name);

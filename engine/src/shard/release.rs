@@ -132,6 +132,7 @@ impl SinkRunner {
     async fn take_next(&mut self) -> Result<(), ReleaseError> {
         let segment = self.reader.read(self.next).await?;
         self.taken |= has_content(&segment);
+        let started = Instant::now();
         let mut backoff = None;
         loop {
             match self.sink.write(Arc::clone(&segment)).await {
@@ -140,6 +141,8 @@ impl SinkRunner {
                 Err(error) => self.wait_out(error, &mut backoff).await?,
             }
         }
+        let taken_in = started.elapsed().as_secs_f64();
+        metrics::SINK_WRITE.histogram(&[self.sink.name()]).record(taken_in);
         self.next += 1;
         Ok(())
     }

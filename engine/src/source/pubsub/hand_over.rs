@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use geofence::TimeMs;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::Backoff;
 use sinks::pubsub::traceparent;
@@ -23,6 +24,7 @@ use super::stream::Received;
 use crate::intake::{Entry, Intake, IntakeError, NoVerdict, PendingVerdicts};
 use crate::metrics;
 use crate::source::low_mark::LowMark;
+use crate::wall_clock::WallClock;
 
 /// Entries and bytes handed over together, but for a message that is larger
 /// by itself.
@@ -125,12 +127,14 @@ impl HandOver {
     /// Hands over a batch that a stream brought.
     async fn take(&mut self, batch: Vec<Received>) {
         let mut part = Part::default();
+        let mut oldest: Option<TimeMs> = None;
         for Received { message, handler } in batch {
             if self.stop.is_cancelled() || !self.is_open() {
                 // Dropped: it goes back.
                 continue;
             }
             let receive_time = decode::receive_time(&message);
+            oldest = Some(oldest.map_or(receive_time, |oldest| oldest.min(receive_time)));
             let clock_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
             self.low_mark.observe(clock_ms, receive_time);
             if !self.in_flight.add(&message.message_id, handler) {
@@ -147,6 +151,11 @@ impl HandOver {
                 part.traceparent = traceparent(&message.attributes).map(Arc::from);
             }
             part.add(message.message_id, entries, bytes);
+        }
+        if let Some(oldest) = oldest {
+            // Two clocks, of which either may be ahead.
+            let lag_ms = WallClock::read().0.saturating_sub(oldest.0).max(0);
+            metrics::PULL_LAG.histogram(&[]).record(lag_ms as f64 / 1000.0);
         }
         self.hand_over(part).await;
     }
