@@ -8,7 +8,8 @@
 //! it, and of each vehicle only the newest position waits.
 //!
 //! A document is written on the condition that it is as this process last saw
-//! it, and read first where this process has not seen it yet. So a worker
+//! it, and read first where this process has not seen it yet, unless the whole
+//! collection was empty when it began. So a worker
 //! whose shard another has taken over finds the other's position, which
 //! carries the seq of a later segment, and leaves it alone.
 
@@ -21,6 +22,7 @@ mod requests;
 mod tracker;
 mod writer;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -112,6 +114,8 @@ pub struct LiveMap {
 struct Shared {
     client: Client,
     options: LiveOptions,
+    /// The collection held nothing when this process began.
+    was_empty: AtomicBool,
     /// None until it is known whether the collection was empty.
     budget: Mutex<Option<Budget>>,
 }
@@ -129,9 +133,13 @@ impl LiveMap {
         endpoint: &Endpoint,
     ) -> Result<Self, FirestoreError> {
         let client = Client::new(endpoint, &options.database, &options.collection).await?;
-        let shared = Arc::new(Shared { client, options, budget: Mutex::new(None) });
+        let (was_empty, budget) = (AtomicBool::new(false), Mutex::new(None));
+        let shared = Arc::new(Shared { client, options, was_empty, budget });
         match tokio::time::timeout(START_MAX, shared.client.is_empty()).await {
-            Ok(Ok(empty)) => shared.settle(empty && !endpoint.is_local()),
+            Ok(Ok(empty)) => {
+                shared.was_empty.store(empty, Ordering::Relaxed);
+                shared.settle(empty && !endpoint.is_local());
+            }
             Ok(Err(status)) if is_for_good(&status) => return Err(shared.refused(&status)),
             Ok(Err(status)) => {
                 let code = status.code();

@@ -2,6 +2,7 @@
 //! tracker what is due, keeps a few requests under way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -15,18 +16,19 @@ use tracing::{info, trace, warn};
 
 use super::Shared;
 use super::requests::{self, Answer, Verdict};
-use super::tracker::{Counts, Read, Room, Tracker, Write, Written};
+use super::tracker::{Counts, Pace, Read, Room, Tracker, Write, Written};
 use crate::Backoff;
 use crate::google;
 use crate::positions::PositionFeed;
 
-/// Documents in a request: what Firestore takes.
-const REQUEST_DOCUMENTS: usize = 500;
+/// Documents in a request, of the 500 that Firestore takes: the documents of a
+/// smaller request are done sooner, and as many are done in a second.
+const REQUEST_DOCUMENTS: usize = 200;
 /// Bytes of a request, of the 10 MiB that Firestore takes.
 const REQUEST_BYTES: usize = 8 << 20;
 /// Requests under way. A call of 2 s lets a thousand documents a second
 /// through.
-const REQUESTS_MAX: usize = 4;
+const REQUESTS_MAX: usize = 10;
 /// What falls due within this time shares a request.
 const GATHER: Duration = Duration::from_millis(20);
 /// While anything waits, its age is told this often.
@@ -86,7 +88,11 @@ impl LiveWriter {
     pub(super) fn new(shared: Arc<Shared>, shard: u32, through: u64, feed: PositionFeed) -> Self {
         let now = Instant::now();
         let options = &shared.options;
-        let tracker = Tracker::new(options.layout, shard, options.min_interval, through);
+        let pace = Pace::new(options.min_interval, options.max_delay);
+        let mut tracker = Tracker::new(options.layout, shard, pace, through);
+        if shared.was_empty.load(Ordering::Relaxed) {
+            tracker.expect_none();
+        }
         Self {
             tracker,
             shard,
@@ -213,6 +219,9 @@ impl LiveWriter {
         let failure = match answer {
             Ok(Answer::Probed(Ok(empty))) => {
                 self.shared.settle(empty);
+                if empty {
+                    self.tracker.expect_none();
+                }
                 None
             }
             Ok(Answer::Probed(Err(status))) => Some(status),

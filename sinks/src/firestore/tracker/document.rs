@@ -55,12 +55,12 @@ pub(super) struct Keys {
 }
 
 impl Document {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(guard: Guard, now: Instant) -> Self {
         Self {
             // Most hold one vehicle for good, and a first push makes room for
             // four.
             vehicles: Vec::with_capacity(1),
-            guard: Guard::Unread,
+            guard,
             busy: false,
             begun: None,
             begun_before: None,
@@ -85,7 +85,9 @@ impl Document {
                 (index, Offered::Waits)
             }
         };
-        if offered == Offered::Refused {
+        // What a vehicle asks for may come later than it was, too; only of many
+        // is it not worth asking them all.
+        if offered == Offered::Refused || self.vehicles.len() == 1 {
             self.ask(pace);
         } else {
             self.demand = self.demand.and(self.vehicles[index].demand(self.begun, pace));

@@ -37,13 +37,29 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// A document that the store refuses for good is left alone for this long.
 const SET_ASIDE: Duration = Duration::from_secs(60);
 
+/// Of the longest delay this much is left for the write itself.
+const WRITE_MAX: Duration = Duration::from_secs(1);
+
 /// How often a document may be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     /// Between two writes, but for a change of status or fences.
-    pub(super) min_interval: Duration,
+    min_interval: Duration,
+    /// For so long at the most a visible move waits, its interval over, for
+    /// the next position of a vehicle that is about to report.
+    patience: Duration,
     /// The end is near: everything goes out as soon as [`FLOOR`] allows.
-    pub(super) closing: bool,
+    closing: bool,
+}
+
+impl Pace {
+    /// At most one write in `min_interval`, and none later than `max_delay`
+    /// after its position.
+    pub(super) fn new(min_interval: Duration, max_delay: Duration) -> Self {
+        let min_interval = min_interval.max(FLOOR);
+        let patience = max_delay.saturating_sub(WRITE_MAX).max(min_interval);
+        Self { min_interval, patience, closing: false }
+    }
 }
 
 /// The documents of a shard that are of interest.
@@ -52,6 +68,8 @@ pub(super) struct Tracker {
     layout: Layout,
     shard: u32,
     pace: Pace,
+    /// What is taken for granted of a document that is new to this process.
+    first_guard: Guard,
     documents: HashMap<Arc<str>, Document>,
     /// When to do something about which document.
     timers: BTreeSet<(Instant, Arc<str>)>,
@@ -135,11 +153,12 @@ pub(super) enum Read {
 
 impl Tracker {
     /// Of `shard`, everything up to segment `through` being stored.
-    pub(super) fn new(layout: Layout, shard: u32, min_interval: Duration, through: u64) -> Self {
+    pub(super) fn new(layout: Layout, shard: u32, pace: Pace, through: u64) -> Self {
         Self {
             layout,
             shard,
-            pace: Pace { min_interval: min_interval.max(FLOOR), closing: false },
+            pace,
+            first_guard: Guard::Unread,
             documents: HashMap::new(),
             timers: BTreeSet::new(),
             visible: BTreeSet::new(),
@@ -147,6 +166,13 @@ impl Tracker {
             newest: through,
             counts: Counts::default(),
         }
+    }
+
+    /// The collection was found to be empty: documents that are new to this
+    /// process need not be read first. One that is there after all fails its
+    /// write's condition, and is read then.
+    pub(super) fn expect_none(&mut self) {
+        self.first_guard = Guard::Missing;
     }
 
     /// A segment has committed `position`.
@@ -299,7 +325,7 @@ impl Tracker {
             return Arc::clone(id);
         }
         let id: Arc<str> = id.into();
-        self.documents.insert(Arc::clone(&id), Document::new(now));
+        self.documents.insert(Arc::clone(&id), Document::new(self.first_guard, now));
         id
     }
 

@@ -12,7 +12,7 @@ use geofence::{LivePosition, Status};
 use prost_types::Timestamp;
 use tokio::time::Instant;
 
-use super::{Due, Guard, Read, Room, Tracker, Write, Written};
+use super::{Due, Guard, Pace, Read, Room, Tracker, Write, Written};
 use crate::firestore::Layout;
 use crate::testing::live_position;
 
@@ -33,9 +33,14 @@ struct World {
 
 impl World {
     fn new(layout: Layout, min_interval_ms: u64) -> Self {
-        let min_interval = Duration::from_millis(min_interval_ms);
+        Self::with_patience(layout, min_interval_ms, 0)
+    }
+
+    /// Where a write may be up to `max_delay_ms` late.
+    fn with_patience(layout: Layout, min_interval_ms: u64, max_delay_ms: u64) -> Self {
+        let [min_interval, max_delay] = [min_interval_ms, max_delay_ms].map(Duration::from_millis);
         Self {
-            tracker: Tracker::new(layout, 3, min_interval, 0),
+            tracker: Tracker::new(layout, 3, Pace::new(min_interval, max_delay), 0),
             start: Instant::now(),
             now_ms: 0,
             stored: BTreeMap::new(),

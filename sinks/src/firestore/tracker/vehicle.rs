@@ -14,6 +14,10 @@ use crate::firestore::change::Change;
 #[derive(Debug)]
 pub(super) struct Vehicle {
     newest: Arc<LivePosition>,
+    /// When it came.
+    arrived: Instant,
+    /// How long after the one before; none before the second.
+    gap: Option<Duration>,
     stored: Option<Stored>,
     /// There is something that no write has taken along yet.
     waiting: Option<Waiting>,
@@ -66,7 +70,14 @@ impl Vehicle {
     pub(super) fn new(position: Arc<LivePosition>, now: Instant) -> Self {
         let mut waiting = Waiting { seq: position.seq, since: now, visible: None };
         waiting.sees(Change::Moved, now);
-        Self { newest: position, stored: None, waiting: Some(waiting), sent: None }
+        Self {
+            newest: position,
+            arrived: now,
+            gap: None,
+            stored: None,
+            waiting: Some(waiting),
+            sent: None,
+        }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -79,6 +90,8 @@ impl Vehicle {
             return Offered::Older;
         }
         self.newest = position;
+        self.gap = Some(now.saturating_duration_since(self.arrived));
+        self.arrived = now;
         if self.is_behind() {
             self.waiting = None;
             return Offered::Refused;
@@ -160,13 +173,29 @@ impl Vehicle {
         match waiting.visible {
             _ if pace.closing => spaced(waiting.since, FLOOR),
             Some(visible) if visible.told => spaced(visible.since, FLOOR),
-            Some(visible) => spaced(visible.since, pace.min_interval),
+            Some(visible) => {
+                let earliest = spaced(visible.since, pace.min_interval);
+                self.awaits_next(earliest, visible.since + pace.patience).unwrap_or(earliest)
+            }
             None => {
                 let stored_at = self.stored.as_ref().map_or(waiting.since, |stored| stored.at);
                 // With a long interval the heartbeat, too, keeps to it.
                 spaced(waiting.since.max(stored_at + HEARTBEAT), pace.min_interval)
             }
         }
+    }
+
+    /// Until when to wait for the vehicle's next position, which then goes out
+    /// as soon as it comes, rather than to write at `earliest` one that will
+    /// be old by then and shown for a whole interval more: where the next is
+    /// due nearer to that moment than the newest came. Never beyond `by`.
+    fn awaits_next(&self, earliest: Instant, by: Instant) -> Option<Instant> {
+        let gap = self.gap?;
+        let age = earliest.checked_duration_since(self.arrived)?;
+        let late = (self.arrived + gap).saturating_duration_since(earliest);
+        // It may be half as late again before it is no longer waited for.
+        let until = by.min(self.arrived + gap + gap / 2);
+        (late <= age && until > earliest).then_some(until)
     }
 
     /// Judges what waits anew, against what is stored now.

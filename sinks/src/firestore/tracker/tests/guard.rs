@@ -46,6 +46,23 @@ fn a_write_of_an_earlier_segment_by_another_is_written_over() {
 }
 
 #[test]
+fn in_a_collection_that_was_empty_only_what_is_there_after_all_is_read() {
+    let mut world = World::plain();
+    world.tracker.expect_none();
+    for (vehicle, seq) in [("u", 10), ("v", 10), ("w", 10)] {
+        world.offer(live_position(vehicle, 1.0, 2.0, seq));
+    }
+    by_another(&mut world, live_position("v", 1.1, 2.0, 9));
+    by_another(&mut world, live_position("w", 1.1, 2.0, 11));
+    world.run_until(10_000);
+    assert_eq!(world.reads, 2);
+    let seqs = ["u", "v", "w"].map(|vehicle| world.shown(vehicle).map(|it| it.seq));
+    assert_eq!(seqs, [Some(10), Some(10), Some(11)]);
+    let counts = world.tracker.counts();
+    assert_eq!((counts.written, counts.refused, world.tracker.unwritten()), (2, 1, 0));
+}
+
+#[test]
 fn a_restart_reads_before_it_writes() {
     let mut world = World::plain();
     by_another(&mut world, at(0.0, 10));

@@ -120,8 +120,10 @@ proptest! {
     fn v42_a_prompt_store_is_written_at_its_pace_and_told_everything_in_time(
         pings in proptest::collection::vec(any_ping(), 1..80),
         min_interval_ms in 1000..5000_u64,
+        longer_ms in 0..4000_u64,
     ) {
-        let mut world = World::new(Layout::Document, min_interval_ms);
+        let max_delay_ms = min_interval_ms + longer_ms;
+        let mut world = World::with_patience(Layout::Document, min_interval_ms, max_delay_ms);
         run(&mut world, &pings, &[(Fate::Made, 0)]);
         everything_is_stored(&world, &pings)?;
 
@@ -156,7 +158,7 @@ proptest! {
                 let change = shown.map_or(Change::Moved, |shown| Change::between(shown, ping));
                 let allowed_ms = match change {
                     Change::Told => 1000,
-                    Change::Moved => min_interval_ms,
+                    Change::Moved => min_interval_ms.max(max_delay_ms - 1000),
                     Change::Minor => HEARTBEAT.as_millis() as u64 + min_interval_ms,
                 };
                 let in_time = writes

@@ -42,6 +42,43 @@ fn v42_twenty_pings_a_second_are_one_write_a_second_and_the_last_is_shown() {
 }
 
 #[test]
+fn a_move_waits_for_the_position_that_is_about_to_come() {
+    let mut world = World::with_patience(Layout::Document, 3000, 5000);
+    for n in 0..10 {
+        world.run_until(n * 1640);
+        world.offer(at(n as f64 * 20.0, n + 1));
+        world.settle();
+    }
+    // Each second one, as soon as it came: nothing old is ever written.
+    assert_eq!(world.times(), [0, 3280, 6560, 9840, 13_120]);
+    let written = world.writes.iter().map(|(.., positions)| positions[0].seq);
+    assert_eq!(written.collect::<Vec<_>>(), [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn a_position_that_does_not_come_is_not_waited_for_long() {
+    let mut world = World::with_patience(Layout::Document, 3000, 5000);
+    for (ms, seq) in [(0, 1), (1640, 2)] {
+        world.run_until(ms);
+        world.offer(at(seq as f64 * 20.0, seq));
+    }
+    world.run_until(20_000);
+    // Half as late again as it was due.
+    assert_eq!(world.times(), [0, 1640 + 1640 + 820]);
+}
+
+#[test]
+fn a_fresh_position_does_not_wait_for_a_later_one() {
+    let mut world = World::with_patience(Layout::Document, 3000, 5000);
+    for (ms, seq) in [(0, 1), (1400, 2), (2800, 3)] {
+        world.run_until(ms);
+        world.offer(at(seq as f64 * 20.0, seq));
+    }
+    world.run_until(20_000);
+    assert_eq!(world.times(), [0, 3000]);
+}
+
+#[test]
 fn a_small_move_waits_for_the_heartbeat() {
     let mut world = World::plain();
     world.offer(at(0.0, 1));
