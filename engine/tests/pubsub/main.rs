@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod bad_days;
 mod cloud;
 #[allow(dead_code, unused_imports, reason = "made for the worker's own tests")]
 #[path = "../worker/support/mod.rs"]
@@ -10,8 +11,8 @@ mod support;
 
 mod crashes;
 mod flow;
-mod gate;
 mod outages;
 mod refused;
 mod start;
 mod whole;
+mod world;

@@ -5,8 +5,10 @@
 
 pub mod bigquery;
 pub mod emulator;
+pub mod network;
 mod pubsub;
 pub mod storage;
 
 pub use emulator::{FirestoreEmulator, PubsubEmulator};
+pub use network::Network;
 pub use pubsub::PubsubClient;

@@ -41,6 +41,7 @@ impl<M: Messages> Sink for TopicSink<M> {
             Some((seq, left)) if seq == segment.seq => left,
             _ => trace::traced(self.messages.of(&segment)?, &segment),
         };
+        fail_point::hit_in(M::NAME, "publish");
         let published = self.topic.publish_all(&mut left).await;
         if let Err(error) = published {
             self.left = Some((segment.seq, left));

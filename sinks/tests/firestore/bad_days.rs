@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use geofence::LivePosition;
+use local_cloud::network::Mode;
 
-use crate::support::{Collection, Mode, Network, at};
+use crate::support::{Collection, at};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_then_failing_then_back() {
     let Some(collection) = Collection::new("slow") else { return };
-    let network = Network::to(collection.host(), Mode::Pass).await;
-    let mut writer = collection.writer_at(&network.host, collection.options(), 0).await;
+    let network = collection.network(Mode::Pass).await;
+    let mut writer = collection.writer_at(network.host(), collection.options(), 0).await;
     let fleet = |lat, seq| (0..700).map(move |n| at(&format!("v{n}"), lat, seq));
     writer.offer(fleet(1.0, 1));
     writer.wait_through(1).await;
@@ -42,8 +43,8 @@ async fn slow_then_failing_then_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_without_firestore_and_ends_without_it() {
     let Some(collection) = Collection::new("away") else { return };
-    let network = Network::to(collection.host(), Mode::Cut).await;
-    let mut writer = collection.writer_at(&network.host, collection.options(), 0).await;
+    let network = collection.network(Mode::Cut).await;
+    let mut writer = collection.writer_at(network.host(), collection.options(), 0).await;
     writer.offer([at("a", 1.0, 1)]);
     writer.wait_until("failing", |it| it.requests_failed >= 2).await;
     network.becomes(Mode::Pass);

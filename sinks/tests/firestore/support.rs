@@ -1,7 +1,6 @@
-//! The emulator, a look into it, a writer, and a network that can be spoilt.
+//! The emulator, a look into it, and a writer.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +11,12 @@ use googleapis_tonic_google_firestore_v1::google::firestore::v1::{
     BatchWriteRequest, Document, ListDocumentsRequest, Write,
 };
 use local_cloud::FirestoreEmulator;
+use local_cloud::network::{Mode, Network};
 use sinks::firestore::{Layout, LiveMap, LiveOptions, LiveWriter, Report};
 use sinks::google::{Endpoint, Service};
 use sinks::positions::PositionFeed;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::transport::Channel;
@@ -45,8 +41,11 @@ impl Collection {
         Some(Self { name, grpc: FirestoreClient::new(channel), host: emulator.host() })
     }
 
-    pub(crate) fn host(&self) -> SocketAddr {
-        self.host.parse().unwrap()
+    /// A way to the emulator that can be spoilt.
+    pub(crate) async fn network(&self, mode: Mode) -> Network {
+        let network = Network::to(&self.host).await.unwrap();
+        network.becomes(mode);
+        network
     }
 
     pub(crate) fn options(&self) -> LiveOptions {
@@ -182,89 +181,4 @@ pub(crate) fn at(vehicle_id: &str, lat: f64, seq: u64) -> LivePosition {
         fences: Vec::new(),
         seq,
     }
-}
-
-/// What the network does with what passes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Mode {
-    Pass,
-    /// Answers come so much later.
-    Slow(Duration),
-    /// Every connection is cut, new ones at once.
-    Cut,
-}
-
-/// A way to the emulator that can be spoilt.
-pub(crate) struct Network {
-    pub(crate) host: String,
-    mode: watch::Sender<Mode>,
-    _task: JoinSet<()>,
-}
-
-impl Network {
-    pub(crate) async fn to(target: SocketAddr, mode: Mode) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let (sender, mode) = watch::channel(mode);
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                connections.spawn(pass(client, target, mode.clone()));
-            }
-        });
-        Self { host, mode: sender, _task: task }
-    }
-
-    pub(crate) fn becomes(&self, mode: Mode) {
-        self.mode.send_replace(mode);
-    }
-}
-
-async fn pass(client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
-    let mut cut = mode.clone();
-    let relayed = async {
-        let Ok(server) = TcpStream::connect(target).await else { return };
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
-        tokio::join!(
-            relay(from_client, to_server, None),
-            relay(from_server, to_client, Some(mode))
-        );
-    };
-    tokio::select! {
-        () = relayed => {}
-        _ = cut.wait_for(|mode| *mode == Mode::Cut) => {}
-    }
-}
-
-/// Passes bytes on in order, each as late as `mode` said when it came.
-async fn relay(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mode: Option<watch::Receiver<Mode>>,
-) {
-    let (sender, mut line) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
-    let reading = async move {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            let late = match mode.as_ref().map(|mode| *mode.borrow()) {
-                Some(Mode::Slow(late)) => late,
-                _ => Duration::ZERO,
-            };
-            if sender.send((Instant::now() + late, buffer[..read].to_vec())).await.is_err() {
-                break;
-            }
-        }
-    };
-    let writing = async move {
-        while let Some((at, bytes)) = line.recv().await {
-            tokio::time::sleep_until(at).await;
-            if to.write_all(&bytes).await.is_err() {
-                break;
-            }
-        }
-    };
-    tokio::join!(reading, writing);
 }

@@ -10,8 +10,8 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use geofence::TimeMs;
 use google_cloud_pubsub::subscriber::handler::Handler;
-use sinks::Backoff;
 use sinks::pubsub::traceparent;
+use sinks::{Backoff, fail_point};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +126,7 @@ impl HandOver {
 
     /// Hands over a batch that a stream brought.
     async fn take(&mut self, batch: Vec<Received>) {
+        fail_point::hit("pubsub.received");
         let mut part = Part::default();
         let mut oldest: Option<TimeMs> = None;
         for Received { message, handler } in batch {
@@ -171,6 +172,7 @@ impl HandOver {
         let count = entries.len() as u64;
         match self.submit(entries, traceparent).await {
             Some(pending) => {
+                fail_point::hit("pubsub.handed_over");
                 metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(count);
                 self.full = None;
                 self.waiting.push(Box::pin(async move {
@@ -258,7 +260,11 @@ impl HandOver {
 
 fn settle(in_flight: &mut InFlight<Handler>, (ids, outcome): Settled) {
     match outcome {
-        Ok(()) => in_flight.ack(&ids),
+        Ok(()) => {
+            fail_point::hit("pubsub.ack");
+            in_flight.ack(&ids);
+            fail_point::hit("pubsub.acked");
+        }
         // The shard is gone, and the worker going down with it.
         Err(_) => in_flight.give_back(&ids),
     }

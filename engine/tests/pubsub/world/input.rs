@@ -1,4 +1,4 @@
-//! What is published: pings in three parts, each in any order, some of them
+//! What is published: pings in parts, each in any order, some of them
 //! twice, late or ancient, and messages that nobody can read.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,6 @@ use rand::seq::SliceRandom as _;
 
 use crate::cloud;
 
-const PARTS: usize = 3;
 /// One ping in so many comes with the next part, behind newer ones.
 const LATE_EVERY: usize = 11;
 /// One in so many comes twice.
@@ -22,29 +21,29 @@ const ANCIENT_EACH: usize = 5;
 /// Further back than anything is judged.
 const ANCIENT_US: i64 = 40 * 86_400 * 1_000_000;
 
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Each vehicle's pings in order, the ancient ones left out.
-    pub(super) drives: Vec<Vec<VehiclePing>>,
-    pub(super) parts: Vec<Part>,
+    pub(crate) drives: Vec<Vec<VehiclePing>>,
+    pub(crate) parts: Vec<Part>,
 }
 
 #[derive(Default)]
-pub(super) struct Part {
+pub(crate) struct Part {
     pings: Vec<VehiclePing>,
     ancient: Vec<VehiclePing>,
     number: usize,
 }
 
 impl Input {
-    pub(super) fn new(vehicles: usize) -> Self {
+    pub(crate) fn new(vehicles: usize, count: usize) -> Self {
         let drives = cloud::drives("bus", vehicles);
         let mut parts: Vec<_> =
-            (0..PARTS).map(|number| Part { number, ..Part::default() }).collect();
+            (0..count).map(|number| Part { number, ..Part::default() }).collect();
         for drive in &drives {
-            let length = drive.len().div_ceil(PARTS);
+            let length = drive.len().div_ceil(count);
             for (step, ping) in drive.iter().enumerate() {
                 let late = usize::from((step + 1).is_multiple_of(LATE_EVERY));
-                parts[(step / length + late).min(PARTS - 1)].pings.push(ping.clone());
+                parts[(step / length + late).min(count - 1)].pings.push(ping.clone());
             }
         }
         for part in &mut parts {
@@ -54,18 +53,18 @@ impl Input {
     }
 
     /// Ids of the pings of the first `parts`.
-    pub(super) fn distinct(&self, parts: usize) -> BTreeSet<String> {
+    pub(crate) fn distinct(&self, parts: usize) -> BTreeSet<String> {
         let pings = self.parts[..parts].iter().flat_map(|it| it.pings.iter().chain(&it.ancient));
         pings.map(|ping| ping.ping_id.clone().unwrap()).collect()
     }
 
     /// How many ancient pings there are.
-    pub(super) fn ancient(&self) -> usize {
+    pub(crate) fn ancient(&self) -> usize {
         self.parts.iter().map(|part| part.ancient.len()).sum()
     }
 
     /// Where each vehicle is after the first `parts`: time and latitude.
-    pub(super) fn newest(&self, parts: usize) -> BTreeMap<String, (Timestamp, f64)> {
+    pub(crate) fn newest(&self, parts: usize) -> BTreeMap<String, (Timestamp, f64)> {
         let mut newest = BTreeMap::new();
         for ping in self.parts[..parts].iter().flat_map(|part| &part.pings) {
             let time = Timestamp::from_microsecond(ping.event_time_us).unwrap();
@@ -78,7 +77,7 @@ impl Input {
 
 impl Part {
     /// Every ping, some twice, in any order.
-    pub(super) fn pings(&self) -> Vec<Message> {
+    pub(crate) fn pings(&self) -> Vec<Message> {
         let all = self.pings.iter().chain(&self.ancient);
         let twice = self.pings.iter().step_by(TWICE_EVERY);
         let mut messages: Vec<_> = all.chain(twice).map(cloud::message).collect();
@@ -86,10 +85,25 @@ impl Part {
         messages
     }
 
-    pub(super) fn refused(&self) -> impl Iterator<Item = Message> {
+    pub(crate) fn refused(&self) -> impl Iterator<Item = Message> {
         let number = self.number;
-        (0..REFUSED_EACH).map(move |n| Message::new().set_data(format!("{{junk {number} {n}")))
+        (0..REFUSED_EACH).map(move |n| poison(&format!("{number} {n}"), n))
     }
+}
+
+/// A message that can never be accepted, of one `kind` or another.
+pub(crate) fn poison(text: &str, kind: usize) -> Message {
+    match kind % 4 {
+        0 => Message::new().set_data(format!("{{junk {text}")),
+        // Longer than any ping may be.
+        1 => Message::new().set_data(format!("{text}{}", "x".repeat(70_000))),
+        2 => typed(text, "text/html"),
+        _ => typed(text, "application/json"),
+    }
+}
+
+fn typed(text: &str, content_type: &str) -> Message {
+    Message::new().set_data(text.to_owned()).set_attributes([("content-type", content_type)])
 }
 
 fn ancient(ping: &VehiclePing) -> VehiclePing {
