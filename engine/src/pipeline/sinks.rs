@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use protos::journal::Cursor;
 use sinks::pubsub::{self, PubsubClient};
 use sinks::{
     FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log, firestore,
 };
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::directory::DataDir;
 use crate::config::Config;
 use crate::exit::{Exit, WithExit as _};
-use crate::shard::{Claimed, CursorBoard, Cursors, SinkRunner};
+use crate::shard::{Claimed, CursorBoard, Cursors, SinkRunner, first_segment};
 
 /// Names of the sinks that `config` asks for, as cursors carry them.
 pub(super) fn names(config: &Config) -> Vec<&'static str> {
@@ -97,7 +96,8 @@ async fn connect_bigquery(settings: bigquery::Settings) -> anyhow::Result<bigque
     Ok(service)
 }
 
-/// A runner for each sink of the shard that was claimed.
+/// A runner for each sink of the shard that was claimed, to be made before the
+/// shard runs: where a new sink begins is recorded with its first segment.
 pub(super) async fn runners(
     config: &Config,
     directory: &DataDir,
@@ -112,10 +112,17 @@ pub(super) async fn runners(
     opened.extend(services.open(claimed.number, &claimed.cursors));
     let mut runners = Vec::with_capacity(opened.len());
     for sink in opened {
-        let next = first_segment(claimed, claimed.cursors.get(sink.name())).await;
-        let (reader, board) = (claimed.reader(), board.clone());
-        let shard = claimed.number;
-        runners.push(SinkRunner::new(sink, shard, reader, board, next, flush_every, last.clone()));
+        let cursor = claimed.cursors.get(sink.name());
+        let (reader, first_seq) = (claimed.reader(), claimed.first_seq);
+        let next = first_segment(&reader, first_seq, claimed.tail(), cursor).await?;
+        if next > claimed.tail() && cursor.is_none() {
+            info!(sink = sink.name(), next, "a sink new to an old journal begins now");
+        }
+        let (shard, board) = (claimed.number, board.clone());
+        let mut runner =
+            SinkRunner::new(sink, shard, reader, board, next, flush_every, last.clone());
+        runner.begin().await?;
+        runners.push(runner);
     }
     Ok(runners)
 }
@@ -177,17 +184,4 @@ async fn open_topics(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
 
 fn boxed(sink: impl Sink) -> Box<dyn Sink> {
     Box::new(sink)
-}
-
-/// Where a sink begins: after its cursor, or with the journal; a cursor that
-/// has passed nothing yet stands before the first segment. A sink that is new
-/// to an old journal begins now: what came before may be gone.
-async fn first_segment(claimed: &Claimed, cursor: Option<&Cursor>) -> u64 {
-    if let Some(cursor) = cursor {
-        return claimed.first_seq.max(cursor.through_seq + 1);
-    }
-    match claimed.reader().read(claimed.first_seq).await {
-        Ok(_) => claimed.first_seq,
-        Err(_) => claimed.tail() + 1,
-    }
 }

@@ -49,7 +49,7 @@ pub use cursors::{CursorBoard, Cursors};
 pub use fence_change::{FenceChange, FenceInput, Proposal};
 pub use follow::Follower;
 pub use recovery::Audit;
-pub use release::{ReleaseError, SinkRunner};
+pub use release::{ReleaseError, SinkRunner, first_segment};
 pub use tag_change::{TagChange, TagInput};
 
 /// When gathered input is applied and committed.

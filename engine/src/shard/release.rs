@@ -41,6 +41,9 @@ pub struct SinkRunner {
     board: CursorBoard,
     /// The first segment that the sink has not taken.
     next: u64,
+    /// The last segment before all that the sink takes: a sink that has taken
+    /// nothing yet does not know it.
+    floor: u64,
     flush_every: Duration,
     /// Set to the last segment to take, once none with content follows.
     last: watch::Receiver<Option<u64>>,
@@ -74,6 +77,7 @@ impl SinkRunner {
             reader,
             board,
             next,
+            floor: next.saturating_sub(1),
             flush_every,
             last,
             shard: shard.to_string(),
@@ -82,6 +86,19 @@ impl SinkRunner {
             outstanding: None,
             proposed,
         }
+    }
+
+    /// Has it recorded where a sink without a cursor begins. Called before the
+    /// shard commits anything, its first segment says so: whatever happens
+    /// after, a restart finds the sink begun there and not later.
+    ///
+    /// # Errors
+    /// See [`ReleaseError`].
+    pub async fn begin(&mut self) -> Result<(), ReleaseError> {
+        if self.proposed.is_none() {
+            self.flush(Flush::Periodic).await?;
+        }
+        Ok(())
     }
 
     /// Follows the journal until the last segment is taken, flushed, and the
@@ -150,7 +167,7 @@ impl SinkRunner {
     /// Whether the sink flushed; else it takes segments again first.
     async fn flush(&mut self, flush: Flush) -> Result<bool, ReleaseError> {
         let mut backoff = None;
-        let cursor = loop {
+        let mut cursor = loop {
             match self.sink.flush(flush).await {
                 Ok(cursor) => break cursor,
                 Err(SinkError::Unrecorded(progress)) => {
@@ -160,6 +177,7 @@ impl SinkRunner {
                 Err(error) => self.wait_out(error, &mut backoff).await?,
             }
         };
+        cursor.through_seq = cursor.through_seq.max(self.floor);
         // Segments that carry nothing but cursors move the cursor too; to
         // record that would never end.
         let same =
@@ -237,6 +255,34 @@ impl SinkRunner {
     }
 }
 
+/// Where a sink with this `cursor` goes on, in a journal of the segments
+/// `first_seq` to `tail`: after its cursor, or with the journal. A sink that
+/// is new to a journal of which the first segments are gone begins now, after
+/// `tail`; so does one of which no more is known than that it has passed
+/// nothing yet.
+///
+/// # Errors
+/// The first segment cannot be read, though it may be there.
+pub async fn first_segment(
+    reader: &JournalReader,
+    first_seq: u64,
+    tail: u64,
+    cursor: Option<&Cursor>,
+) -> Result<u64, JournalError> {
+    let next = cursor.map_or(0, |cursor| cursor.through_seq + 1);
+    if next > first_seq {
+        return Ok(next);
+    }
+    match reader.read(first_seq).await {
+        Ok(_) => Ok(first_seq),
+        Err(JournalError::Absent { .. }) => Ok(tail + 1),
+        Err(error) => Err(error),
+    }
+}
+
 fn has_content(segment: &Segment) -> bool {
     !(segment.inputs.is_empty() && segment.events.is_empty() && segment.dead_letters.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
