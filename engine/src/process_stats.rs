@@ -1,5 +1,5 @@
-//! What this process has used so far, from `/proc/self` (Linux). On other
-//! systems every answer is "unknown".
+//! What a process has used so far, from `/proc` (Linux). On other systems every
+//! answer is "unknown".
 
 use std::fs;
 
@@ -10,8 +10,14 @@ const AT_CLKTCK: u64 = 17;
 /// ticks of 10 ms as a rule.
 #[must_use]
 pub fn cpu_seconds() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    Some(cpu_ticks(&stat)? as f64 / ticks_per_second()? as f64)
+    cpu_seconds_at("/proc/self/stat")
+}
+
+/// The same of another process, also of one that has ended and was not waited
+/// for yet.
+#[must_use]
+pub fn cpu_seconds_of(pid: u32) -> Option<f64> {
+    cpu_seconds_at(&format!("/proc/{pid}/stat"))
 }
 
 /// Resident memory now, in bytes.
@@ -24,6 +30,17 @@ pub fn rss_bytes() -> Option<u64> {
 #[must_use]
 pub fn peak_rss_bytes() -> Option<u64> {
     status_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM")
+}
+
+/// The same of another process, which has not ended.
+#[must_use]
+pub fn peak_rss_bytes_of(pid: u32) -> Option<u64> {
+    status_bytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM")
+}
+
+fn cpu_seconds_at(path: &str) -> Option<f64> {
+    let stat = fs::read_to_string(path).ok()?;
+    Some(cpu_ticks(&stat)? as f64 / ticks_per_second()? as f64)
 }
 
 /// `utime` + `stime`, fields 14 and 15 of proc(5). The program's name, field
