@@ -199,7 +199,7 @@ impl TableSchema {
 
     fn new(columns: &[Column]) -> Self {
         let fields: Vec<Field> = columns.iter().map(field).collect();
-        Self { arrow: Arc::new(Schema::new(fields)), properties: properties(columns) }
+        Self { arrow: Arc::new(Schema::new(fields)), properties: parquet_properties(columns) }
     }
 }
 
@@ -211,9 +211,10 @@ fn field(column: &Column) -> Field {
     Field::new(column.name, column.kind.data_type(), column.nullable).with_metadata(metadata)
 }
 
-/// zstd level 1 and an encoding by kind: on fleet data half the CPU of the
-/// defaults and 60 % of the bytes.
-fn properties(columns: &[Column]) -> WriterProperties {
+/// How Parquet files with `columns` are written: zstd level 1 and an encoding by
+/// kind. Columns that a file has besides are written as by default.
+#[must_use]
+pub fn parquet_properties(columns: &[Column]) -> WriterProperties {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
