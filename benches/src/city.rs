@@ -52,6 +52,14 @@ pub fn on_grid(degrees: f64) -> f64 {
 /// If one of the rings is no fence.
 #[must_use]
 pub fn fence_set(rings: &[Ring]) -> FenceSet {
+    let parsed = parse_fences(geojson(rings).as_bytes()).expect("star polygons are fences");
+    assert_eq!(parsed.set.fences().len(), rings.len());
+    parsed.set
+}
+
+/// The fences of `rings` as GeoJSON.
+#[must_use]
+pub fn geojson(rings: &[Ring]) -> String {
     let mut text = String::from(r#"{"type":"FeatureCollection","features":["#);
     for (index, ring) in rings.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
@@ -64,7 +72,5 @@ pub fn fence_set(rings: &[Ring]) -> FenceSet {
         text.push_str("]]}}");
     }
     text.push_str("]}");
-    let parsed = parse_fences(text.as_bytes()).expect("star polygons are fences");
-    assert_eq!(parsed.set.fences().len(), rings.len());
-    parsed.set
+    text
 }
