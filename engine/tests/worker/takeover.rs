@@ -7,89 +7,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::config::Clock;
 use engine::exit::Exit;
-use engine::http::{EventFeed, FeedLimits, Health};
-use engine::intake::{Entry, Intake, IntakeError, QueueLimits};
-use engine::journal::{OpenOptions, RetentionPolicy, Standby, Store, WriterId, frame};
-use engine::shard::{
-    ClaimOptions, Claimed, Control, CursorBoard, Cursors, Cut, Follower, Shard, ShardOptions,
-    ShardServices,
-};
-use geofence::{Settings, TimeMs};
+use engine::intake::{Entry, Intake, IntakeError};
+use engine::journal::{Store, await_quiet, frame};
+use engine::shard::{Claimed, Follower};
+use geofence::TimeMs;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use prost::Message as _;
 use protos::journal::{Segment, SegmentKind, input};
 use protos::telemetry::VehiclePing;
-use sinks::positions::PositionStore;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
+use crate::support::shard::{Owner, claim};
 use crate::support::{Launch, ping, segments_of};
 use gate::Gate;
 
 /// So long must the journal stand still before a standby takes it.
-const QUIET: Duration = Duration::from_millis(600);
+const QUIET: Duration = Duration::from_secs(5);
 
-fn claim_options(store: Store) -> ClaimOptions {
-    ClaimOptions {
-        open: OpenOptions {
-            shard: 0,
-            shards: 1,
-            first_seq: 1_000,
-            created_at_ms: 0,
-            writer: WriterId::random(),
-            standby: Standby::Quiet { for_: QUIET, poll: Duration::from_millis(10) },
-            set_aside_tail: false,
-        },
-        store,
-        settings: Settings::default(),
-        retention: RetentionPolicy::shared(Duration::from_secs(3600)),
-        snapshot_segments_min: 64,
-        sinks: Vec::new(),
-        strict_audit: true,
-    }
-}
-
-async fn claim(store: Store) -> anyhow::Result<Claimed> {
-    let mut claimed = Claimed::claim(claim_options(store)).await?;
-    let now = claimed.detector.now();
-    claimed.configure(&Settings::default(), None, now).await?;
-    Ok(claimed)
-}
-
-/// A shard at work.
-struct Owner {
-    intake: Intake,
-    task: JoinHandle<anyhow::Result<()>>,
-    /// Dropped, it ends the task.
-    _control: mpsc::Sender<Control>,
-}
-
-fn start(claimed: Claimed) -> Owner {
-    let limits = QueueLimits { max_pings: 1_000, max_bytes: 1 << 20 };
-    let (intake, mut queues) = Intake::new(1, limits);
-    let (control, ear) = mpsc::channel(1);
-    let options = ShardOptions {
-        cut: Cut::Clock { delay_max: Duration::from_millis(5), bytes_max: 1 << 20 },
-        clock: Clock::Event,
-        heartbeat: Duration::from_secs(1),
-    };
-    let services = ShardServices {
-        feed: EventFeed::new(FeedLimits::default()),
-        positions: PositionStore::new(),
-        live: None,
-        health: Health::new(1),
-        cursors: CursorBoard::new(Cursors::new()),
-        sources: ["test".to_owned()].into(),
-        tally: Arc::default(),
-        sinks: Vec::new(),
-    };
-    let queue = queues.pop().expect("one shard, one queue");
-    let shard = Shard::new(claimed, options, services, queue, ear);
-    Owner { intake, task: tokio::spawn(shard.run()), _control: control }
+/// Stands by until nothing moves, then claims.
+async fn take_over(store: Store) -> anyhow::Result<Claimed> {
+    await_quiet(&store, 1, QUIET, QUIET / 20).await?;
+    claim(store).await
 }
 
 /// The n-th ping of the test.
@@ -141,35 +81,32 @@ async fn recorded(mut follower: Follower) -> Vec<String> {
     ids
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(start_paused = true)]
 async fn a_standby_waits_then_fences_and_the_fenced_owner_acknowledges_nothing_more() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (gate, switch) = Gate::new(Arc::clone(&objects));
-    let first = claim(Store::shared(Arc::new(gate))).await.unwrap();
-    let first = start(first);
+    let first = Owner::start(claim(Store::shared(Arc::new(gate))).await.unwrap());
 
     // While the first works the second stands by, however long.
-    let second = tokio::spawn(claim(Store::shared(objects)));
+    let second = tokio::spawn(take_over(Store::shared(objects)));
     let mut acknowledged = BTreeSet::new();
-    let begun = tokio::time::Instant::now();
-    let mut n = 0;
-    while begun.elapsed() < 3 * QUIET {
+    let lost = 20;
+    for n in 0..lost {
         assert!(send(&first.intake, n).await);
         acknowledged.insert(format!("p-{n:04}"));
-        n += 1;
+        tokio::time::sleep(QUIET - QUIET / 10).await;
+        assert!(!second.is_finished(), "it stood by");
     }
-    assert!(!second.is_finished(), "it stood by");
 
     // The first is held up in the middle of a commit.
     switch.send_replace(false);
     let intake = first.intake.clone();
-    let lost = n;
     let held_up = tokio::spawn(async move { send(&intake, lost).await });
     let second = second.await.unwrap().expect("the journal stood still");
     assert_eq!(second.audit.differences, 0);
     assert!(second.audit.pings > 0, "it has the first one's state");
     let from_first = Follower::new(second.reader(), second.first_seq);
-    let second = start(second);
+    let second = Owner::start(second);
     for n in lost + 1..lost + 20 {
         assert!(send(&second.intake, n).await);
         acknowledged.insert(format!("p-{n:04}"));

@@ -6,6 +6,7 @@ pub(crate) mod map;
 mod mounted;
 pub(crate) mod outputs;
 mod process;
+pub(crate) mod shard;
 
 pub(crate) use client::{Answer, Client};
 pub(crate) use mounted::{Mounted, is_root};
