@@ -62,7 +62,14 @@ impl Maintenance {
         self.configured_fences = hash;
     }
 
-    /// The same of the configured tags of vehicles.
+    /// Hash of the configured tags of vehicles that were last taken up; `None`
+    /// if none ever were.
+    pub(super) fn configured_tags(&self) -> Option<&str> {
+        (!self.configured_tags.is_empty()).then_some(self.configured_tags.as_str())
+    }
+
+    /// From here on snapshots say that the configured tags `hash` were taken
+    /// up.
     pub(super) fn set_configured_tags(&mut self, hash: String) {
         self.configured_tags = hash;
     }

@@ -56,6 +56,12 @@ impl TagInput {
 impl Shard {
     pub(super) async fn change_tags(&mut self, change: TagChange) -> anyhow::Result<()> {
         let TagChange { changes, received, configured, done } = change;
+        if configured.is_some() && configured.as_deref() == self.maintenance.configured_tags() {
+            // What HTTP has changed since stands until the file says something
+            // new: whoever watches it reads it anew after each start.
+            let _ = done.send((TagOutcome::Unchanged, self.now(received)));
+            return Ok(());
+        }
         let (outcome, now) = self.judge_tags(&changes, received).await;
         let is_news = match &outcome {
             TagOutcome::TakenUp => true,

@@ -3,10 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use engine::journal::Store;
+use engine::tags::{Tagger, read};
+use geofence::TimeMs;
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::shard::{Owner, claim};
 use crate::support::{Answer, Launch, Outputs, Worker, fold, ping, wait_for};
 
 const TOKEN: &str = "a-token-of-some-length";
@@ -166,4 +172,39 @@ fn a_file_that_cannot_be_used_is_a_mistake_at_the_start_and_none_later() {
     worker.wait_for_line("the configured vehicle tags cannot be used: the last ones stay");
     assert_eq!(tags(&worker, "a"), json!(["van"]));
     stop(worker);
+}
+
+/// Whoever watches the file has read it anew after a start: what it says is
+/// news only if it was not the last that a file has said.
+#[tokio::test]
+async fn the_file_as_it_was_before_a_restart_leaves_what_was_put_since() {
+    let place = Place::new();
+    let file = |text: &str| {
+        place.write("tags.json", text);
+        read(&place.path("tags.json")).unwrap()
+    };
+    let (vans, trucks) = (file(r#"{"a": ["van"]}"#), file(r#"{"a": ["truck"]}"#));
+    let store = Store::shared(Arc::new(InMemory::new()));
+    let start = async || {
+        let owner = Owner::start(claim(store.clone()).await.unwrap());
+        let tagger = Tagger::new(vec![owner.control.clone()]);
+        (owner, tagger)
+    };
+    let at = |second: i64| TimeMs(1_770_000_000_000 + second * 1_000);
+
+    let (owner, tagger) = start().await;
+    tagger.configure(&vans, at(0)).await.unwrap();
+    tagger.put("a", vec!["bus".to_owned()], at(1)).await.unwrap();
+    tagger.configure(&vans, at(2)).await.unwrap();
+    assert_eq!(tagger.of("a").await.unwrap(), ["bus"], "within one run");
+    owner.finish().await;
+
+    let (owner, tagger) = start().await;
+    tagger.configure(&vans, at(3)).await.unwrap();
+    assert_eq!(tagger.of("a").await.unwrap(), ["bus"], "after a restart");
+    tagger.configure(&trucks, at(4)).await.unwrap();
+    assert_eq!(tagger.of("a").await.unwrap(), ["truck"], "the file says something new");
+    tagger.configure(&vans, at(5)).await.unwrap();
+    assert_eq!(tagger.of("a").await.unwrap(), ["van"], "and what it said before is new again");
+    owner.finish().await;
 }
