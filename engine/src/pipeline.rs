@@ -9,6 +9,7 @@ mod configure;
 mod directory;
 mod journal;
 mod live;
+mod options;
 mod sinks;
 mod watch;
 
@@ -21,15 +22,15 @@ use ::sinks::positions::{PositionFile, PositionStore};
 use anyhow::Context;
 use bytes::Bytes;
 use futures::future::try_join_all;
-use geofence::{Counters, FenceSet, Settings, SourceState, TimeMs};
+use geofence::{Counters, FenceSet, SourceState, TimeMs};
 use tokio::sync::{mpsc, oneshot, watch as latest};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Clock, Config};
 use crate::fences::{Keeper, Taken};
-use crate::http::{EventFeed, FeedLimits, Health, ReceiveClock};
+use crate::http::{EventFeed, Health, ReceiveClock};
 use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
 use crate::journal::lock::DataDirLock;
 use crate::journal::{CommitHealth, FenceObjects, JournalReader, OpenOptions, Store, WriterId};
@@ -37,41 +38,18 @@ use crate::shard::{
     Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
     ShardServices,
 };
-use crate::tags::{ConfiguredTags, Tagger};
+use crate::tags::Tagger;
 use crate::wall_clock::WallClock;
 
 use journal::Place;
 
 pub use directory::DataDir;
+pub use options::{Configured, PipelineOptions};
 
 /// Sinks report their progress this often.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// Of the time to drain, this much is for the last write of the positions.
 const BACKGROUND_DRAIN: Duration = Duration::from_millis(500);
-
-/// What to run.
-pub struct PipelineOptions {
-    /// Settings of every part.
-    pub config: Config,
-    /// Detection settings from here on.
-    pub settings: Settings,
-    /// The configured fences. They count if they are others than those last
-    /// taken up; see [`crate::fences::reconcile`].
-    pub fences: Arc<FenceSet>,
-    /// The configured tags of vehicles, if a file of them is named. They count
-    /// like the fences.
-    pub tags: Option<ConfiguredTags>,
-    /// When input is applied.
-    pub cut: Cut,
-    /// Seq of the first segment of a new journal.
-    pub first_seq: u64,
-    /// Move a bad tail of the journal away instead of refusing it.
-    pub set_aside_tail: bool,
-    /// Names of the sources, by number.
-    pub sources: Vec<String>,
-    /// How many events the feed keeps for its readers.
-    pub feed: FeedLimits,
-}
 
 /// A running pipeline.
 pub struct Pipeline {
@@ -106,18 +84,25 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Claims every shard of the data directory, recovers it, and starts the
-    /// sinks where their cursors say.
+    /// Claims every shard, recovers it, and starts the sinks where their
+    /// cursors say. What `configured` reads is read once the journals are this
+    /// process's to take: it may have stood by for days.
     ///
     /// # Errors
-    /// Another process works in the directory (exit code 75), it cannot be
-    /// used, or a journal in it is damaged, lost, or of another number of
-    /// shards.
-    pub async fn start(options: PipelineOptions) -> anyhow::Result<Self> {
+    /// Another process works in the data directory, or took the journals over
+    /// (exit code 75); the directory, a service or what `configured` reads
+    /// cannot be used (78); or a journal is damaged, lost, or of another
+    /// number of shards.
+    pub async fn start(
+        options: PipelineOptions,
+        configured: impl FnOnce() -> anyhow::Result<Configured> + Send + 'static,
+    ) -> anyhow::Result<Self> {
         let (directory, lock) = DataDir::open(&options.config.data_dir)?;
         let services = sinks::Services::connect(&options.config).await?;
         let live = live::connect(&options.config).await?;
         let place = Place::open(&options.config, &directory).await?;
+        // Before the first claim: a mistake must not cost anybody the shards.
+        let configured = spawn_blocking(configured).await.context("reading files panicked")??;
         let fence_objects = FenceObjects::new(place.store.clone());
         fence_objects.sweep_staging().await?;
 
@@ -125,7 +110,8 @@ impl Pipeline {
         let shards = options.config.shards;
         let claims = (0..shards).map(|shard| claim(&options, &place, shard, writer));
         let mut claimed = try_join_all(claims).await?;
-        let fences = configure::configure(&mut claimed, &options, &fence_objects).await?;
+        let fences =
+            configure::configure(&mut claimed, &options, &configured, &fence_objects).await?;
 
         let limits = QueueLimits {
             max_pings: usize::try_from(options.config.queue.max_pings).unwrap_or(usize::MAX),

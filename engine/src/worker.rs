@@ -15,7 +15,7 @@ use crate::fences::{Editor, Watched, watch};
 use crate::http::{self, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
-use crate::pipeline::{Pipeline, PipelineOptions, SourceTeller};
+use crate::pipeline::{Configured, Pipeline, PipelineOptions, SourceTeller};
 use crate::source::pubsub::{self, PubsubSource, Subscribed};
 use crate::tags;
 use crate::wall_clock::WallClock;
@@ -46,11 +46,16 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the pipeline, then HTTP, then whatever else brings pings.
+    /// `configured` is read as [`Pipeline::start`] says.
     ///
     /// # Errors
     /// As [`Pipeline::start`], the address cannot be listened on, or what the
     /// configuration names in the cloud cannot be used (78).
-    pub async fn start(options: PipelineOptions, page: Page) -> anyhow::Result<Self> {
+    pub async fn start(
+        options: PipelineOptions,
+        configured: impl FnOnce() -> anyhow::Result<Configured> + Send + 'static,
+        page: Page,
+    ) -> anyhow::Result<Self> {
         let config = options.config.clone();
         // Before the pipeline: what is wrong with it shows before anything is
         // claimed.
@@ -58,7 +63,7 @@ impl Worker {
             Some(pulling) => Some(Box::pin(Subscribed::new(pulling)).await?),
             None => None,
         };
-        let pipeline = Pipeline::start(options).await?;
+        let pipeline = Pipeline::start(options, configured).await?;
         let clock = Arc::new(match config.clock {
             Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
             Clock::Event => ReceiveClock::event(pipeline.receive_time_max),

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{fences, tags, token};
+use super::named_files::NamedFiles;
+use super::token;
 use crate::cli::{CheckConfigArgs, Format};
 use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit};
@@ -36,8 +37,7 @@ pub fn execute(args: &CheckConfigArgs) -> anyhow::Result<Exit> {
 /// The configuration, if the files it names are usable too.
 fn load(args: &CheckConfigArgs) -> Result<Effective, Mistakes> {
     let effective = args.load()?;
-    fences::load(&effective)?;
-    tags::load(&effective)?;
+    NamedFiles::read(&effective)?;
     token::check(&effective)?;
     Ok(effective)
 }

@@ -19,7 +19,7 @@ use crate::cli::DemoArgs;
 use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit};
 use crate::intake::{Entry, IntakeError};
-use crate::pipeline::{PipelineOptions, cut_by_clock};
+use crate::pipeline::{Configured, PipelineOptions, cut_by_clock};
 use crate::signals::Signals;
 use crate::source::demo;
 use crate::source::file::{FileReplay, ReplayInput, ReplayOptions};
@@ -50,10 +50,9 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
         (fences.set.fences().iter()).map(|fence| (fence.id.clone(), fence.name.clone())).collect();
     let settings = config.detection_settings();
     let pings = day(settings.allow_null_island)?;
+    let configured = Configured { fences: Arc::new(fences.set), tags: None };
     let options = PipelineOptions {
         settings,
-        fences: Arc::new(fences.set),
-        tags: None,
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: false,
@@ -68,7 +67,7 @@ pub fn execute(args: &DemoArgs) -> anyhow::Result<Exit> {
         names.len(),
         args.speed
     ))?;
-    commands::block_on(play(args, options, page, pings, &data_dir, names))
+    commands::block_on(play(args, options, configured, page, pings, &data_dir, names))
 }
 
 /// Where everything is kept.
@@ -95,13 +94,14 @@ fn day(allow_null_island: bool) -> anyhow::Result<FileReplay> {
 async fn play(
     args: &DemoArgs,
     options: PipelineOptions,
+    configured: Configured,
     page: metrics::Page,
     pings: FileReplay,
     data_dir: &Path,
     names: HashMap<String, String>,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
-    let mut worker = Worker::start(options, page).await?;
+    let mut worker = Worker::start(options, || Ok(configured), page).await?;
     let address = worker.address;
     exit::print(&format!("map, positions and events: http://{address}/\n\n"))?;
 

@@ -1,19 +1,16 @@
 //! `fleetstream fences check`: what a GeoJSON file means as fences, what was
-//! mended in it and what cannot be used; and the reading of the fences a
-//! configuration names, which must all be usable.
+//! mended in it and what cannot be used.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use geofence::{Fence, FenceNote, FenceSet, Parsed, Shape, parse_fences};
+use geofence::{Fence, FenceNote, Parsed, Shape, parse_fences};
 use serde_json::{Value, json};
 
 use crate::cli::{FencesCheckArgs, Format};
-use crate::config::{Effective, Mistakes};
 use crate::exit::{self, Exit, WithExit};
-use crate::fences;
 
 /// Runs `fences check`.
 ///
@@ -27,22 +24,6 @@ pub fn check(args: &FencesCheckArgs) -> anyhow::Result<Exit> {
     };
     exit::print(&answer)?;
     Ok(if parsed.refusals.is_empty() { Exit::Success } else { Exit::Config })
-}
-
-/// The fences the configuration names; the empty set if it names none. The
-/// answer's `refusals` are empty.
-///
-/// # Errors
-/// They cannot be read, are no GeoJSON, or hold fences that cannot be used:
-/// all that is wrong, where the configuration names the file.
-pub fn load(effective: &Effective) -> Result<Parsed, Mistakes> {
-    let Some(path) = &effective.config.fences else {
-        return Ok(Parsed { set: FenceSet::empty(), repairs: vec![], refusals: vec![] });
-    };
-    fences::read(path).map_err(|problems| {
-        let mistake = |problem: &fences::Problem| effective.mistake("fences", problem.to_string());
-        Mistakes::of(problems.iter().map(mistake).collect()).expect("there is a problem")
-    })
 }
 
 fn read(path: &Path) -> anyhow::Result<Parsed> {

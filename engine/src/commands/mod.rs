@@ -6,13 +6,12 @@ pub mod demo;
 pub mod dlq;
 pub mod explain;
 pub mod fences;
+mod named_files;
 pub mod replay;
 pub mod run;
-mod tags;
 mod token;
 
 use anyhow::Context;
-use geofence::FenceNote;
 use tokio::runtime::Builder;
 
 /// Runs a command to its end. A file operation that hangs meanwhile does not
@@ -23,11 +22,4 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
     let ended = runtime.block_on(command);
     runtime.shutdown_background();
     ended
-}
-
-/// Says what was mended in the fences.
-fn warn_of_repairs(repairs: &[FenceNote]) {
-    for repair in repairs {
-        tracing::warn!(fence = repair.fence, code = repair.code, "{}", repair.message);
-    }
 }

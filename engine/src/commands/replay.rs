@@ -7,16 +7,16 @@ mod output;
 mod summary;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tracing::warn;
 
+use super::named_files::NamedFiles;
 use crate::cli::{Format, ReplayArgs};
 use crate::exit::{self, Exit, WithExit as _};
 use crate::http::FeedLimits;
-use crate::pipeline::{Pipeline, PipelineOptions};
+use crate::pipeline::{Configured, Pipeline, PipelineOptions};
 use crate::shard::Cut;
 use crate::signals::Signals;
 use crate::source::file::{Disturbance, FileReplay, ReplayOptions};
@@ -40,10 +40,9 @@ const SOURCE_NAME: &str = "file";
 pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let effective = args.load()?;
-    let fences = commands::fences::load(&effective)?;
-    let tags = commands::tags::load(&effective)?;
+    let files = NamedFiles::read(&effective)?;
     logging::install(&effective.config.log.level, effective.config.log.format)?;
-    commands::warn_of_repairs(&fences.repairs);
+    let configured = files.told();
     make_empty(&args.out).exit_with(Exit::Usage)?;
     let mut config = effective.config;
     config.data_dir = args.out.clone();
@@ -67,8 +66,6 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
     )?;
     let options = PipelineOptions {
         settings,
-        fences: Arc::new(fences.set),
-        tags,
         cut: Cut::Count(SEGMENT_PINGS),
         first_seq: 1,
         set_aside_tail: false,
@@ -76,7 +73,8 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
         feed: FeedLimits::NONE,
         config,
     };
-    let (summary, broken) = commands::block_on(replay(options, pings, &args.out, started))?;
+    let (summary, broken) =
+        commands::block_on(replay(options, configured, pings, &args.out, started))?;
     match args.format {
         Format::Text => exit::print(&summary.text(&args.out))?,
         Format::Json => exit::print(&summary.json())?,
@@ -90,13 +88,14 @@ pub fn execute(args: &ReplayArgs) -> anyhow::Result<Exit> {
 /// The summary, and the error that ended the input early if one did.
 async fn replay(
     options: PipelineOptions,
+    configured: Configured,
     pings: FileReplay,
     out: &Path,
     started: Instant,
 ) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
     let mut signals = Signals::listen()?;
     let shards = options.config.shards;
-    let mut pipeline = Pipeline::start(options).await?;
+    let mut pipeline = Pipeline::start(options, || Ok(configured)).await?;
     let output = Output::follow(out, pipeline.followers());
     let tally = pipeline.tally.clone();
     let intake = pipeline.intake.clone();

@@ -1,10 +1,9 @@
 //! `fleetstream run`: the worker, until it is told to stop.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use tracing::info;
 
+use super::named_files::NamedFiles;
 use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::pipeline::{PipelineOptions, cut_by_clock};
@@ -20,17 +19,19 @@ use crate::{commands, http, logging, metrics};
 /// the worker failed.
 pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let effective = args.load()?;
-    let fences = commands::fences::load(&effective)?;
-    let tags = commands::tags::load(&effective)?;
+    let files = NamedFiles::read(&effective)?;
     commands::token::check(&effective)?;
-    let config = effective.config;
+    let config = effective.config.clone();
     logging::install(&config.log.level, config.log.format)?;
-    commands::warn_of_repairs(&fences.repairs);
+    // Whoever shares a journal may stand by for days before it begins.
+    let read = config.journal.url.is_none().then_some(files);
+    let configured = move || {
+        let files = read.map_or_else(|| NamedFiles::read(&effective), Ok)?;
+        Ok(files.told())
+    };
     let page = metrics::install()?;
     let options = PipelineOptions {
         settings: config.detection_settings(),
-        fences: Arc::new(fences.set),
-        tags,
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: args.set_aside_tail,
@@ -41,7 +42,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     commands::block_on(async {
         let mut signals = Signals::listen()?;
         let mut worker = tokio::select! {
-            started = Worker::start(options, page) => started?,
+            started = Worker::start(options, configured, page) => started?,
             // Nothing was taken in yet.
             () = signals.wait() => return Ok(Exit::Success),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use geofence::{FenceOutcome, TagChanges, TagOutcome, TimeMs};
 use tracing::{error, info};
 
-use super::PipelineOptions;
+use super::{Configured, PipelineOptions};
 use crate::config::Clock;
 use crate::fences::{Plan, Standing, Taken, reconcile};
 use crate::journal::FenceObjects;
@@ -18,6 +18,7 @@ use crate::wall_clock::WallClock;
 pub(super) async fn configure(
     claimed: &mut [Claimed],
     options: &PipelineOptions,
+    named: &Configured,
     objects: &FenceObjects,
 ) -> anyhow::Result<Taken> {
     let latest = claimed.iter().map(|shard| shard.detector.now()).max().unwrap_or(TimeMs::MIN);
@@ -27,7 +28,7 @@ pub(super) async fn configure(
     };
     let is_new: Vec<bool> = claimed.iter().map(|shard| !shard.settings_known).collect();
     let standings: Vec<Standing> = claimed.iter().map(standing).collect();
-    let Plan { missed, configured } = reconcile(&standings, &options.fences, now);
+    let Plan { missed, configured } = reconcile(&standings, &named.fences, now);
     for (shard, missed) in claimed.iter_mut().zip(&missed) {
         if let Some(fences) = missed {
             info!(shard = shard.number, "makes a change of the fences that it missed");
@@ -46,7 +47,7 @@ pub(super) async fn configure(
     for shard in claimed.iter_mut() {
         shard.configure(&options.settings, configured.as_ref(), received).await?;
     }
-    configure_tags(claimed, &is_new, options.tags.as_ref(), now).await?;
+    configure_tags(claimed, &is_new, named.tags.as_ref(), now).await?;
     let first = claimed.first().expect("a worker has at least one shard");
     Ok(Taken {
         history: first.detector.fence_history(),

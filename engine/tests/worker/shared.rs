@@ -1,6 +1,8 @@
 //! Two workers and one journal in Cloud Storage: one works, one stands by and
 //! takes over, and no ping is lost or there twice.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::journal::frame;
@@ -15,6 +17,8 @@ use tokio::runtime::Runtime;
 use crate::support::{Launch, Worker, ping, text, wait_for};
 
 const BUCKET: &str = "fleet-journal";
+/// What a worker says that finds the journals another's.
+const STANDING_BY: &str = "standing by until the journal stops moving";
 /// The least that a standby waits.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -89,7 +93,7 @@ fn ids(lots: std::ops::Range<u32>) -> Vec<String> {
 /// Starts a worker that finds another one at work.
 fn stand_by(cloud: &Cloud, dir: &TempDir) -> Worker {
     let mut worker = cloud.launch(dir).spawn();
-    worker.wait_for_line("standing by until the journal stops moving");
+    worker.wait_for_line(STANDING_BY);
     worker
 }
 
@@ -153,6 +157,77 @@ fn v41_a_worker_that_wakes_up_after_a_takeover_acknowledges_nothing_and_ends_wit
     second.client().deliver(&lot(2));
     assert!(second.stop().success(), "{}", second.log());
     assert_eq!(cloud.recorded(), ids(0..3));
+}
+
+/// A fence and the tags of a vehicle, in files beside a worker's directory.
+struct Named {
+    dir: TempDir,
+}
+
+impl Named {
+    fn new() -> Self {
+        let named = Self { dir: TempDir::new().unwrap() };
+        named.write("as-it-was", "old");
+        named
+    }
+
+    fn write(&self, fence: &str, tag: &str) {
+        let fence = format!(
+            r#"{{"type": "Feature", "id": "{fence}", "properties": {{"radius_m": 50}},
+                "geometry": {{"type": "Point", "coordinates": [10.0, 50.0]}}}}"#
+        );
+        fs::write(self.path("fences.json"), fence).unwrap();
+        fs::write(self.path("tags.json"), format!(r#"{{"v-1": ["{tag}"]}}"#)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A worker that they are named to, and that does not look at them again
+    /// while a test goes on.
+    fn launch(&self, cloud: &Cloud, dir: &TempDir) -> Launch {
+        let tags = self.path("tags.json");
+        let launch = cloud.launch(dir).fences(&self.path("fences.json"));
+        launch.set("vehicle_tags", tags.to_str().unwrap()).set("fences_poll", "1h")
+    }
+}
+
+#[test]
+fn a_standby_begins_with_the_files_as_they_are_when_it_takes_over() {
+    let (cloud, named) = (Cloud::new(), Named::new());
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut first = cloud.launch(&dirs[0]).start();
+    first.client().deliver(&lot(0));
+    let mut second = named.launch(&cloud, &dirs[1]).spawn();
+    second.wait_for_line(STANDING_BY);
+    named.write("as-it-is", "new");
+    first.kill();
+    second.wait_until_ready();
+    let fences = second.client().get("/v1/fences").expect("an answer").body;
+    assert!(fences.contains("as-it-is") && !fences.contains("as-it-was"), "{fences}");
+    let tags = second.client().get("/v1/vehicles/v-1/tags").expect("an answer").json();
+    assert_eq!(tags["tags"][0], "new", "{tags}");
+    assert!(second.stop().success(), "{}", second.log());
+}
+
+#[test]
+fn a_mistake_found_at_the_takeover_costs_nobody_the_shards() {
+    let (cloud, named) = (Cloud::new(), Named::new());
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut first = cloud.launch(&dirs[0]).start();
+    first.client().deliver(&lot(0));
+    let mut second = named.launch(&cloud, &dirs[1]).spawn();
+    second.wait_for_line(STANDING_BY);
+    fs::write(named.path("fences.json"), "{").unwrap();
+    fs::write(named.path("tags.json"), "[]").unwrap();
+    // The first has nothing to do, which to a standby is as good as gone.
+    assert_eq!(second.wait().code(), Some(78), "{}", second.log());
+    let told = second.log();
+    assert!(told.contains("2 mistakes in the configuration"), "{told}");
+    assert!(told.contains("fences.json") && told.contains("tags.json"), "{told}");
+    first.client().deliver(&lot(1));
+    assert!(first.stop().success(), "{}", first.log());
 }
 
 #[test]
