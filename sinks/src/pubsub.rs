@@ -12,7 +12,7 @@ mod sink;
 mod topic;
 mod trace;
 
-pub use client::{PubsubClient, PubsubError, SubscriptionFacts};
+pub use client::{FoundTopic, PubsubClient, PubsubError, SubscriptionFacts};
 pub use topic::Topic;
 pub use trace::traceparent;
 

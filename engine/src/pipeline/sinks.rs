@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sinks::pubsub::{self, PubsubClient};
+use sinks::pubsub::{self, FoundTopic, PubsubClient};
 use sinks::{
     FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log, firestore,
 };
@@ -59,6 +59,8 @@ fn topics(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
 
 /// Services that the sinks of all shards share.
 pub(super) struct Services {
+    /// By the name of the sink.
+    topics: Vec<(&'static str, FoundTopic)>,
     bigquery: Option<bigquery::Service>,
 }
 
@@ -66,22 +68,54 @@ impl Services {
     /// Connects to what `config` names, and sees that it can be written to. A
     /// service that does not answer now is no reason not to start.
     pub(super) async fn connect(config: &Config) -> anyhow::Result<Self> {
+        let topics = Box::pin(find_topics(config)).await?;
         let bigquery = match config.bigquery_settings() {
             Some(settings) => Some(connect_bigquery(settings).await.context("bigquery.dataset")?),
             None => None,
         };
-        Ok(Self { bigquery })
+        Ok(Self { topics, bigquery })
     }
 
     /// The sinks of a shard with these cursors.
-    fn open(&self, shard: u32, cursors: &Cursors) -> Vec<Box<dyn Sink>> {
+    async fn open(
+        &self,
+        config: &Config,
+        shard: u32,
+        cursors: &Cursors,
+    ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let mut sinks = Vec::new();
+        for (name, topic) in &self.topics {
+            // Its own: what holds one shard's messages up holds up no other's.
+            let topic = topic.publisher().await.exit_with(Exit::Config)?;
+            sinks.push(match *name {
+                pubsub::names::EVENTS => pubsub::events(topic, &config.tenant),
+                pubsub::names::DEAD_LETTERS => pubsub::dead_letters(topic),
+                _ => pubsub::late(topic),
+            });
+        }
         if let Some(service) = &self.bigquery {
             sinks.push(boxed(service.pings(shard, cursors.get(bigquery::PINGS))));
             sinks.push(boxed(service.events(shard, cursors.get(bigquery::EVENTS))));
         }
-        sinks
+        Ok(sinks)
     }
+}
+
+async fn find_topics(config: &Config) -> anyhow::Result<Vec<(&'static str, FoundTopic)>> {
+    let mut found = Vec::new();
+    if topics(config).next().is_none() {
+        return Ok(found);
+    }
+    let client = PubsubClient::of_environment()
+        .await
+        .context("topics of [pubsub]")
+        .exit_with(Exit::Config)?;
+    for (name, topic) in topics(config) {
+        let key = || format!("pubsub.{name}");
+        let topic = client.find_topic(topic).await.with_context(key).exit_with(Exit::Config)?;
+        found.push((name, topic));
+    }
+    Ok(found)
 }
 
 async fn connect_bigquery(settings: bigquery::Settings) -> anyhow::Result<bigquery::Service> {
@@ -108,8 +142,7 @@ pub(super) async fn runners(
     last: &watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<Vec<SinkRunner>> {
     let mut opened = open_files(config, directory, claimed).await?;
-    opened.extend(Box::pin(open_topics(config)).await?);
-    opened.extend(services.open(claimed.number, &claimed.cursors));
+    opened.extend(services.open(config, claimed.number, &claimed.cursors).await?);
     let mut runners = Vec::with_capacity(opened.len());
     for sink in opened {
         let cursor = claimed.cursors.get(sink.name());
@@ -158,28 +191,6 @@ async fn open_files(
         Ok::<_, SinkError>(sinks)
     });
     Ok(opened.await.context("opening a sink panicked")??)
-}
-
-/// Opens the sinks that publish.
-async fn open_topics(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks = Vec::new();
-    if topics(config).next().is_none() {
-        return Ok(sinks);
-    }
-    let client = PubsubClient::of_environment()
-        .await
-        .context("topics of [pubsub]")
-        .exit_with(Exit::Config)?;
-    for (name, topic) in topics(config) {
-        let key = || format!("pubsub.{name}");
-        let topic = client.topic(topic).await.with_context(key).exit_with(Exit::Config)?;
-        sinks.push(match name {
-            pubsub::names::EVENTS => pubsub::events(topic, &config.tenant),
-            pubsub::names::DEAD_LETTERS => pubsub::dead_letters(topic),
-            _ => pubsub::late(topic),
-        });
-    }
-    Ok(sinks)
 }
 
 fn boxed(sink: impl Sink) -> Box<dyn Sink> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use engine::journal::frame;
+use local_cloud::PubsubEmulator;
 use local_cloud::storage::Storage;
 use prost::Message as _;
 use protos::journal::input;
@@ -226,6 +227,24 @@ fn a_mistake_found_at_the_takeover_costs_nobody_the_shards() {
     let told = second.log();
     assert!(told.contains("2 mistakes in the configuration"), "{told}");
     assert!(told.contains("fences.json") && told.contains("tags.json"), "{told}");
+    first.client().deliver(&lot(1));
+    assert!(first.stop().success(), "{}", first.log());
+}
+
+#[test]
+fn a_missing_topic_is_found_before_anybody_is_fenced_off() {
+    let Some(emulator) = PubsubEmulator::shared().unwrap() else { return };
+    let cloud = Cloud::new();
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut first = cloud.launch(&dirs[0]).start();
+    first.client().deliver(&lot(0));
+    let nowhere = "projects/fleet-shared/topics/nowhere";
+    let second = cloud.launch(&dirs[1]).env("PUBSUB_EMULATOR_HOST", &emulator.host());
+    let output = second.set("pubsub.events_topic", nowhere).output();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(told.contains(&format!("{nowhere} does not exist")), "{told}");
+    assert!(told.contains("pubsub.events_topic"), "{told}");
     first.client().deliver(&lot(1));
     assert!(first.stop().success(), "{}", first.log());
 }

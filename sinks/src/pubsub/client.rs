@@ -93,12 +93,12 @@ impl PubsubClient {
         Ok(Self { endpoint, credentials })
     }
 
-    /// Publishes to the topic `name` (a full name), which must exist as far as
-    /// can be told.
+    /// Looks the topic `name` (a full name) up, which must exist as far as can
+    /// be told.
     ///
     /// # Errors
     /// It does not exist, or no client can be made.
-    pub async fn topic(&self, name: &str) -> Result<Topic, PubsubError> {
+    pub async fn find_topic(&self, name: &str) -> Result<FoundTopic, PubsubError> {
         let admin = TopicAdmin::builder()
             .with_endpoint(self.endpoint.url())
             .with_credentials(self.credentials.clone())
@@ -107,16 +107,7 @@ impl PubsubClient {
             .await
             .map_err(|error| self.no_client(error))?;
         self.look_up(name, || admin.get_topic().set_topic(name).send()).await?;
-        let publisher = Publisher::builder(name)
-            .with_endpoint(self.endpoint.url())
-            .with_credentials(self.credentials.clone())
-            .with_retry_policy(RetryableErrors.with_time_limit(PUBLISH_MAX))
-            .set_message_count_threshold(1_000)
-            .set_delay_threshold(Duration::from_millis(5))
-            .build()
-            .await
-            .map_err(|error| self.no_client(error))?;
-        Ok(Topic::new(name, publisher))
+        Ok(FoundTopic { client: self.clone(), name: name.to_owned() })
     }
 
     /// What is known of the subscription `name` (a full name), which must
@@ -201,5 +192,32 @@ impl PubsubClient {
 
     fn no_client(&self, error: google_cloud_gax::client_builder::Error) -> PubsubError {
         PubsubError::Client { endpoint: self.endpoint.url().to_owned(), detail: error.to_string() }
+    }
+}
+
+/// A topic that was looked up, for as many publishers as are needed.
+#[derive(Clone, Debug)]
+pub struct FoundTopic {
+    client: PubsubClient,
+    name: String,
+}
+
+impl FoundTopic {
+    /// A publisher of its own.
+    ///
+    /// # Errors
+    /// No client can be made.
+    pub async fn publisher(&self) -> Result<Topic, PubsubError> {
+        let Self { client, name } = self;
+        let publisher = Publisher::builder(name)
+            .with_endpoint(client.endpoint.url())
+            .with_credentials(client.credentials.clone())
+            .with_retry_policy(RetryableErrors.with_time_limit(PUBLISH_MAX))
+            .set_message_count_threshold(1_000)
+            .set_delay_threshold(Duration::from_millis(5))
+            .build()
+            .await
+            .map_err(|error| client.no_client(error))?;
+        Ok(Topic::new(name, publisher))
     }
 }

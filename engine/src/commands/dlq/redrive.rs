@@ -52,7 +52,8 @@ impl Done {
 /// each once it is published. The others go back at the end.
 pub(super) async fn run(args: &DlqRedriveArgs) -> anyhow::Result<Done> {
     let client = PubsubClient::of_environment().await.exit_with(Exit::Config)?;
-    let topic = client.topic(&args.topic).await.context("--topic").exit_with(Exit::Config)?;
+    let topic = client.find_topic(&args.topic).await.context("--topic").exit_with(Exit::Config)?;
+    let topic = topic.publisher().await.exit_with(Exit::Config)?;
     let mut pulled = Pulled::open(&args.subscription, args.filter.wait()).await?;
     let mut pace = Pace::new(args.rate);
     let started_ms = WallClock::read().0;
