@@ -1,9 +1,7 @@
-//! Taking a shard: wait for the former owner to be gone, load the newest
-//! valid snapshot, hand over the segments after it, then fence off everyone
-//! else.
+//! Taking a shard whose former owner is gone: load the newest valid snapshot,
+//! hand over the segments after it, then fence off everyone else.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use protos::journal::{Genesis, Segment, SegmentKind, Snapshot};
@@ -18,7 +16,6 @@ use super::lineage::Lineage;
 use super::name;
 use super::reader::{self, JournalReader};
 use super::set_aside::{self, SetAside};
-use super::standby;
 use super::store::Store;
 use super::writer::{Committed, Journal, WriterId, encode_off_thread};
 
@@ -34,17 +31,8 @@ pub enum Standby {
     /// This process holds the exclusive lock of the data directory
     /// ([`super::lock`]): nobody else writes.
     ExclusiveLock,
-    /// A shared store: wait until the tail has not moved for a while.
-    Quiet {
-        /// How long it must not move, by this process's monotonic clock; at
-        /// least 5 s and ten commit delays, and longer than an idle owner's
-        /// heartbeat if idle owners are to keep their shard.
-        for_: Duration,
-        /// How often to look.
-        poll: Duration,
-    },
-    /// A shared store, of which the caller has waited for all shards together
-    /// ([`super::await_quiet`]).
+    /// A shared store: the caller has stood by until the journals of all
+    /// shards stood still ([`super::await_quiet`]).
     Waited,
 }
 
@@ -97,8 +85,8 @@ pub enum Fenced {
     Behind(Box<Segment>),
 }
 
-/// Begins to claim a shard: reads or creates its genesis, waits as a standby,
-/// loads the newest valid snapshot.
+/// Begins to claim a shard: reads or creates its genesis, loads the newest
+/// valid snapshot.
 ///
 /// # Errors
 /// The journal belongs to another number of shards, is lost or damaged, or
@@ -109,9 +97,6 @@ pub async fn claim(store: Store, options: OpenOptions) -> Result<Claim, JournalE
         store.prepare_shard(shard).await?;
     }
     let genesis = genesis::read_or_create(&store, &options).await?;
-    if let Standby::Quiet { for_, poll } = options.standby {
-        standby::wait_until_quiet(&store, shard, for_, poll).await?;
-    }
     let Base { snapshot, snapshot_bytes, newest_listed } =
         newest_snapshot(&store, shard, &genesis).await?;
     let reader = JournalReader::new(store.clone(), shard);

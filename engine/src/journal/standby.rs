@@ -15,7 +15,10 @@ use super::store::Store;
 ///
 /// One worker owns them all: an idle shard is no sign that it is gone while
 /// another one moves. A tail that cannot be read counts as moving: nothing is
-/// known of it.
+/// known of it. An owner that
+/// commits nothing stands still like one that is gone, so `quiet` is at least
+/// 5 s and ten commit delays, and longer than the owners' heartbeat if idle
+/// ones are to keep their shards.
 ///
 /// # Errors
 /// The store fails at the first look.
@@ -31,17 +34,6 @@ pub async fn await_quiet(
         return Ok(());
     }
     wait(store, tails, quiet, poll).await;
-    Ok(())
-}
-
-/// As [`await_quiet`], for one shard, and for a journal nobody owns as well.
-pub(super) async fn wait_until_quiet(
-    store: &Store,
-    shard: u32,
-    quiet: Duration,
-    poll: Duration,
-) -> Result<(), JournalError> {
-    wait(store, vec![Tail::find(store, shard).await?], quiet, poll).await;
     Ok(())
 }
 

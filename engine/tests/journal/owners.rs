@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine::journal::{
-    Claim, Committed, Fenced, Journal, JournalError, Retention, RetentionPolicy, Snapshots,
-    Standby, claim,
+    Claim, Committed, Fenced, Journal, JournalError, Retention, RetentionPolicy, Snapshots, claim,
 };
 use proptest::prelude::*;
 use protos::journal::{Segment, SegmentKind};
@@ -117,10 +116,7 @@ async fn live(
     left: &mut u32,
     acknowledged: &Shared,
 ) -> Result<(), JournalError> {
-    let mut options = options();
-    let quiet = Duration::from_secs(5);
-    options.standby = Standby::Quiet { for_: quiet, poll: Duration::from_millis(500) };
-    let mut claim = claim(store.store(), options).await?;
+    let mut claim = take_over(store.store(), Duration::from_secs(5)).await?;
     let base = claim.snapshot().map(|snapshot| snapshot.seq);
     let first_seq = claim.first_seq();
     let mut state = load(&mut claim).await?;

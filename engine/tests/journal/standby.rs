@@ -2,27 +2,23 @@
 
 use std::time::Duration;
 
-use engine::journal::{CommitError, Fenced, Standby, claim};
-use protos::journal::Segment;
-use tokio::time::Instant;
+use engine::journal::{CommitError, Fenced, OpenOptions, await_quiet, claim};
+use protos::journal::{Segment, SegmentKind};
+use tokio::time::{Instant, sleep};
 
 use crate::support::*;
 
 const QUIET: Duration = Duration::from_secs(5);
-
-fn standby() -> engine::journal::OpenOptions {
-    let mut options = options();
-    options.standby = Standby::Quiet { for_: QUIET, poll: Duration::from_millis(500) };
-    options
-}
+/// Between two commits of an owner that is alive.
+const SIGNS_OF_LIFE: Duration = Duration::from_secs(4);
 
 #[tokio::test(start_paused = true)]
 async fn waits_while_the_tail_moves_then_fences() {
     let store = Faulty::new();
     let mut owner = own(store.store()).await;
-    let claiming = tokio::spawn(claim(store.store(), standby()));
+    let claiming = tokio::spawn(take_over(store.store(), QUIET));
     for mark in 0..20 {
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        sleep(SIGNS_OF_LIFE).await;
         assert!(!claiming.is_finished(), "the owner is alive");
         commit(&mut owner, &mark.to_string()).await;
     }
@@ -40,27 +36,53 @@ async fn waits_while_the_tail_moves_then_fences() {
         panic!("nothing else stands in the way");
     };
     assert_eq!((new.epoch(), committed.segment.epoch), (2, 2));
+    assert_eq!(committed.segment.kind(), SegmentKind::Fence);
     let error = owner.commit(marked("too late")).await.unwrap_err();
     assert!(matches!(error, CommitError::Fenced { epoch: 2, .. }), "{error}");
     commit(&mut new, "mine").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_journal_nobody_owns_is_waited_for_as_well() {
+async fn nobody_is_waited_for_where_nobody_has_ever_been() {
     let store = Faulty::new();
-    let began = Instant::now();
-    claim(store.store(), standby()).await.unwrap();
-    assert!(began.elapsed() >= QUIET);
+    let begun = Instant::now();
+    await_quiet(&store.store(), 2, QUIET, QUIET / 10).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    // Whoever was there may still be, however long ago that was.
+    own(store.store()).await;
+    sleep(1_000 * QUIET).await;
+    let begun = Instant::now();
+    await_quiet(&store.store(), 2, QUIET, QUIET / 10).await.unwrap();
+    assert!(begun.elapsed() >= QUIET, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_moves_stands_for_those_that_do_not() {
+    let store = Faulty::new();
+    let shards = |shard| OpenOptions { shard, shards: 2, ..waited() };
+    let (mut busy, _) = own_with(store.store(), shards(0)).await;
+    own_with(store.store(), shards(1)).await;
+    let standing_by = store.store();
+    let waiting =
+        tokio::spawn(async move { await_quiet(&standing_by, 2, QUIET, QUIET / 10).await });
+    for mark in 0..10 {
+        sleep(SIGNS_OF_LIFE).await;
+        assert!(!waiting.is_finished(), "one of the two shards moves");
+        commit(&mut busy, &mark.to_string()).await;
+    }
+    waiting.await.unwrap().unwrap();
+    let mut idle = claim(store.store(), shards(1)).await.unwrap();
+    assert!(reapply(&mut idle).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_cannot_be_read_is_not_quiet() {
     let store = Faulty::new();
     own(store.store()).await;
-    let claiming = tokio::spawn(claim(store.store(), standby()));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let claiming = tokio::spawn(take_over(store.store(), QUIET));
+    sleep(Duration::from_secs(1)).await;
     store.fail_reads(u32::MAX);
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_secs(60)).await;
     store.fail_reads(0);
     let back = Instant::now();
     claiming.await.unwrap().unwrap();

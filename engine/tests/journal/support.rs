@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    Claim, Committed, Fenced, Journal, JournalError, OpenOptions, Standby, Store, WriterId, claim,
+    Claim, Committed, Fenced, Journal, JournalError, OpenOptions, Standby, Store, WriterId,
+    await_quiet, claim,
 };
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -78,8 +79,14 @@ impl Faulty {
 
     /// Another handle on the same objects with faults of its own.
     pub(crate) fn chaotic(&self, seed: u64) -> Self {
-        let plan = Plan { chaos: Some(StdRng::seed_from_u64(seed)), ..Plan::default() };
-        Self { inner: Arc::clone(&self.inner), plan: Arc::new(Mutex::new(plan)) }
+        let another = self.another();
+        another.plan().chaos = Some(StdRng::seed_from_u64(seed));
+        another
+    }
+
+    /// Another handle on the same objects, with no faults yet.
+    pub(crate) fn another(&self) -> Self {
+        Self::over(Arc::clone(&self.inner))
     }
 
     pub(crate) fn store(&self) -> Store {
@@ -328,6 +335,20 @@ pub(crate) async fn reapply(claim: &mut Claim) -> std::result::Result<Vec<String
         }
     }
     Ok(marks)
+}
+
+/// The options of whoever has stood by.
+pub(crate) fn waited() -> OpenOptions {
+    OpenOptions { standby: Standby::Waited, ..options() }
+}
+
+/// Stands by for `quiet`, then begins to claim.
+pub(crate) async fn take_over(
+    store: Store,
+    quiet: Duration,
+) -> std::result::Result<Claim, JournalError> {
+    await_quiet(&store, 1, quiet, quiet / 10).await?;
+    claim(store, waited()).await
 }
 
 /// Claims, re-applies, and fences where nobody else is there.
