@@ -14,8 +14,8 @@ use super::store::Store;
 /// nobody has ever founded one of them, at once.
 ///
 /// One worker owns them all: an idle shard is no sign that it is gone while
-/// another one moves. A tail that cannot be read counts as moving: nothing is
-/// known of it. An owner that
+/// another one moves. A tail that cannot be read counts as moving, and is
+/// looked for anew: what happened meanwhile is not known. An owner that
 /// commits nothing stands still like one that is gone, so `quiet` is at least
 /// 5 s and ten commit delays, and longer than the owners' heartbeat if idle
 /// ones are to keep their shards.
@@ -68,7 +68,8 @@ async fn wait(store: &Store, mut tails: Vec<Tail>, quiet: Duration, poll: Durati
 /// Where a shard's journal ends, as far as it was looked at.
 struct Tail {
     shard: u32,
-    /// The first seq that was not there; none before the journal is founded.
+    /// The first seq that was not there; none before the journal is founded,
+    /// or where it was lost sight of.
     next: Option<u64>,
 }
 
@@ -86,9 +87,11 @@ impl Tail {
         Ok(Self { shard, next })
     }
 
-    /// Whether the tail has moved since the last look.
+    /// Whether the tail has moved since the last look. After an error it is
+    /// found anew: while nothing could be read a live owner may have committed
+    /// more than one look's worth, and deleted the very name that is next.
     async fn look(&mut self, store: &Store) -> Result<bool, JournalError> {
-        let Some(before) = self.next else {
+        let Some(before) = self.next.take() else {
             *self = Self::find(store, self.shard).await?;
             return Ok(self.next.is_some());
         };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use engine::journal::{CommitError, Fenced, OpenOptions, await_quiet, claim};
+use engine::journal::{
+    CommitError, Fenced, Journal, OpenOptions, Retention, RetentionPolicy, Snapshots, await_quiet,
+    claim,
+};
 use protos::journal::{Segment, SegmentKind};
 use tokio::time::{Instant, sleep};
 
@@ -87,4 +90,46 @@ async fn a_store_that_cannot_be_read_is_not_quiet() {
     let back = Instant::now();
     claiming.await.unwrap().unwrap();
     assert!(back.elapsed() >= QUIET - Duration::from_secs(1), "{:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_has_packed_its_history_meanwhile_is_found_again() {
+    let store = Faulty::new();
+    let mut owner = own(store.store()).await;
+    let cut_off = store.another();
+    let claiming = tokio::spawn(take_over(cut_off.store(), QUIET));
+    sleep(Duration::from_secs(1)).await;
+    cut_off.fail_reads(u32::MAX);
+    // The name that was next comes and goes while nothing can be read.
+    let mut last = 0;
+    for mark in 0..8 {
+        last = commit(&mut owner, &mark.to_string()).await.seq;
+    }
+    pack_up_to(&store, &owner, last - 1).await;
+    assert_eq!(store.raw(&segment_name(FIRST_SEQ + 1)).await, None, "it is in a pack");
+    sleep(Duration::from_secs(60)).await;
+    cut_off.fail_reads(0);
+
+    for mark in 8..20 {
+        sleep(SIGNS_OF_LIFE).await;
+        assert!(!claiming.is_finished(), "the owner is alive");
+        commit(&mut owner, &mark.to_string()).await;
+    }
+    let mut claim = claiming.await.unwrap().unwrap();
+    assert_eq!(reapply(&mut claim).await.unwrap().len(), 12);
+}
+
+/// Has all segments up to `seq` packed, for which there are snapshots at it
+/// and behind it.
+async fn pack_up_to(store: &Faulty, owner: &Journal, seq: u64) {
+    let mut snapshots = Snapshots::new(store.store(), 0, None);
+    for at in [seq, seq + 1] {
+        snapshots.write(snapshot_at(owner, at)).await.unwrap();
+    }
+    let policy = RetentionPolicy {
+        segments_per_pack: 2,
+        ..RetentionPolicy::shared(Duration::from_secs(60))
+    };
+    let mut retention = Retention::new(store.store(), 0, FIRST_SEQ, policy);
+    assert!(retention.run(snapshots.kept(), None, 0).await.unwrap().packs_made > 0);
 }
