@@ -295,7 +295,8 @@ Examples:
   fleetstream dlq list --subscription projects/fleet/subscriptions/dead-letters
   fleetstream dlq list --data-dir fleetstream-data --reason lat_out_of_range --format json
 
-Letters of a subscription are looked at and given back; none is lost or acknowledged.")]
+Letters of a subscription are looked at and given back; none is lost or acknowledged.
+Exit code 1 if there are more than can be looked at in one go (50,000, or 256 MiB).")]
 pub struct DlqListArgs {
     /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
     #[arg(
@@ -305,7 +306,7 @@ pub struct DlqListArgs {
         conflicts_with = "data_dir"
     )]
     pub subscription: Option<String>,
-    /// Data directory of an embedded worker.
+    /// Data directory of a worker that keeps them itself.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// Which letters.
@@ -325,7 +326,9 @@ Examples:
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
       --topic projects/fleet/topics/pings --rate 500
 
-A letter leaves the subscription once it is published again. Its receive time stays what it was.")]
+A letter leaves the subscription once it is published again. Its receive time stays what it was.
+Exit code 1, with what was done and what was left, if one could not be published or if more stay
+than can be looked at in one go (50,000, or 256 MiB).")]
 pub struct DlqRedriveArgs {
     /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
     #[arg(long, value_name = "NAME")]

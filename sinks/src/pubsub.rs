@@ -71,6 +71,14 @@ pub fn late(topic: Topic) -> Box<dyn Sink> {
     Box::new(sink::TopicSink::new(late::LateMessages, topic))
 }
 
+/// When Pub/Sub took the message, milliseconds since the epoch; `None` for one
+/// that was never published.
+#[must_use]
+pub fn published_ms(message: &google_cloud_pubsub::model::Message) -> Option<i64> {
+    let time = message.publish_time.as_ref()?;
+    Some(time.seconds() * 1_000 + i64::from(time.nanos() / 1_000_000))
+}
+
 /// A time in milliseconds since the epoch as RFC 3339.
 fn rfc3339(ms: i64) -> String {
     let mut text = Vec::new();

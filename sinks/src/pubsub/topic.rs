@@ -56,6 +56,19 @@ impl Topic {
         Ok(())
     }
 
+    /// Publishes `messages`, none of which has an ordering key, all at once:
+    /// the id of each, or why it has none. The caller bounds their number.
+    pub async fn publish_each(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>> {
+        let published: Vec<_> =
+            messages.into_iter().map(|message| self.publisher.publish(message)).collect();
+        let outcomes = join_all(published).await.into_iter();
+        let failed = |error: PublishError| SinkError::Remote {
+            target: self.name.clone(),
+            source: error.into(),
+        };
+        outcomes.map(|outcome| outcome.map_err(failed)).collect()
+    }
+
     /// Puts what failed back in front of `messages` and lets the keys that
     /// the client paused go on. The first failure, if there was one.
     fn take_back(

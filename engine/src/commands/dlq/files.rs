@@ -1,4 +1,4 @@
-//! Dead letters of an embedded worker: NDJSON files in its data directory.
+//! Dead letters that a worker keeps itself: NDJSON files in its data directory.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -7,7 +7,9 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
+use super::Listed;
 use super::letter::Letter;
+use super::look::End;
 use crate::cli::DlqListArgs;
 
 /// A line of the file.
@@ -44,8 +46,9 @@ impl Line {
     }
 }
 
-/// The letters in the files of `directory`, shard by shard.
-pub(super) fn letters(directory: &Path, args: &DlqListArgs) -> anyhow::Result<Vec<Letter>> {
+/// The letters in the files of `directory`, shard by shard. A worker may be
+/// writing to them: a last line that is not whole yet is not there yet.
+pub(super) fn list(directory: &Path, args: &DlqListArgs) -> anyhow::Result<Listed> {
     let entries = std::fs::read_dir(directory)
         .with_context(|| format!("no dead letters in {}", directory.display()))?;
     let mut files = Vec::new();
@@ -57,17 +60,22 @@ pub(super) fn letters(directory: &Path, args: &DlqListArgs) -> anyhow::Result<Ve
     let mut letters = Vec::new();
     for path in files {
         let file = File::open(&path).with_context(|| path.display().to_string())?;
-        for (number, line) in BufReader::new(file).lines().enumerate() {
-            if letters.len() == args.filter.limit {
-                return Ok(letters);
+        let mut reader = BufReader::new(file);
+        let mut bytes = Vec::new();
+        for number in 1.. {
+            if letters.len() >= args.filter.limit {
+                return Ok(Listed { letters, end: End::Limit });
             }
-            let place = || format!("{}:{}", path.display(), number + 1);
-            let line = line.with_context(place)?;
-            let letter = serde_json::from_str::<Line>(&line).with_context(place)?.letter();
+            let place = || format!("{}:{number}", path.display());
+            bytes.clear();
+            reader.read_until(b'\n', &mut bytes).with_context(place)?;
+            // The sink writes a line with its break.
+            let Some(line) = bytes.strip_suffix(b"\n") else { break };
+            let letter = serde_json::from_slice::<Line>(line).with_context(place)?.letter();
             if args.filter.takes(&letter) {
                 letters.push(letter);
             }
         }
     }
-    Ok(letters)
+    Ok(Listed { letters, end: End::Empty })
 }

@@ -2,7 +2,7 @@
 
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
-use sinks::pubsub::attributes;
+use sinks::pubsub::{attributes, published_ms};
 
 /// A dead letter without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,8 +49,6 @@ pub(super) fn original_publish_time(message: &Message) -> String {
     if let Some(time) = told.iter().find_map(|name| message.attributes.get(*name)) {
         return time.clone();
     }
-    let published = message.publish_time.as_ref().and_then(|time| {
-        jiff::Timestamp::new(time.seconds(), time.nanos()).ok().map(|time| time.to_string())
-    });
-    published.unwrap_or_default()
+    let published = published_ms(message).and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    published.map(|time| time.to_string()).unwrap_or_default()
 }

@@ -3,20 +3,20 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::MessageStream;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::pubsub::PubsubClient;
 use tokio::time::timeout;
 
+use super::look::{self, Ack, Letters};
 use crate::exit::{Exit, WithExit as _};
-
-/// Messages held at the most: each is leased until the command ends.
-const HELD_MAX: i64 = 50_000;
 
 /// Short, so that what a killed command held comes back soon.
 const LEASE: Duration = Duration::from_secs(10);
+/// What is held is held for longer than any command goes on.
+const LEASE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 pub(super) struct Pulled {
     stream: MessageStream,
@@ -31,32 +31,43 @@ impl Pulled {
         let client = PubsubClient::of_environment().await.exit_with(Exit::Config)?;
         client.subscription(subscription).await.exit_with(Exit::Config)?;
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
+        // Pub/Sub falls silent at its bounds, as if there were no more: they
+        // must be wider than those at which a look ends.
         let stream = subscriber
             .subscribe(subscription)
-            .set_max_outstanding_messages(HELD_MAX)
+            .set_max_outstanding_messages(2 * look::HELD_MAX as i64)
+            .set_max_outstanding_bytes(2 * look::HELD_BYTES_MAX as i64)
             .set_max_lease_extension(LEASE)
+            .set_max_lease(LEASE_MAX)
             .build();
         Ok(Self { stream, subscription: subscription.to_owned(), wait })
     }
+}
 
-    /// The next message, which is the command's until it is acknowledged or
-    /// dropped.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Option<(Message, Handler)>> {
+impl Letters for Pulled {
+    type Handle = Handler;
+
+    async fn next(&mut self) -> anyhow::Result<Option<(Message, Handler)>> {
         match timeout(self.wait, self.stream.next()).await {
-            Err(_) | Ok(None) => Ok(None),
+            Err(_) => Ok(None),
+            Ok(None) => bail!("pulling from {} ended", self.subscription),
             Ok(Some(pulled)) => {
                 pulled.map(Some).with_context(|| format!("pulling from {}", self.subscription))
             }
         }
     }
 
-    /// Gives the messages of `held` back and has everything told to Pub/Sub
-    /// that was settled; no handle may be left elsewhere.
-    pub(super) async fn close(self, held: Vec<Handler>) {
+    async fn close(self, held: Vec<Handler>) {
         let token = self.stream.shutdown_token();
         // The stream first: it would be given them again.
         drop(self.stream);
         drop(held);
         token.shutdown().await;
+    }
+}
+
+impl Ack for Handler {
+    fn ack(self) {
+        Handler::ack(self);
     }
 }

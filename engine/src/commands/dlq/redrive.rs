@@ -1,27 +1,26 @@
 //! Sending dead letters in again.
 
-use std::collections::{BTreeMap, VecDeque};
+mod pace;
+
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anyhow::Context;
 use google_cloud_pubsub::model::Message;
-use google_cloud_pubsub::subscriber::handler::Handler;
 use serde::Serialize;
-use sinks::pubsub::{PubsubClient, Topic, attributes};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use sinks::SinkError;
+use sinks::pubsub::{PubsubClient, Topic, attributes, published_ms};
 
 use super::letter::{Letter, original_publish_time};
+use super::look::{End, Letters, Look, Next, Shown};
 use super::pulled::Pulled;
 use crate::cli::DlqRedriveArgs;
 use crate::exit::{Exit, WithExit as _};
 use crate::wall_clock::WallClock;
+use pace::Pace;
 
-/// Letters published together, at the most.
-const TOGETHER_MAX: usize = 100;
-/// Publishing goes by portions of this length, so that a rate is kept without
-/// a pause between any two.
-const PORTION: Duration = Duration::from_millis(100);
+/// Bytes published together, about.
+const TOGETHER_BYTES_MAX: usize = 8 << 20;
 
 /// What was done.
 #[derive(Debug, Default, Serialize)]
@@ -29,11 +28,16 @@ pub(super) struct Done {
     dry_run: bool,
     /// Letters published again and gone from the subscription; under a dry
     /// run those that would be.
-    redriven: usize,
-    /// Letters of other reasons, and those that came meanwhile, which stay.
-    left: usize,
+    pub(super) redriven: usize,
+    /// Letters that were looked at and stay: of other reasons, come meanwhile,
+    /// or not published.
+    pub(super) left: usize,
+    /// Of these the ones that could not be published, as far as can be told.
+    pub(super) failed: usize,
+    /// Why no others were looked at; `None` after a failure.
+    end: Option<End>,
     /// The redriven ones by reason.
-    by_reason: BTreeMap<String, usize>,
+    pub(super) by_reason: BTreeMap<String, usize>,
 }
 
 impl Done {
@@ -43,80 +47,157 @@ impl Done {
         for (reason, count) in &self.by_reason {
             let _ = writeln!(out, "{reason}: {count}");
         }
-        let _ = writeln!(out, "{} dead letters {verb}, {} left", self.redriven, self.left);
+        let _ = write!(out, "{} dead letters {verb}, {} left", self.redriven, self.left);
+        if self.failed > 0 {
+            let _ = write!(out, ", {} of them because they could not be published", self.failed);
+        }
+        let remark = self.end.map_or("; not all were looked at", End::remark);
+        let _ = writeln!(out, "{remark}");
         out
+    }
+
+    fn count(&mut self, reason: String) {
+        self.redriven += 1;
+        *self.by_reason.entry(reason).or_default() += 1;
+    }
+}
+
+/// Where letters are sent in.
+pub(super) trait Publish {
+    /// Publishes `messages`, none of which has an ordering key: the id of
+    /// each, or why it has none.
+    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>>;
+}
+
+impl Publish for Topic {
+    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>> {
+        self.publish_each(messages).await
     }
 }
 
 /// Publishes the letters that `args` asks for to the topic and acknowledges
-/// each once it is published. The others go back at the end.
-pub(super) async fn run(args: &DlqRedriveArgs) -> anyhow::Result<Done> {
+/// each once it is published. The others go back at the end. What was done,
+/// and how it ended.
+pub(super) async fn run(args: &DlqRedriveArgs) -> anyhow::Result<(Done, anyhow::Result<End>)> {
     let client = PubsubClient::of_environment().await.exit_with(Exit::Config)?;
     let topic = client.find_topic(&args.topic).await.context("--topic").exit_with(Exit::Config)?;
     let topic = topic.publisher().await.exit_with(Exit::Config)?;
-    let mut pulled = Pulled::open(&args.subscription, args.filter.wait()).await?;
-    let mut pace = Pace::new(args.rate);
-    let started_ms = WallClock::read().0;
-    let mut done = Done { dry_run: args.dry_run, ..Done::default() };
-    let (mut held, mut together) = (Vec::new(), Vec::new());
-    while done.redriven + together.len() < args.filter.limit
-        && let Some((message, handler)) = pulled.next().await?
-    {
-        let letter = Letter::of_message(&message);
-        // A letter of what this very command has sent in would be sent in for
-        // ever.
-        if !args.filter.takes(&letter) || published_ms(&message) > started_ms {
-            done.left += 1;
-            held.push(handler);
-        } else if args.dry_run {
-            done.count(letter.reason);
-            held.push(handler);
-        } else {
-            together.push((letter.reason, again(&message), handler));
+    let look = Look::new(Pulled::open(&args.subscription, args.filter.wait()).await?);
+    Ok(redrive(look, &topic, args, WallClock::read().0).await)
+}
+
+/// As [`run`], of the letters that `look` shows. Those that were published to
+/// the dead-letter topic after `started_ms` stay: it would never end.
+pub(super) async fn redrive<L: Letters>(
+    look: Look<L>,
+    topic: &impl Publish,
+    args: &DlqRedriveArgs,
+    started_ms: i64,
+) -> (Done, anyhow::Result<End>) {
+    let mut redrive = Redrive {
+        look,
+        topic,
+        args,
+        started_ms,
+        pace: Pace::new(args.rate),
+        together: Vec::new(),
+        together_bytes: 0,
+        sent: HashSet::new(),
+        done: Done { dry_run: args.dry_run, ..Done::default() },
+    };
+    let ended = redrive.run().await;
+    for (_, shown) in redrive.together.drain(..) {
+        redrive.done.left += 1;
+        redrive.look.hold(shown);
+    }
+    redrive.done.end = ended.as_ref().ok().copied();
+    redrive.look.close().await;
+    (redrive.done, ended)
+}
+
+struct Redrive<'a, L: Letters, T: Publish> {
+    look: Look<L>,
+    topic: &'a T,
+    args: &'a DlqRedriveArgs,
+    started_ms: i64,
+    pace: Pace,
+    /// Letters to be published next, each with its reason.
+    together: Vec<(String, Shown<L::Handle>)>,
+    together_bytes: usize,
+    /// Ids under which letters were sent in.
+    sent: HashSet<String>,
+    done: Done,
+}
+
+impl<L: Letters, T: Publish> Redrive<'_, L, T> {
+    async fn run(&mut self) -> anyhow::Result<End> {
+        let end = loop {
+            if self.done.redriven + self.together.len() >= self.args.filter.limit {
+                break End::Limit;
+            }
+            let shown = match self.look.next().await? {
+                Next::Letter(shown) => shown,
+                Next::End(end) => break end,
+            };
+            let letter = Letter::of_message(&shown.message);
+            if !self.args.filter.takes(&letter) || self.has_come_meanwhile(&letter, &shown.message)
+            {
+                self.done.left += 1;
+                self.look.hold(shown);
+            } else if self.args.dry_run {
+                self.done.count(letter.reason);
+                self.look.hold(shown);
+            } else {
+                self.together_bytes += shown.message.data.len();
+                self.together.push((letter.reason, shown));
+            }
+            if self.together.len() >= self.pace.portion || self.together_bytes >= TOGETHER_BYTES_MAX
+            {
+                self.publish().await?;
+            }
+        };
+        self.publish().await?;
+        Ok(end)
+    }
+
+    /// Whether the letter came after the start, or is of what this very
+    /// command has sent in, whatever the clocks say: it would be sent in for
+    /// ever.
+    fn has_come_meanwhile(&self, letter: &Letter, message: &Message) -> bool {
+        self.sent.contains(&letter.source_message_id)
+            || published_ms(message).is_some_and(|published| published > self.started_ms)
+    }
+
+    /// Publishes a portion, and acknowledges what of it was published.
+    async fn publish(&mut self) -> anyhow::Result<()> {
+        if self.together.is_empty() {
+            return Ok(());
         }
-        if together.len() == pace.portion {
-            publish(&topic, &mut together, &mut pace, &mut done).await?;
+        self.pace.wait().await;
+        let messages = self.together.iter().map(|(_, shown)| again(&shown.message)).collect();
+        let outcomes = self.topic.publish(messages).await;
+        self.together_bytes = 0;
+        let mut failure = None;
+        for ((reason, shown), outcome) in self.together.drain(..).zip(outcomes) {
+            match outcome {
+                Ok(id) => {
+                    self.sent.insert(id);
+                    self.look.settle(shown);
+                    self.done.count(reason);
+                }
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    self.done.left += 1;
+                    self.done.failed += 1;
+                    self.look.hold(shown);
+                }
+            }
         }
-    }
-    publish(&topic, &mut together, &mut pace, &mut done).await?;
-    pulled.close(held).await;
-    Ok(done)
-}
-
-/// When the message came to the dead-letter topic, milliseconds since the
-/// epoch.
-fn published_ms(message: &Message) -> i64 {
-    message.publish_time.as_ref().map_or(0, |time| time.seconds() * 1_000)
-}
-
-/// Publishes a portion, and only then acknowledges it.
-async fn publish(
-    topic: &Topic,
-    together: &mut Vec<(String, Message, Handler)>,
-    pace: &mut Pace,
-    done: &mut Done,
-) -> anyhow::Result<()> {
-    if together.is_empty() {
-        return Ok(());
-    }
-    pace.wait().await;
-    let mut messages: VecDeque<Message> =
-        together.iter().map(|(_, message, _)| message.clone()).collect();
-    topic
-        .publish_all(&mut messages)
-        .await
-        .with_context(|| format!("{} dead letters redriven; the rest stays", done.redriven))?;
-    for (reason, _, handler) in together.drain(..) {
-        handler.ack();
-        done.count(reason);
-    }
-    Ok(())
-}
-
-impl Done {
-    fn count(&mut self, reason: String) {
-        self.redriven += 1;
-        *self.by_reason.entry(reason).or_default() += 1;
+        let Some(error) = failure else { return Ok(()) };
+        Err(anyhow::Error::new(error).context(
+            "not all dead letters could be published: these stay. One whose answer was lost may \
+             have been published all the same, and is there twice when it is redriven again",
+        ))
     }
 }
 
@@ -130,33 +211,6 @@ fn again(message: &Message) -> Message {
         kept.extend(message.attributes.get(name).map(|value| (name, value.clone())));
     }
     Message::new().set_data(message.data.clone()).set_attributes(kept)
-}
-
-/// Portions of letters, so many a second.
-struct Pace {
-    /// Letters of a portion.
-    portion: usize,
-    every: Option<Interval>,
-}
-
-impl Pace {
-    /// `rate` letters a second; 0 for as fast as it goes.
-    fn new(rate: u32) -> Self {
-        if rate == 0 {
-            return Self { portion: TOGETHER_MAX, every: None };
-        }
-        let portions_a_second = 1_000 / PORTION.as_millis() as u32;
-        let portion = (rate / portions_a_second).max(1);
-        let mut every = interval(Duration::from_secs(1) * portion / rate);
-        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { portion: portion as usize, every: Some(every) }
-    }
-
-    async fn wait(&mut self) {
-        if let Some(every) = &mut self.every {
-            every.tick().await;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -180,22 +234,5 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(kept, BTreeMap::from(expected));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_rate_is_kept() {
-        for rate in [1, 7, 50, 1_000] {
-            let mut pace = Pace::new(rate);
-            let started = tokio::time::Instant::now();
-            let mut sent = 0;
-            while sent < 3 * rate as usize {
-                pace.wait().await;
-                sent += pace.portion;
-            }
-            let took = started.elapsed().as_secs_f64();
-            let fastest = sent as f64 / f64::from(rate) - 1.0;
-            assert!(took >= fastest.min(2.0) - 0.2, "{sent} at {rate}/s took {took} s");
-        }
-        assert!(Pace::new(0).every.is_none());
     }
 }

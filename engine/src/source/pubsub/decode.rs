@@ -2,7 +2,7 @@
 
 use geofence::TimeMs;
 use google_cloud_pubsub::model::Message;
-use sinks::pubsub::attributes;
+use sinks::pubsub::{attributes, published_ms};
 
 use super::SOURCE_NAME;
 use crate::decode::ContentType;
@@ -46,10 +46,7 @@ impl Decoder {
 /// When a message was received: when it was published; on one that was
 /// published again, when it was published first, as its attribute says.
 pub(super) fn receive_time(message: &Message) -> TimeMs {
-    let published = message.publish_time.as_ref().map_or_else(
-        || WallClock::read().0,
-        |time| time.seconds() * 1_000 + i64::from(time.nanos() / 1_000_000),
-    );
+    let published = published_ms(message).unwrap_or_else(|| WallClock::read().0);
     let original = message
         .attributes
         .get(attributes::ORIGINAL_PUBLISH_TIME)
