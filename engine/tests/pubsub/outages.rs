@@ -1,17 +1,19 @@
 //! The broker goes away and comes back.
 
+use std::fs;
+
 use local_cloud::PubsubEmulator;
 use tempfile::TempDir;
 
 use crate::cloud::{self, Cloud, complete, drives, events};
-use crate::support::Outputs;
+use crate::support::{Mounted, Outputs};
 
 #[test]
 fn a_worker_that_takes_nothing_leaves_the_messages_to_others() {
     let Some(cloud) = Cloud::shared("paused") else { return };
-    let dir = TempDir::new().unwrap();
-    // No disk of a machine that builds this has so much free.
-    let launch = cloud.worker(dir.path()).set("journal.min_free_percent", "90%");
+    let Some(disk) = Mounted::tmpfs("size=16m") else { return };
+    fs::write(disk.path().join("ballast"), vec![1; 8 << 20]).unwrap();
+    let launch = cloud.worker(disk.path()).set("journal.min_free_percent", "75%");
     let mut worker = launch.spawn();
     let stops = worker.wait_for_line("pulling stops");
     assert_eq!(stops["reason"], "disk_nearly_full");

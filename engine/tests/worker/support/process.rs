@@ -78,7 +78,6 @@ impl Launch {
             }
         }
         command.args(&self.arguments);
-        command.envs(self.environment.iter().cloned());
         if let Some(fail_point) = &self.fail_point {
             command.env("FLEETSTREAM_FAIL_POINT", fail_point);
         }
