@@ -1,5 +1,5 @@
-//! The embedded pipeline: shards with their journals, and the sinks that
-//! follow them, under one data directory.
+//! The pipeline: shards with their journals, in the data directory or in
+//! Cloud Storage, and the sinks that follow them.
 //!
 //! Whoever brings pings in uses [`Pipeline::intake`]; everything else happens
 //! here. Intake stops first and alone: what was taken in is committed,

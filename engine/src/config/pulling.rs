@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::domain::{duration_text, size_text};
 use super::table::Config;
 
-/// One stream carries this many messages a second with ease.
+/// A stream is opened for each so many messages a second: a choice on the safe
+/// side, not a measurement.
 const STREAM_RATE: u32 = 1_000;
 const STREAMS_MAX: u32 = 32;
 /// A commit's own time, the client's ack every 100 ms, and the way there.

@@ -87,14 +87,14 @@ impl FeedEvent {
 /// What the ring keeps at the most; the oldest events go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedLimits {
-    /// Events; 0 for a feed without readers, which renders nothing.
+    /// Events. The newest one stays, whatever this and the next say.
     pub events_max: usize,
-    /// Their bytes. The newest event stays even if it alone is larger.
+    /// Their bytes.
     pub bytes_max: usize,
 }
 
 impl FeedLimits {
-    /// Keeps nothing.
+    /// For a feed without readers: keeps nothing, and renders nothing.
     pub const NONE: Self = Self { events_max: 0, bytes_max: 0 };
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use protos::journal::Segment;
 
 const SEGMENTS_MAX: usize = 256;
-/// Of encoded bytes; decoded ones are seven times as many where most of a
-/// segment is events.
+/// Of encoded bytes, which are known without walking a segment. Decoded it
+/// takes several times as many, the most where it is mainly events: this bound
+/// is a choice with room for that.
 const BYTES_MAX: u64 = 8 << 20;
 
 /// A run of consecutive segments ending at the newest, bounded in number and
