@@ -63,7 +63,7 @@ impl Worker {
             Some(pulling) => Some(Box::pin(Subscribed::new(pulling)).await?),
             None => None,
         };
-        let pipeline = Pipeline::start(options, configured).await?;
+        let pipeline = Box::pin(Pipeline::start(options, configured)).await?;
         let clock = Arc::new(match config.clock {
             Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
             Clock::Event => ReceiveClock::event(pipeline.receive_time_max),
