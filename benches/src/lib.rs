@@ -7,4 +7,5 @@ pub mod curve;
 pub mod detection;
 pub mod fleet;
 pub mod naive;
+pub mod pipeline;
 mod usage;

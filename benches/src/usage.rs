@@ -1,13 +1,17 @@
 //! What this thread and this process use, from `/proc` (Linux).
 
-use std::fs;
 use std::time::Duration;
+use std::{fs, thread};
 
-/// CPU time of this thread so far, user and system, to the nanosecond.
+/// CPU time of this thread so far, user and system, to the nanosecond. Takes
+/// some microseconds of it.
 ///
 /// # Panics
 /// Without `/proc/thread-self/schedstat`.
 pub(crate) fn thread_cpu() -> Duration {
+    // A running thread is accounted for at the scheduler's ticks, which are
+    // milliseconds apart, and whenever it is put aside: as here.
+    thread::sleep(Duration::from_nanos(1));
     let stat = fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux with schedstat");
     let ns = stat.split_ascii_whitespace().next().and_then(|field| field.parse().ok());
     Duration::from_nanos(ns.expect("the first field is nanoseconds"))

@@ -23,3 +23,25 @@ fn detection_is_measured_in_order_and_late() {
         assert!(tables.contains(row), "{row} is missing:\n{tables}");
     }
 }
+
+/// Every part of the pipeline, and the page with its plots.
+#[test]
+fn the_pipeline_is_measured_from_end_to_end() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let page = directory.path().join("page.html");
+    let page = page.to_str().expect("a path in UTF-8");
+    let parts = "decode,index,core,file,http,pubsub,parquet,recovery,fences,scaling";
+    let arguments = ["pipeline", "--toy", "--rounds", "1", "--only", parts, "--page", page];
+    let tables = printed(&arguments);
+    let headings: Vec<&str> = tables.lines().filter(|line| line.starts_with("### ")).collect();
+    assert_eq!(headings.len(), parts.split(',').count(), "{tables}");
+    for row in ["| 10 fences | ", "| … robust beside plain | ", "vehicles from a snapshot, CPU | "]
+    {
+        assert!(tables.contains(row), "{row} is missing:\n{tables}");
+    }
+    let html = std::fs::read_to_string(page).expect("the page was written");
+    assert_eq!(html.matches("<h2>").count(), headings.len());
+    assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
+    let unreal = html.lines().find(|line| line.contains("NaN") || line.contains("inf"));
+    assert_eq!(unreal, None);
+}

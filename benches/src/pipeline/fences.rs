@@ -1,0 +1,75 @@
+//! From GeoJSON to fences that judge.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use geofence::{Detector, FenceOutcome, Input, Settings, TimeMs, parse_fences};
+use serde::{Deserialize, Serialize};
+
+use super::case::Who;
+use super::naive_file::rings_of;
+use super::sample::Sample;
+use crate::city;
+use crate::fleet::{Fleet, run};
+use crate::naive::NaiveIndex;
+use crate::usage::thread_cpu;
+
+/// Another set of fences taken up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Fences {
+    pub(super) who: Who,
+    pub(super) vehicles: u32,
+    pub(super) fences: u32,
+}
+
+impl Fences {
+    pub(super) fn run(&self) -> anyhow::Result<Sample> {
+        let text = city::geojson(&city::rings(self.fences as usize, 9));
+        let sample = match self.who {
+            Who::Naive => timed(|| {
+                drop(NaiveIndex::new(&rings_of(text.as_bytes())?));
+                Ok(())
+            })?,
+            Who::Ours | Who::Floor => {
+                let mut detector = self.detector();
+                timed(|| take_up(&mut detector, text.as_bytes()))?
+            }
+        };
+        Ok(sample.with_own_memory())
+    }
+
+    /// One that judges by other fences so far.
+    fn detector(&self) -> Detector {
+        let mut detector = Detector::new(Settings::default());
+        let set = Arc::new(city::fence_set(&city::rings(self.fences as usize, 4)));
+        let mut inputs = vec![Input::Fences { set, valid_from: TimeMs(0) }];
+        let mut fleet = Fleet::new(self.vehicles as usize, 5);
+        for seq in 1..4 {
+            let pings = fleet.round();
+            inputs.push(run(&pings));
+            detector.apply(&inputs, TimeMs(pings[0].event_time_us.div_euclid(1000)), seq);
+            inputs.clear();
+        }
+        detector
+    }
+}
+
+fn take_up(detector: &mut Detector, text: &[u8]) -> anyhow::Result<()> {
+    let set = Arc::new(parse_fences(text)?.set);
+    let now = detector.now();
+    let effects = detector.apply(&[Input::Fences { set, valid_from: now }], now, 9);
+    let refused = |outcome: &FenceOutcome| matches!(outcome, FenceOutcome::Refused(_));
+    anyhow::ensure!(!effects.fences.iter().any(refused), "{:?}", effects.fences);
+    Ok(())
+}
+
+fn timed(act: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
+    let (wall, cpu) = (Instant::now(), thread_cpu());
+    act()?;
+    Ok(Sample {
+        operations: 1,
+        cpu_s: (thread_cpu() - cpu).as_secs_f64(),
+        wall_s: wall.elapsed().as_secs_f64(),
+        ..Sample::default()
+    })
+}

@@ -1,0 +1,67 @@
+//! The archive's rows written once more.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+use arrow_array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use serde::{Deserialize, Serialize};
+use sinks::schema;
+
+use super::case::Who;
+use super::naive_file::open;
+use super::program;
+use super::sample::Sample;
+use super::scratch::{Scratch, World};
+use super::table;
+use crate::usage::thread_cpu;
+
+/// What the engine archives of a world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parquet {
+    pub(super) who: Who,
+    pub(super) world: World,
+}
+
+impl Parquet {
+    pub(super) fn run(&self, scratch: &Scratch) -> anyhow::Result<Sample> {
+        let batches = self.archive(scratch)?;
+        let properties = match self.who {
+            Who::Ours | Who::Floor => schema::parquet_properties(schema::PINGS),
+            Who::Naive => table::default_properties(),
+        };
+        let begun = thread_cpu();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties))?;
+        for batch in &batches {
+            writer.write(batch)?;
+        }
+        let bytes = writer.into_inner()?.len() as u64;
+        let cpu_s = (thread_cpu() - begun).as_secs_f64();
+        let operations = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        Ok(Sample { operations, cpu_s, bytes, ..Sample::default() }.with_own_memory())
+    }
+
+    /// The rows, in the order in which they were archived.
+    fn archive(&self, scratch: &Scratch) -> anyhow::Result<Vec<RecordBatch>> {
+        let (pings, fences) = (scratch.pings(&self.world)?, scratch.fences(&self.world)?);
+        let archive = scratch
+            .prepared("archive", |out| program::replay(&pings, &fences, out, &[]).map(drop))?;
+        let mut batches = Vec::new();
+        for day in sorted(&archive.join("pings"))? {
+            for file in sorted(&day)? {
+                batches.extend(open(&file)?.collect::<Result<Vec<_>, _>>()?);
+            }
+        }
+        ensure!(!batches.is_empty(), "replay archived nothing");
+        Ok(batches)
+    }
+}
+
+fn sorted(directory: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+    let mut paths = fs::read_dir(directory)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths)
+}
