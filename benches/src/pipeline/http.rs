@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::case::Who;
 use super::load::BATCH_PINGS;
 use super::naive_service;
+use super::parquet::ensure_archived;
 use super::program;
 use super::sample::Sample;
 use super::scratch::Scratch;
@@ -59,7 +60,12 @@ impl Http {
                 (service.metric("fleetstream_release_lag_seconds")? == 0.0).then_some(())
             })?;
         }
-        service.end(u64::from(self.vehicles) * u64::from(self.rounds))
+        let pings = u64::from(self.vehicles) * u64::from(self.rounds);
+        let sample = service.end(pings)?;
+        if self.who == Who::Ours {
+            ensure_archived(out.path(), pings)?;
+        }
+        Ok(sample)
     }
 
     /// Bodies of about a thousand pings, by connection: some rounds of its

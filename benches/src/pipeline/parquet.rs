@@ -1,11 +1,12 @@
 //! The archive's rows written once more.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 use sinks::schema;
 
@@ -48,17 +49,36 @@ impl Parquet {
         let archive = scratch
             .prepared("archive", |out| program::replay(&pings, &fences, out, &[]).map(drop))?;
         let mut batches = Vec::new();
-        for day in sorted(&archive.join("pings"))? {
-            for file in sorted(&day)? {
-                batches.extend(open(&file)?.collect::<Result<Vec<_>, _>>()?);
-            }
+        for file in archived_files(&archive)? {
+            batches.extend(open(&file)?.collect::<Result<Vec<_>, _>>()?);
         }
         ensure!(!batches.is_empty(), "replay archived nothing");
         Ok(batches)
     }
 }
 
-fn sorted(directory: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+/// Fails unless the engine has archived so many pings under `data_dir`: what it
+/// left out would cost nothing.
+pub(super) fn ensure_archived(data_dir: &Path, pings: u64) -> anyhow::Result<()> {
+    let rows = archived_files(data_dir)?.into_iter().map(|file| {
+        let reader = SerializedFileReader::new(fs::File::open(file)?)?;
+        Ok(u64::try_from(reader.metadata().file_metadata().num_rows())?)
+    });
+    let rows = rows.sum::<anyhow::Result<u64>>()?;
+    ensure!(rows == pings, "{rows} of {pings} pings were archived");
+    Ok(())
+}
+
+/// Files of archived pings, by day.
+fn archived_files(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for day in sorted(&data_dir.join("pings"))? {
+        files.extend(sorted(&day)?);
+    }
+    Ok(files)
+}
+
+fn sorted(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(directory)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()?;

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use super::case::Who;
 use super::naive_service;
+use super::parquet::ensure_archived;
 use super::program;
 use super::sample::Sample;
 use super::scratch::Scratch;
@@ -71,9 +72,13 @@ impl Pubsub {
             })?;
             ensure!(standin.published() > 0, "no event was published:\n{}", service.log());
         }
-        let sample = service.end(u64::from(self.vehicles) * u64::from(self.rounds));
+        let pings = u64::from(self.vehicles) * u64::from(self.rounds);
+        let sample = service.end(pings).context("the service at the stand-in")?;
         runtime.shutdown_background();
-        sample.context("the service between the stand-ins")
+        if self.who == Who::Ours {
+            ensure_archived(out.path(), pings)?;
+        }
+        Ok(sample)
     }
 
     /// A message for each ping, published soon after it was measured.
