@@ -53,7 +53,7 @@ bench-check:
 bench *arguments:
     cargo bench -p benches -- {{arguments}}
 
-# Measure accuracy against delay, or what detection costs: `just measure curve`.
+# Measure accuracy against delay, detection, or the whole: `just measure pipeline --only core`.
 measure *arguments:
     cargo run --release -p benches -- {{arguments}}
 
