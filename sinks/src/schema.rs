@@ -213,6 +213,9 @@ fn field(column: &Column) -> Field {
 
 /// How Parquet files with `columns` are written: zstd level 1 and an encoding by
 /// kind. Columns that a file has besides are written as by default.
+///
+/// `cargo run --release -p benches -- pipeline --only parquet` measures it against
+/// the defaults at the same level; docs/benchmarks.md has what it found.
 #[must_use]
 pub fn parquet_properties(columns: &[Column]) -> WriterProperties {
     let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
