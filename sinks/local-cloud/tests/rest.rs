@@ -14,10 +14,12 @@ use gcp_bigquery_client::error::BQError;
 use gcp_bigquery_client::model::clustering::Clustering;
 use gcp_bigquery_client::model::dataset::Dataset;
 use gcp_bigquery_client::model::field_type::FieldType;
+use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsParameters;
 use gcp_bigquery_client::model::query_request::QueryRequest;
 use gcp_bigquery_client::model::query_response::ResultSet;
 use gcp_bigquery_client::model::table::Table;
 use gcp_bigquery_client::model::table_field_schema::TableFieldSchema;
+use gcp_bigquery_client::model::table_row::TableRow;
 use gcp_bigquery_client::model::table_schema::TableSchema;
 use gcp_bigquery_client::model::time_partitioning::TimePartitioning;
 use gcp_bigquery_client::model::view_definition::ViewDefinition;
@@ -183,13 +185,49 @@ async fn queries_count_what_is_visible() {
     assert!(none.next_row());
     assert_eq!((none.get_i64(0).unwrap(), none.get_i64(1).unwrap()), (Some(0), None));
     for (sql, expected) in [
-        ("SELECT vehicle_id FROM d.pings", 400),
+        ("SELECT vehicle_id, COUNT(*) FROM d.pings", 400),
+        ("SELECT location FROM d.pings", 400),
         ("SELECT COUNT(*) FROM d.pings WHERE seq = 'x'", 400),
         ("SELECT COUNT(*) FROM d.pings WHERE speed = 1", 400),
         ("SELECT COUNT(*) FROM d.other", 404),
     ] {
         assert_eq!(status(ask(sql).await.unwrap_err()), expected, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn rows_come_page_by_page() {
+    let standin = support::standin().await;
+    append(&standin, 0..1_000).await;
+    let client = client(&standin).await;
+    let mut request = QueryRequest::new("SELECT seq, vehicle_id AS v FROM d.pings WHERE seq >= 10");
+    request.max_results = Some(400);
+    let first = client.job().query("p", request).await.unwrap();
+    assert_eq!(first.total_rows.as_deref(), Some("990"));
+    let job = first.job_reference.as_ref().and_then(|job| job.job_id.clone()).unwrap();
+    let seqs = |rows: Option<Vec<TableRow>>| -> Vec<i64> {
+        let rows = rows.unwrap_or_default().into_iter();
+        let seq = |row: TableRow| row.columns.unwrap()[0].value.clone().unwrap();
+        rows.map(|row| seq(row).as_str().unwrap().parse().unwrap()).collect()
+    };
+    let (mut found, mut token) = (seqs(first.rows), first.page_token);
+    while let Some(page_token) = token {
+        assert!(found.len().is_multiple_of(400));
+        let parameters = GetQueryResultsParameters {
+            page_token: Some(page_token),
+            max_results: Some(400),
+            ..GetQueryResultsParameters::default()
+        };
+        let page = client.job().get_query_results("p", &job, parameters).await.unwrap();
+        found.extend(seqs(page.rows));
+        token = page.page_token;
+    }
+    assert_eq!(found, (10..1_000).collect::<Vec<_>>());
+    let past = GetQueryResultsParameters {
+        page_token: Some("990".to_owned()),
+        ..GetQueryResultsParameters::default()
+    };
+    assert_eq!(status(client.job().get_query_results("p", &job, past).await.unwrap_err()), 400);
 }
 
 #[tokio::test]

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! SELECT aggregate [[AS] name], … FROM table [WHERE column op value [AND …]]
+//! SELECT column [[AS] name], …    FROM table [WHERE column op value [AND …]]
 //! aggregate: COUNT(*)  COUNT(column)  COUNT(DISTINCT column)  MIN(column)  MAX(column)
 //! table:     dataset.table or project.dataset.table, with or without backticks
 //! op:        =  <  <=  >  >=  !=  <>
 //! value:     integer, 'text', TRUE, FALSE, DATE 'yyyy-mm-dd', @parameter
 //! ```
 //!
-//! Columns that are compared or aggregated are STRING, INTEGER, BOOLEAN, DATE
-//! or TIMESTAMP; MIN and MAX of a TIMESTAMP are microseconds. A comparison
-//! with NULL is false. Anything else is refused, never guessed.
+//! Columns that are compared, aggregated or selected are STRING, INTEGER,
+//! BOOLEAN, DATE or TIMESTAMP; a TIMESTAMP is compared with a number of
+//! microseconds or a text, and answered in microseconds. A comparison with NULL
+//! is false. Anything else is refused, never guessed.
 
 mod parse;
 mod run;
@@ -21,20 +23,21 @@ use serde_json::Value as Json;
 
 use super::warehouse::{CatalogueError, Warehouse};
 
-/// What a query answers: one row.
+/// What a query answers: one row of aggregates, or rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) columns: Vec<AnswerColumn>,
+    /// A value for each column, as REST tells it: text, whatever the type;
+    /// `None` is NULL.
+    pub(crate) rows: Vec<Vec<Option<String>>>,
 }
 
-/// One column of the row.
+/// One column of the rows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AnswerColumn {
     pub(crate) name: String,
     /// As of a schema.
     pub(crate) rest_type: &'static str,
-    /// As REST tells it: text, whatever the type; `None` is NULL.
-    pub(crate) value: Option<String>,
 }
 
 /// Values of named parameters, as their `parameterValue.value`.

@@ -5,9 +5,16 @@ use super::{Parameters, Scalar};
 /// A query of the form that is answered.
 #[derive(Debug, PartialEq)]
 pub(super) struct Query {
-    pub(super) aggregates: Vec<(Aggregate, Option<String>)>,
+    pub(super) selected: Selected,
     pub(super) table: String,
     pub(super) conditions: Vec<Condition>,
+}
+
+/// What is selected, with names where they are given.
+#[derive(Debug, PartialEq)]
+pub(super) enum Selected {
+    Aggregates(Vec<(Aggregate, Option<String>)>),
+    Columns(Vec<(String, Option<String>)>),
 }
 
 #[derive(Debug, PartialEq)]
@@ -62,10 +69,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn query(mut self) -> Result<Query, String> {
         self.keyword("SELECT")?;
-        let mut aggregates = vec![self.named_aggregate()?];
-        while self.takes_symbol(",") {
-            aggregates.push(self.named_aggregate()?);
-        }
+        let selected = self.selected()?;
         self.keyword("FROM")?;
         let table = self.word()?;
         let mut conditions = Vec::new();
@@ -76,22 +80,39 @@ impl Parser<'_> {
             }
         }
         match self.tokens.next() {
-            None => Ok(Query { aggregates, table, conditions }),
+            None => Ok(Query { selected, table, conditions }),
             Some(token) => Err(unexpected(&token)),
         }
     }
 
-    fn named_aggregate(&mut self) -> Result<(Aggregate, Option<String>), String> {
-        let aggregate = self.aggregate()?;
+    /// Aggregates or columns: which of them, the first word's follower tells.
+    fn selected(&mut self) -> Result<Selected, String> {
+        let first = self.word()?;
+        if self.takes_symbol("(") {
+            let mut aggregates = vec![(self.aggregate(&first)?, self.name()?)];
+            while self.takes_symbol(",") {
+                let function = self.word()?;
+                self.symbol("(")?;
+                aggregates.push((self.aggregate(&function)?, self.name()?));
+            }
+            return Ok(Selected::Aggregates(aggregates));
+        }
+        let mut columns = vec![(first, self.name()?)];
+        while self.takes_symbol(",") {
+            columns.push((self.word()?, self.name()?));
+        }
+        Ok(Selected::Columns(columns))
+    }
+
+    fn name(&mut self) -> Result<Option<String>, String> {
         let is_from = |token: &Token| is_keyword(token, "FROM");
         let named = self.takes_keyword("AS")
             || matches!(self.tokens.peek(), Some(token @ Token::Word(_)) if !is_from(token));
-        Ok((aggregate, if named { Some(self.word()?) } else { None }))
+        if named { Ok(Some(self.word()?)) } else { Ok(None) }
     }
 
-    fn aggregate(&mut self) -> Result<Aggregate, String> {
-        let function = self.word()?.to_ascii_uppercase();
-        self.symbol("(")?;
+    fn aggregate(&mut self, function: &str) -> Result<Aggregate, String> {
+        let function = function.to_ascii_uppercase();
         let aggregate = match function.as_str() {
             "COUNT" if self.takes_symbol("*") => Aggregate::CountRows,
             "COUNT" if self.takes_keyword("DISTINCT") => Aggregate::CountDistinct(self.word()?),
@@ -234,10 +255,10 @@ mod tests {
         assert_eq!(
             query(sql, &parameters).unwrap(),
             Query {
-                aggregates: vec![
+                selected: Selected::Aggregates(vec![
                     (Aggregate::CountRows, Some("n".to_owned())),
                     (Aggregate::Max("journal_seq".to_owned()), None),
-                ],
+                ]),
                 table: "p.d.pings".to_owned(),
                 conditions: vec![
                     condition("shard", Operator::Equal, Scalar::Integer(3)),
@@ -246,6 +267,15 @@ mod tests {
                 ],
             }
         );
+    }
+
+    #[test]
+    fn rows_by_their_columns() {
+        let named = |name: &str| (name.to_owned(), None);
+        let query = query("SELECT vehicle_id, seq AS n FROM d.t", &Parameters::new()).unwrap();
+        let seq = ("seq".to_owned(), Some("n".to_owned()));
+        assert_eq!(query.selected, Selected::Columns(vec![named("vehicle_id"), seq]));
+        assert_eq!((query.table.as_str(), query.conditions.len()), ("d.t", 0));
     }
 
     #[test]
@@ -261,6 +291,8 @@ mod tests {
             "SELECT COUNT(*) FROM d.t WHERE a = 'open",
             "SELECT COUNT(*) FROM d.t WHERE a = @missing",
             "SELECT SUM(x) FROM d.t",
+            "SELECT x, COUNT(*) FROM d.t",
+            "SELECT COUNT(*), x FROM d.t",
             "DELETE FROM d.t",
         ] {
             assert!(query(sql, &Parameters::new()).is_err(), "{sql}");

@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 
-use super::parse::{Aggregate, Condition, Operator, Query};
+use super::parse::{Aggregate, Condition, Operator, Query, Selected};
 use super::{Answer, AnswerColumn, Scalar};
 use crate::bigquery::schema::{Kind, Schema};
 use crate::bigquery::table::Table;
@@ -45,21 +45,75 @@ pub(super) fn query(query: &Query, table: &Table) -> Result<Answer, CatalogueErr
     check_partition_filter(query, table).map_err(invalid)?;
     let filters = query.conditions.iter().map(|condition| filter(condition, schema));
     let filters: Vec<Filter> = filters.collect::<Result<_, _>>().map_err(invalid)?;
-    let running = query.aggregates.iter().map(|(aggregate, _)| start(aggregate, schema));
-    let mut running: Vec<Running> = running.collect::<Result<_, _>>().map_err(invalid)?;
+    let mut finding = Finding::of(&query.selected, schema).map_err(invalid)?;
     Warehouse::scan(table, |batch| {
         for row in 0..batch.num_rows() {
             if filters.iter().all(|filter| filter.takes(&batch, schema, row)) {
-                running.iter_mut().for_each(|running| running.see(&batch, schema, row));
+                finding.see(&batch, schema, row);
             }
         }
     })
     .map_err(|error| invalid(format!("the stand-in cannot read its rows back: {error}")))?;
-    let names = query.aggregates.iter().enumerate();
-    let names = names.map(|(index, (_, name))| name.clone().unwrap_or(format!("f{index}_")));
-    Ok(Answer {
-        columns: running.into_iter().zip(names).map(|(r, name)| r.column(name, schema)).collect(),
-    })
+    Ok(finding.answer(schema))
+}
+
+/// What is found on the way through a table.
+enum Finding {
+    Aggregates(Vec<(Running, String)>),
+    Rows { columns: Vec<(usize, String)>, rows: Vec<Vec<Option<String>>> },
+}
+
+impl Finding {
+    fn of(selected: &Selected, schema: &Schema) -> Result<Self, String> {
+        match selected {
+            Selected::Aggregates(aggregates) => {
+                let running = aggregates.iter().enumerate().map(|(index, (aggregate, name))| {
+                    let name = name.clone().unwrap_or_else(|| format!("f{index}_"));
+                    Ok((start(aggregate, schema)?, name))
+                });
+                Ok(Self::Aggregates(running.collect::<Result<_, String>>()?))
+            }
+            Selected::Columns(columns) => {
+                let columns = columns.iter().map(|(column, name)| {
+                    Ok((position(column, schema)?, name.as_ref().unwrap_or(column).clone()))
+                });
+                let columns = columns.collect::<Result<_, String>>()?;
+                Ok(Self::Rows { columns, rows: Vec::new() })
+            }
+        }
+    }
+
+    fn see(&mut self, batch: &RecordBatch, schema: &Schema, row: usize) {
+        match self {
+            Self::Aggregates(running) => {
+                running.iter_mut().for_each(|(running, _)| running.see(batch, schema, row));
+            }
+            Self::Rows { columns, rows } => {
+                let value = |(column, _): &(usize, String)| {
+                    let value = scalar(batch, schema, *column, row)?;
+                    Some(told(&value, schema.columns[*column].kind))
+                };
+                rows.push(columns.iter().map(value).collect());
+            }
+        }
+    }
+
+    fn answer(self, schema: &Schema) -> Answer {
+        match self {
+            Self::Aggregates(running) => {
+                let found = running.into_iter().map(|(running, name)| running.column(name, schema));
+                let (columns, row) = found.unzip();
+                Answer { columns, rows: vec![row] }
+            }
+            Self::Rows { columns, rows } => {
+                let columns = columns.into_iter().map(|(column, name)| AnswerColumn {
+                    name,
+                    rest_type: schema.columns[column].kind.rest_name(),
+                });
+                Answer { columns: columns.collect(), rows }
+            }
+        }
+    }
 }
 
 fn check_partition_filter(query: &Query, table: &Table) -> Result<(), String> {
@@ -118,6 +172,10 @@ fn typed(value: &Scalar, kind: Kind) -> Option<Scalar> {
         (Kind::Boolean, Scalar::Text(text)) => {
             text.parse::<bool>().ok().map(|flag| Scalar::Integer(flag.into()))
         }
+        (Kind::Timestamp, Scalar::Text(text)) => {
+            let time: jiff::Timestamp = text.parse().ok()?;
+            Some(Scalar::Integer(time.as_microsecond()))
+        }
         (Kind::Date, Scalar::Text(text)) => days(text).map(Scalar::Integer),
         _ => None,
     }
@@ -153,7 +211,7 @@ impl Running {
         }
     }
 
-    fn column(self, name: String, schema: &Schema) -> AnswerColumn {
+    fn column(self, name: String, schema: &Schema) -> (AnswerColumn, Option<String>) {
         let integer = Kind::Integer.rest_name();
         let (rest_type, value) = match self.aggregate {
             What::Rows | What::Count(_) => (integer, Some(self.count.to_string())),
@@ -163,7 +221,7 @@ impl Running {
                 (kind.rest_name(), self.found.map(|value| told(&value, kind)))
             }
         };
-        AnswerColumn { name, rest_type, value }
+        (AnswerColumn { name, rest_type }, value)
     }
 }
 

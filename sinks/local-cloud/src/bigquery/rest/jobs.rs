@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, RestError, parse};
@@ -14,8 +15,12 @@ use crate::bigquery::Shared;
 use crate::bigquery::query::{self, Parameters};
 use crate::bigquery::warehouse::CatalogueError;
 
-/// Jobs whose results can still be asked for; the oldest give way.
+/// Jobs whose results can still be asked for, and rows of all of them; the oldest
+/// give way.
 const JOBS_MAX: usize = 100;
+const ROWS_MAX: usize = 1_000_000;
+/// Rows of a page if nobody asks for fewer: some megabytes.
+const PAGE_ROWS: usize = 50_000;
 
 /// The last jobs.
 #[derive(Debug, Default)]
@@ -34,10 +39,12 @@ impl Jobs {
         if self.find(&job.project, &job.id).is_ok() {
             return Err(CatalogueError::AlreadyExists(format!("Job {}:{}", job.project, job.id)));
         }
-        if self.0.len() == JOBS_MAX {
+        self.0.push_back(job);
+        let rows =
+            |jobs: &VecDeque<Job>| jobs.iter().map(|job| job.answer.rows.len()).sum::<usize>();
+        while self.0.len() > JOBS_MAX || self.0.len() > 1 && rows(&self.0) > ROWS_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(job);
         Ok(())
     }
 
@@ -47,15 +54,26 @@ impl Jobs {
     }
 }
 
-/// Runs a query and answers with its row.
+/// Which part of a job's rows is asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page {
+    max_results: Option<usize>,
+    /// The number of the first row.
+    page_token: Option<String>,
+}
+
+/// Runs a query and answers with its first rows.
 pub(super) async fn query(
     State(shared): State<Arc<Shared>>,
     Path(project): Path<String>,
     body: Bytes,
 ) -> Answer {
     let body = parse(&body)?;
+    let max_results = body["maxResults"].as_u64().and_then(|rows| usize::try_from(rows).ok());
     let job = run(&shared, project, None, body)?;
-    let answer = Json(job.results("bigquery#queryResponse"));
+    let page = Page { max_results, page_token: None };
+    let answer = Json(job.results("bigquery#queryResponse", &page)?);
     shared.jobs().insert(job)?;
     Ok(answer)
 }
@@ -85,12 +103,14 @@ pub(super) async fn get(
     Ok(Json(shared.jobs().find(&project, &id)?.resource()))
 }
 
-/// A job's row.
+/// A page of a job's rows.
 pub(super) async fn results(
     State(shared): State<Arc<Shared>>,
     Path((project, id)): Path<(String, String)>,
+    Query(page): Query<Page>,
 ) -> Answer {
-    Ok(Json(shared.jobs().find(&project, &id)?.results("bigquery#getQueryResultsResponse")))
+    let kind = "bigquery#getQueryResultsResponse";
+    Ok(Json(shared.jobs().find(&project, &id)?.results(kind, &page)?))
 }
 
 fn run(
@@ -151,21 +171,38 @@ impl Job {
         })
     }
 
-    fn results(&self, kind: &str) -> Value {
-        let columns = &self.answer.columns;
+    fn results(&self, kind: &str, page: &Page) -> Result<Value, RestError> {
+        let query::Answer { columns, rows } = &self.answer;
+        let first = match page.page_token.as_deref() {
+            None | Some("") => 0,
+            Some(token) => token
+                .parse()
+                .ok()
+                .filter(|first| *first < rows.len())
+                .ok_or_else(|| RestError::invalid(format!("Invalid page token: {token}")))?,
+        };
+        let count = page.max_results.unwrap_or(PAGE_ROWS).clamp(1, PAGE_ROWS);
+        let past = rows.len().min(first + count);
         let fields = columns.iter().map(
             |column| json!({ "name": column.name, "type": column.rest_type, "mode": "NULLABLE" }),
         );
-        let cells = columns.iter().map(|column| json!({ "v": column.value }));
-        json!({
+        let row = |row: &Vec<Option<String>>| {
+            let cells = row.iter().map(|value| json!({ "v": value }));
+            json!({ "f": cells.collect::<Vec<_>>() })
+        };
+        let mut results = json!({
             "kind": kind,
             "jobReference": self.reference(),
             "jobComplete": true,
             "schema": { "fields": fields.collect::<Vec<_>>() },
-            "rows": [{ "f": cells.collect::<Vec<_>>() }],
-            "totalRows": "1",
+            "rows": rows[first..past].iter().map(row).collect::<Vec<_>>(),
+            "totalRows": rows.len().to_string(),
             "totalBytesProcessed": "0",
             "cacheHit": false,
-        })
+        });
+        if past < rows.len() {
+            results["pageToken"] = past.to_string().into();
+        }
+        Ok(results)
     }
 }
