@@ -8,6 +8,10 @@ use crate::dials::encode_malformed;
 use crate::stream::{Delivery, Ping, What};
 use crate::truth::vehicle_id;
 
+/// Content type of a `VehiclePingBatch`.
+pub const BATCH_TYPE: &str =
+    "application/x-protobuf; messageType=fleet.telemetry.v1.VehiclePingBatch";
+
 /// Turns deliveries into bytes. Holds one ping whose memory is used again.
 #[derive(Debug)]
 pub struct Encoder {
@@ -15,6 +19,7 @@ pub struct Encoder {
     start_ms: i64,
     prefix: String,
     scratch: VehiclePing,
+    message: Vec<u8>,
 }
 
 impl Encoder {
@@ -22,7 +27,20 @@ impl Encoder {
     /// ids begin with `prefix`.
     #[must_use]
     pub fn new(start_ms: i64, prefix: &str) -> Self {
-        Self { start_ms, prefix: prefix.to_owned(), scratch: VehiclePing::default() }
+        let scratch = VehiclePing::default();
+        Self { start_ms, prefix: prefix.to_owned(), scratch, message: Vec::new() }
+    }
+
+    /// Appends the message to a `VehiclePingBatch` in the making. Returns where
+    /// the message itself begins in `batch`; it ends where `batch` does.
+    pub fn batched(&mut self, delivery: &Delivery, batch: &mut Vec<u8>) -> usize {
+        let mut message = std::mem::take(&mut self.message);
+        message.clear();
+        self.protobuf(delivery, &mut message);
+        push_batched(batch, &message);
+        let start = batch.len() - message.len();
+        self.message = message;
+        start
     }
 
     /// Appends the message as one `VehiclePing`, or bytes that are none.
@@ -62,6 +80,12 @@ impl Encoder {
         }
         object.close();
         out.push(b'\n');
+    }
+
+    /// The ping as its producer fills it in.
+    pub fn fields(&mut self, ping: &Ping) -> &VehiclePing {
+        self.fill(ping);
+        &self.scratch
     }
 
     fn fill(&mut self, ping: &Ping) {
@@ -138,8 +162,10 @@ mod tests {
         let mut encoder = Encoder::new(1_000_000, "run-");
         let (mut message, mut batch) = (Vec::new(), Vec::new());
         encoder.protobuf(&delivery(), &mut message);
-        push_batched(&mut batch, &message);
-        push_batched(&mut batch, &message);
+        for _ in 0..2 {
+            let start = encoder.batched(&delivery(), &mut batch);
+            assert_eq!(batch[start..], message);
+        }
         let read = VehiclePingBatch::decode(batch.as_slice()).unwrap();
         assert_eq!(read.pings.len(), 2);
         let ping = &read.pings[1];

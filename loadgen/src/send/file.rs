@@ -1,12 +1,15 @@
-//! To a file, as fast as it goes: NDJSON, or protobuf with a length before each
-//! ping.
+//! To a file, as fast as it goes: NDJSON, Parquet, or protobuf with a length
+//! before each ping.
+
+mod parquet;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
+use self::parquet::PingFile;
 use crate::stream::{Counts, Deliveries, Delivery, What};
 use crate::truth::Record;
 use crate::wire::Encoder;
@@ -22,17 +25,26 @@ pub enum Layout {
     /// A JSON object a line, with `receive_time`, as `fleetstream replay` reads
     /// it. Malformed messages have no such line and are left out.
     Ndjson,
+    /// The same pings in columns, which `fleetstream replay` reads too.
+    Parquet,
     /// Each message behind its length as a varint.
     Delimited,
 }
 
 impl Layout {
-    /// By the file's name: `.pb` and `.pb.zst` are protobuf.
+    /// By the file's name: `.parquet` is Parquet, `.pb` and `.pb.zst` are
+    /// protobuf.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = name.strip_suffix(".zst").unwrap_or(&name);
-        if name.ends_with(".pb") { Self::Delimited } else { Self::Ndjson }
+        if name.ends_with(".parquet") {
+            Self::Parquet
+        } else if name.ends_with(".pb") {
+            Self::Delimited
+        } else {
+            Self::Ndjson
+        }
     }
 }
 
@@ -40,7 +52,7 @@ impl Layout {
 /// goes to `take`, each delivery to `seen`.
 ///
 /// # Errors
-/// The file cannot be written.
+/// The file cannot be written, or is Parquet to be compressed once more.
 pub fn write(
     path: &Path,
     mut stream: impl Deliveries,
@@ -50,59 +62,82 @@ pub fn write(
     seen: &mut dyn FnMut(&Delivery),
 ) -> anyhow::Result<Counts> {
     let failed = || format!("writing {}", path.display());
+    let (layout, compressed) =
+        (Layout::of(path), path.extension().is_some_and(|extension| extension == "zst"));
+    ensure!(
+        layout != Layout::Parquet || !compressed,
+        "{}: Parquet compresses by itself; leave .zst out",
+        path.display()
+    );
     let file = File::create(path).with_context(failed)?;
-    let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-    let mut each = |delivery: &Delivery| seen(delivery);
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        let mut out = zstd::Encoder::new(file, ZSTD_LEVEL).with_context(failed)?;
-        write_all(&mut out, Layout::of(path), &mut stream, encoder, start_ms, take, &mut each)
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
+    let mut pings = Pings { stream: &mut stream, encoder, start_ms, take, seen };
+    if layout == Layout::Parquet {
+        pings.write_parquet(out).with_context(failed)?;
+    } else if compressed {
+        let mut out = zstd::Encoder::new(out, ZSTD_LEVEL).with_context(failed)?;
+        pings
+            .write_all(&mut out, layout)
             .and_then(|()| out.finish()?.flush())
             .with_context(failed)?;
     } else {
-        let mut out = file;
-        write_all(&mut out, Layout::of(path), &mut stream, encoder, start_ms, take, &mut each)
-            .and_then(|()| out.flush())
-            .with_context(failed)?;
+        pings.write_all(&mut out, layout).and_then(|()| out.flush()).with_context(failed)?;
     }
     Ok(stream.counts())
 }
 
-fn write_all(
-    out: &mut impl Write,
-    layout: Layout,
-    stream: &mut impl Deliveries,
-    mut encoder: Encoder,
+/// A stream on its way to a file.
+struct Pings<'a, D> {
+    stream: &'a mut D,
+    encoder: Encoder,
     start_ms: i64,
-    take: &mut dyn FnMut(Record),
-    seen: &mut dyn FnMut(&Delivery),
-) -> io::Result<()> {
-    let (mut message, mut length) = (Vec::new(), Vec::new());
-    while let Some(delivery) = stream.next(take) {
-        message.clear();
-        match layout {
-            Layout::Ndjson => {
-                if matches!(delivery.what, What::Malformed(_)) {
-                    continue;
-                }
-                let receive_ms = start_ms + delivery.send_ms;
-                encoder.json_line(&delivery.ping, Some(receive_ms), &mut message);
-            }
-            Layout::Delimited => {
-                encoder.protobuf(&delivery, &mut message);
+    take: &'a mut dyn FnMut(Record),
+    seen: &'a mut dyn FnMut(&Delivery),
+}
+
+impl<D: Deliveries> Pings<'_, D> {
+    fn write_all(&mut self, out: &mut impl Write, layout: Layout) -> io::Result<()> {
+        let (mut message, mut length) = (Vec::new(), Vec::new());
+        while let Some(delivery) = self.stream.next(self.take) {
+            message.clear();
+            if layout == Layout::Delimited {
+                self.encoder.protobuf(&delivery, &mut message);
                 length.clear();
                 prost::encode_length_delimiter(message.len(), &mut length)
                     .expect("a Vec takes every byte");
                 out.write_all(&length)?;
+            } else if is_ping(&delivery) {
+                let receive_ms = self.start_ms + delivery.send_ms;
+                self.encoder.json_line(&delivery.ping, Some(receive_ms), &mut message);
+            } else {
+                continue;
+            }
+            out.write_all(&message)?;
+            (self.seen)(&delivery);
+        }
+        Ok(())
+    }
+
+    fn write_parquet(&mut self, out: impl Write + Send) -> anyhow::Result<()> {
+        let mut file = PingFile::new(out)?;
+        while let Some(delivery) = self.stream.next(self.take) {
+            if is_ping(&delivery) {
+                let receive_ms = self.start_ms + delivery.send_ms;
+                file.push(self.encoder.fields(&delivery.ping), receive_ms)?;
+                (self.seen)(&delivery);
             }
         }
-        out.write_all(&message)?;
-        seen(&delivery);
+        Ok(file.finish()?.flush()?)
     }
-    Ok(())
+}
+
+fn is_ping(delivery: &Delivery) -> bool {
+    !matches!(delivery.what, What::Malformed(_))
 }
 
 #[cfg(test)]
 mod tests {
+    use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
     use prost::Message;
     use protos::telemetry::VehiclePing;
     use xxhash_rust::xxh3::xxh3_64;
@@ -164,5 +199,20 @@ mod tests {
         assert_eq!(lines.iter().filter(|&&byte| byte == b'\n').count(), pings);
         let compressed = written("pings.ndjson.zst", 3);
         assert_eq!(zstd::decode_all(compressed.as_slice()).unwrap(), lines);
+        let columns = bytes::Bytes::from(written("pings.parquet", 3));
+        let columns = SerializedFileReader::new(columns).unwrap();
+        assert_eq!(columns.metadata().file_metadata().num_rows() as usize, pings);
+    }
+
+    #[test]
+    fn parquet_is_not_compressed_twice() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pings.parquet.zst");
+        let world = Profile::load("smoke").unwrap().world(None).unwrap();
+        let encoder = Encoder::new(0, "");
+        let refused =
+            write(&path, Stream::new(&world), encoder, 0, &mut |_| {}, &mut |_| {}).unwrap_err();
+        assert!(refused.to_string().contains("leave .zst out"), "{refused}");
+        assert!(!path.exists());
     }
 }
