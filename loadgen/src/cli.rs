@@ -9,14 +9,22 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reqwest::Url;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::google::Pubsub;
+use crate::google::rest::{Rest, Service};
 use crate::profile::{Profile, SHIPPED, Thresholds, World};
+use crate::read::bigquery::{Table, TableName, TableNameError};
+use crate::read::firestore::{Collection, CollectionName, CollectionNameError};
 use crate::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use crate::schedule::Point;
 use crate::send::pubsub::Shape;
 use crate::traces::{Pace, Traces};
 use crate::verdict::{Report, text};
+
+/// Exit code of a run that is ended at once, as shells have it for Ctrl-C.
+const ENDED_AT_ONCE: i32 = 130;
 
 /// Load with known truth for fleetstream, and a verdict on what came of it.
 #[derive(Debug, Parser)]
@@ -29,7 +37,11 @@ From nothing to a report:
   fleetstream run --config trial/fleetstream.toml &
   loadgen run --profile smoke --out trial --data-dir trial/data --pid $!
 
-Exit codes: 0 all thresholds hold, 1 one does not, or a failure, 2 usage."
+Interrupted (Ctrl-C, SIGTERM), a run stops sending and judges what was sent; a
+second time, it ends at once.
+
+Exit codes: 0 all thresholds hold, 1 one does not, or a failure, or the run was
+interrupted, 2 usage, 130 ended at once."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -60,13 +72,13 @@ struct WorldArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Another length.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
     /// Another rate, the same all the time.
-    #[arg(long, value_name = "PINGS_PER_S")]
+    #[arg(long, value_name = "PINGS_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Another number of vehicles.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     vehicles: Option<u32>,
     /// GeoJSON of the target's fences, instead of generated ones.
     #[arg(long, value_name = "FILE")]
@@ -118,7 +130,8 @@ struct ReplayArgs {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     speed: f64,
     /// A fixed rate instead, pings a second.
-    #[arg(long, value_name = "PINGS_PER_S", conflicts_with = "speed")]
+    #[arg(long, value_name = "PINGS_PER_S", conflicts_with = "speed",
+          value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Vehicles that each recorded one becomes.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -151,7 +164,21 @@ struct SendArgs {
     /// Subscription to the engine's events, instead of its stream over HTTP.
     #[arg(long, value_name = "SUBSCRIPTION")]
     events_subscription: Option<String>,
-    /// The file: .ndjson, or .pb for protobuf with lengths; .zst compresses.
+    /// Subscription to the engine's dead letters.
+    #[arg(long, value_name = "SUBSCRIPTION")]
+    dead_letters_subscription: Option<String>,
+    /// Where positions are read, instead of over HTTP:
+    /// firestore:projects/P/databases/D, with /COLLECTION if it is not LiveMap.
+    /// FIRESTORE_EMULATOR_HOST leads to an emulator.
+    #[arg(long, value_name = "WHERE", value_parser = firestore)]
+    positions: Option<CollectionName>,
+    /// Where the archive is read, instead of under --data-dir:
+    /// bigquery:projects/P/datasets/D, with /tables/TABLE if it is not pings.
+    /// BIGQUERY_REST_ENDPOINT leads to a stand-in.
+    #[arg(long, value_name = "WHERE", value_parser = bigquery)]
+    archive: Option<TableName>,
+    /// The file: .ndjson, .parquet, or .pb for protobuf with lengths; .zst
+    /// compresses all but Parquet, which does that itself.
     #[arg(long, value_name = "FILE", required_if_eq("target", "file"))]
     file: Option<PathBuf>,
     /// Directory for the truth, the report and everything else about the run.
@@ -163,7 +190,7 @@ struct SendArgs {
     /// What vehicle ids begin with, instead of the start of the run.
     #[arg(long, value_name = "TEXT")]
     vehicle_prefix: Option<String>,
-    /// Connections to the target.
+    /// Connections to the target, of HTTP or of gRPC.
     #[arg(long, value_name = "N", default_value_t = 8)]
     connections: usize,
     /// How long a batch is sent again before it is given up.
@@ -272,14 +299,52 @@ fn send(
 ) -> anyhow::Result<bool> {
     let format = options.format;
     let plan = options.plan(world, profile, traces)?;
+    let interrupt = plan.interrupt.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let report = runtime.block_on(run(plan))?;
+    let report = runtime.block_on(async {
+        tokio::spawn(listen(interrupt).await?);
+        run(plan).await
+    })?;
     show(&report, format)?;
     Ok(report.pass)
+}
+
+/// Listens to SIGINT and SIGTERM: the first interrupts the run, the second ends
+/// the process.
+async fn listen(interrupt: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context("cannot listen to signals");
+    let mut ints = listen(SignalKind::interrupt())?;
+    let mut terms = listen(SignalKind::terminate())?;
+    Ok(async move {
+        for ending in [false, true] {
+            tokio::select! {
+                _ = ints.recv() => {}
+                _ = terms.recv() => {}
+            }
+            if ending {
+                std::process::exit(ENDED_AT_ONCE);
+            }
+            interrupt.cancel();
+            eprintln!(
+                "interrupted: no more is sent; judging what was (again to end at once, without \
+                 a report)"
+            );
+        }
+    })
+}
+
+fn firestore(text: &str) -> Result<CollectionName, String> {
+    let name = text.strip_prefix("firestore:").ok_or("expected firestore:…")?;
+    name.parse().map_err(|error: CollectionNameError| format!("firestore: {error}"))
+}
+
+fn bigquery(text: &str) -> Result<TableName, String> {
+    let name = text.strip_prefix("bigquery:").ok_or("expected bigquery:…")?;
+    name.parse().map_err(|error: TableNameError| format!("bigquery: {error}"))
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -295,9 +360,6 @@ impl WorldArgs {
         profile.seed = self.seed.unwrap_or(profile.seed);
         profile.load.seconds = self.seconds.unwrap_or(profile.load.seconds);
         profile.fleet.vehicles = self.vehicles.unwrap_or(profile.fleet.vehicles);
-        if profile.load.seconds == 0 || profile.fleet.vehicles == 0 {
-            bail!("--seconds and --vehicles must be above 0");
-        }
         if let Some(rate) = self.rate {
             profile.load.rate = vec![Point { at_s: 0, rate }];
         }
@@ -331,12 +393,17 @@ impl SendArgs {
             (TargetKind::File, Some(path)) => Target::File(path),
             (TargetKind::File, None) => bail!("--target file needs --file"),
         };
+        let positions = match self.positions {
+            Some(name) => Some(Collection::new(Rest::of_environment(Service::Firestore)?, name)),
+            None => None,
+        };
+        let archive = match self.archive {
+            Some(name) => Some(Table::new(Rest::of_environment(Service::Bigquery)?, name)),
+            None => None,
+        };
         Ok(RunPlan {
-            world: Arc::new(world),
             profile,
             traces: traces.map(Arc::new),
-            target,
-            out: self.out,
             start_ms: self.start.map(jiff::Timestamp::as_millisecond),
             prefix: self.vehicle_prefix,
             connections: self.connections.max(1),
@@ -344,9 +411,13 @@ impl SendArgs {
             read_from: (!self.no_read_back).then_some(self.url),
             pubsub: Pubsub::of_environment(),
             events_subscription: self.events_subscription,
+            dead_letters_subscription: self.dead_letters_subscription,
+            positions,
+            archive,
             data_dir: self.data_dir,
             pid: self.pid,
             view: std::io::stderr().is_terminal(),
+            ..RunPlan::new(world, target, &self.out)
         })
     }
 }

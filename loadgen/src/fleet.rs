@@ -141,6 +141,11 @@ impl<'w> Fleet<'w> {
         }
     }
 
+    /// Ends the run at `t_ms` if it has not ended before.
+    pub fn cut(&mut self, t_ms: i64) {
+        self.length_ms = self.length_ms.min(t_ms);
+    }
+
     /// Tells what the end of the run decides.
     pub fn end(&mut self, take: &mut dyn FnMut(Record)) {
         for (number, vehicle) in self.vehicles.iter_mut().enumerate() {

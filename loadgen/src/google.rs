@@ -1,8 +1,15 @@
-//! How Pub/Sub is reached: the emulator that `PUBSUB_EMULATOR_HOST` names, else
-//! the service, with the credentials of the environment.
+//! How Google's services are reached: Pub/Sub at the emulator that
+//! `PUBSUB_EMULATOR_HOST` names, else the service, with the credentials of the
+//! environment; others by [`rest`].
+
+pub mod rest;
+
+use std::time::Duration;
 
 use google_cloud_auth::credentials::{Credentials, anonymous};
+use google_cloud_gax::retry_policy::RetryPolicyExt as _;
 use google_cloud_pubsub::client::{Publisher, Subscriber};
+use google_cloud_pubsub::retry_policy::RetryableErrors;
 
 /// Where an emulator listens, as `host:port`.
 const EMULATOR_VARIABLE: &str = "PUBSUB_EMULATOR_HOST";
@@ -30,13 +37,22 @@ impl Pubsub {
         }
     }
 
-    /// A publisher for `topic`, its full name.
+    /// A publisher for `topic`, its full name, over so many connections; what
+    /// is not published within `patience` has failed.
     ///
     /// # Errors
     /// No credentials, or the address is none.
-    pub async fn publisher(&self, topic: &str) -> anyhow::Result<Publisher> {
+    pub async fn publisher(
+        &self,
+        topic: &str,
+        connections: usize,
+        patience: Duration,
+    ) -> anyhow::Result<Publisher> {
         install_crypto();
-        let builder = Publisher::builder(topic).set_message_count_threshold(MESSAGES_PER_CALL);
+        let builder = Publisher::builder(topic)
+            .set_message_count_threshold(MESSAGES_PER_CALL)
+            .with_grpc_subchannel_count(connections.max(1))
+            .with_retry_policy(RetryableErrors.with_time_limit(patience));
         let builder = match self {
             Self::Emulator(endpoint) => builder.with_endpoint(endpoint).with_credentials(nobody()),
             Self::Service => builder,

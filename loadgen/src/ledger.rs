@@ -47,9 +47,12 @@ impl Ledger {
         *self.entry(vehicle, seq) |= SENT;
     }
 
-    /// The target answered for it.
-    pub fn acknowledged(&mut self, vehicle: u32, seq: u32) {
-        *self.entry(vehicle, seq) |= ACKNOWLEDGED;
+    /// The target answered for it. Returns whether it had not before.
+    pub fn acknowledged(&mut self, vehicle: u32, seq: u32) -> bool {
+        let entry = self.entry(vehicle, seq);
+        let newly = *entry & ACKNOWLEDGED == 0;
+        *entry |= ACKNOWLEDGED;
+        newly
     }
 
     /// It is in the archive.
@@ -143,7 +146,8 @@ mod tests {
             ledger.sent(1, seq);
         }
         for seq in 1..=4 {
-            ledger.acknowledged(1, seq);
+            assert!(ledger.acknowledged(1, seq));
+            assert!(!ledger.acknowledged(1, seq));
         }
         // Twice, once, once and never acknowledged; 3 and 4 are lost.
         for seq in [1, 1, 2, 5] {

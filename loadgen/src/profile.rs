@@ -142,6 +142,16 @@ pub struct Thresholds {
     pub missing_max: Option<u64>,
     /// Pings that are in the archive more than once, at most.
     pub doubled_max: Option<u64>,
+    /// Rows of the run's vehicles in the archive that are no ping that was sent,
+    /// at most.
+    pub strangers_max: Option<u64>,
+    /// Vehicles whose position at the end is not that of their newest ping, at
+    /// most.
+    pub positions_wrong_max: Option<u64>,
+    /// Times that the target said that events were missed, at most.
+    pub gaps_max: Option<u64>,
+    /// Events that could not be read, at most.
+    pub unreadable_max: Option<u64>,
     /// Achieved over intended rate, at least.
     pub rate_min: Option<f64>,
     /// F1, by kind, at least.
@@ -160,6 +170,33 @@ pub struct Thresholds {
     pub position_p99_ms_max: Option<f64>,
     /// Every reject expected is answered and in the dead letters once.
     pub rejects_exact: bool,
+}
+
+impl Thresholds {
+    /// The names of those that are given.
+    #[must_use]
+    pub fn given(&self) -> Vec<&'static str> {
+        [
+            ("acknowledged_min", self.acknowledged_min.is_some()),
+            ("missing_max", self.missing_max.is_some()),
+            ("doubled_max", self.doubled_max.is_some()),
+            ("strangers_max", self.strangers_max.is_some()),
+            ("positions_wrong_max", self.positions_wrong_max.is_some()),
+            ("gaps_max", self.gaps_max.is_some()),
+            ("unreadable_max", self.unreadable_max.is_some()),
+            ("rate_min", self.rate_min.is_some()),
+            ("f1_min", !self.f1_min.is_empty()),
+            ("time_error_p95_ms_max", self.time_error_p95_ms_max.is_some()),
+            ("inside_interval_min", self.inside_interval_min.is_some()),
+            ("event_p99_ms_max", self.event_p99_ms_max.is_some()),
+            ("answer_p99_ms_max", self.answer_p99_ms_max.is_some()),
+            ("position_p99_ms_max", self.position_p99_ms_max.is_some()),
+            ("rejects_exact", self.rejects_exact),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
 }
 
 /// South-west corner of the generated city: open country in central Europe.

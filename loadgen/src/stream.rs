@@ -78,6 +78,10 @@ pub trait Deliveries {
     /// `take`; all of it once there are no more messages.
     fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery>;
 
+    /// Ends here: what is due up to now still comes, and nothing after it. The
+    /// truth of what was not to be seen any more is left out, as at the end.
+    fn stop(&mut self, take: &mut dyn FnMut(Record));
+
     /// What was given so far.
     fn counts(&self) -> Counts;
 }
@@ -149,6 +153,16 @@ impl Deliveries for Stream<'_> {
         self.counts.clone()
     }
 
+    fn stop(&mut self, take: &mut dyn FnMut(Record)) {
+        self.started = true;
+        // The fix that waits is in the truth already.
+        let Some(fix) = self.next_fix.take() else { return };
+        self.deliver(&fix);
+        self.held.retain(|held| held.0.delivery.send_ms <= fix.t_ms);
+        self.fleet.cut(fix.t_ms);
+        self.fleet.end(&mut |record| self.world.tell(record, take));
+    }
+
     /// Times of the truth are by the clocks of the vehicles.
     fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
         if !self.started {
@@ -182,12 +196,7 @@ impl Deliveries for Stream<'_> {
 impl Stream<'_> {
     fn advance(&mut self, take: &mut dyn FnMut(Record)) {
         let world = self.world;
-        let mut by_clock = |record: Record| {
-            let clock = world.clock_of(record.vehicle);
-            if clock.is_usable() {
-                take(record.shifted(clock.offset_ms()));
-            }
-        };
+        let mut by_clock = |record: Record| world.tell(record, take);
         let had_fixes = self.next_fix.is_some();
         self.next_fix = self.fleet.next_fix(&mut by_clock);
         if self.next_fix.is_none() && (had_fixes || self.order == 0) {
@@ -234,6 +243,14 @@ impl World {
     pub fn clock_of(&self, vehicle: u32) -> ClockFault {
         self.profile.clocks.of(self.profile.seed, vehicle)
     }
+
+    /// Tells what happened by the vehicle's clock, if that is usable.
+    fn tell(&self, record: Record, take: &mut dyn FnMut(Record)) {
+        let clock = self.clock_of(record.vehicle);
+        if clock.is_usable() {
+            take(record.shifted(clock.offset_ms()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +282,37 @@ mod tests {
             assert_eq!(delivery.send_ms, delivery.ping.event_ms);
         }
         assert!(records.len() > 50);
+    }
+
+    #[test]
+    fn a_stream_that_is_stopped_has_the_truth_of_what_it_gave() {
+        let stopped_after = |count: usize| {
+            let world = world(|_| {});
+            let (mut deliveries, mut records) = (Vec::new(), Vec::new());
+            let mut stream = Stream::new(&world);
+            while let Some(delivery) = stream.next(&mut |record| records.push(record)) {
+                deliveries.push(delivery);
+                if deliveries.len() == count {
+                    stream.stop(&mut |record| records.push(record));
+                }
+            }
+            assert_eq!(stream.counts().pings, deliveries.len() as u64);
+            (deliveries, records)
+        };
+        let (whole, truth, _) = all(&world(|_| {}));
+        let (deliveries, records) = stopped_after(1_000);
+        // The fix that was already looked at is sent too.
+        assert_eq!(deliveries, whole[..1_001]);
+        let end_ms = deliveries[1_000].send_ms;
+        assert!(records.iter().all(|record| record.t_ms <= end_ms));
+        let required = |records: &[Record]| -> Vec<Record> {
+            let early = |record: &&Record| record.required && record.t_ms < end_ms - 3_000;
+            records.iter().filter(early).copied().collect()
+        };
+        // Whatever was decided well before is what it would have been.
+        let (expected, found) = (required(&truth), required(&records));
+        assert!(found.len() > 20 && found.iter().all(|record| expected.contains(record)));
+        assert_eq!(stopped_after(usize::MAX).1, truth);
     }
 
     #[test]

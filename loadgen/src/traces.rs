@@ -127,7 +127,7 @@ impl Traces {
     /// Everything that is sent.
     #[must_use]
     pub fn deliveries(&self) -> TraceDeliveries<'_> {
-        TraceDeliveries { traces: self, number: 0 }
+        TraceDeliveries { traces: self, number: 0, stopped: false }
     }
 }
 
@@ -170,13 +170,14 @@ fn read_file(
 pub struct TraceDeliveries<'t> {
     traces: &'t Traces,
     number: u64,
+    stopped: bool,
 }
 
 impl Deliveries for TraceDeliveries<'_> {
     fn next(&mut self, _: &mut dyn FnMut(Record)) -> Option<Delivery> {
         let traces = self.traces;
         let clones = u64::from(traces.clones);
-        let row = traces.rows.get((self.number / clones) as usize)?;
+        let row = traces.rows.get((self.number / clones) as usize).filter(|_| !self.stopped)?;
         let send_ms = traces.due_ms(self.number);
         let clone = (self.number % clones) as u32;
         self.number += 1;
@@ -186,6 +187,10 @@ impl Deliveries for TraceDeliveries<'_> {
             ..row.ping
         };
         Some(Delivery { send_ms, what: What::Ping, ping })
+    }
+
+    fn stop(&mut self, _: &mut dyn FnMut(Record)) {
+        self.stopped = true;
     }
 
     fn counts(&self) -> Counts {

@@ -26,6 +26,26 @@ pub struct Archive {
     pub dispositions: BTreeMap<String, u64>,
 }
 
+impl Archive {
+    /// Takes a row, if it is of a vehicle of the run, and enters it in `ledger`.
+    pub(super) fn take(
+        &mut self,
+        names: &Names,
+        ledger: &mut Ledger,
+        vehicle: &str,
+        seq: i64,
+        disposition: &str,
+    ) {
+        let Some(vehicle) = vehicle_number(&names.prefix, vehicle) else { return };
+        self.rows += 1;
+        match self.dispositions.get_mut(disposition) {
+            Some(count) => *count += 1,
+            None => drop(self.dispositions.insert(disposition.to_owned(), 1)),
+        }
+        ledger.archived(vehicle, u32::try_from(seq).unwrap_or(0));
+    }
+}
+
 /// Reads every Parquet file under `directory` (`<data_dir>/pings`) and enters
 /// the run's rows in `ledger`, whose archive marks are cleared first.
 ///
@@ -66,13 +86,11 @@ fn read_parquet(
             .context("receive_time")?;
         let dispositions = column("disposition")?.as_string_opt::<i32>().context("disposition")?;
         for row in 0..rows.num_rows() {
-            let number = vehicle_number(&names.prefix, vehicles.value(row));
             // A minute's room for clocks that differ.
-            let of_run = received.value(row) / 1000 >= names.start_ms - 60_000;
-            let (Some(vehicle), true) = (number, of_run) else { continue };
-            archive.rows += 1;
-            *archive.dispositions.entry(dispositions.value(row).to_owned()).or_default() += 1;
-            ledger.archived(vehicle, u32::try_from(seqs.value(row)).unwrap_or(0));
+            if received.value(row) / 1000 >= names.start_ms - 60_000 {
+                let (vehicle, seq) = (vehicles.value(row), seqs.value(row));
+                archive.take(names, ledger, vehicle, seq, dispositions.value(row));
+            }
         }
     }
     Ok(())
@@ -85,6 +103,17 @@ pub struct DeadLetters {
     pub reasons: BTreeMap<String, u64>,
     /// Those that are there more than once.
     pub repeated: u64,
+}
+
+impl DeadLetters {
+    /// Takes a letter, which is `new` or there already.
+    pub(super) fn take(&mut self, reason: &str, new: bool) {
+        if new {
+            *self.reasons.entry(reason.to_owned()).or_default() += 1;
+        } else {
+            self.repeated += 1;
+        }
+    }
 }
 
 /// Counts the dead letters under `directory` (`<data_dir>/dead_letters`)
@@ -106,11 +135,8 @@ pub fn read_dead_letters(directory: &Path, start_ms: i64) -> anyhow::Result<Dead
         if letter.receive_time.as_millisecond() < start_ms - 60_000 {
             return Ok(());
         }
-        if seen.insert(xxhash_rust::xxh3::xxh3_128(letter.payload_base64.as_bytes())) {
-            *letters.reasons.entry(letter.reason).or_default() += 1;
-        } else {
-            letters.repeated += 1;
-        }
+        let new = seen.insert(xxhash_rust::xxh3::xxh3_128(letter.payload_base64.as_bytes()));
+        letters.take(&letter.reason, new);
         Ok(())
     })?;
     Ok(letters)
@@ -130,15 +156,24 @@ pub fn read_events(path: &Path, reader: &EventReader) -> anyhow::Result<Fold> {
     Ok(fold)
 }
 
+/// Each line of a file, or of all such files under a directory. A last line
+/// without an end is one that is being written: it is taken if it is whole
+/// already, and otherwise left for the next look.
 fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let files = if path.is_file() { vec![path.to_owned()] } else { files_under(path, ".ndjson")? };
     for path in files {
+        let place = |number: usize| format!("{}, line {number}", path.display());
         let file = File::open(&path).with_context(|| format!("reading {}", path.display()))?;
-        for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-            let place = || format!("{}, line {}", path.display(), number + 1);
-            let line = line.with_context(place)?;
-            if !line.is_empty() {
-                take(&line).with_context(place)?;
+        let (mut file, mut line) = (BufReader::new(file), Vec::new());
+        for number in 1.. {
+            line.clear();
+            if file.read_until(b'\n', &mut line).with_context(|| place(number))? == 0 {
+                break;
+            }
+            let ended = line.pop_if(|last| *last == b'\n').is_some();
+            let taken = if line.is_empty() { Ok(()) } else { take(&line) };
+            if ended {
+                taken.with_context(|| place(number))?;
             }
         }
     }
@@ -194,5 +229,22 @@ mod tests {
         assert_eq!(letters.repeated, 1);
         let none = read_dead_letters(&directory.path().join("none"), 0).unwrap();
         assert_eq!(none, DeadLetters::default());
+    }
+
+    #[test]
+    fn a_line_that_is_being_written_is_left_for_the_next_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("shard-0.ndjson");
+        let line = "{\"reason\":\"null_island\",\"receive_time\":\"2026-01-05T06:00:00Z\",\
+                    \"payload_base64\":\"AA==\"}";
+        let counted = |text: String| {
+            fs::write(&path, text).unwrap();
+            read_dead_letters(directory.path(), 0).map(|letters| letters.reasons)
+        };
+        let one = BTreeMap::from([("null_island".to_owned(), 1)]);
+        assert_eq!(counted(format!("{line}\n{}", &line[..40])).unwrap(), one);
+        assert_eq!(counted(line.to_owned()).unwrap(), one);
+        let error = format!("{:#}", counted(format!("{}\n{line}\n", &line[..40])).unwrap_err());
+        assert!(error.contains("shard-0.ndjson, line 1"), "{error}");
     }
 }

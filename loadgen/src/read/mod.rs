@@ -1,9 +1,12 @@
 //! Reading back what the target made of the pings.
 
+pub mod bigquery;
 pub mod disk;
 mod event;
+pub mod firestore;
 mod fold;
 mod latencies;
+pub mod letters;
 pub mod positions;
 pub mod sse;
 pub mod topic;

@@ -1,24 +1,93 @@
-//! Positions over HTTP: how soon a ping shows, and what stands at the end.
+//! Positions, over HTTP or from Firestore: how soon a ping shows, and what
+//! stands at the end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::firestore::Collection;
 use crate::latency::Latencies;
 use crate::profile::World;
 use crate::send::Progress;
 use crate::truth::{Names, vehicle_id, vehicle_number};
 
-/// Vehicles that are watched, one after another.
-const WATCHED: u32 = 4;
-/// Time between two looks: what a latency is exact to.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// One vehicle is looked at within this, and all of them, or the look counts
+/// for nothing.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+const LIST_WITHIN: Duration = Duration::from_secs(60);
+/// How many positions match, whatever of them is listed.
+const TOTAL_COUNT: &str = "x-total-count";
+
+/// Where positions are.
+#[derive(Clone, Debug)]
+pub enum Positions {
+    /// Of an engine, at its address.
+    Http(Client, Url),
+    /// In a collection.
+    Firestore(Collection),
+}
+
+/// How some vehicles are watched.
+#[derive(Clone, Copy, Debug)]
+struct Looks {
+    /// Vehicles, spread over the fleet.
+    vehicles: u32,
+    /// So many of them at a time.
+    at_once: u32,
+    /// Time between two looks.
+    every: Duration,
+}
+
+impl Positions {
+    /// Each vehicle is looked at five times a second.
+    fn looks(&self) -> Looks {
+        match self {
+            Self::Http(..) => Looks { vehicles: 4, at_once: 1, every: Duration::from_millis(50) },
+            Self::Firestore(_) => {
+                Looks { vehicles: 20, at_once: 20, every: Duration::from_millis(200) }
+            }
+        }
+    }
+
+    /// The event times of these vehicles' positions, milliseconds since the
+    /// epoch; nothing of those that have none, or of all if they cannot be
+    /// read.
+    async fn look(&self, ids: &[String]) -> Vec<(String, i64)> {
+        match self {
+            Self::Http(client, base) => {
+                let mut shown = Vec::new();
+                for id in ids {
+                    shown.extend(one(client, base, id).await);
+                }
+                shown
+            }
+            Self::Firestore(collection) => collection.of_vehicles(ids).await.unwrap_or_default(),
+        }
+    }
+
+    /// The event time of each vehicle's position, milliseconds since the start.
+    ///
+    /// # Errors
+    /// They cannot be read, or not all of them.
+    pub async fn list(&self, names: &Names) -> anyhow::Result<HashMap<u32, i64>> {
+        let mut shown = HashMap::new();
+        let mut take = |(id, event_ms): (String, i64)| {
+            if let Some(vehicle) = vehicle_number(&names.prefix, &id) {
+                shown.insert(vehicle, event_ms - names.start_ms);
+            }
+        };
+        match self {
+            Self::Http(client, base) => all(client, base).await?.into_iter().for_each(take),
+            Self::Firestore(collection) => collection.each(&mut take).await?,
+        }
+        Ok(shown)
+    }
+}
 
 #[derive(Deserialize)]
 struct Position {
@@ -26,12 +95,31 @@ struct Position {
     event_time: jiff::Timestamp,
 }
 
+async fn one(client: &Client, base: &Url, id: &str) -> Option<(String, i64)> {
+    let url = base.join(&format!("/v1/positions/{id}")).ok()?;
+    let response = client.get(url).timeout(LOOK_WITHIN).send().await.ok()?;
+    let body = response.error_for_status().ok()?.bytes().await.ok()?;
+    let position: Position = serde_json::from_slice(&body).ok()?;
+    Some((id.to_owned(), position.event_time.as_millisecond()))
+}
+
+async fn all(client: &Client, base: &Url) -> anyhow::Result<Vec<(String, i64)>> {
+    let response = client.get(base.join("/v1/positions")?).timeout(LIST_WITHIN).send().await;
+    let response = response.and_then(reqwest::Response::error_for_status)?;
+    let total = response.headers().get(TOTAL_COUNT).and_then(|it| it.to_str().ok()?.parse().ok());
+    let positions: Vec<Position> = serde_json::from_slice(&response.bytes().await?)?;
+    let listed = positions.len();
+    if let Some(total) = total.filter(|&total: &usize| total > listed) {
+        anyhow::bail!("only {listed} of {total} positions are listed");
+    }
+    let shown = positions.into_iter().map(|it| (it.vehicle_id, it.event_time.as_millisecond()));
+    Ok(shown.collect())
+}
+
 /// Watches the positions of some vehicles.
 pub struct Watcher {
-    /// The target.
-    pub base: Url,
-    /// What it is asked with.
-    pub client: Client,
+    /// Where they are.
+    pub positions: Positions,
     /// The run.
     pub world: Arc<World>,
     /// Its names.
@@ -43,56 +131,42 @@ pub struct Watcher {
 impl Watcher {
     /// Looks until told to stop. Returns the latencies from a ping's intended
     /// send time to the first look that shows it, each up to one round of looks
-    /// too long.
+    /// too long; a ping that is not shown, because a newer one is, counts for
+    /// nothing.
     pub async fn run(self, stop: CancellationToken) -> Latencies {
         let mut latencies = Latencies::default();
-        let mut shown = [i64::MIN; WATCHED as usize];
-        let mut ticks = interval(LOOK_EVERY);
+        let looks = self.positions.looks();
+        let mut shown = HashMap::new();
+        let mut ticks = interval(looks.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for turn in (0..WATCHED).cycle() {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                _ = ticks.tick() => {}
+        let vehicles = self.watched(looks.vehicles);
+        for ids in vehicles.chunks(looks.at_once as usize).cycle() {
+            let look = async {
+                ticks.tick().await;
+                self.positions.look(ids).await
+            };
+            let Some(found) = stop.run_until_cancelled(look).await else { break };
+            let now_us = self.progress.now_us();
+            for (id, event_ms) in found {
+                let Some(vehicle) = vehicle_number(&self.names.prefix, &id) else { continue };
+                let offset_ms = self.world.clock_of(vehicle).offset_ms();
+                let newest = shown.entry(vehicle).or_insert(event_ms);
+                if event_ms > *newest {
+                    let due_ms = event_ms - self.names.start_ms - offset_ms;
+                    latencies.record(now_us - due_ms * 1000);
+                    *newest = event_ms;
+                }
             }
-            // Spread over the fleet.
-            let vehicle = turn * (self.world.plan.vehicles / WATCHED).max(1);
-            let clock = self.world.clock_of(vehicle);
-            if vehicle >= self.world.plan.vehicles || !clock.is_usable() {
-                continue;
-            }
-            let Some(event_ms) = self.look(vehicle).await else { continue };
-            let shown = &mut shown[turn as usize];
-            if *shown != i64::MIN && event_ms > *shown {
-                let due_ms = event_ms - self.names.start_ms - clock.offset_ms();
-                latencies.record(self.progress.now_us() - due_ms * 1000);
-            }
-            *shown = event_ms.max(*shown);
         }
         latencies
     }
 
-    async fn look(&self, vehicle: u32) -> Option<i64> {
-        let id = vehicle_id(&self.names.prefix, vehicle);
-        let url = self.base.join(&format!("/v1/positions/{id}")).ok()?;
-        let response = self.client.get(url).send().await.ok()?.error_for_status().ok()?;
-        let position: Position = serde_json::from_slice(&response.bytes().await.ok()?).ok()?;
-        Some(position.event_time.as_millisecond())
+    /// Ids of so many vehicles whose clocks are usable, or of all.
+    fn watched(&self, count: u32) -> Vec<String> {
+        let all = self.world.plan.vehicles;
+        let step = (all / count).max(1) as usize;
+        let usable = |vehicle: &u32| self.world.clock_of(*vehicle).is_usable();
+        let vehicles = (0..all).step_by(step).filter(usable).take(count as usize);
+        vehicles.map(|vehicle| vehicle_id(&self.names.prefix, vehicle)).collect()
     }
-}
-
-/// The event time of each vehicle's position, milliseconds since the start. The
-/// target lists at most 100,000.
-///
-/// # Errors
-/// The target does not answer.
-pub async fn list(client: &Client, base: &Url, names: &Names) -> anyhow::Result<HashMap<u32, i64>> {
-    let response = client.get(base.join("/v1/positions")?).send().await;
-    let body = response.and_then(reqwest::Response::error_for_status).context("positions")?;
-    let positions: Vec<Position> =
-        serde_json::from_slice(&body.bytes().await.context("positions")?).context("positions")?;
-    let of_run = positions.into_iter().filter_map(|position| {
-        let vehicle = vehicle_number(&names.prefix, &position.vehicle_id)?;
-        Some((vehicle, position.event_time.as_millisecond() - names.start_ms))
-    });
-    Ok(of_run.collect())
 }

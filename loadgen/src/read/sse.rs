@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use futures::StreamExt as _;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Event, EventLatencies, EventReader, Fold};
@@ -16,6 +16,8 @@ use crate::send::Progress;
 
 /// Pause before a stream that ended is opened again.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// A stream begins within this: a target says so at once, before any event.
+const OPENED_WITHIN: Duration = Duration::from_secs(10);
 /// A line of an event is no longer than this.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
@@ -103,13 +105,16 @@ impl EventStream {
     /// Opens the stream, so that no event after this is missed.
     ///
     /// # Errors
-    /// The target does not serve it.
+    /// The target does not serve it, or does not answer.
     pub async fn open(&self, after: Option<&str>) -> anyhow::Result<reqwest::Response> {
         let mut request = self.client.get(self.url.clone());
         if let Some(id) = after {
             request = request.header("last-event-id", id);
         }
-        let response = request.send().await.context("opening the event stream")?;
+        let response = timeout(OPENED_WITHIN, request.send()).await;
+        let response = response
+            .with_context(|| format!("the event stream does not open within {OPENED_WITHIN:?}"))?
+            .context("opening the event stream")?;
         response.error_for_status().context("opening the event stream")
     }
 
@@ -117,22 +122,19 @@ impl EventStream {
     /// if that succeeded.
     pub async fn run(self, mut opened: Option<reqwest::Response>, stop: CancellationToken) {
         let mut last_id = None;
-        loop {
-            if let Some(response) = opened.take() {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = self.read(response, &mut last_id) => {}
+        let reading = async {
+            loop {
+                if let Some(response) = opened.take() {
+                    self.read(response, &mut last_id).await;
+                }
+                sleep(AGAIN_AFTER).await;
+                if let Ok(response) = self.open(last_id.as_deref()).await {
+                    self.inbox.note(|feed| feed.reconnects += 1);
+                    opened = Some(response);
                 }
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep(AGAIN_AFTER) => {}
-            }
-            if let Ok(response) = self.open(last_id.as_deref()).await {
-                self.inbox.note(|feed| feed.reconnects += 1);
-                opened = Some(response);
-            }
-        }
+        };
+        stop.run_until_cancelled(reading).await;
     }
 
     /// Reads to the end of a stream.

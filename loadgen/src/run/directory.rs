@@ -26,6 +26,9 @@ struct RunFile {
     start_ms: i64,
     prefix: String,
     profile: Profile,
+    /// Vehicles of recorded traces, of which there is no truth.
+    #[serde(default)]
+    traces: bool,
 }
 
 /// The truth on its way to disk.
@@ -69,11 +72,17 @@ impl RunDirectory {
         self.write("fleetstream.toml", config.as_bytes())
     }
 
-    pub(super) fn write_run(&self, world: &World, names: &Names) -> anyhow::Result<()> {
+    pub(super) fn write_run(
+        &self,
+        world: &World,
+        names: &Names,
+        traces: bool,
+    ) -> anyhow::Result<()> {
         let run = RunFile {
             start_ms: names.start_ms,
             prefix: names.prefix.clone(),
             profile: world.profile.clone(),
+            traces,
         };
         self.write("run.json", &serde_json::to_vec_pretty(&run)?)?;
         self.write("fences.geojson", world.geojson.as_bytes())

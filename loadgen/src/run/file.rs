@@ -3,34 +3,46 @@
 use std::path::Path;
 use std::time::Instant;
 
+use super::interrupt::Interruptible;
 use super::{RunDirectory, RunPlan, judge};
 use crate::send::file::write;
 use crate::stream::{Delivery, Stream};
-use crate::verdict::Report;
+use crate::target_process::TargetProcess;
+use crate::verdict::{Cost, Report};
 use crate::wire::Encoder;
 
 pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
     let world = plan.world.as_ref();
     let names = plan.file_names();
     let directory = RunDirectory::create(&plan.out)?;
-    directory.write_run(world, &names)?;
+    directory.write_run(world, &names, plan.traces.is_some())?;
     let mut truth = directory.truth_writer(&names)?;
 
-    let began = Instant::now();
+    let (began, mut own) = (Instant::now(), TargetProcess::watch(std::process::id()));
     let encoder = Encoder::new(names.start_ms, &names.prefix);
-    let mut messages = 0_u64;
+    let (mut messages, mut end_ms) = (0_u64, 0);
     let mut take = |record| truth.push(&world.fences, &record);
-    let mut seen = |_: &Delivery| messages += 1;
+    let mut seen = |delivery: &Delivery| {
+        messages += 1;
+        end_ms = delivery.send_ms;
+    };
     let counts = match &plan.traces {
         Some(traces) => {
-            write(path, traces.deliveries(), encoder, names.start_ms, &mut take, &mut seen)?
+            let deliveries = Interruptible::new(traces.deliveries(), &plan.interrupt);
+            write(path, deliveries, encoder, names.start_ms, &mut take, &mut seen)?
         }
-        None => write(path, Stream::new(world), encoder, names.start_ms, &mut take, &mut seen)?,
+        None => {
+            let deliveries = Interruptible::new(Stream::new(world), &plan.interrupt);
+            write(path, deliveries, encoder, names.start_ms, &mut take, &mut seen)?
+        }
     };
     truth.finish()?;
+    own.look();
     let took_s = began.elapsed().as_secs_f64().max(1e-9);
 
     let mut report = plan.report(&names);
+    plan.cut_short(&mut report, end_ms);
+    report.own = Some(Cost::of(own.usage(), messages, took_s));
     judge::take_counts(&mut report, &counts);
     report.sending.sent = messages;
     report.sending.achieved_rate = messages as f64 / took_s;

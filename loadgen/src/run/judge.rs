@@ -6,11 +6,11 @@ use super::RunDirectory;
 use crate::dials::CODES;
 use crate::ledger::Ledger;
 use crate::profile::World;
-use crate::read::disk::{read_archive, read_dead_letters, read_events};
+use crate::read::disk::{Archive, DeadLetters, read_archive, read_dead_letters, read_events};
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
 use crate::truth::{Names, Record};
-use crate::verdict::{Report, checks, score};
+use crate::verdict::{Report, checks, score, unchecked};
 
 /// How far from its true time an event may be to be taken for it, milliseconds;
 /// at least two fixes of its vehicle.
@@ -42,8 +42,11 @@ pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report
     }
     if let Some(data_dir) = kept.data_dir {
         let mut ledger = directory.read_ledger()?;
-        take_disk(&mut report, (&world, &names), data_dir, &mut ledger)?;
+        let archive = read_archive(&data_dir.join("pings"), &names, &mut ledger)?;
+        take_archive(&mut report, &world, archive, &ledger);
+        take_letters(&mut report, read_letters(data_dir, &names)?);
     }
+    report.unread.clear();
     conclude(&mut report, &world, directory)?;
     Ok(report)
 }
@@ -67,8 +70,7 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
     events.operations = fold.operations();
     events.corrections = fold.corrections();
     events.repeated = fold.repeated();
-    if truth.is_empty() {
-        // Recorded traces: nothing is known, so nothing is right or wrong.
+    if !report.has_truth {
         return;
     }
     let interval_ms = f64::from(world.plan.vehicles) / report.sending.intended_rate.max(1e-9) * 1e3;
@@ -77,22 +79,22 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
     report.kinds = score(truth, fold.events(), window_ms, name);
 }
 
-/// Enters the archive and the dead letters. Returns whether everything
-/// acknowledged is there.
-pub(super) fn take_disk(
-    report: &mut Report,
-    (world, names): (&World, &Names),
-    data_dir: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<bool> {
-    let archive = read_archive(&data_dir.join("pings"), names, ledger)?;
+/// Enters the archive, whose rows are in the ledger.
+pub(super) fn take_archive(report: &mut Report, world: &World, archive: Archive, ledger: &Ledger) {
     report.pings.tally = ledger.tally(|vehicle| world.clock_of(vehicle).is_usable());
     report.pings.archive_read = true;
     report.pings.dispositions = archive.dispositions;
-    let letters = read_dead_letters(&data_dir.join("dead_letters"), names.start_ms)?;
+}
+
+/// The dead letters under a data directory.
+pub(super) fn read_letters(data_dir: &Path, names: &Names) -> anyhow::Result<DeadLetters> {
+    read_dead_letters(&data_dir.join("dead_letters"), names.start_ms)
+}
+
+/// Enters the dead letters.
+pub(super) fn take_letters(report: &mut Report, letters: DeadLetters) {
     report.rejects.dead_letters = Some(letters.reasons);
     report.rejects.dead_letters_repeated = letters.repeated;
-    Ok(report.pings.tally.missing == 0)
 }
 
 /// Passes the verdict and writes the report.
@@ -101,7 +103,9 @@ pub(super) fn conclude(
     world: &World,
     directory: &RunDirectory,
 ) -> anyhow::Result<()> {
-    report.checks = checks(&world.profile.thresholds, report);
+    let thresholds = &world.profile.thresholds;
+    report.checks = checks(thresholds, report);
+    report.unchecked = unchecked(thresholds, &report.checks);
     report.pass = report.checks.iter().all(|check| check.holds);
     directory.write_report(report)
 }

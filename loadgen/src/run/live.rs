@@ -1,33 +1,33 @@
 //! A run against a live target: pings out, events and positions back.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Url;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch::Sender;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::archive::Source;
+use super::interrupt::{Interruptible, cut_after};
+use super::readers::{Readers, Seen};
 use super::view::View;
 use super::{RunDirectory, RunPlan, Target, judge};
-use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::profile::World;
-use crate::read::EventReader;
-use crate::read::positions::{self, Watcher};
-use crate::read::sse::{EventStream, Inbox};
-use crate::read::topic::EventSubscription;
+use crate::read::positions::Positions;
+use crate::read::sse::Inbox;
 use crate::send::http::{client, connect};
 use crate::send::pubsub::PubsubSender;
-use crate::send::{Progress, Queues, produce};
+use crate::send::{Progress, Queues, Snapshot, produce};
 use crate::stream::{Counts, Delivery, Stream};
 use crate::target_process::{TargetProcess, Usage};
 use crate::truth::{Names, Record};
-use crate::verdict::Report;
+use crate::verdict::{Cost, Report};
 use crate::wire::Encoder;
 
 /// Longest wait for a target that is starting.
@@ -37,9 +37,11 @@ const THERE_WITHIN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(5);
 /// Longest wait for that.
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
-/// Longest wait for the archive, and time between two looks.
-const ARCHIVE_WITHIN: Duration = Duration::from_secs(90);
-const ARCHIVE_EVERY: Duration = Duration::from_secs(3);
+/// Longest wait for the last positions, and time between two looks.
+const POSITIONS_WITHIN: Duration = Duration::from_secs(60);
+const POSITIONS_EVERY: Duration = Duration::from_secs(3);
+/// Longest wait for the last dead letters.
+const LETTERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the producer knows at the end.
 struct Produced {
@@ -47,53 +49,62 @@ struct Produced {
     truth: Vec<Record>,
     /// Event time of each vehicle's newest ping whose clock is usable.
     newest_ms: HashMap<u32, i64>,
+    /// When the last message was due, milliseconds since the start.
+    end_ms: i64,
 }
 
 pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
-    if let (Some(base), None) = (&plan.read_from, plan.start_ms) {
+    if let (Some(base), true, None) = (&plan.read_from, plan.reads_http(), plan.start_ms) {
         wait_until_there(base).await?;
     }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let names = plan.live_names(now_ms);
     let directory = RunDirectory::create(&plan.out)?;
-    directory.write_run(&plan.world, &names)?;
+    directory.write_run(&plan.world, &names, plan.traces.is_some())?;
     let ahead = Duration::from_millis((names.start_ms - now_ms).max(0).unsigned_abs());
     let length_ms = plan.length_ms();
     let progress = Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.vehicles()));
-    let (queues, mut senders) = start_senders(plan, &progress).await?;
+    let (cut, cutting) = cut_after(&plan.interrupt);
+    let (queues, mut senders) = start_senders(plan, &progress, &cut).await?;
 
-    let stop = CancellationToken::new();
-    let inbox = Arc::new(Inbox::default());
-    let readers = Readers::start(plan, &names, &progress, &inbox, &stop).await?;
+    let (seen, stop) = (Arc::new(Seen::default()), CancellationToken::new());
+    let mut readers = Readers::start(plan, &names, &progress, &seen).await?;
     let watch = tokio::spawn(watch(
         View::new(plan.view, length_ms),
+        plan.monitor.clone(),
         plan.pid.map(TargetProcess::watch),
         Arc::clone(&progress),
-        Arc::clone(&inbox),
+        Arc::clone(&seen),
         stop.clone(),
     ));
+    let mut own = TargetProcess::watch(std::process::id());
     let producer = start_producer(plan, &names, &directory, queues)?;
     while let Some(ended) = senders.join_next().await {
         ended.context("a sender panicked")?;
     }
+    own.look();
+    let sending_s = progress.now_us() as f64 / 1e6;
+    cutting.abort();
     let produced = tokio::task::spawn_blocking(move || producer.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the producer panicked"))??;
     let reads_events = plan.read_from.is_some() || plan.events_subscription.is_some();
     if reads_events {
-        wait_until_quiet(&progress, &inbox).await;
+        wait_until_quiet(&progress, &seen.inbox).await;
     }
     stop.cancel();
     let process = watch.await.context("the watcher panicked")?;
     let mut position_latency = readers.finish().await?;
 
     let mut report = plan.report(&names);
+    plan.cut_short(&mut report, produced.end_ms);
     report.process = process;
     judge::take_counts(&mut report, &produced.counts);
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
+    report.own = Some(Cost::of(own.usage(), report.sending.sent, sending_s));
     report.pings.tally = ledger.tally(|_| true);
     if reads_events {
-        let mut received = inbox.finish();
+        let mut received = seen.inbox.finish();
         if plan.traces.as_ref().is_some_and(|traces| traces.keeps_times()) {
             // Recorded times say nothing of when a ping was due.
             (received.latencies, position_latency) = Default::default();
@@ -102,22 +113,35 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
         report.events.get_or_insert_default().feed = received.feed;
         report.latency.event = received.latencies.entry.percentiles();
         report.latency.exit = received.latencies.exit.percentiles();
-        report.latency.position = position_latency.percentiles();
-        for (name, latencies) in [
-            ("event", &received.latencies.entry),
-            ("exit", &received.latencies.exit),
-            ("position", &position_latency),
-        ] {
+        for (name, latencies) in
+            [("event", &received.latencies.entry), ("exit", &received.latencies.exit)]
+        {
             directory.write_latencies(name, latencies, &names, report.seconds)?;
         }
     }
-    if let Some(base) = &plan.read_from {
-        report.pings.positions_wrong = look_at_positions(base, &names, &report, &produced).await;
+    if let Some(positions) = &readers.shown {
+        report.latency.position = position_latency.percentiles();
+        directory.write_latencies("position", &position_latency, &names, report.seconds)?;
+        look_at_positions(positions, &names, &mut report, &produced).await;
     }
     directory.write_ledger(&ledger)?;
-    if let Some(data_dir) = &plan.data_dir {
-        wait_for_archive(&mut report, (&plan.world, &names), data_dir, &mut ledger).await?;
+    report.pings.archive_behind_max = seen.archive.behind_max();
+    if let Some(archive) = readers.archive_source.clone() {
+        let run = (plan.world.as_ref(), &names);
+        archive.judge(&mut report, run, &mut ledger, &plan.interrupt).await;
+        if let Source::DataDir(data_dir) = &archive {
+            match judge::read_letters(data_dir, &names) {
+                Ok(letters) => judge::take_letters(&mut report, letters),
+                Err(error) => report.unread.push(format!("dead letters: {error:#}")),
+            }
+        }
     }
+    if plan.dead_letters_subscription.is_some() {
+        wait_for_letters(&report, &seen).await;
+        judge::take_letters(&mut report, seen.letters.seen());
+    }
+    readers.finish_letters().await?;
+    report.interrupted = plan.interrupt.is_cancelled();
     judge::conclude(&mut report, &plan.world, &directory)?;
     Ok(report)
 }
@@ -141,27 +165,26 @@ async fn wait_until_there(base: &Url) -> anyhow::Result<()> {
 async fn start_senders(
     plan: &RunPlan,
     progress: &Arc<Progress>,
+    cut: &CancellationToken,
 ) -> anyhow::Result<(Queues, JoinSet<()>)> {
     let mut senders = JoinSet::new();
     match &plan.target {
         Target::Http(base) => {
-            let (queues, connections) = connect(base, plan.connections, plan.patience, progress)?;
+            let (queues, connections) =
+                connect(base, plan.connections, plan.patience, progress, cut)?;
             for connection in connections {
                 senders.spawn(connection.run());
             }
             Ok((queues, senders))
         }
         Target::Pubsub(topic, shape) => {
-            let publisher = plan.pubsub.publisher(topic).await.with_context(|| topic.clone())?;
+            let publisher = plan.pubsub.publisher(topic, plan.connections, plan.patience).await;
+            let publisher = publisher.with_context(|| topic.clone())?;
+            // One lane: publishing waits for nobody.
             let (queues, receivers) = Queues::new(1);
             for queue in receivers {
-                let sender = PubsubSender {
-                    queue,
-                    publisher: publisher.clone(),
-                    shape: *shape,
-                    patience: plan.patience,
-                    progress: Arc::clone(progress),
-                };
+                let (publisher, progress) = (publisher.clone(), Arc::clone(progress));
+                let sender = PubsubSender::new(queue, publisher, *shape, progress, cut.clone());
                 senders.spawn(sender.run());
             }
             Ok((queues, senders))
@@ -180,10 +203,10 @@ fn start_producer(
     let world: Arc<World> = Arc::clone(&plan.world);
     let mut writer = directory.truth_writer(names)?;
     let encoder = Encoder::new(names.start_ms, &names.prefix);
-    let traces = plan.traces.clone();
+    let (traces, interrupt) = (plan.traces.clone(), plan.interrupt.clone());
     let run = move || {
         let mut truth = Vec::new();
-        let mut newest_ms = HashMap::new();
+        let (mut newest_ms, mut end_ms) = (HashMap::new(), 0);
         let counts = {
             let mut take = |record| {
                 writer.push(&world.fences, &record);
@@ -191,6 +214,7 @@ fn start_producer(
             };
             let mut seen = |delivery: &Delivery| {
                 let ping = &delivery.ping;
+                end_ms = delivery.send_ms;
                 if world.clock_of(ping.vehicle).is_usable() {
                     let newest = newest_ms.entry(ping.vehicle).or_insert(ping.event_ms);
                     *newest = (*newest).max(ping.event_ms);
@@ -198,102 +222,40 @@ fn start_producer(
             };
             match &traces {
                 Some(traces) => {
-                    let deliveries = traces.deliveries();
+                    let deliveries = Interruptible::new(traces.deliveries(), &interrupt);
                     produce(deliveries, encoder, &mut queues, &mut take, &mut seen)
                 }
-                None => produce(Stream::new(&world), encoder, &mut queues, &mut take, &mut seen),
+                None => {
+                    let deliveries = Interruptible::new(Stream::new(&world), &interrupt);
+                    produce(deliveries, encoder, &mut queues, &mut take, &mut seen)
+                }
             }
         };
         writer.finish()?;
-        Ok(Produced { counts, truth, newest_ms })
+        Ok(Produced { counts, truth, newest_ms, end_ms })
     };
     thread::Builder::new().name("producer".into()).spawn(run).context("starting the producer")
-}
-
-/// What reads back while the run goes on.
-struct Readers {
-    events: Option<JoinHandle<()>>,
-    positions: Option<JoinHandle<Latencies>>,
-}
-
-impl Readers {
-    async fn start(
-        plan: &RunPlan,
-        names: &Names,
-        progress: &Arc<Progress>,
-        inbox: &Arc<Inbox>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let reader = EventReader::new(&plan.world.fences, names.clone());
-        let mut readers = Self { events: None, positions: None };
-        if let Some(subscription) = &plan.events_subscription {
-            let subscription = EventSubscription {
-                subscriber: plan.pubsub.subscriber().await?,
-                subscription: subscription.clone(),
-                world: Arc::clone(&plan.world),
-                reader,
-                inbox: Arc::clone(inbox),
-                progress: Arc::clone(progress),
-            };
-            readers.events = Some(tokio::spawn(subscription.run(stop.clone())));
-        } else if let Some(base) = &plan.read_from {
-            let stream = EventStream {
-                url: base.join("/v1/events")?,
-                client: client()?,
-                world: Arc::clone(&plan.world),
-                reader,
-                inbox: Arc::clone(inbox),
-                progress: Arc::clone(progress),
-            };
-            let opened = stream.open(None).await;
-            if let Err(error) = &opened {
-                eprintln!("warning: {error:#}; trying again while the run goes on");
-            }
-            readers.events = Some(tokio::spawn(stream.run(opened.ok(), stop.clone())));
-        }
-        if let Some(base) = &plan.read_from {
-            let watcher = Watcher {
-                base: base.clone(),
-                client: client()?,
-                world: Arc::clone(&plan.world),
-                names: names.clone(),
-                progress: Arc::clone(progress),
-            };
-            readers.positions = Some(tokio::spawn(watcher.run(stop.clone())));
-        }
-        Ok(readers)
-    }
-
-    async fn finish(self) -> anyhow::Result<Latencies> {
-        if let Some(events) = self.events {
-            events.await.context("the reader of events panicked")?;
-        }
-        match self.positions {
-            Some(positions) => positions.await.context("the reader of positions panicked"),
-            None => Ok(Latencies::default()),
-        }
-    }
 }
 
 /// Looks at everything once a second.
 async fn watch(
     mut view: View,
+    monitor: Option<Sender<Snapshot>>,
     mut process: Option<TargetProcess>,
     progress: Arc<Progress>,
-    inbox: Arc<Inbox>,
+    seen: Arc<Seen>,
     stop: CancellationToken,
 ) -> Option<Usage> {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = ticks.tick() => {}
-        }
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let now_ms = progress.now_us() / 1000;
         if now_ms >= 0 {
-            let seen = progress.tick();
-            view.tick(now_ms, &seen, inbox.seen().0);
+            let sending = progress.tick();
+            view.tick(now_ms, &sending, seen.inbox.seen().0, seen.archive.rows());
+            if let Some(monitor) = &monitor {
+                monitor.send_replace(sending);
+            }
         } else {
             view.say("about to begin");
         }
@@ -333,9 +295,11 @@ fn take_sending(
     sending.retries = sent.retries;
     sending.given_up = sent.given_up;
     sending.refused = sent.refused;
+    sending.last_answer_ms = sent.last_answer_ms;
     sending.behind_ms_max = sent.seconds.iter().map(|second| second.behind_ms).max().unwrap_or(0);
     report.pings.duplicates = sent.duplicates;
     report.rejects.answered = sent.rejected;
+    report.rejects.told = sent.rejects_told;
     report.rejects.wrongly = sent.rejected_wrongly;
     report.latency.answer = sent.latency.percentiles();
     report.by_second = sent.seconds;
@@ -343,34 +307,47 @@ fn take_sending(
     Ok(sent.ledger)
 }
 
-/// Vehicles whose position is not that of their newest ping, and how many were
-/// looked at; nothing where pings were lost on the way or none are listed.
+/// Enters how many vehicles' positions are not those of their newest pings, and
+/// how many were looked at. The last ones may come late, where each vehicle's
+/// are written only so often.
 async fn look_at_positions(
-    base: &Url,
+    positions: &Positions,
     names: &Names,
-    report: &Report,
+    report: &mut Report,
     produced: &Produced,
-) -> Option<(u64, u64)> {
+) {
     if report.pings.tally.acknowledged < report.pings.intended {
-        return None;
+        report.notes.push("positions are not judged: not every ping was acknowledged".into());
+        return;
     }
-    let shown = positions::list(&client().ok()?, base, names).await.ok()?;
     let newest = &produced.newest_ms;
-    let wrong = newest.iter().filter(|(vehicle, newest)| shown.get(vehicle) != Some(newest));
-    Some((wrong.count() as u64, newest.len() as u64))
+    let until = Instant::now() + POSITIONS_WITHIN;
+    loop {
+        match positions.list(names).await {
+            Ok(shown) => {
+                let is_wrong =
+                    |(vehicle, newest): &(&u32, &i64)| shown.get(vehicle) != Some(newest);
+                let wrong = newest.iter().filter(is_wrong).count() as u64;
+                report.pings.positions_wrong = Some((wrong, newest.len() as u64));
+                if wrong == 0 || Instant::now() >= until {
+                    return;
+                }
+            }
+            Err(error) if Instant::now() >= until => {
+                report.notes.push(format!("positions are not judged: {error:#}"));
+                return;
+            }
+            Err(_) => {}
+        }
+        sleep(POSITIONS_EVERY).await;
+    }
 }
 
-/// Reads the archive until everything acknowledged is there, for as long as it
-/// may take a file to close.
-async fn wait_for_archive(
-    report: &mut Report,
-    run: (&World, &Names),
-    data_dir: &Path,
-    ledger: &mut Ledger,
-) -> anyhow::Result<()> {
-    let until = Instant::now() + ARCHIVE_WITHIN;
-    while !judge::take_disk(report, run, data_dir, ledger)? && Instant::now() < until {
-        sleep(ARCHIVE_EVERY).await;
+/// Waits until as many dead letters have come as are due.
+async fn wait_for_letters(report: &Report, seen: &Seen) {
+    let expected: u64 = report.rejects.expected.values().sum();
+    let until = Instant::now() + LETTERS_WITHIN;
+    while seen.letters.seen().reasons.values().sum::<u64>() < expected && Instant::now() < until {
+        sleep(Duration::from_millis(200)).await;
     }
-    Ok(())
 }

@@ -1,26 +1,34 @@
 //! A run: sends a world to a target, reads back what comes of it, and judges.
 
+mod archive;
 mod directory;
 mod file;
+mod interrupt;
 mod judge;
 mod live;
+mod readers;
 mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub use directory::RunDirectory;
 pub use judge::{Kept, verify};
 
 use crate::google::Pubsub;
 use crate::profile::World;
+use crate::read::bigquery::Table;
+use crate::read::firestore::Collection;
+use crate::send::Snapshot;
 use crate::send::pubsub::Shape;
 use crate::traces::Traces;
 use crate::truth::Names;
-use crate::verdict::Report;
+use crate::verdict::{Report, Sending};
 
 /// Where pings go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,26 +58,37 @@ pub struct RunPlan {
     /// Start of the schedule, milliseconds since the epoch; a file has a fixed
     /// one, a live target the next whole second but one.
     pub start_ms: Option<i64>,
-    /// What vehicles' ids begin with; a file has none, a live target the start
-    /// of the run, so that two runs share no vehicle.
+    /// What vehicles' ids begin with; a file has none, a live target the time at
+    /// which the run was made, so that two runs share no vehicle.
     pub prefix: Option<String>,
     /// Connections to a live target.
     pub connections: usize,
     /// How long a batch is sent again before it is given up.
     pub patience: Duration,
-    /// Where the engine's HTTP is, to read positions and, without a
-    /// subscription, events.
+    /// Where the engine's HTTP is, to read events and positions, if they are
+    /// not read elsewhere.
     pub read_from: Option<Url>,
     /// Where Pub/Sub is.
     pub pubsub: Pubsub,
     /// Subscription to the engine's events, its full name.
     pub events_subscription: Option<String>,
+    /// Subscription to the engine's dead letters, its full name.
+    pub dead_letters_subscription: Option<String>,
+    /// Positions in Firestore.
+    pub positions: Option<Collection>,
+    /// The archive in BigQuery.
+    pub archive: Option<Table>,
     /// The target's data directory, if it can be looked into.
     pub data_dir: Option<PathBuf>,
     /// The target's process, if it can be looked at.
     pub pid: Option<u32>,
     /// Show the run on a terminal.
     pub view: bool,
+    /// Once cancelled, no more is sent than is due already; what came of it is
+    /// judged.
+    pub interrupt: CancellationToken,
+    /// Is told once a second how sending goes.
+    pub monitor: Option<watch::Sender<Snapshot>>,
 }
 
 /// Monday, 5 January 2026, 06:00 UTC: when files begin.
@@ -88,6 +107,41 @@ pub async fn run(plan: RunPlan) -> anyhow::Result<Report> {
 }
 
 impl RunPlan {
+    /// A run of `world` against `target`, over 8 connections and with a minute's
+    /// patience; everything about it is written to `out`, and nothing is read
+    /// back.
+    #[must_use]
+    pub fn new(world: World, target: Target, out: &Path) -> Self {
+        Self {
+            world: Arc::new(world),
+            profile: String::new(),
+            traces: None,
+            target,
+            out: out.to_owned(),
+            start_ms: None,
+            prefix: None,
+            connections: 8,
+            patience: Duration::from_secs(60),
+            read_from: None,
+            pubsub: Pubsub::Service,
+            events_subscription: None,
+            dead_letters_subscription: None,
+            positions: None,
+            archive: None,
+            data_dir: None,
+            pid: None,
+            view: false,
+            interrupt: CancellationToken::new(),
+            monitor: None,
+        }
+    }
+
+    /// Whether anything is read from the engine's HTTP.
+    fn reads_http(&self) -> bool {
+        let elsewhere = self.events_subscription.is_some() && self.positions.is_some();
+        self.read_from.is_some() && !elsewhere
+    }
+
     fn file_names(&self) -> Names {
         Names {
             start_ms: self.start_ms.unwrap_or(FILE_START_MS),
@@ -98,7 +152,9 @@ impl RunPlan {
     /// Names of a run that begins soon, by the machine's clock.
     fn live_names(&self, now_ms: i64) -> Names {
         let start_ms = self.start_ms.unwrap_or((now_ms / 1000 + 2) * 1000);
-        let prefix = self.prefix.clone().unwrap_or_else(|| format!("{:x}-", start_ms / 1000));
+        // By the clock, whatever the start: pings that keep their times are sent
+        // more than once too.
+        let prefix = self.prefix.clone().unwrap_or_else(|| format!("{:x}-", now_ms / 1000));
         Names { start_ms, prefix }
     }
 
@@ -126,7 +182,25 @@ impl RunPlan {
             },
             start: start.map_or_else(|_| names.start_ms.to_string(), |time| time.to_string()),
             seconds: self.length_ms() as f64 / 1e3,
+            has_truth: self.traces.is_none(),
+            sending: Sending {
+                intended_rate_max: match self.traces {
+                    None => self.world.curve.rate_max(),
+                    Some(_) => 0,
+                },
+                ..Sending::default()
+            },
             ..Report::default()
+        }
+    }
+
+    /// Marks the report of a run that was interrupted, whose last message was
+    /// due at `end_ms`.
+    fn cut_short(&self, report: &mut Report, end_ms: i64) {
+        report.interrupted = self.interrupt.is_cancelled();
+        // It may be that only waiting for what comes of it was cut short.
+        if report.interrupted && end_ms + 1_000 < self.length_ms() {
+            report.seconds = end_ms as f64 / 1e3;
         }
     }
 }

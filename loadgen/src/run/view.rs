@@ -22,16 +22,25 @@ impl View {
     }
 
     /// A second has passed.
-    pub(super) fn tick(&mut self, now_ms: i64, seen: &Snapshot, operations: u64) {
+    pub(super) fn tick(
+        &mut self,
+        now_ms: i64,
+        seen: &Snapshot,
+        operations: u64,
+        archived: Option<u64>,
+    ) {
         let second = seen.seconds.last().copied().unwrap_or_default();
         let troubles: u64 = seen.seconds.iter().map(|second| second.troubles).sum();
         let rate = seen.answered - std::mem::replace(&mut self.answered_before, seen.answered);
         self.bar.set_position(now_ms.max(0).unsigned_abs() / 1000);
+        let archived = archived.map(|rows| format!("  {rows} archived")).unwrap_or_default();
+        let settled = seen.answered + seen.given_up + seen.refused;
         self.bar.set_message(format!(
-            "{rate}/s  p99 {:.0} ms  behind {} ms  {} waiting  {operations} events  {troubles} errors",
+            "{rate}/s  p99 {:.0} ms  behind {} ms  {} waiting  {operations} events{archived}  \
+             {troubles} errors",
             second.p99_ms,
             second.behind_ms.max(0),
-            seen.sent - seen.answered,
+            seen.sent.saturating_sub(settled),
         ));
     }
 

@@ -17,7 +17,9 @@ const BYTES_MAX: usize = 256 * 1024;
 /// One message of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Where its bytes end in the batch; they begin where those before end.
+    /// Where its bytes begin in the batch.
+    pub start: u32,
+    /// Where they end.
     pub end: u32,
     /// When it is due, milliseconds since the start.
     pub due_ms: i64,
@@ -32,7 +34,8 @@ pub struct Item {
 /// Messages of one lane, in the order in which they are due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// All messages' bytes.
+    /// The messages as a `VehiclePingBatch`: what is sent is encoded once, and
+    /// batches one after another are a batch again.
     pub bytes: Vec<u8>,
     /// The messages.
     pub items: Vec<Item>,
@@ -45,18 +48,19 @@ impl Batch {
         self.items.last().map_or(0, |item| item.due_ms)
     }
 
-    /// The messages with their bytes.
-    pub fn messages(&self) -> impl Iterator<Item = (&Item, &[u8])> {
-        let starts = std::iter::once(0).chain(self.items.iter().map(|item| item.end as usize));
-        self.items.iter().zip(starts).map(|(item, start)| {
-            let bytes = &self.bytes[start..item.end as usize];
-            (item, bytes)
-        })
+    /// Adds a batch that comes after this one.
+    pub fn append(&mut self, next: &Self) {
+        let before = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(&next.bytes);
+        let moved =
+            |item: &Item| Item { start: item.start + before, end: item.end + before, ..*item };
+        self.items.extend(next.items.iter().map(moved));
     }
 
     fn push(&mut self, delivery: &Delivery, encoder: &mut Encoder) {
-        encoder.protobuf(delivery, &mut self.bytes);
+        let start = encoder.batched(delivery, &mut self.bytes);
         self.items.push(Item {
+            start: start as u32,
             end: self.bytes.len() as u32,
             due_ms: delivery.send_ms,
             vehicle: delivery.ping.vehicle,
@@ -126,6 +130,9 @@ pub fn produce(
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use protos::telemetry::{VehiclePing, VehiclePingBatch};
+
     use super::*;
     use crate::profile::Profile;
     use crate::stream::Stream;
@@ -158,9 +165,19 @@ mod tests {
             messages += items.len();
             for batch in batches {
                 assert!(batch.due_ms() - batch.items[0].due_ms <= GATHER_MS);
-                let bytes: usize = batch.messages().map(|(_, bytes)| bytes.len()).sum();
-                assert_eq!(bytes, batch.bytes.len());
+                let whole = VehiclePingBatch::decode(batch.bytes.as_slice()).unwrap();
+                for (item, ping) in batch.items.iter().zip(whole.pings) {
+                    let bytes = &batch.bytes[item.start as usize..item.end as usize];
+                    assert_eq!(VehiclePing::decode(bytes).unwrap(), ping);
+                }
             }
+            let mut joined = Batch::default();
+            batches.iter().for_each(|batch| joined.append(batch));
+            let whole = VehiclePingBatch::decode(joined.bytes.as_slice()).unwrap();
+            assert_eq!(whole.pings.len(), items.len());
+            let last = joined.items.last().unwrap();
+            let last = &joined.bytes[last.start as usize..last.end as usize];
+            assert_eq!(VehiclePing::decode(last).unwrap(), *whole.pings.last().unwrap());
         }
         assert_eq!(messages, 2_000);
     }

@@ -10,22 +10,27 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::progress::Taken;
 use super::{Batch, MESSAGES_MAX, Progress, Queues};
-use crate::wire::push_batched;
+use crate::wire::BATCH_TYPE;
 
 /// A request is answered within this.
 const TIMEOUT: Duration = Duration::from_secs(35);
+/// The same while the target counts as gone, and the least that any gets: a
+/// target that takes connections and never answers must not take as long for
+/// each batch as the first one was waited for.
+const TIMEOUT_AWAY: Duration = Duration::from_secs(2);
+/// Nothing at all comes on a connection for so long: it is dead. Longer than
+/// any request may take, and several times an event stream's keep-alive.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// First pause before a batch is sent again, and longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Messages of a request.
 const REQUEST_MESSAGES_MAX: usize = 2 * MESSAGES_MAX;
 /// Bytes of a request, under the engine's limit of 1 MiB.
 const REQUEST_BYTES_MAX: usize = 768 * 1024;
-/// Names a batch of pings.
-const BATCH_TYPE: &str = "application/x-protobuf; messageType=fleet.telemetry.v1.VehiclePingBatch";
-
 /// The senders' end of one connection.
 pub struct Connection {
     queue: mpsc::Receiver<Batch>,
@@ -34,9 +39,11 @@ pub struct Connection {
     progress: Arc<Progress>,
     patience: Duration,
     away: Arc<AtomicBool>,
+    cut: CancellationToken,
 }
 
-/// A client for one connection to a target.
+/// A client for one connection to a target, whose silence it does not bear for
+/// ever.
 ///
 /// # Errors
 /// The system has no certificates to trust.
@@ -46,6 +53,7 @@ pub fn client() -> anyhow::Result<Client> {
     Client::builder()
         .pool_max_idle_per_host(1)
         .connect_timeout(Duration::from_secs(5))
+        .read_timeout(SILENCE_MAX)
         .http1_only()
         .build()
         .context("making an HTTP client")
@@ -53,7 +61,8 @@ pub fn client() -> anyhow::Result<Client> {
 
 /// `count` connections to the target at `base`. A batch that does not get
 /// through is sent again for at most `patience`; then the target counts as
-/// gone, and every batch has one attempt until it answers again.
+/// gone, and every batch has one attempt until it answers again. Once `cut` is
+/// cancelled nothing more is sent, and what is unanswered is given up.
 ///
 /// # Errors
 /// See [`client`].
@@ -62,6 +71,7 @@ pub fn connect(
     count: usize,
     patience: Duration,
     progress: &Arc<Progress>,
+    cut: &CancellationToken,
 ) -> anyhow::Result<(Queues, Vec<Connection>)> {
     let url = base.join("/v1/pings").context("the target's address")?;
     let away = Arc::new(AtomicBool::new(false));
@@ -74,6 +84,7 @@ pub fn connect(
             progress: Arc::clone(progress),
             patience,
             away: Arc::clone(&away),
+            cut: cut.clone(),
         })
     };
     let connections: anyhow::Result<Vec<Connection>> =
@@ -95,10 +106,14 @@ impl Connection {
     pub async fn run(mut self) {
         let mut next = self.queue.recv().await;
         while let Some(first) = next.take() {
-            sleep_until(Instant::from_std(self.progress.instant(first.due_ms()))).await;
-            let mut batches = vec![first];
-            next = self.gather(&mut batches);
-            self.deliver(&batches).await;
+            let due = Instant::from_std(self.progress.instant(first.due_ms()));
+            if self.unless_cut(sleep_until(due)).await.is_none() {
+                self.progress.lost(first.items.len(), false);
+            } else {
+                let mut whole = first;
+                next = self.gather(&mut whole);
+                self.deliver(whole).await;
+            }
             if next.is_none() {
                 next = self.queue.recv().await;
             }
@@ -107,58 +122,68 @@ impl Connection {
 
     /// Adds what is due already, as far as a request holds it; returns the batch
     /// that is not.
-    fn gather(&mut self, batches: &mut Vec<Batch>) -> Option<Batch> {
+    fn gather(&mut self, whole: &mut Batch) -> Option<Batch> {
         let now_ms = self.progress.now_us() / 1000;
-        let (mut messages, mut bytes) = (batches[0].items.len(), batches[0].bytes.len());
         while let Ok(batch) = self.queue.try_recv() {
-            messages += batch.items.len();
-            bytes += batch.bytes.len();
-            let fits = messages <= REQUEST_MESSAGES_MAX && bytes <= REQUEST_BYTES_MAX;
+            let fits = whole.items.len() + batch.items.len() <= REQUEST_MESSAGES_MAX
+                && whole.bytes.len() + batch.bytes.len() <= REQUEST_BYTES_MAX;
             if !fits || batch.due_ms() > now_ms {
                 return Some(batch);
             }
-            batches.push(batch);
+            whole.append(&batch);
         }
         None
     }
 
-    async fn deliver(&self, batches: &[Batch]) {
-        let whole = joined(batches);
-        let mut body = Vec::with_capacity(whole.bytes.len() + whole.items.len() * 3);
-        whole.messages().for_each(|(_, bytes)| push_batched(&mut body, bytes));
-        let body = bytes::Bytes::from(body);
-        self.progress.sent(&whole);
+    async fn deliver(&self, batch: Batch) {
+        let Batch { bytes, items } = batch;
+        let body = bytes::Bytes::from(bytes);
+        self.progress.sent(&items);
         let started = Instant::now();
         let mut pause = PAUSES.0;
         loop {
-            match self.attempt(body.clone()).await {
-                Attempt::Taken(taken) => {
+            let gone = self.away.load(Ordering::Relaxed);
+            let left =
+                if gone { Duration::ZERO } else { self.patience.saturating_sub(started.elapsed()) };
+            let timeout = left.clamp(TIMEOUT_AWAY, TIMEOUT);
+            match self.unless_cut(self.attempt(body.clone(), timeout)).await {
+                Some(Attempt::Taken(taken)) => {
                     self.away.store(false, Ordering::Relaxed);
-                    self.progress.taken(&whole, &taken);
+                    self.progress.taken(&items, &taken);
                     return;
                 }
-                Attempt::Refused => {
-                    self.progress.lost(&whole, true);
+                Some(Attempt::Refused) => {
+                    self.progress.lost(items.len(), true);
                     return;
                 }
-                Attempt::Later(after) => {
-                    let gone = self.away.load(Ordering::Relaxed);
+                Some(Attempt::Later(after)) => {
                     if gone || started.elapsed() >= self.patience {
                         self.away.store(true, Ordering::Relaxed);
-                        self.progress.lost(&whole, false);
+                        self.progress.lost(items.len(), false);
                         return;
                     }
                     self.progress.retry();
-                    sleep(after.unwrap_or(pause).min(PAUSES.1)).await;
+                    let pause_now = after.unwrap_or(pause).min(PAUSES.1);
+                    // What is cut off here is given up by the next attempt.
+                    self.unless_cut(sleep(pause_now)).await;
                     pause = (pause * 2).min(PAUSES.1);
+                }
+                None => {
+                    self.progress.lost(items.len(), false);
+                    return;
                 }
             }
         }
     }
 
-    async fn attempt(&self, body: bytes::Bytes) -> Attempt {
+    /// What a future gives, unless sending is cut off before.
+    async fn unless_cut<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.cut.run_until_cancelled(future).await
+    }
+
+    async fn attempt(&self, body: bytes::Bytes, timeout: Duration) -> Attempt {
         let request =
-            self.client.post(self.url.clone()).header(CONTENT_TYPE, BATCH_TYPE).timeout(TIMEOUT);
+            self.client.post(self.url.clone()).header(CONTENT_TYPE, BATCH_TYPE).timeout(timeout);
         match request.body(body).send().await {
             Ok(response) => self.read(response).await,
             Err(error) => {
@@ -194,19 +219,6 @@ impl Connection {
             || status.is_server_error();
         if later { Attempt::Later(after.map(Duration::from_secs)) } else { Attempt::Refused }
     }
-}
-
-/// Several batches as one.
-fn joined(batches: &[Batch]) -> Batch {
-    let mut whole = Batch::default();
-    for batch in batches {
-        let before = whole.bytes.len() as u32;
-        whole.bytes.extend_from_slice(&batch.bytes);
-        whole
-            .items
-            .extend(batch.items.iter().map(|item| super::Item { end: item.end + before, ..*item }));
-    }
-    whole
 }
 
 /// What went wrong, in few words of which there are few.

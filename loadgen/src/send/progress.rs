@@ -11,7 +11,7 @@ use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::stream::What;
 
-use super::Batch;
+use super::Item;
 
 /// One second of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub struct Snapshot {
     pub duplicates: u64,
     /// Messages that it rejected, by code.
     pub rejected: BTreeMap<String, u64>,
+    /// Whether answers say what was rejected.
+    pub rejects_told: bool,
     /// Rejects that were not to be expected: of good pings, or with another
     /// code.
     pub rejected_wrongly: u64,
@@ -57,7 +59,8 @@ pub struct Snapshot {
     pub answers: BTreeMap<String, u64>,
     /// Batches sent again.
     pub retries: u64,
-    /// Messages given up after the target had been away for too long.
+    /// Messages given up after the target had been away for too long, or when
+    /// the run was interrupted.
     pub given_up: u64,
     /// Messages refused for good.
     pub refused: u64,
@@ -67,8 +70,11 @@ pub struct Snapshot {
     pub seconds: Vec<Second>,
     /// What became of each ping.
     pub ledger: Ledger,
+    /// Distinct pings that the target took responsibility for.
+    pub acknowledged: u64,
     /// Milliseconds since the start to the last answer.
     pub last_answer_ms: i64,
+    /// Not yet in `latency`: one histogram is written to for each message.
     in_second: Latencies,
     second: Second,
     in_time_ms: i64,
@@ -119,23 +125,24 @@ impl Progress {
         }
     }
 
-    /// A batch goes out for the first time.
-    pub fn sent(&self, batch: &Batch) {
-        let behind_ms = self.now_us() / 1000 - batch.due_ms();
+    /// Messages go out for the first time, the last of them when it is due.
+    pub fn sent(&self, items: &[Item]) {
+        let due_ms = items.last().map_or(0, |item| item.due_ms);
+        let behind_ms = self.now_us() / 1000 - due_ms;
         let mut state = self.lock();
-        state.sent += batch.items.len() as u64;
+        state.sent += items.len() as u64;
         state.second.behind_ms = state.second.behind_ms.max(behind_ms);
-        for item in batch.items.iter().filter(|item| item.what == What::Ping) {
+        for item in items.iter().filter(|item| item.what == What::Ping) {
             state.ledger.sent(item.vehicle, item.seq);
         }
     }
 
-    /// The target answered for all of a batch.
-    pub fn taken(&self, batch: &Batch, taken: &Taken) {
+    /// The target answered for these messages.
+    pub fn taken(&self, items: &[Item], taken: &Taken) {
         let now_us = self.now_us();
         let mut state = self.lock();
         let state = &mut *state;
-        let count = batch.items.len() as u64;
+        let count = items.len() as u64;
         state.answered += count;
         state.second.acknowledged += count;
         state.duplicates += taken.duplicates;
@@ -144,11 +151,10 @@ impl Progress {
             state.answered_in_time += count;
         }
         let said = taken.rejected.is_some();
+        state.rejects_told |= said;
         let mut rejected = taken.rejected.iter().flatten().peekable();
-        for (index, item) in batch.items.iter().enumerate() {
-            let latency_us = now_us - item.due_ms * 1000;
-            state.latency.record(latency_us);
-            state.in_second.record(latency_us);
+        for (index, item) in items.iter().enumerate() {
+            state.in_second.record(now_us - item.due_ms * 1000);
             let code = rejected.next_if(|(number, _)| *number == index).map(|(_, code)| code);
             if let Some(code) = code {
                 *state.rejected.entry(code.clone()).or_default() += 1;
@@ -158,7 +164,8 @@ impl Progress {
                 (What::Malformed(_), None) if !said => {}
                 (What::Malformed(_), _) | (_, Some(_)) => state.rejected_wrongly += 1,
                 (What::Ping | What::Copy, None) => {
-                    state.ledger.acknowledged(item.vehicle, item.seq);
+                    let newly = state.ledger.acknowledged(item.vehicle, item.seq);
+                    state.acknowledged += u64::from(newly);
                 }
             }
         }
@@ -177,11 +184,11 @@ impl Progress {
         state.second.troubles += 1;
     }
 
-    /// A batch is given up, or refused for good.
-    pub fn lost(&self, batch: &Batch, refused: bool) {
+    /// Messages are given up, or refused for good.
+    pub fn lost(&self, count: usize, refused: bool) {
         let mut state = self.lock();
         state.second.troubles += 1;
-        let count = batch.items.len() as u64;
+        let count = count as u64;
         if refused {
             state.refused += count;
         } else {
@@ -189,13 +196,21 @@ impl Progress {
         }
     }
 
+    /// Distinct pings that the target took responsibility for so far.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.lock().acknowledged
+    }
+
     /// A second is over.
+    #[must_use]
     pub fn tick(&self) -> Snapshot {
         let mut state = self.lock();
+        let state = &mut *state;
         let mut second = std::mem::take(&mut state.second);
         second.p50_ms = state.in_second.quantile_ms(0.5);
         second.p99_ms = state.in_second.quantile_ms(0.99);
-        state.in_second.clear();
+        state.take_in_second();
         state.seconds.push(second);
         // The ledger is large, and of no use to those who watch.
         let ledger = std::mem::take(&mut state.ledger);
@@ -207,10 +222,19 @@ impl Progress {
     /// Everything, at the end.
     #[must_use]
     pub fn finish(&self) -> Snapshot {
-        std::mem::take(&mut *self.lock())
+        let mut state = self.lock();
+        state.take_in_second();
+        std::mem::take(&mut *state)
     }
 
     fn lock(&self) -> MutexGuard<'_, Snapshot> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshot {
+    fn take_in_second(&mut self) {
+        self.latency.merge(&self.in_second);
+        self.in_second.clear();
     }
 }

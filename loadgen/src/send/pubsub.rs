@@ -1,24 +1,26 @@
 //! To a Pub/Sub topic: one message a ping, or batches of them; unordered, or
 //! in order by a few keys.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use futures::future::join_all;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use google_cloud_pubsub::client::Publisher;
 use google_cloud_pubsub::model::Message;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::progress::Taken;
-use super::{Batch, Progress};
-use crate::wire::push_batched;
+use super::{Batch, Item, Progress};
+use crate::wire::{BATCH_TYPE, push_batched};
 
-/// Messages published and not confirmed: the client's own queue has no bound.
+/// Pings published and not confirmed: the client's own queue has no bound.
 const UNCONFIRMED_MAX: usize = 20_000;
-/// Names a batch of pings.
-const BATCH_TYPE: &str = "application/x-protobuf; messageType=fleet.telemetry.v1.VehiclePingBatch";
 
 /// How pings become messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,76 +31,168 @@ pub struct Shape {
     pub ordering_keys: u32,
 }
 
-/// Publishes the batches of one lane, each when it is due.
+/// Publishes batches, each when it is due.
+///
+/// The client tries a message again by itself, for as long as its publisher was
+/// told to; what it then gives back as failed is given up. While nothing gets
+/// through any more, one batch at a time is tried and the others are given up
+/// at once: a service that is away must not be waited for over and over.
 pub struct PubsubSender {
-    /// What comes.
-    pub queue: mpsc::Receiver<Batch>,
-    /// Where it goes.
-    pub publisher: Publisher,
-    /// How.
-    pub shape: Shape,
-    /// How long a message may take to be confirmed before it is given up. The
-    /// client tries again by itself.
-    pub patience: Duration,
-    /// Who wants to know.
-    pub progress: Arc<Progress>,
+    queue: mpsc::Receiver<Batch>,
+    shape: Shape,
+    cut: CancellationToken,
+    topic: Arc<Topic>,
+}
+
+/// What all batches under way share.
+struct Topic {
+    publisher: Publisher,
+    progress: Arc<Progress>,
+    cut: CancellationToken,
+    /// Nothing got through lately.
+    away: AtomicBool,
+    /// Batches that are not settled.
+    under_way: AtomicUsize,
+}
+
+/// A batch as messages.
+struct Filled {
+    /// The pings, one message's after another's.
+    items: Vec<Item>,
+    /// Each message, and which of the pings are in it.
+    messages: Vec<(Message, Range<usize>)>,
 }
 
 impl PubsubSender {
-    /// Publishes everything that comes, and waits until all is confirmed.
-    pub async fn run(mut self) {
-        let places = Arc::new(Semaphore::new(UNCONFIRMED_MAX));
-        let mut confirming = JoinSet::new();
-        while let Some(batch) = self.queue.recv().await {
-            sleep_until(Instant::from_std(self.progress.instant(batch.due_ms()))).await;
-            let count = u32::try_from(batch.items.len()).expect("a batch has some hundred");
-            let place = Arc::clone(&places).acquire_many_owned(count).await;
-            let place = place.expect("nobody closes the semaphore");
-            self.progress.sent(&batch);
-            let published: Vec<_> =
-                self.messages(&batch).into_iter().map(|m| self.publisher.publish(m)).collect();
-            let (progress, patience) = (Arc::clone(&self.progress), self.patience);
-            confirming.spawn(async move {
-                let confirmed = timeout(patience, join_all(published)).await;
-                match confirmed {
-                    Ok(results) if results.iter().all(Result::is_ok) => {
-                        progress.answer("confirmed");
-                        progress.taken(&batch, &Taken::unsaid());
-                    }
-                    Ok(_) => {
-                        progress.answer("not published");
-                        progress.lost(&batch, false);
-                    }
-                    Err(_) => {
-                        progress.answer("no answer in time");
-                        progress.lost(&batch, false);
-                    }
-                }
-                drop(place);
-            });
-            while confirming.try_join_next().is_some() {}
-        }
-        while confirming.join_next().await.is_some() {}
+    /// Publishes what comes from `queue` to `publisher`. Once `cut` is
+    /// cancelled nothing more is published, and what is not confirmed is given
+    /// up.
+    #[must_use]
+    pub fn new(
+        queue: mpsc::Receiver<Batch>,
+        publisher: Publisher,
+        shape: Shape,
+        progress: Arc<Progress>,
+        cut: CancellationToken,
+    ) -> Self {
+        let (away, under_way) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let topic = Topic { publisher, progress, cut: cut.clone(), away, under_way };
+        Self { queue, shape, cut, topic: Arc::new(topic) }
     }
 
-    fn messages(&self, batch: &Batch) -> Vec<Message> {
-        let parts: Vec<_> = batch.messages().collect();
-        let chunks = parts.chunks(self.shape.pings_per_message.max(1));
-        chunks
-            .map(|chunk| {
-                let message = match chunk {
-                    [(_, bytes)] => Message::new().set_data(bytes.to_vec()),
-                    several => {
-                        let mut data = Vec::new();
-                        several.iter().for_each(|(_, bytes)| push_batched(&mut data, bytes));
-                        Message::new().set_data(data).set_attributes([("content-type", BATCH_TYPE)])
-                    }
-                };
-                match self.shape.ordering_keys {
-                    0 => message,
-                    keys => message.set_ordering_key((chunk[0].0.vehicle % keys).to_string()),
+    /// Publishes everything that comes, and waits until all is settled.
+    pub async fn run(mut self) {
+        let places = Arc::new(Semaphore::new(UNCONFIRMED_MAX));
+        let mut settling = JoinSet::new();
+        while let Some(batch) = self.queue.recv().await {
+            match self.cut.run_until_cancelled(self.place(&places, &batch)).await {
+                Some(place) if !self.topic.is_given_up() => {
+                    let topic = Arc::clone(&self.topic);
+                    settling.spawn(topic.publish(self.shape.fill(batch), place));
                 }
-            })
-            .collect()
+                _ => self.topic.progress.lost(batch.items.len(), false),
+            }
+            while settling.try_join_next().is_some() {}
+        }
+        while settling.join_next().await.is_some() {}
     }
+
+    /// Waits until the batch is due and there is room for it.
+    async fn place(&self, places: &Arc<Semaphore>, batch: &Batch) -> OwnedSemaphorePermit {
+        sleep_until(Instant::from_std(self.topic.progress.instant(batch.due_ms()))).await;
+        let count = u32::try_from(batch.items.len()).expect("a batch has some hundred");
+        let place = Arc::clone(places).acquire_many_owned(count).await;
+        place.expect("nobody closes the semaphore")
+    }
+}
+
+impl Topic {
+    /// Whether to try no more for now: one batch finds out for all.
+    fn is_given_up(&self) -> bool {
+        self.away.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) > 0
+    }
+
+    /// Publishes a batch, and holds its place until every message is settled.
+    async fn publish(self: Arc<Self>, filled: Filled, place: OwnedSemaphorePermit) {
+        let Filled { items, messages } = filled;
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.progress.sent(&items);
+        let mut settled: FuturesUnordered<_> = messages
+            .into_iter()
+            .map(|(message, range)| {
+                let key = message.ordering_key.clone();
+                let published = self.publisher.publish(message);
+                async move { (published.await.is_ok(), key, range) }
+            })
+            .collect();
+        let (mut confirmed, mut failed) = (Vec::new(), Vec::new());
+        while let Some(Some((done, key, range))) =
+            self.cut.run_until_cancelled(settled.next()).await
+        {
+            let of = if done { &mut confirmed } else { &mut failed };
+            of.extend_from_slice(&items[range]);
+            // The client holds back everything of a key after a failure.
+            if !done && !key.is_empty() {
+                self.publisher.resume_publish(key);
+            }
+        }
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.settle(items.len(), &confirmed, &failed);
+        drop(place);
+    }
+
+    fn settle(&self, count: usize, confirmed: &[Item], failed: &[Item]) {
+        if !confirmed.is_empty() {
+            self.away.store(false, Ordering::Relaxed);
+            self.progress.answer("confirmed");
+            self.progress.taken(confirmed, &Taken::unsaid());
+        } else if !failed.is_empty() {
+            self.away.store(true, Ordering::Relaxed);
+        }
+        if !failed.is_empty() {
+            self.progress.answer("not published");
+        }
+        if confirmed.len() < count {
+            self.progress.lost(count - confirmed.len(), false);
+        }
+    }
+}
+
+impl Shape {
+    /// A batch as messages. Each has pings of one ordering key only, in the order
+    /// of the batch: a vehicle's stay in theirs.
+    fn fill(self, batch: Batch) -> Filled {
+        let Batch { bytes, mut items } = batch;
+        let bytes = Bytes::from(bytes);
+        let key = |item: &Item| item.vehicle.checked_rem(self.ordering_keys);
+        // Stable: without keys everything stays as it is.
+        items.sort_by_key(key);
+        let size = self.pings_per_message.max(1);
+        let mut messages = Vec::with_capacity(items.len().div_ceil(size));
+        let mut start = 0;
+        while start < items.len() {
+            let of_key = key(&items[start]);
+            let fits = |item: &&Item| key(item) == of_key;
+            let end = start + items[start..].iter().take(size).take_while(fits).count();
+            let message = message(&bytes, &items[start..end]);
+            let message = match of_key {
+                None => message,
+                Some(key) => message.set_ordering_key(key.to_string()),
+            };
+            messages.push((message, start..end));
+            start = end;
+        }
+        Filled { items, messages }
+    }
+}
+
+/// A plain `VehiclePing`, or several as a batch.
+fn message(bytes: &Bytes, items: &[Item]) -> Message {
+    let alone = |item: &Item| bytes.slice(item.start as usize..item.end as usize);
+    if let [single] = items {
+        return Message::new().set_data(alone(single));
+    }
+    let mut batch = Vec::new();
+    items.iter().for_each(|item| push_batched(&mut batch, &alone(item)));
+    Message::new().set_data(batch).set_attributes([("content-type", BATCH_TYPE)])
 }

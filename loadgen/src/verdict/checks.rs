@@ -23,10 +23,19 @@ pub struct Check {
 }
 
 /// Checks a report against thresholds. What a run did not look at, its archive
-/// or its events, is not checked, but for F1: no events are no match.
+/// or its events, is not checked, but for F1: no events are no match. A run
+/// that was interrupted, or could not read what it was to read, fails whatever
+/// the thresholds.
 #[must_use]
 pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     let mut list = List::default();
+    let most = |most: Option<u64>| most.map(|most| most as f64);
+    if report.interrupted {
+        list.at_most("interrupted", Some(0.0), 1.0);
+    }
+    if !report.unread.is_empty() {
+        list.at_most("unread", Some(0.0), report.unread.len() as f64);
+    }
     let pings = &report.pings;
     let sent = pings.intended.max(1) as f64;
     list.at_least(
@@ -35,15 +44,24 @@ pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
         pings.tally.acknowledged as f64 / sent,
     );
     if pings.archive_read {
-        let most = |most: Option<u64>| most.map(|most| most as f64);
         list.at_most("missing_max", most(thresholds.missing_max), pings.tally.missing as f64);
         list.at_most("doubled_max", most(thresholds.doubled_max), pings.tally.doubled as f64);
+        let strangers = pings.tally.strangers as f64;
+        list.at_most("strangers_max", most(thresholds.strangers_max), strangers);
+    }
+    if let Some((wrong, _)) = pings.positions_wrong {
+        list.at_most("positions_wrong_max", most(thresholds.positions_wrong_max), wrong as f64);
     }
     let sending = &report.sending;
     let rate = sending.achieved_rate / sending.intended_rate.max(1e-9);
     list.at_least("rate_min", thresholds.rate_min, rate);
-    if report.events.is_some() {
-        check_kinds(thresholds, report, &mut list);
+    if let Some(events) = &report.events {
+        list.at_most("gaps_max", most(thresholds.gaps_max), events.feed.gaps as f64);
+        let unreadable = events.feed.unreadable as f64;
+        list.at_most("unreadable_max", most(thresholds.unreadable_max), unreadable);
+        if report.has_truth {
+            check_kinds(thresholds, report, &mut list);
+        }
         let event = &report.latency.event;
         list.at_most("event_p99_ms_max", thresholds.event_p99_ms_max, event.p99_ms);
     }
@@ -55,10 +73,20 @@ pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     if position.count > 0 {
         list.at_most("position_p99_ms_max", thresholds.position_p99_ms_max, position.p99_ms);
     }
-    if thresholds.rejects_exact {
+    let rejects_read = report.rejects.told || report.rejects.dead_letters.is_some();
+    if thresholds.rejects_exact && rejects_read {
         list.at_most("rejects_exact", Some(0.0), wrong_rejects(report) as f64);
     }
     list.checks
+}
+
+/// The thresholds given that none of the checks is of: nothing was looked at, or
+/// found, that they could be held against.
+#[must_use]
+pub fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
+    let is_of = |check: &Check, name: &str| check.name.split(' ').next() == Some(name);
+    let given = thresholds.given().into_iter();
+    given.filter(|name| !checks.iter().any(|it| is_of(it, name))).map(str::to_owned).collect()
 }
 
 fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
@@ -85,10 +113,10 @@ fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
 /// in the dead letters where those were read.
 fn wrong_rejects(report: &Report) -> u64 {
     let rejects = &report.rejects;
-    let of_answers = if rejects.answered.is_empty() {
-        rejects.wrongly
-    } else {
+    let of_answers = if rejects.told {
         rejects.wrongly + differences(&rejects.expected, &rejects.answered)
+    } else {
+        0
     };
     let of_letters = rejects.dead_letters.as_ref().map_or(0, |letters| {
         differences(&rejects.expected, letters) + rejects.dead_letters_repeated
@@ -160,6 +188,10 @@ mod tests {
         let mut report = report();
         assert!(checks(&Thresholds::default(), &report).is_empty());
         assert_eq!(failing(&thresholds, &report), ["acknowledged_min"]);
+        let passed_over = unchecked(&thresholds, &checks(&thresholds, &report));
+        assert_eq!(passed_over, ["missing_max", "f1_min", "rejects_exact"]);
+        report.has_truth = true;
+        report.rejects.told = true;
         report.events = Some(Events { feed: Feed::default(), ..Events::default() });
         report.pings.archive_read = true;
         report.pings.tally.missing = 1;
@@ -173,5 +205,52 @@ mod tests {
         assert!(!failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
         report.rejects.dead_letters_repeated = 1;
         assert!(failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
+        assert!(unchecked(&thresholds, &checks(&thresholds, &report)).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_judged_of_rejects_that_nobody_tells_of() {
+        let thresholds = Thresholds { rejects_exact: true, ..Thresholds::default() };
+        let mut report = report();
+        assert!(checks(&thresholds, &report).is_empty());
+        // An answer without any reject, where three were due.
+        report.rejects.told = true;
+        assert_eq!(failing(&thresholds, &report), ["rejects_exact"]);
+        report.rejects.told = false;
+        report.rejects.dead_letters = Some(report.rejects.expected.clone());
+        assert_eq!(checks(&thresholds, &report).len(), 1);
+        assert!(failing(&thresholds, &report).is_empty());
+    }
+
+    #[test]
+    fn what_was_found_beside_the_pings_counts_too() {
+        let thresholds = Thresholds {
+            strangers_max: Some(0),
+            positions_wrong_max: Some(1),
+            gaps_max: Some(0),
+            unreadable_max: Some(0),
+            ..Thresholds::default()
+        };
+        let mut report = report();
+        report.pings.archive_read = true;
+        report.events = Some(Events::default());
+        report.pings.positions_wrong = Some((1, 8));
+        assert_eq!(failing(&thresholds, &report), [""; 0]);
+        report.pings.tally.strangers = 1;
+        report.pings.positions_wrong = Some((2, 8));
+        report.events = Some(Events {
+            feed: Feed { gaps: 1, unreadable: 1, ..Feed::default() },
+            ..Events::default()
+        });
+        let expected = ["strangers_max", "positions_wrong_max", "gaps_max", "unreadable_max"];
+        assert_eq!(failing(&thresholds, &report), expected);
+    }
+
+    #[test]
+    fn an_interrupted_run_and_one_that_could_not_look_fail_without_thresholds() {
+        let mut report = report();
+        report.interrupted = true;
+        report.unread.push("the archive".into());
+        assert_eq!(failing(&Thresholds::default(), &report), ["interrupted", "unread"]);
     }
 }

@@ -6,8 +6,8 @@ mod report;
 mod score;
 mod text;
 
-pub use checks::{Check, checks};
+pub use checks::{Check, checks, unchecked};
 pub use html::html;
-pub use report::{Events, Pings, Rejects, Report, Sending, Timing};
+pub use report::{Cost, Events, Pings, Rejects, Report, Sending, Timing};
 pub use score::{KindScore, Quantiles, score};
 pub use text::text;

@@ -13,11 +13,21 @@ use crate::target_process::Usage;
 
 /// A run and its verdict. What was not looked at is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Whether every check holds.
     pub pass: bool,
+    /// The run was ended before its time: what is said of it is true up to
+    /// then, and it does not pass.
+    pub interrupted: bool,
     /// The checks, in the order of the profile's thresholds.
     pub checks: Vec<Check>,
+    /// Thresholds of the profile that nothing was found to check against.
+    pub unchecked: Vec<String>,
+    /// What was to be read and could not be, and why: it does not pass.
+    pub unread: Vec<String>,
+    /// What else was not looked at, and why.
+    pub notes: Vec<String>,
     /// Name of the profile, or its file.
     pub profile: String,
     /// The seed.
@@ -26,8 +36,11 @@ pub struct Report {
     pub target: String,
     /// When the schedule began, RFC 3339.
     pub start: String,
-    /// Length of the schedule, seconds.
+    /// Length of the schedule, seconds; of one that was interrupted, up to
+    /// then.
     pub seconds: f64,
+    /// Whether it is known what really happened; not of recorded traces.
+    pub has_truth: bool,
     /// How sending went.
     pub sending: Sending,
     /// What became of the pings.
@@ -42,12 +55,46 @@ pub struct Report {
     pub latency: Timing,
     /// What the target used.
     pub process: Option<Usage>,
+    /// What the load generator itself used.
+    pub own: Option<Cost>,
     /// The run by seconds.
     pub by_second: Vec<Second>,
 }
 
+/// What the load generator used from the start of its schedule to the last
+/// answer: making, sending and reading back, and looking at the truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// User and system time, seconds.
+    pub cpu_s: f64,
+    /// The same over the time it took: 1 is one core.
+    pub cores: f64,
+    /// The same over the messages sent, microseconds.
+    pub us_per_message: f64,
+    /// Messages sent over the time it took.
+    pub messages_per_s: f64,
+    /// The most resident memory, bytes.
+    pub rss_bytes_max: u64,
+}
+
+impl Cost {
+    /// Of a process that sent so many messages in so many seconds.
+    #[must_use]
+    pub fn of(usage: Usage, messages: u64, seconds: f64) -> Self {
+        let seconds = seconds.max(1e-9);
+        Self {
+            cpu_s: usage.cpu_s,
+            cores: usage.cpu_s / seconds,
+            us_per_message: usage.cpu_s * 1e6 / messages.max(1) as f64,
+            messages_per_s: messages as f64 / seconds,
+            rss_bytes_max: usage.rss_bytes_max,
+        }
+    }
+}
+
 /// How sending went.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Sending {
     /// Messages due, copies and malformed ones too.
     pub intended: u64,
@@ -57,6 +104,9 @@ pub struct Sending {
     pub answered: u64,
     /// Mean rate of the schedule, messages a second.
     pub intended_rate: f64,
+    /// Highest rate of the schedule, bursts included, pings a second; 0 of
+    /// recorded traces.
+    pub intended_rate_max: u64,
     /// Messages answered for by the end of the schedule and one second more,
     /// over its length; of a file, messages over the time that writing took.
     pub achieved_rate: f64,
@@ -64,16 +114,20 @@ pub struct Sending {
     pub answers: BTreeMap<String, u64>,
     /// Batches sent again.
     pub retries: u64,
-    /// Messages given up when the target was away for too long.
+    /// Messages given up when the target was away for too long, or the run was
+    /// interrupted.
     pub given_up: u64,
     /// Messages refused for good.
     pub refused: u64,
     /// The most that sending was behind its schedule, milliseconds.
     pub behind_ms_max: i64,
+    /// From the start of the schedule to the last answer, milliseconds.
+    pub last_answer_ms: i64,
 }
 
 /// What became of the pings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Pings {
     /// Distinct pings that the schedule has.
     pub intended: u64,
@@ -83,6 +137,9 @@ pub struct Pings {
     /// Whether the archive was read; otherwise nothing is known of `archived`,
     /// `missing`, `doubled` and `strangers`.
     pub archive_read: bool,
+    /// The most pings that were acknowledged and not in the archive yet, when it
+    /// was looked at while the run went on.
+    pub archive_behind_max: Option<u64>,
     /// Rows of the archive by disposition.
     pub dispositions: BTreeMap<String, u64>,
     /// Copies that were sent.
@@ -100,9 +157,12 @@ pub struct Pings {
 
 /// What became of messages that are no pings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Rejects {
     /// Sent, by the code they must be refused with.
     pub expected: BTreeMap<String, u64>,
+    /// Whether the target's answers say what was refused.
+    pub told: bool,
     /// Answered, by code.
     pub answered: BTreeMap<String, u64>,
     /// Good pings refused, bad ones taken or refused with another code.
@@ -115,6 +175,7 @@ pub struct Rejects {
 
 /// How events came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Events {
     /// Operations.
     pub operations: u64,
@@ -128,6 +189,7 @@ pub struct Events {
 
 /// Latencies, each from the intended send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Timing {
     /// To the answer.
     pub answer: Percentiles,

@@ -1,5 +1,6 @@
 //! A report for people, as text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{Check, Report};
@@ -15,10 +16,20 @@ pub fn text(report: &Report) -> String {
         "{} → {}, seed {}, {:.0} s from {}",
         report.profile, report.target, report.seed, report.seconds, report.start
     ));
+    if report.interrupted {
+        line("INTERRUPTED before its time: what follows is of what was sent until then".into());
+    }
     line(format!(
         "rate      {:.0} of {:.0} messages/s; at most {} ms behind schedule",
         sending.achieved_rate, sending.intended_rate, sending.behind_ms_max
     ));
+    if sending.intended_rate_max > 0 {
+        line(format!(
+            "schedule  up to {} pings/s; the last answer after {:.1} s",
+            sending.intended_rate_max,
+            sending.last_answer_ms as f64 / 1e3
+        ));
+    }
     let answers: Vec<String> = sending.answers.iter().map(|(a, n)| format!("{n} × {a}")).collect();
     if !answers.is_empty() {
         line(format!("answers   {}; {} sent again", answers.join(", "), sending.retries));
@@ -34,26 +45,41 @@ pub fn text(report: &Report) -> String {
     ));
     if pings.archive_read {
         line(format!(
-            "archive   {} there, {} missing, {} doubled",
-            tally.archived, tally.missing, tally.doubled
+            "archive   {} there, {} missing, {} doubled, {} never sent",
+            tally.archived, tally.missing, tally.doubled, tally.strangers
         ));
+    }
+    if let Some(behind) = pings.archive_behind_max {
+        line(format!("          at most {behind} acknowledged pings behind while the run went on"));
     }
     if let Some((wrong, of)) = pings.positions_wrong {
         line(format!("positions {} of {of} not the newest", wrong));
     }
-    if !report.rejects.expected.is_empty() || report.rejects.wrongly > 0 {
-        let expected: u64 = report.rejects.expected.values().sum();
-        let answered: u64 = report.rejects.answered.values().sum();
-        line(format!(
-            "rejects   {expected} due, {answered} answered, {} wrongly",
-            report.rejects.wrongly
-        ));
+    let rejects = &report.rejects;
+    if !rejects.expected.is_empty() || rejects.wrongly > 0 {
+        let sum = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+        let mut parts = vec![format!("{} due", sum(&rejects.expected))];
+        if rejects.told {
+            parts.push(format!("{} answered, {} wrongly", sum(&rejects.answered), rejects.wrongly));
+        }
+        if let Some(letters) = &rejects.dead_letters {
+            let repeated = rejects.dead_letters_repeated;
+            parts.push(format!("{} dead letters, {repeated} there again", sum(letters)));
+        }
+        line(format!("rejects   {}", parts.join(", ")));
     }
     if let Some(events) = &report.events {
         line(format!(
             "events    {} operations, {} corrections, {} delivered again",
             events.operations, events.corrections, events.repeated
         ));
+        let feed = &events.feed;
+        if feed.reconnects + feed.gaps + feed.unreadable > 0 {
+            line(format!(
+                "          {} times opened again, {} gaps, {} unreadable",
+                feed.reconnects, feed.gaps, feed.unreadable
+            ));
+        }
     }
     if !report.kinds.is_empty() {
         line(format!(
@@ -106,7 +132,22 @@ pub fn text(report: &Report) -> String {
             process.rss_bytes_max as f64 / 1_048_576.0
         ));
     }
+    if let Some(own) = &report.own {
+        line(format!(
+            "loadgen   {:.1} s of CPU, {:.2} of a core, {:.1} µs a message at {:.0}/s; {:.0} MiB",
+            own.cpu_s,
+            own.cores,
+            own.us_per_message,
+            own.messages_per_s,
+            own.rss_bytes_max as f64 / 1_048_576.0
+        ));
+    }
     line(String::new());
+    report.notes.iter().for_each(|note| line(format!("note: {note}")));
+    if !report.unchecked.is_empty() {
+        line(format!("not looked at: {}", report.unchecked.join(", ")));
+    }
+    report.unread.iter().for_each(|what| line(format!("cannot be read: {what}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
     line((if report.pass { "PASS" } else { "FAIL" }).to_owned());
     out

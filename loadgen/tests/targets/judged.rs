@@ -1,39 +1,43 @@
 //! The judge is judged: targets that are wrong in known ways get the verdict
 //! they deserve, with the right numbers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Done, FakeEngine, Faults, world, write_archive};
-use loadgen::google::Pubsub;
 use loadgen::profile::World;
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
+use loadgen::send::Snapshot;
 use loadgen::truth::Names;
 use loadgen::verdict::Report;
 use reqwest::Url;
+use rstest::rstest;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::watch::{Receiver, channel};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 fn plan(world: World, out: &Path, names: &Names, address: &str) -> RunPlan {
     let url: Url = format!("http://{address}").parse().expect("an address");
     RunPlan {
-        world: Arc::new(world),
         profile: "smoke".into(),
-        traces: None,
-        target: Target::Http(url.clone()),
-        out: out.to_owned(),
         start_ms: Some(names.start_ms),
         prefix: Some(names.prefix.clone()),
         connections: 2,
         patience: Duration::from_secs(20),
-        read_from: Some(url),
-        pubsub: Pubsub::Service,
-        events_subscription: None,
-        data_dir: None,
-        pid: None,
-        view: false,
+        read_from: Some(url.clone()),
+        ..RunPlan::new(world, Target::Http(url), out)
     }
+}
+
+/// Waits until a run says that it is as far as this.
+async fn until(seen: &mut Receiver<Snapshot>, far_enough: impl FnMut(&Snapshot) -> bool) {
+    let waiting = timeout(Duration::from_secs(60), seen.wait_for(far_enough));
+    waiting.await.expect("it comes to that in time").expect("the run goes on");
 }
 
 fn names() -> Names {
@@ -63,6 +67,12 @@ async fn judged(rate: u32, seconds: u32, faults: Faults) -> (Report, Done) {
 
 fn failed(report: &Report) -> Vec<&str> {
     report.checks.iter().filter(|check| !check.holds).map(|check| check.name.as_str()).collect()
+}
+
+/// What fails but for how fast it was, which depends on the machine.
+fn failed_but_for_speed(report: &Report) -> Vec<&str> {
+    let speed = |name: &str| name == "rate_min" || name.contains("p99");
+    failed(report).into_iter().filter(|name| !speed(name)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,6 +110,56 @@ async fn a_target_that_drops_doubles_and_shifts_fails_with_those_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_ping_in_a_thousand_lost_is_told_as_that() {
+    let faults = Faults { drops_of: 1_000, ..Faults::default() };
+    let (report, done) = judged(1_000, 5, faults).await;
+    assert_eq!((done.dropped, report.pings.tally.missing), (5, 5));
+    assert_eq!(report.pings.tally.archived, 4_995);
+    assert_eq!(report.pings.tally.acknowledged, 5_000);
+    assert_eq!(failed_but_for_speed(&report), ["missing_max"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_event_in_a_thousand_doubled_is_told_as_that() {
+    // Events enough for three of them.
+    let faults = Faults { doubles_of: 1_000, ..Faults::default() };
+    let (report, done) = judged(4_000, 15, faults).await;
+    let required: u64 = report.kinds.values().map(|score| score.required).sum();
+    assert_eq!(done.doubled, required / 1_000);
+    assert!(done.doubled >= 3, "{required}");
+    let made_up: u64 = report.kinds.values().map(|score| score.made_up).sum();
+    assert_eq!(made_up, done.doubled);
+    for (kind, score) in &report.kinds {
+        let precision = score.found as f64 / (score.found + score.made_up) as f64;
+        assert_eq!((score.recall, score.precision), (1.0, precision), "{kind}");
+    }
+    assert_eq!(report.pings.tally.missing, 0);
+    // Whatever kind they are of, the profile wants every event to be right.
+    let f1 = |kind: &str| report.kinds.get(kind).map_or(1.0, |score| score.f1);
+    let wanted =
+        ["geofence_dwell", "geofence_enter", "geofence_exit", "idle_start", "stationary_start"];
+    let expected: Vec<String> =
+        wanted.iter().filter(|kind| f1(kind) < 1.0).map(|kind| format!("f1_min {kind}")).collect();
+    assert_eq!(failed_but_for_speed(&report), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_that_are_three_seconds_late_are_told_as_that() {
+    let faults = Faults { shift_ms: 3_000, ..Faults::default() };
+    let (report, _) = judged(600, 5, faults).await;
+    for (kind, score) in report.kinds.iter().filter(|(_, score)| score.found > 0) {
+        assert_eq!((score.precision, score.recall), (1.0, 1.0), "{kind}");
+        assert_eq!((score.time_bias_ms, score.time_error_ms.p50), (3_000.0, 3_000.0), "{kind}");
+        assert_eq!(score.time_error_ms.max, 3_000.0, "{kind}");
+        assert_eq!(score.inside_interval, 0.0, "{kind}");
+    }
+    let failed = failed_but_for_speed(&report);
+    assert!(failed.len() > 3, "{failed:?}");
+    let of_times = ["time_error_p95_ms_max ", "inside_interval_min "];
+    assert!(failed.iter().all(|name| of_times.iter().any(|it| name.starts_with(it))), "{failed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_refuses_for_a_while_loses_nothing_and_is_told_of() {
     let faults = Faults { unavailable: 3, cut_off: 2, ..Faults::default() };
     let (report, done) = judged(200, 3, faults).await;
@@ -121,9 +181,13 @@ async fn a_target_that_is_not_there_at_first_gets_everything_later() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
-    let running =
-        tokio::spawn(run(plan(world(200, 3), directory.path(), &names, &address.to_string())));
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let (monitor, mut seen) = channel(Snapshot::default());
+    let plan = RunPlan {
+        monitor: Some(monitor),
+        ..plan(world(200, 3), directory.path(), &names, &address.to_string())
+    };
+    let running = tokio::spawn(run(plan));
+    until(&mut seen, |seen| seen.answers.contains_key("no connection")).await;
     let stop = CancellationToken::new();
     let listener = TcpListener::bind(address).await.expect("the port is still free");
     let serving = tokio::spawn(Arc::clone(&engine).serve(listener, stop.clone()));
@@ -145,12 +209,14 @@ async fn what_a_dead_target_did_not_get_is_counted_exactly() {
     let address = listener.local_addr().expect("it is bound").to_string();
     let stop = CancellationToken::new();
     let serving = tokio::spawn(Arc::clone(&engine).serve(listener, stop.clone()));
+    let (monitor, mut seen) = channel(Snapshot::default());
     let plan = RunPlan {
         patience: Duration::from_millis(300),
+        monitor: Some(monitor),
         ..plan(world(400, 4), directory.path(), &names, &address)
     };
     let running = tokio::spawn(run(plan));
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    until(&mut seen, |seen| seen.answered > 200).await;
     stop.cancel();
     let report = running.await.expect("no panic").expect("a run");
     serving.await.expect("the server does not panic");
@@ -162,4 +228,121 @@ async fn what_a_dead_target_did_not_get_is_counted_exactly() {
     assert_eq!(tally.sent, 1_600);
     assert_eq!(report.sending.given_up, 1_600 - tally.acknowledged);
     assert!(!report.pass && failed(&report).contains(&"acknowledged_min"));
+}
+
+#[rstest]
+#[case::that_never_answers(Faults { hangs_after: Some(3), ..Faults::default() })]
+#[case::that_answers_503_for_ever(Faults { unavailable_after: Some(3), ..Faults::default() })]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_ends_against_a_target(#[case] faults: Faults) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let names = names();
+    let engine = FakeEngine::new(&world(400, 4), &names, faults);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(Arc::clone(&engine).serve(listener, stop.clone()));
+    let plan = RunPlan {
+        patience: Duration::from_millis(300),
+        ..plan(world(400, 4), directory.path(), &names, &address)
+    };
+    let report = timeout(Duration::from_secs(120), run(plan)).await;
+    let report = report.expect("it ends").expect("a run");
+    stop.cancel();
+    serving.await.expect("the server does not panic");
+    let got = engine.done().kept.len() as u64;
+    let tally = report.pings.tally;
+    assert_eq!((tally.sent, tally.acknowledged), (1_600, got));
+    assert!(got > 0 && got < 1_600, "{got}");
+    assert_eq!(report.sending.given_up, 1_600 - got);
+    let trouble = if faults.hangs_after.is_some() { "no answer in time" } else { "503 queue_full" };
+    assert!(report.sending.answers.contains_key(trouble), "{:?}", report.sending.answers);
+    assert!(!report.pass && failed(&report).contains(&"acknowledged_min"));
+}
+
+/// `loadgen run` as a process of its own, for ten seconds.
+fn process(address: &str, out: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["run", "--profile", "smoke", "--vehicle-prefix", "t-", "--format", "json"])
+        .args(["--url", &format!("http://{address}"), "--out"])
+        .arg(out)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts")
+}
+
+async fn signal(child: &Child, name: &str) {
+    let pid = child.id().expect("it runs").to_string();
+    let sent = Command::new("kill").args([name, &pid]).status().await.expect("there is kill");
+    assert!(sent.success());
+}
+
+/// A fake engine, and a process that sends to it and has sent some pings.
+async fn driven(faults: Faults) -> (Arc<FakeEngine>, Child, PathBuf, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let engine = FakeEngine::new(&world(200, 1), &names(), faults);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(Arc::clone(&engine).serve(listener, CancellationToken::new()));
+    let out = directory.path().join("run");
+    let child = process(&address, &out);
+    let requests = async {
+        while engine.requests() < 10 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), requests).await.expect("it sends");
+    (engine, child, out, directory)
+}
+
+#[rstest]
+#[case::ctrl_c("-INT")]
+#[case::terminated("-TERM")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_process_stops_and_still_reports(#[case] name: &str) {
+    let (engine, child, out, _directory) = driven(Faults::default()).await;
+    signal(&child, name).await;
+    let ended = timeout(Duration::from_secs(90), child.wait_with_output()).await;
+    let output = ended.expect("it ends").expect("a child of ours");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("interrupted: no more is sent"), "{errors}");
+    let report: Report = serde_json::from_slice(&output.stdout).expect("a report");
+    let kept = engine.done().kept.len() as u64;
+    assert!(report.interrupted && !report.pass);
+    assert!(kept > 0 && kept < 2_000, "{kept}");
+    // What it sent until then is told exactly, and nothing was left under way.
+    let tally = report.pings.tally;
+    assert_eq!((tally.sent, tally.acknowledged, report.pings.intended), (kept, kept, kept));
+    assert!(report.seconds < 10.0 && report.sending.intended_rate > 100.0, "{report:?}");
+    assert!(failed(&report).contains(&"interrupted"));
+    let saved = std::fs::read(out.join("report.json")).expect("it was written");
+    assert_eq!(serde_json::from_slice::<Report>(&saved).expect("a report"), report);
+    let page = std::fs::read_to_string(out.join("report.html")).expect("it was written");
+    assert!(page.contains("INTERRUPTED"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_interruption_ends_the_process_at_once() {
+    // It would wait for the answers to what it sent.
+    let faults = Faults { hangs_after: Some(9), ..Faults::default() };
+    let (_engine, mut child, out, _directory) = driven(faults).await;
+    signal(&child, "-INT").await;
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let said = async {
+        while let Some(line) = stderr.next_line().await.expect("text") {
+            if line.contains("again to end at once") {
+                return;
+            }
+        }
+        panic!("it says nothing of an interruption");
+    };
+    timeout(Duration::from_secs(60), said).await.expect("it says so");
+    signal(&child, "-INT").await;
+    let status = timeout(Duration::from_secs(4), child.wait()).await.expect("at once");
+    assert_eq!(status.expect("a child of ours").code(), Some(130));
+    assert!(!out.join("report.json").exists());
 }

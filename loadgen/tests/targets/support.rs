@@ -33,6 +33,10 @@ pub(crate) struct Faults {
     pub(crate) unavailable: u32,
     /// So many requests are cut off without an answer, after those.
     pub(crate) cut_off: u32,
+    /// After so many requests every one is answered 503.
+    pub(crate) unavailable_after: Option<u32>,
+    /// After so many requests none is answered, and connections stay open.
+    pub(crate) hangs_after: Option<u32>,
 }
 
 /// What it did.
@@ -94,6 +98,11 @@ impl FakeEngine {
         }
     }
 
+    /// Requests with pings so far.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn done(&self) -> Done {
         std::mem::take(&mut self.done.lock().expect("nobody panics").0)
     }
@@ -110,7 +119,11 @@ impl FakeEngine {
                 }
                 "/v1/pings" => {
                     let turn = self.requests.fetch_add(1, Ordering::Relaxed);
-                    if turn < self.faults.unavailable {
+                    let is_past = |requests: Option<u32>| requests.is_some_and(|it| turn >= it);
+                    if is_past(self.faults.hangs_after) {
+                        std::future::pending::<()>().await;
+                    }
+                    if turn < self.faults.unavailable || is_past(self.faults.unavailable_after) {
                         reply(&mut stream, "503 Service Unavailable", r#"{"code":"queue_full"}"#)
                             .await?;
                     } else if turn < self.faults.unavailable + self.faults.cut_off {

@@ -1,0 +1,161 @@
+//! What reads back while the run goes on.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::RunPlan;
+use super::archive::{self, Source, Watched};
+use crate::latency::Latencies;
+use crate::read::EventReader;
+use crate::read::letters::{LetterSubscription, Letters};
+use crate::read::positions::{Positions, Watcher};
+use crate::read::sse::{EventStream, Inbox};
+use crate::read::topic::EventSubscription;
+use crate::send::Progress;
+use crate::send::http::client;
+use crate::truth::Names;
+
+/// What was read, shared with whoever watches.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) letters: Arc<Letters>,
+    pub(super) archive: Arc<Watched>,
+}
+
+/// The tasks that read, until they are told to stop.
+pub(super) struct Readers {
+    events: Option<JoinHandle<()>>,
+    positions: Option<JoinHandle<Latencies>>,
+    archive: Option<JoinHandle<()>>,
+    letters: Option<JoinHandle<()>>,
+    stop: CancellationToken,
+    stop_letters: CancellationToken,
+    /// Where positions are, if they are looked at.
+    pub(super) shown: Option<Positions>,
+    /// Where the archive is, if it is looked at.
+    pub(super) archive_source: Option<Source>,
+}
+
+impl Readers {
+    pub(super) async fn start(
+        plan: &RunPlan,
+        names: &Names,
+        progress: &Arc<Progress>,
+        seen: &Seen,
+    ) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let mut readers = Self {
+            events: start_events(plan, names, progress, seen, &stop).await?,
+            positions: None,
+            archive: None,
+            letters: None,
+            stop,
+            stop_letters: CancellationToken::new(),
+            shown: positions(plan)?,
+            archive_source: archive_source(plan, names)?,
+        };
+        if let Some(positions) = &readers.shown {
+            let watcher = Watcher {
+                positions: positions.clone(),
+                world: Arc::clone(&plan.world),
+                names: names.clone(),
+                progress: Arc::clone(progress),
+            };
+            readers.positions = Some(tokio::spawn(watcher.run(readers.stop.clone())));
+        }
+        if let Some(Source::Bigquery(rows)) = &readers.archive_source {
+            let (rows, watched) = (rows.clone(), Arc::clone(&seen.archive));
+            let watching =
+                archive::watch(rows, Arc::clone(progress), watched, readers.stop.clone());
+            readers.archive = Some(tokio::spawn(watching));
+        }
+        if let Some(subscription) = &plan.dead_letters_subscription {
+            let reading = LetterSubscription {
+                subscriber: plan.pubsub.subscriber().await?,
+                subscription: subscription.clone(),
+                // A minute's room for clocks that differ.
+                since_ms: names.start_ms - 60_000,
+                letters: Arc::clone(&seen.letters),
+            };
+            readers.letters = Some(tokio::spawn(reading.run(readers.stop_letters.clone())));
+        }
+        Ok(readers)
+    }
+
+    /// Ends everything but the reading of dead letters; gives how soon positions
+    /// were shown.
+    pub(super) async fn finish(&mut self) -> anyhow::Result<Latencies> {
+        self.stop.cancel();
+        for task in [self.events.take(), self.archive.take()].into_iter().flatten() {
+            task.await.context("a reader panicked")?;
+        }
+        match self.positions.take() {
+            Some(positions) => positions.await.context("the reader of positions panicked"),
+            None => Ok(Latencies::default()),
+        }
+    }
+
+    /// Ends the reading of dead letters.
+    pub(super) async fn finish_letters(self) -> anyhow::Result<()> {
+        self.stop_letters.cancel();
+        match self.letters {
+            Some(letters) => letters.await.context("the reader of dead letters panicked"),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn start_events(
+    plan: &RunPlan,
+    names: &Names,
+    progress: &Arc<Progress>,
+    seen: &Seen,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let reader = EventReader::new(&plan.world.fences, names.clone());
+    if let Some(subscription) = &plan.events_subscription {
+        let subscription = EventSubscription {
+            subscriber: plan.pubsub.subscriber().await?,
+            subscription: subscription.clone(),
+            world: Arc::clone(&plan.world),
+            reader,
+            inbox: Arc::clone(&seen.inbox),
+            progress: Arc::clone(progress),
+        };
+        return Ok(Some(tokio::spawn(subscription.run(stop.clone()))));
+    }
+    let Some(base) = &plan.read_from else { return Ok(None) };
+    let stream = EventStream {
+        url: base.join("/v1/events")?,
+        client: client()?,
+        world: Arc::clone(&plan.world),
+        reader,
+        inbox: Arc::clone(&seen.inbox),
+        progress: Arc::clone(progress),
+    };
+    let opened = stream.open(None).await;
+    if let Err(error) = &opened {
+        eprintln!("warning: {error:#}; trying again while the run goes on");
+    }
+    Ok(Some(tokio::spawn(stream.run(opened.ok(), stop.clone()))))
+}
+
+fn positions(plan: &RunPlan) -> anyhow::Result<Option<Positions>> {
+    Ok(match (&plan.positions, &plan.read_from) {
+        (Some(collection), _) => Some(Positions::Firestore(collection.clone())),
+        (None, Some(base)) => Some(Positions::Http(client()?, base.clone())),
+        (None, None) => None,
+    })
+}
+
+fn archive_source(plan: &RunPlan, names: &Names) -> anyhow::Result<Option<Source>> {
+    Ok(match (&plan.archive, &plan.data_dir) {
+        (Some(table), _) => Some(Source::Bigquery(table.clone().rows(names.clone())?)),
+        (None, Some(data_dir)) => Some(Source::DataDir(data_dir.clone())),
+        (None, None) => None,
+    })
+}
