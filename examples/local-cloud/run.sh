@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # The whole cloud run on this machine: starts Google's emulators of Pub/Sub and
 # Firestore and the stand-ins for BigQuery and Cloud Storage, creates what a
-# worker needs, runs the worker and a minute of driving, shows what came of it.
+# worker needs, runs the worker and a minute of load, and judges what came of it.
 #
 #     examples/local-cloud/run.sh [SECONDS [VEHICLES [PINGS_PER_SECOND]]]
 #
 # Needs Google's Cloud SDK with both emulators, Java, curl, and cargo, unless
-# BIN names a folder with the binaries fleetstream and local-cloud. Variables
-# FLEETSTREAM_… are settings of the worker, as always. Nothing leaves this
-# machine. The tables stay as Parquet in the folder that is named at the end.
+# BIN names a folder with the binaries fleetstream, loadgen and local-cloud.
+# Variables FLEETSTREAM_… are settings of the worker, as always. Nothing leaves
+# this machine. The report, and the tables as Parquet, stay in the folder that is
+# named at the end. Fails if the verdict is FAIL.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$here/../.."
@@ -72,15 +73,9 @@ query() {
     grep -o '"v": *"[^"]*"' | sed 's/.*"\([^"]*\)"$/\1/' | tr '\n' ' '
 }
 
-# The sum of a metric's samples.
-metric() {
-  curl -fsS "http://$address/metrics" |
-    awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%.2f\n", sum }'
-}
-
 if [[ -z ${BIN:-} ]]; then
   echo "== building"
-  interruptible cargo build --locked --quiet -p engine -p local-cloud
+  interruptible cargo build --locked --quiet -p engine -p loadgen -p local-cloud
   BIN="${CARGO_TARGET_DIR:-target}/debug"
 fi
 
@@ -100,8 +95,12 @@ done <"$out/cloud.env"
 echo "== tables and views"
 "$BIN/fleetstream" bigquery ensure --config "$here/worker.toml"
 
+load=(--profile "$here/load.toml" --out "$out/load" --seconds "$seconds" --vehicles "$vehicles" --rate "$rate")
+"$BIN/loadgen" prepare "${load[@]}" >"$out/prepare.log"
+
 echo "== starting the worker"
-"$BIN/fleetstream" run --config "$here/worker.toml" --data-dir "$out/worker" 2>"$out/worker.log" &
+"$BIN/fleetstream" run --config "$here/worker.toml" --set "fences=$out/load/fences.geojson" \
+  --data-dir "$out/worker" 2>"$out/worker.log" &
 worker=$!
 children=("$worker" "$cloud")
 if ! await "$out/worker.log" '"message":"listening"' "$worker"; then
@@ -112,41 +111,17 @@ fi
 address="$(grep -m1 '"message":"listening"' "$out/worker.log" | sed 's/.*"address":"\([^"]*\)".*/\1/')"
 echo "http://$address/ has the map while this runs"
 
-echo "== driving: $vehicles vehicles, $rate pings a second and one that is refused, for $seconds s"
-"$BIN/local-cloud" watch --vehicles "$vehicles" >"$out/watch.txt" 2>&1 &
-watch=$!
-children=("$watch" "$worker" "$cloud")
-cpu_before="$(metric process_cpu_seconds_total)"
-interruptible "$BIN/local-cloud" drive \
-  --vehicles "$vehicles" --rate "$rate" --seconds "$seconds" --refused 1
-cpu_after="$(metric process_cpu_seconds_total)"
-# The last rows come soon after the last commit, the last events when the
-# reorder delay is over, the last positions within theirs.
-sent=$((seconds * rate))
-for ((i = 0; i < 60; i++)); do
-  [[ "$(query 'COUNT(*) FROM fleet.pings')" == "$sent " ]] && break
-  sleep 1
-done
-sleep 6
+echo "== load: $vehicles vehicles, $rate pings a second, for $seconds s"
+verdict=0
+interruptible "$BIN/loadgen" run "${load[@]}" --pid "$worker" \
+  --target pubsub --topic "$PINGS_TOPIC" \
+  --events-subscription "$EVENTS_SUBSCRIPTION" \
+  --dead-letters-subscription "$DEAD_LETTERS_SUBSCRIPTION" \
+  --positions "firestore:$FLEETSTREAM_FIRESTORE__DATABASE" \
+  --archive "bigquery:$FLEETSTREAM_BIGQUERY__DATASET" || verdict=$?
 
-echo "== what came of it"
-echo "pings sent and acceptable: $sent"
-echo "BigQuery, rows and distinct pings: $(query 'COUNT(*), COUNT(DISTINCT ping_id) FROM fleet.pings')"
+echo "== what is there now"
 echo "BigQuery, operations and distinct events: $(query 'COUNT(*), COUNT(DISTINCT event_id) FROM fleet.events')"
-kill "$watch" && wait "$watch" || true
-sed 's/^/topics and Firestore, /' "$out/watch.txt"
-# A page of the list has 300 documents at the most.
-positions=0 token=''
-while :; do
-  page="$(curl -fsS -H 'Authorization: Bearer owner' \
-    "http://$FIRESTORE_EMULATOR_HOST/v1/$FLEETSTREAM_FIRESTORE__DATABASE/documents/LiveMap?pageSize=300&pageToken=$token")"
-  positions=$((positions + $(grep -c '"createTime"' <<<"$page" || true)))
-  token="$(grep -o '"nextPageToken": *"[^"]*"' <<<"$page" | sed 's/.*"\([^"]*\)"$/\1/' || true)"
-  [[ -n $token ]] || break
-done
-echo "Firestore, documents in LiveMap: $positions"
-echo "worker, archived: $(metric fleetstream_archived_total) rejected: $(metric fleetstream_rejected_total) events: $(metric fleetstream_events_total)"
-echo "worker, CPU while driving: $(awk -v a="$cpu_before" -v b="$cpu_after" -v s="$seconds" 'BEGIN { printf "%.0f", 100 * (b - a) / s }') % of a core; memory at the most: $(awk -v b="$(metric process_resident_memory_max_bytes)" 'BEGIN { printf "%.0f", b / 1048576 }') MiB"
 echo "objects of the journal:"
 curl -fsS "$STORAGE_EMULATOR_HOST/storage/v1/b/local-journal/o" |
   grep -o '"name":"[^"]*"' | sed 's/"name":"//; s/[0-9]\{20\}.*//; s/"$//' | sort | uniq -c
@@ -154,4 +129,5 @@ curl -fsS "$STORAGE_EMULATOR_HOST/storage/v1/b/local-journal/o" |
 finish
 echo "== BigQuery's tables as Parquet"
 find "$out/bigquery" -name '*.parquet' -exec ls -l {} +
-echo "all of it is in $out"
+echo "all of it is in $out; the report is load/report.html"
+exit "$verdict"
