@@ -65,6 +65,21 @@ pub struct LiveOptions {
     pub writes_per_second_max: Option<u32>,
 }
 
+impl LiveOptions {
+    /// The documents that are written, in a word: two options with different
+    /// places write none in common, or the same in different layouts.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let Self { database, collection, layout, .. } = self;
+        match layout {
+            Layout::Document => format!("{database}/documents/{collection}:document"),
+            Layout::Packed { documents } => {
+                format!("{database}/documents/{collection}:packed/{documents}")
+            }
+        }
+    }
+}
+
 /// Positions cannot be written to Firestore as it is set up.
 #[derive(Debug, thiserror::Error)]
 pub enum FirestoreError {
@@ -151,6 +166,12 @@ impl LiveMap {
             shared.settle(false);
         }
         Ok(Self { shared })
+    }
+
+    /// What is written: see [`LiveOptions::place`].
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.shared.options.place()
     }
 
     /// The writer of `shard`, of which everything up to the segment `through`

@@ -1,5 +1,6 @@
 //! Live positions in Firestore: beside the sinks, with a cursor of their own
-//! that holds back no deletion.
+//! that holds back no deletion. The cursor names the place that is written:
+//! another one lacks every position.
 
 use std::time::Duration;
 
@@ -52,21 +53,32 @@ pub(super) fn start(
     board: &CursorBoard,
     last: &watch::Receiver<Option<u64>>,
 ) -> (PositionFeed, impl Future<Output = anyhow::Result<()>> + use<>) {
-    let through = claimed.cursors.get(firestore::NAME).map_or(0, |cursor| cursor.through_seq);
+    let place = map.place();
+    let through = through(claimed.cursors.get(firestore::NAME), &place);
     let (feed, writer) = map.writer(claimed.number, through);
     feed.offer(claimed.detector.positions_since(through).into_iter().map(Into::into));
     let (board, last, shard) = (board.clone(), last.clone(), claimed.number.to_string());
-    (feed, write(writer, shard, board, last))
+    (feed, write(writer, shard, place, board, last))
+}
+
+/// The last segment of which, with all before it, every position is at `place`
+/// already.
+fn through(cursor: Option<&Cursor>, place: &str) -> u64 {
+    // Cursors of journals from before they named a place are of the place
+    // that is configured.
+    let of_place = |cursor: &&Cursor| cursor.stream.is_empty() || cursor.stream == place;
+    cursor.filter(of_place).map_or(0, |cursor| cursor.through_seq)
 }
 
 async fn write(
     writer: LiveWriter,
     shard: String,
+    place: String,
     board: CursorBoard,
     mut last: watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let telling = tell(writer.reports(), &shard, &board);
+    let telling = tell(writer.reports(), &shard, &place, &board);
     let stopping = async {
         // Gone is as good as told.
         let _ = last.wait_for(Option::is_some).await;
@@ -78,7 +90,7 @@ async fn write(
 
 /// Turns what the writer says of itself into metrics and cursors, until it
 /// ends and its last cursor is recorded.
-async fn tell(mut reports: watch::Receiver<Report>, shard: &str, board: &CursorBoard) {
+async fn tell(mut reports: watch::Receiver<Report>, shard: &str, place: &str, board: &CursorBoard) {
     let mut told = *reports.borrow_and_update();
     let mut proposed = told.through;
     let mut propose_at = Instant::now();
@@ -93,7 +105,7 @@ async fn tell(mut reports: watch::Receiver<Report>, shard: &str, board: &CursorB
         told = report;
         if told.through > proposed && (!runs || Instant::now() >= propose_at) {
             proposed = told.through;
-            board.propose(cursor(proposed));
+            board.propose(cursor(proposed, place));
             propose_at = Instant::now() + CURSOR_EVERY;
         }
         if !runs {
@@ -101,16 +113,16 @@ async fn tell(mut reports: watch::Receiver<Report>, shard: &str, board: &CursorB
         }
     }
     let mut recorded = board.recorded();
-    let through = |cursor: &Cursor| cursor.through_seq;
     let is_recorded =
-        recorded.wait_for(|cursors| cursors.get(firestore::NAME).map_or(0, through) >= proposed);
+        recorded.wait_for(|cursors| through(cursors.get(firestore::NAME), place) >= proposed);
     if tokio::time::timeout(LAST_CURSOR, is_recorded).await.is_err() {
         tracing::debug!(shard, "the last cursor of the live positions is not recorded");
     }
 }
 
-fn cursor(through_seq: u64) -> Cursor {
-    Cursor { sink: firestore::NAME.to_owned(), through_seq, ..Cursor::default() }
+fn cursor(through_seq: u64, place: &str) -> Cursor {
+    let (sink, stream) = (firestore::NAME.to_owned(), place.to_owned());
+    Cursor { sink, through_seq, stream, ..Cursor::default() }
 }
 
 fn measure(before: &Report, now: &Report, shard: &str) {
@@ -130,4 +142,43 @@ fn measure(before: &Report, now: &Report, shard: &str) {
     metrics::SINK_ERRORS.counter(&[firestore::NAME]).increment(errors);
     metrics::FIRESTORE_WAITING.gauge(&[shard]).set(now.documents_waiting as f64);
     metrics::FIRESTORE_OLDEST.gauge(&[shard]).set(now.oldest.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> LiveOptions {
+        LiveOptions {
+            database: "projects/p/databases/d".to_owned(),
+            collection: "LiveMap".to_owned(),
+            layout: Layout::Document,
+            min_interval: Duration::from_secs(3),
+            max_delay: Duration::from_secs(5),
+            writes_per_second_max: None,
+        }
+    }
+
+    #[test]
+    fn another_place_lacks_every_position() {
+        let here = options().place();
+        let cursor = cursor(7, &here);
+        let packed = |documents| LiveOptions { layout: Layout::Packed { documents }, ..options() };
+        let paced = LiveOptions { min_interval: Duration::from_secs(30), ..options() };
+        let database = "projects/p/databases/e".to_owned();
+        let collection = "Other".to_owned();
+        for (options, expected) in [
+            (options(), 7),
+            (paced, 7),
+            (LiveOptions { database, ..options() }, 0),
+            (LiveOptions { collection, ..options() }, 0),
+            (packed(4), 0),
+        ] {
+            assert_eq!(through(Some(&cursor), &options.place()), expected, "{options:?}");
+        }
+        assert_ne!(packed(4).place(), packed(5).place());
+        assert_eq!(through(None, &here), 0);
+        let nameless = Cursor { stream: String::new(), ..cursor.clone() };
+        assert_eq!(through(Some(&nameless), &here), 7, "a cursor of an older version");
+    }
 }

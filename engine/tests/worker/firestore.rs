@@ -86,6 +86,22 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
 }
 
 #[test]
+fn another_collection_is_given_every_vehicle() {
+    let Some(map) = Map::new("before") else { return };
+    let Some(other) = Map::new("after") else { return };
+    let dir = TempDir::new().unwrap();
+    let start = minutes_ago(10);
+    let mut worker = launch(&map, dir.path()).start();
+    worker.client().deliver(&lines(&round(start, 1)));
+    map.shows(&round(start, 1));
+    assert!(worker.stop().success(), "{}", worker.log());
+    // Nobody reports again.
+    let mut worker = launch(&other, dir.path()).start();
+    other.shows(&round(start, 1));
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+#[test]
 fn v8_a_duplicate_writes_nothing_and_v9_the_future_is_shown_as_now() {
     let Some(map) = Map::new("vectors") else { return };
     let dir = TempDir::new().unwrap();

@@ -196,7 +196,8 @@ pub struct Cursor {
     /// written and is not yet known to be whole.
     #[prost(uint64, optional, tag = "4")]
     pub pending_through_seq: ::core::option::Option<u64>,
-    /// The stream that rows are appended to; empty where there is none.
+    /// The stream that rows are appended to, or the collection and layout that
+    /// positions are written to; empty where there is none.
     #[prost(string, tag = "5")]
     pub stream: ::prost::alloc::string::String,
     /// Offset in `stream` of the first row after `through_seq`. Negative where
