@@ -63,17 +63,29 @@ impl Exit {
 }
 
 /// Says how the process ends if this error ends it.
-pub trait WithExit<T> {
+pub trait WithExit<T, E> {
     /// The error with `exit` attached; its text and causes stay as they are.
     ///
     /// # Errors
     /// The same as before.
     fn exit_with(self, exit: Exit) -> anyhow::Result<T>;
+
+    /// The error as one of the configuration, unless it `passes` by itself:
+    /// then whoever supervises the process is to start it again.
+    ///
+    /// # Errors
+    /// The same as before.
+    fn exit_as_config_unless(self, passes: impl FnOnce(&E) -> bool) -> anyhow::Result<T>;
 }
 
-impl<T, E: Into<anyhow::Error>> WithExit<T> for Result<T, E> {
+impl<T, E: Into<anyhow::Error>> WithExit<T, E> for Result<T, E> {
     fn exit_with(self, exit: Exit) -> anyhow::Result<T> {
         self.map_err(|error| anyhow::Error::new(Coded { exit, error: error.into() }))
+    }
+
+    fn exit_as_config_unless(self, passes: impl FnOnce(&E) -> bool) -> anyhow::Result<T> {
+        let passes = self.as_ref().is_err_and(passes);
+        self.exit_with(if passes { Exit::Runtime } else { Exit::Config })
     }
 }
 
@@ -165,6 +177,17 @@ mod tests {
             .expect_err("an error");
         assert_eq!(Exit::of(&twice), Exit::Config);
         assert_eq!(text(&twice), "error: between\n  caused by: inner\n");
+    }
+
+    #[test]
+    fn what_passes_is_no_mistake_in_the_configuration() {
+        let failed = || Err::<(), _>(io::Error::other("away"));
+        for (passes, exit) in [(true, Exit::Runtime), (false, Exit::Config)] {
+            let error = failed().exit_as_config_unless(|_| passes).context("topics");
+            let error = error.expect_err("an error");
+            assert_eq!(Exit::of(&error), exit);
+            assert_eq!(text(&error), "error: topics\n  caused by: away\n");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use layout::Layout;
 pub use tracker::Counts;
 pub use writer::{LiveWriter, Report};
 
-use crate::google::{CredentialsMissing, Endpoint, Failure};
+use crate::google::{CredentialsError, Endpoint, Failure};
 use crate::positions::PositionFeed;
 use budget::Budget;
 use client::Client;
@@ -85,7 +85,7 @@ impl LiveOptions {
 pub enum FirestoreError {
     /// Nobody to ask as.
     #[error(transparent)]
-    Credentials(#[from] CredentialsMissing),
+    Credentials(#[from] CredentialsError),
     /// No connection can be made to such an address.
     #[error("Firestore at {address}: {source}")]
     Address {
@@ -116,6 +116,14 @@ pub enum FirestoreError {
         /// What to do.
         advice: &'static str,
     },
+}
+
+impl FirestoreError {
+    /// Whether the same may succeed later with nothing put right by anybody.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Credentials(error) if error.passes())
+    }
 }
 
 /// A collection of live positions. Clones share its connection and its limit

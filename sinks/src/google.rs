@@ -7,7 +7,7 @@ mod failure;
 
 use std::time::Duration;
 
-pub use credentials::{CredentialsMissing, credentials};
+pub use credentials::{CredentialsError, credentials};
 pub use endpoint::{Endpoint, EndpointError, Service};
 pub use failure::Failure;
 

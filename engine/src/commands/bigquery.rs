@@ -38,6 +38,7 @@ pub fn ensure(args: &BigqueryEnsureArgs) -> anyhow::Result<Exit> {
 fn exit_of(error: &EnsureError) -> Exit {
     match error {
         EnsureError::Rest(error) if error.passes() => Exit::Runtime,
+        EnsureError::Connect(error) if error.passes() => Exit::Runtime,
         _ => Exit::Config,
     }
 }

@@ -23,7 +23,7 @@ use object_store::{
     RetryConfig,
 };
 use sinks::google::{
-    CredentialsMissing, Endpoint, EndpointError, Service, credentials, install_crypto,
+    CredentialsError, Endpoint, EndpointError, Service, credentials, install_crypto,
 };
 
 use super::name;
@@ -82,7 +82,7 @@ pub enum BucketError {
     Endpoint(#[from] EndpointError),
     /// Nobody to ask as.
     #[error(transparent)]
-    Credentials(#[from] CredentialsMissing),
+    Credentials(#[from] CredentialsError),
     /// The bucket is not there.
     #[error("journal.url = \"{url}\": there is no bucket {}: create it, or name another", url.bucket)]
     NoBucket {
@@ -115,6 +115,7 @@ impl BucketError {
     /// otherwise.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Credentials(error) if error.passes() => 1,
             Self::Endpoint(_)
             | Self::Credentials(_)
             | Self::NoBucket { .. }

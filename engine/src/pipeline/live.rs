@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use protos::journal::Cursor;
-use sinks::firestore::{self, Layout, LiveMap, LiveOptions, LiveWriter, Report};
+use sinks::firestore::{self, FirestoreError, Layout, LiveMap, LiveOptions, LiveWriter, Report};
 use sinks::google::{Endpoint, Service};
 use sinks::positions::PositionFeed;
 use tokio::sync::watch;
@@ -41,7 +41,8 @@ pub(super) async fn connect(config: &Config) -> anyhow::Result<Option<LiveMap>> 
         max_delay: config.positions.max_delay,
         writes_per_second_max: (limit > 0).then_some(limit),
     };
-    LiveMap::connect(options, &endpoint).await.map(Some).exit_with(Exit::Config)
+    let map = LiveMap::connect(options, &endpoint).await;
+    map.map(Some).exit_as_config_unless(FirestoreError::passes)
 }
 
 /// The way to the map for the shard that was claimed, with what changed since

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sinks::pubsub::{self, FoundTopic, PubsubClient};
+use sinks::pubsub::{self, FoundTopic, PubsubClient, PubsubError};
 use sinks::{
     FileLimits, Sink, SinkError, archive, bigquery, dead_letters, event_files, event_log, firestore,
 };
@@ -108,8 +108,8 @@ async fn find_topics(config: &Config) -> anyhow::Result<Vec<(&'static str, Found
     }
     let client = PubsubClient::of_environment()
         .await
-        .context("topics of [pubsub]")
-        .exit_with(Exit::Config)?;
+        .exit_as_config_unless(PubsubError::passes)
+        .context("topics of [pubsub]")?;
     for (name, topic) in topics(config) {
         let key = || format!("pubsub.{name}");
         let topic = client.find_topic(topic).await.with_context(key).exit_with(Exit::Config)?;
@@ -120,7 +120,8 @@ async fn find_topics(config: &Config) -> anyhow::Result<Vec<(&'static str, Found
 
 async fn connect_bigquery(settings: bigquery::Settings) -> anyhow::Result<bigquery::Service> {
     let endpoints = bigquery::Endpoints::of_environment().exit_with(Exit::Config)?;
-    let service = bigquery::Service::connect(settings, &endpoints).await.exit_with(Exit::Config)?;
+    let service = bigquery::Service::connect(settings, &endpoints).await;
+    let service = service.exit_as_config_unless(bigquery::ConnectError::passes)?;
     match service.check().await {
         Err(error) if error.passes() => {
             warn!(%error, "BigQuery does not answer: its tables are checked before the first row");

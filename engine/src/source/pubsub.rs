@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use google_cloud_pubsub::client::Subscriber;
-use sinks::pubsub::PubsubClient;
+use sinks::pubsub::{PubsubClient, PubsubError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -57,12 +57,13 @@ impl Subscribed {
     /// Reaches Pub/Sub and looks at the subscription; pulls nothing yet.
     ///
     /// # Errors
-    /// It cannot be used as configured (exit code 78).
+    /// It cannot be used as configured (exit code 78), or there is no token for
+    /// Pub/Sub now (1).
     pub async fn new(pulling: Pulling) -> anyhow::Result<Self> {
         let client = PubsubClient::of_environment()
             .await
-            .context("pubsub.subscription")
-            .exit_with(Exit::Config)?;
+            .exit_as_config_unless(PubsubError::passes)
+            .context("pubsub.subscription")?;
         check::check(&client, &pulling).await?;
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
         Ok(Self { pulling, subscriber })

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use gcp_bigquery_client::Client;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::client_builder::ClientBuilder;
-use gcp_bigquery_client::error::BQError;
+use gcp_bigquery_client::error::{BQError, NestedResponseError};
 use gcp_bigquery_client::model::query_request::QueryRequest;
 use gcp_bigquery_client::model::table::Table;
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
@@ -19,6 +19,10 @@ use crate::google::{self, Endpoint, Failure};
 /// A call is answered within this time.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
+/// Reasons that BigQuery gives with 403, as if a right were missing, and that
+/// pass (<https://cloud.google.com/bigquery/docs/error-messages>).
+const QUOTAS: [&str; 2] = ["rateLimitExceeded", "quotaExceeded"];
+
 /// A call to BigQuery's REST interface failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
@@ -29,6 +33,9 @@ pub enum RestError {
         what: String,
         /// HTTP status.
         code: i64,
+        /// BigQuery's own word for it, such as `rateLimitExceeded`; may be
+        /// empty.
+        reason: String,
         /// What BigQuery says.
         message: String,
     },
@@ -46,7 +53,10 @@ impl RestError {
     fn of(what: impl FnOnce() -> String) -> impl FnOnce(BQError) -> Self {
         move |error| match error {
             BQError::ResponseError { error } => {
-                Self::Refused { what: what(), code: error.error.code, message: error.error.message }
+                let NestedResponseError { code, mut errors, message, .. } = error.error;
+                let reason = errors.first_mut().and_then(|error| error.remove("reason"));
+                let reason = reason.unwrap_or_default();
+                Self::Refused { what: what(), code, reason, message }
             }
             other => Self::Unanswered { what: what(), source: Box::new(other) },
         }
@@ -63,6 +73,7 @@ impl RestError {
     pub fn passes(&self) -> bool {
         match self {
             Self::Unanswered { .. } => true,
+            Self::Refused { reason, .. } if QUOTAS.contains(&&reason[..]) => true,
             Self::Refused { code, .. } => {
                 let failure = Failure::of_http(u16::try_from(*code).unwrap_or(500));
                 matches!(failure, Failure::Transient | Failure::Throttled)
@@ -179,5 +190,30 @@ impl Authenticator for Bearer {
         let CacheableResource::New { data, .. } = headers else { return Err(BQError::NoToken) };
         let token = data.get("authorization").and_then(|value| value.to_str().ok());
         Ok(token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or("none").to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_that_is_used_up_passes_and_a_missing_right_does_not() {
+        for (code, reason, passes) in [
+            (403, "accessDenied", false),
+            (403, "rateLimitExceeded", true),
+            (403, "quotaExceeded", true),
+            (404, "notFound", false),
+            (429, "", true),
+            (503, "backendError", true),
+        ] {
+            let errors = format!(r#"[{{"reason": "{reason}", "domain": "global"}}]"#);
+            let errors = if reason.is_empty() { "[]".to_owned() } else { errors };
+            let body =
+                format!(r#"{{"error": {{"code": {code}, "errors": {errors}, "message": "m"}}}}"#);
+            let error = serde_json::from_str(&body).unwrap();
+            let error = RestError::of(|| "asking".to_owned())(BQError::ResponseError { error });
+            assert_eq!(error.passes(), passes, "{code} {reason}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::sink::StreamSink;
 use crate::Sink;
 use crate::archive::PingTable;
 use crate::event_files::EventTable;
-use crate::google::{self, CredentialsMissing, Endpoint, EndpointError};
+use crate::google::{self, CredentialsError, Endpoint, EndpointError};
 
 /// How rows are appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +59,18 @@ impl Settings {
 pub enum ConnectError {
     /// Nobody to ask as.
     #[error(transparent)]
-    Credentials(#[from] CredentialsMissing),
+    Credentials(#[from] CredentialsError),
     /// A client could not be made.
     #[error("the client of BigQuery cannot be made: {0}")]
     Client(String),
+}
+
+impl ConnectError {
+    /// Whether the same may succeed later with nothing put right by anybody.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Credentials(error) if error.passes())
+    }
 }
 
 /// Where BigQuery is.

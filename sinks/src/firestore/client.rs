@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
+use google_cloud_auth::errors::CredentialsError;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::batch_get_documents_response::Result as Got;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::firestore_client::FirestoreClient;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::{
@@ -174,7 +175,7 @@ impl Client {
                 let headers = credentials
                     .headers(Default::default())
                     .await
-                    .map_err(|error| Status::unauthenticated(error.to_string()))?;
+                    .map_err(|error| no_token(&error))?;
                 // Without a tag of ours there is nothing that it could be
                 // unmodified since.
                 if let CacheableResource::New { data, .. } = headers {
@@ -189,8 +190,26 @@ impl Client {
     }
 }
 
+/// A call that could not be made for want of a token.
+fn no_token(error: &CredentialsError) -> Status {
+    let said = error.to_string();
+    if error.is_transient() { Status::unavailable(said) } else { Status::unauthenticated(said) }
+}
+
 /// `call`, with an end to waiting for it, whatever the other side does.
 async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late = |_| Status::deadline_exceeded(format!("no answer within {CALL_MAX:?}"));
     tokio::time::timeout(CALL_MAX, call).await.map_err(late)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_fails_for_now_is_no_refusal() {
+        let code = |transient| no_token(&CredentialsError::from_msg(transient, "no token")).code();
+        assert_eq!(code(true), Code::Unavailable);
+        assert_eq!(code(false), Code::Unauthenticated);
+    }
 }

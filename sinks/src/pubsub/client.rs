@@ -9,12 +9,12 @@ use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicyExt};
 use google_cloud_pubsub::client::{Publisher, Subscriber, SubscriptionAdmin, TopicAdmin};
 use google_cloud_pubsub::retry_policy::RetryableErrors;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::Topic;
 use crate::google::{
-    self, CredentialsMissing, Endpoint, EndpointError, Failure, Service, credentials,
+    self, CredentialsError, Endpoint, EndpointError, Failure, Service, credentials,
 };
 
 /// A publish is tried for this long before it counts as failed, and is then
@@ -32,7 +32,7 @@ pub enum PubsubError {
     Endpoint(#[from] EndpointError),
     /// There is nobody to ask as.
     #[error(transparent)]
-    Credentials(#[from] CredentialsMissing),
+    Credentials(#[from] CredentialsError),
     /// A client could not be made.
     #[error("no client of Pub/Sub at {endpoint}: {detail}")]
     Client {
@@ -59,6 +59,14 @@ pub enum PubsubError {
         /// What Pub/Sub says.
         source: Box<Error>,
     },
+}
+
+impl PubsubError {
+    /// Whether the same may succeed later with nothing put right by anybody.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Credentials(error) if error.passes())
+    }
 }
 
 /// What Pub/Sub says of a subscription.
@@ -162,9 +170,13 @@ impl PubsubClient {
         let deadline = Instant::now() + CHECK_MAX;
         let mut backoff = google::backoff();
         loop {
-            let error = match ask().await {
-                Ok(found) => return Ok(Some(found)),
-                Err(error) => error,
+            let error = match timeout_at(deadline, ask()).await {
+                Ok(Ok(found)) => return Ok(Some(found)),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    warn!(name, "Pub/Sub does not answer: that it exists is not checked");
+                    return Ok(None);
+                }
             };
             let code = error.status().map(|status| status.code);
             if code == Some(Code::NotFound) || error.http_status_code() == Some(404) {
@@ -219,5 +231,34 @@ impl FoundTopic {
             .await
             .map_err(|error| client.no_client(error))?;
         Ok(Topic::new(name, publisher))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_auth::credentials::anonymous;
+
+    use super::*;
+
+    fn client() -> PubsubClient {
+        let endpoint = Endpoint::read(Service::Pubsub, Some("127.0.0.1:1")).unwrap();
+        PubsubClient { endpoint, credentials: anonymous::Builder::new().build() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_never_comes_does_not_hold_up_a_start() {
+        let client = client();
+        let looked = client.look_up("t", std::future::pending::<Result<(), Error>>);
+        let found = tokio::time::timeout(2 * CHECK_MAX, looked).await.expect("an end to waiting");
+        assert!(found.unwrap().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_that_pass_do_not_either() {
+        let client = client();
+        let away = || std::future::ready(Err::<(), _>(Error::io("connection reset")));
+        let looked = client.look_up("t", away);
+        let found = tokio::time::timeout(2 * CHECK_MAX, looked).await.expect("an end to waiting");
+        assert!(found.unwrap().is_none());
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::MessageStream;
 use google_cloud_pubsub::subscriber::handler::Handler;
-use sinks::pubsub::PubsubClient;
+use sinks::pubsub::{PubsubClient, PubsubError};
 use tokio::time::timeout;
 
 use super::look::{self, Ack, Letters};
@@ -28,7 +28,8 @@ impl Pulled {
     /// Begins to pull `subscription`; it counts as empty once no message has
     /// come for `wait`.
     pub(super) async fn open(subscription: &str, wait: Duration) -> anyhow::Result<Self> {
-        let client = PubsubClient::of_environment().await.exit_with(Exit::Config)?;
+        let client = PubsubClient::of_environment().await;
+        let client = client.exit_as_config_unless(PubsubError::passes)?;
         client.subscription(subscription).await.exit_with(Exit::Config)?;
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
         // Pub/Sub falls silent at its bounds, as if there were no more: they

@@ -9,7 +9,7 @@ use anyhow::Context;
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
 use sinks::SinkError;
-use sinks::pubsub::{PubsubClient, Topic, attributes, published_ms};
+use sinks::pubsub::{PubsubClient, PubsubError, Topic, attributes, published_ms};
 
 use super::letter::{Letter, original_publish_time};
 use super::look::{End, Letters, Look, Next, Shown};
@@ -79,7 +79,8 @@ impl Publish for Topic {
 /// each once it is published. The others go back at the end. What was done,
 /// and how it ended.
 pub(super) async fn run(args: &DlqRedriveArgs) -> anyhow::Result<(Done, anyhow::Result<End>)> {
-    let client = PubsubClient::of_environment().await.exit_with(Exit::Config)?;
+    let client = PubsubClient::of_environment().await;
+    let client = client.exit_as_config_unless(PubsubError::passes)?;
     let topic = client.find_topic(&args.topic).await.context("--topic").exit_with(Exit::Config)?;
     let topic = topic.publisher().await.exit_with(Exit::Config)?;
     let look = Look::new(Pulled::open(&args.subscription, args.filter.wait()).await?);
