@@ -44,3 +44,10 @@ pub use service::{ConnectError, Endpoints, Mode, Service, Settings};
 pub const PINGS: &str = "bigquery_pings";
 /// Name of the events' sink in cursors, metrics and logs.
 pub const EVENTS: &str = "bigquery_events";
+
+/// Reason of the dead letter of a ping that was taken in, and then refused by
+/// BigQuery.
+pub const REFUSED_PING: &str = "bigquery_refused";
+/// The same of an operation on an event, which is no input: there is nobody to
+/// send it to again.
+pub const REFUSED_EVENT: &str = "bigquery_refused_event";

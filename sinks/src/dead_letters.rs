@@ -6,12 +6,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use protos::journal::{Cursor, Segment};
 use protos::json::Object;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::ndjson::{Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
 /// Name of the sink in cursors, metrics and logs.
 pub const NAME: &str = "dead_letters";
+
+/// The id of refused input that has none of its own: a hash of its bytes, 32
+/// hexadecimal digits. The same bytes have the same id.
+#[must_use]
+pub fn content_id(bytes: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(bytes))
+}
 
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///

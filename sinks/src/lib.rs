@@ -8,6 +8,7 @@ mod backoff;
 pub mod bigquery;
 mod blocking;
 mod builders;
+mod content_type;
 mod day;
 pub mod dead_letters;
 mod disk;

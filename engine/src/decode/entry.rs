@@ -7,7 +7,7 @@ use geofence::admission::{self, Dropped, Reject};
 use prost::Message;
 use protos::journal::DeadLetter;
 use protos::telemetry::VehiclePing;
-use xxhash_rust::xxh3::xxh3_128;
+use sinks::dead_letters::content_id;
 
 use super::{ContentType, Decoded, DecodedPing, Item, decode, protobuf_item};
 use crate::intake::Entry;
@@ -123,11 +123,4 @@ impl Envelope<'_> {
             content_type: content_type.to_owned(),
         }
     }
-}
-
-/// The id of a message that has none: the 128-bit hash of its bytes in 32
-/// hexadecimal digits, so that the same bytes always have the same id.
-#[must_use]
-pub fn content_id(bytes: &[u8]) -> String {
-    format!("{:032x}", xxh3_128(bytes))
 }

@@ -8,8 +8,9 @@ use prost::Message;
 use protos::journal::DeadLetter;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use rstest::rstest;
+use sinks::dead_letters::content_id;
 
-use super::entry::{Envelope, content_id};
+use super::entry::Envelope;
 use super::fields::PingFields;
 use super::*;
 use crate::intake::Entry;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use geofence::{CORE_VERSION, Effects, Input, Outcome, Ping, PingRun, TimeMs};
 use protos::journal::{self, DeadLetter, Segment, Supersedes, input};
+use sinks::dead_letters::content_id;
 
 use crate::intake::{Ack, Delivery, Entry, Rejection, Room, Verdict};
 
@@ -249,12 +250,12 @@ const VEHICLE_LIMIT_DETAIL: &str =
     "the shard holds as many vehicles as detection.vehicles_max allows";
 
 fn over_vehicle_limit(ping: &Ping, recorded: RecordedPing, source: String) -> DeadLetter {
-    let id = recorded.message_id;
     DeadLetter {
         reason: VEHICLE_LIMIT.to_owned(),
         detail: VEHICLE_LIMIT_DETAIL.to_owned(),
         source,
-        source_message_id: if id.is_empty() { format!("{:032x}", ping.identity.0) } else { id },
+        // Not the message's own, which many pings may have come by.
+        source_message_id: content_id(&recorded.payload),
         receive_time_ms: ping.receive_time.0,
         payload: recorded.payload,
         content_type: "application/x-protobuf".to_owned(),

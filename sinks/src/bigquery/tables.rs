@@ -3,15 +3,13 @@
 
 use prost::Message;
 use protos::journal::{DeadLetter, Segment, input};
-use xxhash_rust::xxh3::xxh3_128;
 
-use super::{EVENTS, PINGS};
+use super::{EVENTS, PINGS, REFUSED_EVENT, REFUSED_PING};
 use crate::archive::{self, PingTable};
+use crate::content_type;
+use crate::dead_letters::content_id;
 use crate::event_files::EventTable;
 use crate::rolling::Table;
-
-/// Reason of a dead letter that was taken in, and then refused by BigQuery.
-const REASON: &str = "bigquery_refused";
 
 /// A table of a dataset.
 pub(super) trait DatasetTable: Table + Default + Sync {
@@ -30,14 +28,13 @@ impl DatasetTable for PingTable {
             let Some(input::Input::Pings(run)) = &input.input else { continue };
             if index < run.payload_lengths.len() {
                 let ping = archive::ping_of(run, index);
-                let id = ping.as_ref().and_then(|ping| ping.message_id).unwrap_or_default();
                 let payload = ping.as_ref().map_or(&[][..], |ping| ping.payload);
                 let received = ping.as_ref().map_or(segment.now_ms, |ping| ping.receive_time_ms);
-                return letter(payload, id, received, "application/x-protobuf", detail);
+                return of_ping(payload, received, detail);
             }
             index -= run.payload_lengths.len();
         }
-        letter(&[], "", segment.now_ms, "application/x-protobuf", detail)
+        of_ping(&[], segment.now_ms, detail)
     }
 }
 
@@ -45,27 +42,65 @@ impl DatasetTable for EventTable {
     const SINK: &'static str = EVENTS;
 
     fn dead_letter(segment: &Segment, index: usize, detail: String) -> DeadLetter {
-        let event = segment.events.get(index).cloned().unwrap_or_default();
-        let content = "application/x-protobuf; messageType=\"fleet.events.v1.FleetEvent\"";
-        letter(&event.encode_to_vec(), &event.event_id, segment.now_ms, content, detail)
+        let payload = segment.events.get(index).map(Message::encode_to_vec).unwrap_or_default();
+        DeadLetter {
+            reason: REFUSED_EVENT.to_owned(),
+            content_type: content_type::EVENT.to_owned(),
+            ..of_ping(&payload, segment.now_ms, detail)
+        }
     }
 }
 
-fn letter(
-    payload: &[u8],
-    id: &str,
-    receive_time_ms: i64,
-    content_type: &str,
-    detail: String,
-) -> DeadLetter {
-    let id = if id.is_empty() { format!("{:032x}", xxh3_128(payload)) } else { id.to_owned() };
+fn of_ping(payload: &[u8], receive_time_ms: i64, detail: String) -> DeadLetter {
     DeadLetter {
-        reason: REASON.to_owned(),
+        reason: REFUSED_PING.to_owned(),
         detail,
         source: "bigquery".to_owned(),
-        source_message_id: id,
+        // Not that of the message or the event, which others may have, too.
+        source_message_id: content_id(payload),
         receive_time_ms,
         payload: payload.to_vec().into(),
-        content_type: content_type.to_owned(),
+        content_type: content_type::PING.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protos::events::GeofenceEnter;
+    use protos::events::fleet_event::Detail;
+
+    use super::*;
+    use crate::testing::{NOON_MS, event, ping, run, segment};
+
+    #[test]
+    fn two_pings_of_a_message_are_two_letters() {
+        let pings = [ping(1, NOON_MS), ping(2, NOON_MS)];
+        let mut run = run(&pings);
+        run.message_ids = vec!["m7".into(); 2];
+        let segment = segment(5, [run]);
+        for (index, ping) in pings.iter().enumerate() {
+            let letter = PingTable::dead_letter(&segment, index, String::new());
+            assert_eq!(letter.payload, ping.encode_to_vec());
+            assert_eq!(letter.source_message_id, content_id(&letter.payload));
+            assert_eq!(letter.reason, "bigquery_refused");
+            assert_eq!(letter.content_type, "application/x-protobuf");
+        }
+    }
+
+    #[test]
+    fn an_operation_on_an_event_is_told_from_a_ping_and_from_others() {
+        let mut operation = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+        let mut segment = segment(5, []);
+        for revision in [1, 2] {
+            operation.revision = revision;
+            segment.events.push(operation.clone());
+        }
+        let letters = [0, 1].map(|row| EventTable::dead_letter(&segment, row, String::new()));
+        assert_ne!(letters[0].source_message_id, letters[1].source_message_id);
+        for (letter, operation) in letters.iter().zip(&segment.events) {
+            assert_eq!(letter.payload, operation.encode_to_vec());
+            assert_eq!(letter.reason, "bigquery_refused_event");
+            assert!(letter.content_type.ends_with("messageType=fleet.events.v1.FleetEvent"));
+        }
     }
 }

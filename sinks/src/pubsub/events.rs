@@ -9,14 +9,11 @@ use protos::journal::Segment;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Messages, attributes, names, rfc3339};
-use crate::SinkError;
+use crate::{SinkError, content_type};
 
 /// Ordering keys there are: enough for subscribers to share the work, few
 /// enough for the publisher, which keeps a task for each.
 const KEYS: u64 = 256;
-
-/// What the payload is.
-const CONTENT_TYPE: &str = "application/x-protobuf; messageType=fleet.events.v1.FleetEvent";
 
 pub(super) struct EventMessages {
     /// `ce-source`.
@@ -35,7 +32,7 @@ impl EventMessages {
         let key = xxh3_64(event.vehicle_id.as_bytes()) % KEYS;
         let revision = event.revision.to_string();
         let mut attributes = vec![
-            (attributes::CONTENT_TYPE, CONTENT_TYPE.to_owned()),
+            (attributes::CONTENT_TYPE, content_type::EVENT.to_owned()),
             ("event_id", event.event_id.clone()),
             ("event_type", kind.to_owned()),
             ("op", event_json::op_name(event.op).to_owned()),

@@ -6,8 +6,9 @@ use google_cloud_pubsub::model::Message;
 use protos::journal::{Segment, input};
 
 use super::{Messages, attributes, names, rfc3339};
-use crate::SinkError;
 use crate::archive::run;
+use crate::dead_letters::content_id;
+use crate::{SinkError, content_type};
 
 pub(super) struct LateMessages;
 
@@ -24,13 +25,12 @@ impl Messages for LateMessages {
             })?;
             let late = pings.filter(|ping| ping.disposition == run::TOO_LATE);
             messages.extend(late.map(|ping| {
-                let mut values = vec![
-                    (attributes::CONTENT_TYPE, "application/x-protobuf".to_owned()),
+                let values = [
+                    (attributes::CONTENT_TYPE, content_type::PING.to_owned()),
                     (attributes::ORIGINAL_PUBLISH_TIME, rfc3339(ping.receive_time_ms)),
+                    // Not the message's own, which many pings may have come by.
+                    (attributes::SOURCE_MESSAGE_ID, content_id(ping.payload)),
                 ];
-                if let Some(id) = ping.message_id {
-                    values.push((attributes::SOURCE_MESSAGE_ID, id.to_owned()));
-                }
                 let payload = Bytes::copy_from_slice(ping.payload);
                 Message::new().set_data(payload).set_attributes(values)
             }));

@@ -9,6 +9,7 @@ use protos::events::{FleetEvent, GeofenceEnter};
 use protos::journal::Segment;
 
 use super::{Messages, cut, dead_letters, events, late};
+use crate::dead_letters::content_id;
 use crate::testing::{dead_letter, event, ping, run, segment};
 
 fn attributes(message: &Message) -> BTreeMap<&str, &str> {
@@ -75,9 +76,13 @@ fn only_pings_that_are_too_late_go_to_the_late_topic() {
     let pings: Vec<_> = (0..4).map(|n| ping(n, 1_000)).collect();
     let mut run = run(&pings);
     run.dispositions = vec![1, 3, 2, 3];
+    run.message_ids = vec!["m7".into(); 4];
     let messages = late::LateMessages.of(&segment(5, [run])).unwrap();
     let payloads: Vec<_> = messages.iter().map(|message| message.data.to_vec()).collect();
     assert_eq!(payloads, [pings[1].encode_to_vec(), pings[3].encode_to_vec()]);
+    let ids = messages.iter().map(|message| attributes(message)["source_message_id"].to_owned());
+    let of_their_bytes: Vec<_> = payloads.iter().map(|payload| content_id(payload)).collect();
+    assert_eq!(ids.collect::<Vec<_>>(), of_their_bytes, "all came by one message");
 }
 
 #[test]

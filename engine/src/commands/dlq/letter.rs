@@ -2,6 +2,7 @@
 
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
+use sinks::bigquery;
 use sinks::pubsub::{attributes, published_ms};
 
 /// A dead letter without its bytes.
@@ -38,6 +39,14 @@ impl Letter {
             content_type: attribute(attributes::CONTENT_TYPE),
             bytes: message.data.len(),
         }
+    }
+}
+
+impl Letter {
+    /// Whether it is of what the engine has put out, which no topic of pings
+    /// is to be given.
+    pub(super) fn is_output(&self) -> bool {
+        self.reason == bigquery::REFUSED_EVENT
     }
 }
 

@@ -34,6 +34,9 @@ pub(super) struct Done {
     pub(super) left: usize,
     /// Of these the ones that could not be published, as far as can be told.
     pub(super) failed: usize,
+    /// Letters of events that BigQuery has refused. They are no input, and
+    /// stay.
+    events: usize,
     /// Why no others were looked at; `None` after a failure.
     end: Option<End>,
     /// The redriven ones by reason.
@@ -53,6 +56,9 @@ impl Done {
         }
         let remark = self.end.map_or("; not all were looked at", End::remark);
         let _ = writeln!(out, "{remark}");
+        if self.events > 0 {
+            let _ = writeln!(out, "{} left that are events and no input", self.events);
+        }
         out
     }
 
@@ -141,7 +147,10 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
                 Next::End(end) => break end,
             };
             let letter = Letter::of_message(&shown.message);
-            if !self.args.filter.takes(&letter) || self.has_come_meanwhile(&letter, &shown.message)
+            if letter.is_output() {
+                self.done.events += 1;
+                self.look.hold(shown);
+            } else if !self.args.filter.takes(&letter) || self.has_come_meanwhile(&letter, &shown.message)
             {
                 self.done.left += 1;
                 self.look.hold(shown);

@@ -4,6 +4,7 @@
 use geofence::{TimeMs, admission};
 use prost::Message;
 use protos::journal::DeadLetter;
+use sinks::dead_letters::content_id;
 
 use super::disturb::Disturbance;
 use super::error::FileError;
@@ -11,7 +12,6 @@ use super::input::FileName;
 use super::window::{Kind, Window};
 use crate::decode::DecodeError;
 use crate::decode::check_size;
-use crate::decode::entry::content_id;
 use crate::decode::fields::PingFields;
 
 /// A row as its file has it, for a dead letter.

@@ -204,7 +204,7 @@ fn a_row_that_is_no_ping_becomes_a_dead_letter_and_the_stream_goes_on() {
     let letters = letters(&found);
     let read = |letter: &&DeadLetter| {
         assert_eq!(letter.source, "file");
-        assert_eq!(letter.source_message_id, crate::decode::entry::content_id(&letter.payload));
+        assert_eq!(letter.source_message_id, sinks::dead_letters::content_id(&letter.payload));
         assert_eq!(letter.content_type, "text/csv; header=absent");
         let text = String::from_utf8(letter.payload.to_vec()).expect("text");
         (letter.receive_time_ms, letter.reason.clone(), letter.detail.clone(), text)
