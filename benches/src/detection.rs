@@ -1,5 +1,6 @@
-//! What detection costs: in order and with late pings, plain and robust; one
-//! late ping; and the memory of a vehicle.
+//! What detection costs: in order and with late pings, plain and robust; with
+//! many fences, and many vehicles from their first ping on; one late ping; and
+//! the memory of a vehicle.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,6 +22,10 @@ const LATE_ROUNDS_MAX: usize = 60;
 const WARM_UP: usize = 95;
 /// Rounds that are measured.
 const MEASURED: usize = 30;
+/// Pings of each of many vehicles, the first included.
+const FROM_COLD: usize = 5;
+/// Pings of an apply where the vehicles are many.
+const BATCH: usize = 10_000;
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -31,6 +36,12 @@ pub struct Options {
     /// Star-shaped fences of 20 to 200 corners
     #[arg(long, default_value_t = 1_000)]
     fences: usize,
+    /// Fences of the row with many fences
+    #[arg(long, default_value_t = 10_000)]
+    many_fences: usize,
+    /// Vehicles of the row with many vehicles, which nobody has heard of
+    #[arg(long, default_value_t = 1_000_000)]
+    many_vehicles: usize,
     /// Interleaved rounds whose median is printed
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -42,6 +53,7 @@ pub fn run(options: &Options) {
     // First, while the process holds nothing else.
     memory(options, &fences);
     late_share(options, &fences);
+    many(options, &fences);
     one_late_ping(options, &fences);
 }
 
@@ -151,6 +163,39 @@ fn late_share(options: &Options, fences: &Arc<FenceSet>) {
     for (input, pair) in ["in order", "10 % up to 10 min late"].iter().zip(took.chunks(2)) {
         let [plain, robust] = [median(&pair[0]), median(&pair[1])];
         println!("| {input} | {plain:.2} | {robust:.2} | {:.2} |", robust / plain);
+    }
+}
+
+/// Many fences with full windows, and many vehicles from cold.
+fn many(options: &Options, fences: &Arc<FenceSet>) {
+    let many_fences = Arc::new(city::fence_set(&city::rings(options.many_fences, 4)));
+    let cases = [
+        (options.vehicles, &many_fences, WARM_UP, MEASURED),
+        (options.many_vehicles, fences, 0, FROM_COLD),
+    ];
+    println!("\n### CPU per ping, robust, in order\n");
+    println!("| vehicles | fences | pings of each before | measured | µs |\n|---|---|---|---|---|");
+    for (vehicles, fences, warm_up, measured) in cases {
+        let mut took: Vec<f64> = Vec::new();
+        for _ in 0..options.rounds {
+            let mut detector = detector(Profile::Robust, fences);
+            let mut fleet = Fleet::new(vehicles, 5);
+            let mut cpu = Duration::ZERO;
+            let mut seq = 2;
+            for round in 0..warm_up + measured {
+                let pings = fleet.round();
+                for batch in pings.chunks(BATCH) {
+                    let spent = apply(&mut detector, batch, event_time(batch), seq);
+                    seq += 1;
+                    if round >= warm_up {
+                        cpu += spent;
+                    }
+                }
+            }
+            took.push(cpu.as_secs_f64() * 1e6 / (vehicles * measured) as f64);
+        }
+        let (fences, it) = (fences.fences().len(), median(&took));
+        println!("| {vehicles} | {fences} | {warm_up} | {measured} | {it:.2} |");
     }
 }
 

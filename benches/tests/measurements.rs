@@ -18,8 +18,11 @@ fn the_curve_has_a_row_for_each_choice_of_rules() {
 
 #[test]
 fn detection_is_measured_in_order_and_late() {
-    let tables = printed(&["detection", "--vehicles", "50", "--fences", "20", "--rounds", "1"]);
-    for row in ["| in order |", "| 10 % up to 10 min late |", "| 870 s |"] {
+    let sizes = ["--vehicles", "50", "--fences", "20", "--rounds", "1"];
+    let many = ["--many-fences", "40", "--many-vehicles", "200"];
+    let tables = printed(&[&["detection"], sizes.as_slice(), many.as_slice()].concat());
+    let many = ["| 50 | 40 | 95 | 30 |", "| 200 | 20 | 0 | 5 |"];
+    for row in ["| in order |", "| 10 % up to 10 min late |", "| 870 s |"].iter().chain(&many) {
         assert!(tables.contains(row), "{row} is missing:\n{tables}");
     }
 }

@@ -44,7 +44,7 @@ impl Detector {
         let touched: Vec<u32> = if self.roster.since().is_none() {
             (0..self.vehicles.len() as u32).collect()
         } else {
-            changed.iter().filter_map(|(id, _)| self.index.get(id).copied()).collect()
+            changed.iter().filter_map(|(id, _)| self.slot_of(id)).collect()
         };
         self.roster.start(valid_from);
         for (id, tags) in changed {
@@ -98,11 +98,11 @@ impl Detector {
         }
         let concerned = self.vehicles.iter().flatten();
         let last = concerned
-            .filter(|vehicle| first || changed.contains_key(vehicle.id.as_str()))
+            .filter(|vehicle| first || changed.contains_key(&*vehicle.id))
             .filter(|vehicle| vehicle.hot_from > valid_from)
             .max_by(|a, b| a.hot_from.cmp(&b.hot_from).then_with(|| b.id.cmp(&a.id)));
         last.map(|vehicle| TagRefusal::BehindHotWindow {
-            vehicle_id: vehicle.id.clone(),
+            vehicle_id: vehicle.id.to_string(),
             hot_from: vehicle.hot_from,
         })
     }

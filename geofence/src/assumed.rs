@@ -47,8 +47,7 @@ impl Vehicle {
             list.iter().map(|decided| &decided.body).eq(other.iter().map(|decided| &decided.body))
         };
         if !bodies(&follows, &self.assumed) {
-            let told = std::mem::replace(&mut self.assumed, follows);
-            self.displaced.extend(told.into_iter().filter(|decided| decided.emitted));
+            self.set_assumed(follows);
         }
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::cells::{CellIndex, Hit};
+use crate::cells::{CellIndex, Hit, STEP_UNITS_MAX};
 use crate::geojson::write_fences;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
-use crate::{Fence, Plane, Position, Schedule};
+use crate::{Fence, Plane, Position, Schedule, Shape};
 
 /// Fences sorted by id, with their index and the hash of their content. A
 /// change makes a new set; two sets of one content have one hash.
@@ -23,6 +23,9 @@ pub struct FenceSet {
     cells: CellIndex,
     /// The others.
     wide: EnvelopeIndex,
+    /// Fences of whose outlines the cells do not know every edge: the others,
+    /// and those without edges.
+    edgeless: EnvelopeIndex,
     hash: String,
     has_schedules: bool,
     has_tags: bool,
@@ -56,10 +59,18 @@ impl FenceSet {
         let index = EnvelopeIndex::over(envelopes());
         let cells = CellIndex::over(numbered());
         let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
+        let edgeless = EnvelopeIndex::over(
+            numbered()
+                .filter(|(_, shape)| {
+                    let has_edges = matches!(shape, Shape::Polygon(_));
+                    !(has_edges && CellIndex::takes(&shape.envelope()))
+                })
+                .map(|(i, shape)| (i, shape.envelope())),
+        );
         let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Ok(Self { fences, index, cells, wide, hash, has_schedules, has_tags })
+        Ok(Self { fences, index, cells, wide, edgeless, hash, has_schedules, has_tags })
     }
 
     /// A set of no fences.
@@ -121,6 +132,24 @@ impl FenceSet {
         out.clear();
         for piece in Envelope::of_step(from, to).pieces() {
             self.index.meeting(&piece, |i| out.push(i));
+        }
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    /// Replaces `out` with the ascending indexes of the fences that the
+    /// straight step from `from` to `to` may pass through without either end
+    /// in them. Allocates nothing but what `out` may need to grow.
+    pub(crate) fn may_be_passed(&self, from: Position, to: Position, out: &mut Vec<u32>) {
+        let step = Envelope::of_step(from, to);
+        if (step.east - step.west).max(step.north - step.south) > STEP_UNITS_MAX {
+            self.near_step(from, to, out);
+            return;
+        }
+        out.clear();
+        for piece in step.pieces() {
+            self.cells.outlines(&piece, |fence| out.push(fence));
+            self.edgeless.meeting(&piece, |fence| out.push(fence));
         }
         out.sort_unstable();
         out.dedup();

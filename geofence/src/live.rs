@@ -1,5 +1,9 @@
 //! The live position of a vehicle, as the map shows it (semantics §10).
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use crate::{Position, TimeMs};
 
 /// What a vehicle is doing, as far as its pings tell.
@@ -28,12 +32,38 @@ impl Status {
     }
 }
 
+/// Ids of fences. A copy shares them: thousands of positions a second name the
+/// same few.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct FenceIds(Option<Arc<[Arc<str>]>>);
+
+impl Deref for FenceIds {
+    type Target = [Arc<str>];
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl<T: Into<Arc<str>>> FromIterator<T> for FenceIds {
+    fn from_iter<I: IntoIterator<Item = T>>(ids: I) -> Self {
+        let mut ids = ids.into_iter().map(Into::into).peekable();
+        Self(ids.peek().is_some().then(|| ids.collect()))
+    }
+}
+
+impl fmt::Debug for FenceIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// Newest known state of one vehicle. The newest event time wins, never the
 /// order of arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LivePosition {
     /// Whose.
-    pub vehicle_id: String,
+    pub vehicle_id: Arc<str>,
     /// When the position was measured; a time from the future is shown as the
     /// receive time.
     pub event_time: TimeMs,
@@ -48,7 +78,7 @@ pub struct LivePosition {
     /// What it is doing.
     pub status: Status,
     /// Ids of the fences it is in, sorted.
-    pub fences: Vec<String>,
+    pub fences: FenceIds,
     /// Sequence number of the journal segment that changed it last.
     pub seq: u64,
 }

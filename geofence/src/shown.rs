@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::machine::Machine;
 use crate::timeline::Timeline;
-use crate::{LivePosition, Ping, Position, Status, TimeMs};
+use crate::{FenceIds, LivePosition, Ping, Position, Status, TimeMs};
 
 /// The visible part of a vehicle's state.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,7 +13,7 @@ pub(crate) struct Shown {
     pub(crate) fix: Option<ShownFix>,
     pub(crate) status: Option<Status>,
     /// Ids of the fences it is in, sorted.
-    pub(crate) fences: Vec<Arc<str>>,
+    pub(crate) fences: FenceIds,
     /// Segment of the last visible change.
     pub(crate) seq: u64,
     pub(crate) fix_changed: bool,
@@ -50,7 +50,7 @@ impl Shown {
     /// if anything visible changed since the last call.
     pub(crate) fn refresh(
         &mut self,
-        vehicle_id: &str,
+        vehicle_id: &Arc<str>,
         machine: &Machine,
         offline: bool,
         timeline: &Timeline,
@@ -69,17 +69,17 @@ impl Shown {
     }
 
     /// The live position as it stands; `None` before the first ping.
-    pub(crate) fn live(&self, vehicle_id: &str) -> Option<LivePosition> {
+    pub(crate) fn live(&self, vehicle_id: &Arc<str>) -> Option<LivePosition> {
         let fix = self.fix?;
         Some(LivePosition {
-            vehicle_id: vehicle_id.to_owned(),
+            vehicle_id: Arc::clone(vehicle_id),
             event_time: fix.t,
             position: fix.position,
             accuracy_m: fix.accuracy_m,
             heading_deg: fix.heading_deg,
             speed_mps: fix.speed_mps,
             status: self.status.unwrap_or(Status::Moving),
-            fences: self.fences.iter().map(|id| id.to_string()).collect(),
+            fences: self.fences.clone(),
             seq: self.seq,
         })
     }

@@ -187,7 +187,7 @@ fn a_late_ping_may_change_status_and_fences_and_never_the_place() {
     let effects = shard.pings((1..40).map(|i| parked(i * 10).received(401)));
     let position = &effects.positions[0];
     assert_eq!((position.event_time, position.status), (TimeMs(400_000), Status::Idle));
-    assert_eq!(position.fences, ["sq"]);
+    assert_eq!(position.fences, ["sq"].into_iter().collect());
     assert_eq!(position.seq, shard.seq);
     assert_eq!(shard.detector.positions_since(shard.seq - 1), effects.positions);
     assert_eq!(shard.detector.positions_since(shard.seq), []);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use geofence::{LivePosition, Position, Status, TimeMs};
+use geofence::{FenceIds, LivePosition, Position, Status, TimeMs};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use prost::Message;
@@ -150,7 +150,7 @@ pub(crate) fn live_position(vehicle_id: &str, lat: f64, lon: f64, seq: u64) -> L
         heading_deg: None,
         speed_mps: None,
         status: Status::Moving,
-        fences: Vec::new(),
+        fences: FenceIds::default(),
         seq,
     }
 }

@@ -18,7 +18,7 @@ fn live(vehicle_id: &str, lat: f64, lon: f64) -> LivePosition {
         heading_deg: Some(90.0),
         speed_mps: Some(12.5),
         status: Status::Moving,
-        fences: vec!["austin-downtown".into()],
+        fences: ["austin-downtown"].into_iter().collect(),
         seq: 17,
     }
 }

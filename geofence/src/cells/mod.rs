@@ -31,6 +31,10 @@ const TILE_BITS: u32 = 20;
 /// fill the table with tiles that lie inside them.
 const TILES_MAX: i64 = 1_024;
 
+/// Boxes of steps are worth looking up cell by cell up to so many units a
+/// side: 700 m from south to north, and at most a few dozen cells.
+pub(crate) const STEP_UNITS_MAX: i64 = 1 << 16;
+
 /// An immutable index over fences by number.
 #[derive(Clone, Debug)]
 pub(crate) struct CellIndex {
@@ -77,6 +81,25 @@ impl CellIndex {
             return;
         };
         tile.at(grid::within_tile(x), grid::within_tile(y), found);
+    }
+
+    /// Calls `found` for every polygon whose outline may meet the box, which
+    /// lies within ±180 degrees; in no order, perhaps more than once. Asks the
+    /// cells that the box touches, so it should be small: see
+    /// [`STEP_UNITS_MAX`].
+    pub(crate) fn outlines(&self, bounds: &Envelope, mut found: impl FnMut(u32)) {
+        let low = grid::corner_of(bounds.west, bounds.south);
+        let high = grid::corner_of(bounds.east, bounds.north);
+        for row in low.1 >> TILE_BITS..=high.1 >> TILE_BITS {
+            for column in low.0 >> TILE_BITS..=high.0 >> TILE_BITS {
+                let Some(tile) = self.tile(grid::tile_key(column as u32, row as u32)) else {
+                    continue;
+                };
+                let in_tile =
+                    |(x, y): (i64, i64)| (x - (column << TILE_BITS), y - (row << TILE_BITS));
+                tile.outlines(in_tile(low), in_tile(high), &mut found);
+            }
+        }
     }
 
     #[inline]

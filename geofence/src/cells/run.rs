@@ -57,6 +57,32 @@ pub(super) fn query(words: &[u32], x: i64, y: i64, side: i64, mut found: impl Fn
     }
 }
 
+/// Calls `found` for every polygon of the run at the start of `words` that has
+/// an edge whose box meets the box from `low` to `high`, relative to the cell's
+/// corner like the edges.
+#[inline]
+pub(super) fn outlines(
+    words: &[u32],
+    low: (i64, i64),
+    high: (i64, i64),
+    mut found: impl FnMut(u32),
+) {
+    let [covering, asked, crossing] = [0, 1, 2].map(|i| words[i] as usize);
+    let mut rest = &words[HEAD + covering + asked..];
+    for _ in 0..crossing {
+        let (fence, edges, sides) = (rest[0], rest[1] as usize, rest[2]);
+        let (edges, after) = rest[HEAD + (sides as usize >> 1)..].split_at(edges * EDGE);
+        rest = after;
+        let meets = |edge: &[u32]| {
+            let [x, y, dx, dy] = [0, 1, 2, 3].map(|i| i64::from(edge[i] as i32));
+            x <= high.0 && x + dx >= low.0 && y + dy.min(0) <= high.1 && y + dy.max(0) >= low.1
+        };
+        if edges.chunks_exact(EDGE).any(meets) {
+            found(fence);
+        }
+    }
+}
+
 /// Goes south from the cell's northern edge, where the side is `above`, to the
 /// place, through every edge on the way. A place on an edge is inside.
 ///

@@ -36,6 +36,25 @@ impl Tile {
         run::query(&self.words[start..], within(x), within(y), i64::from(side), found);
     }
 
+    /// Calls `found` for every polygon with an edge near the box from `low` to
+    /// `high`, closed, in units from the tile's south-western corner; perhaps
+    /// more than once.
+    pub(super) fn outlines(&self, low: (i64, i64), high: (i64, i64), mut found: impl FnMut(u32)) {
+        let (bits, last) = (self.cell_bits, (1 << self.row_bits) - 1);
+        let cells = |low: i64, high: i64| (low >> bits).max(0)..=(high >> bits).min(last);
+        for row in cells(low.1, high.1) {
+            for column in cells(low.0, high.0) {
+                let start = self.starts[(row << self.row_bits | column) as usize] as usize;
+                if start > 0 {
+                    let (west, south) = (column << bits, row << bits);
+                    let from_corner = |(x, y): (i64, i64)| (x - west, y - south);
+                    let words = &self.words[start..];
+                    run::outlines(words, from_corner(low), from_corner(high), &mut found);
+                }
+            }
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let words = self.covering.len() + self.starts.len() + self.words.len();
         size_of::<Self>() + words * size_of::<u32>()

@@ -35,6 +35,7 @@ use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
 use crate::roster::Tags;
 use crate::timeline::{Epoch, Timeline};
+use crate::vehicle::Spares;
 use crate::{Profile, Settings, TimeMs};
 use fences::Turn;
 use refused::{Note, Refusal};
@@ -58,11 +59,15 @@ pub(crate) struct Judge<'a> {
 /// What steps write to; the buffers are used again.
 #[derive(Default)]
 pub(crate) struct Scratch {
+    pub(crate) spares: Spares,
     pub(crate) decided: Vec<Decided>,
     pub(crate) refused: Refused,
     /// Each refusal by itself, for a trace; nobody else asks.
     notes: Option<Vec<Note>>,
     hits: Vec<u32>,
+    passed: Vec<u32>,
+    /// Slots with what they are sorted by.
+    pub(crate) keys: Vec<(u128, u32)>,
 }
 
 impl Scratch {
@@ -86,7 +91,7 @@ impl Scratch {
 }
 
 /// State of one vehicle after its last fix.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Machine {
     /// The last fix judged; under the robust profile the last one accepted.
     pub(crate) last: Option<Fix>,
@@ -109,10 +114,34 @@ pub(crate) struct Machine {
     /// The last engine value reported.
     pub(crate) engine: Option<EngineValue>,
     /// The run of fixes in one place, if the last fix belongs to one.
-    pub(crate) rest: Option<Rest>,
+    pub(crate) rest: Option<Box<Rest>>,
+}
+
+impl Clone for Machine {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Uses what `self` has allocated again.
+    fn clone_from(&mut self, source: &Self) {
+        let Self { last, epoch, assigned, wakes, visits, arrivals, suspect, engine, rest } = source;
+        (self.last, self.epoch, self.assigned, self.wakes) = (*last, *epoch, *assigned, *wakes);
+        self.visits.clone_from(visits);
+        self.arrivals.clone_from(arrivals);
+        self.suspect.clone_from(suspect);
+        self.engine = *engine;
+        self.rest.clone_from(rest);
+    }
 }
 
 impl Machine {
+    /// Something of each line that the next fix will most likely read.
+    pub(crate) fn touch(&self) -> usize {
+        self.visits.iter().map(|visit| visit.fence as usize ^ visit.dwelt_s as usize).sum()
+    }
+
     /// Judges the next fix of the vehicle.
     pub(crate) fn step(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         match judge.settings.profile {

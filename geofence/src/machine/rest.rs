@@ -76,7 +76,8 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
             rest.step_idle(judge, fix, engine, before, scratch);
         }
         other => {
-            if let Some(rest) = other.take() {
+            let left = other.take();
+            if let Some(rest) = &left {
                 rest.leave(judge, fix, scratch);
             }
             if slow(fix) {
@@ -88,7 +89,13 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
                     idle: None,
                 };
                 rest.step_idle(judge, fix, engine, before, scratch);
-                machine.rest = Some(rest);
+                machine.rest = Some(match left {
+                    Some(mut place) => {
+                        *place = rest;
+                        place
+                    }
+                    None => Box::new(rest),
+                });
             }
         }
     }

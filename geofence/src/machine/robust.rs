@@ -6,8 +6,6 @@
 //! Outside otherwise, or Unknown before the first fix. Confirmation decides
 //! whether there is an event, and when that is known, never its time.
 
-use std::cell::LazyCell;
-
 use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceCross, Reason};
 
@@ -23,7 +21,7 @@ use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::plane::round_mm;
 use crate::timeline::Epoch;
-use crate::{Fence, Plane, Settings, TimeMs};
+use crate::{Fence, Settings, TimeMs};
 
 /// Shortest path through a fence that counts, metres.
 pub(super) const CROSS_M_MIN: f64 = 5.0;
@@ -71,28 +69,26 @@ struct View<'a> {
 
 impl View<'_> {
     /// Replaces `hits` with the fences that hold the fix, and decides the
-    /// passes through others on the way to it. One query of the index does
-    /// both; a step too short to pass through anything asks for a point.
+    /// passes through others on the way to it; a step may be too short to pass
+    /// through anything.
     fn find(&self, machine: &Machine, hits: &mut Vec<u32>, scratch: &mut Scratch) {
         let here = self.fix.position;
+        self.epoch.set.containing(here, hits);
         let Some(step) = self.step.filter(|step| step.length_m_max() >= CROSS_M_MIN) else {
-            self.epoch.set.containing(here, hits);
             return;
         };
-        self.epoch.set.near_step(step.from.position, here, hits);
-        let plane = LazyCell::new(|| Plane::at(here));
-        hits.retain(|&fence| {
-            let shape = &self.fence(fence).shape;
-            let inside = shape.contains_at(here, &plane);
-            if !inside
+        let mut passed = std::mem::take(&mut scratch.passed);
+        self.epoch.set.may_be_passed(step.from.position, here, &mut passed);
+        for &fence in &passed {
+            if hits.binary_search(&fence).is_err()
                 && !machine.is_near(fence)
-                && shape.may_meet_step(step.from.position, here)
+                && self.fence(fence).shape.may_meet_step(step.from.position, here)
                 && self.scope.concerns(fence)
             {
                 self.cross(step, fence, scratch);
             }
-            inside
-        });
+        }
+        scratch.passed = passed;
     }
 
     /// Decides the pass through a fence on a step between two fixes outside.

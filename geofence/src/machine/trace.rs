@@ -86,7 +86,7 @@ impl Move<'_> {
             presence: presence(machine, judge.timeline, wanted),
             last: machine.last,
             suspect: machine.suspect.as_deref().copied(),
-            rest: machine.rest.clone(),
+            rest: machine.rest.as_deref().cloned(),
         };
         scratch.notes = Some(Vec::new());
         self.make(machine, judge, scratch);
@@ -152,7 +152,7 @@ impl Was {
 }
 
 fn rest_sight(before: &Rest, machine: &Machine, fix: &Fix) -> RestSight {
-    let now = machine.rest.as_ref();
+    let now = machine.rest.as_deref();
     RestSight {
         anchor: before.anchor.t,
         distance_m: round_mm(Plane::at(fix.position).distance_m(before.anchor.position)),

@@ -70,7 +70,7 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
         arrivals,
         suspect: machine.suspect.map(decode_fix).transpose()?.map(Box::new),
         engine: machine.engine_on.map(|on| EngineValue { on, t: TimeMs(machine.engine_ms) }),
-        rest: machine.rest.map(decode_rest).transpose()?,
+        rest: machine.rest.map(decode_rest).transpose()?.map(Box::new),
     })
 }
 

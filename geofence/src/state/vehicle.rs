@@ -9,17 +9,17 @@ use crate::decided::{Body, Decided, Emission};
 use crate::liveness::Liveness;
 use crate::shown::{Shown, ShownFix};
 use crate::timeline::Timeline;
-use crate::vehicle::{Checkpoint, Vehicle};
+use crate::vehicle::{Checkpoint, Checkpoints, Vehicle};
 use crate::window::Window;
 use crate::{Identity, Position, TimeMs};
 
 pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
     CoreVehicle {
-        id: vehicle.id.clone(),
+        id: vehicle.id.to_string(),
         newest_ms: vehicle.newest.0,
         hot_from_ms: vehicle.hot_from.0,
         source: vehicle.source,
-        window: vehicle.window.fixes().iter().map(encode_fix).collect(),
+        window: vehicle.window.fixes().map(|fix| encode_fix(&fix)).collect(),
         machine: Some(machine::encode(&vehicle.machine)),
         judged_ms: vehicle.judged.0,
         checkpoints: vehicle
@@ -55,29 +55,25 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
         offline: liveness.offline,
         check_after: TimeMs(liveness.check_after_ms),
     };
-    let mut restored = Vehicle::new(vehicle.id, vehicle.source, liveness);
+    let mut restored = Vehicle::new(vehicle.id.into(), vehicle.source, liveness);
     restored.newest = TimeMs(vehicle.newest_ms);
     restored.hot_from = TimeMs(vehicle.hot_from_ms);
     restored.window =
-        Window::restore(vehicle.window.into_iter().map(decode_fix).collect::<Result<_, _>>()?);
+        Window::restore(vehicle.window.into_iter().map(decode_fix).collect::<Result<Vec<_>, _>>()?);
     let head = vehicle.machine.ok_or(StateError::Malformed("machine"))?;
     restored.machine = machine::decode(head, timeline)?;
     restored.judged = TimeMs(vehicle.judged_ms);
-    restored.checkpoints = vehicle
-        .checkpoints
-        .into_iter()
-        .map(|checkpoint| {
-            let machine = checkpoint.machine.ok_or(StateError::Malformed("checkpoint"))?;
-            let machine = machine::decode(machine, timeline)?;
-            Ok(Checkpoint { at: TimeMs(checkpoint.at_ms), machine })
-        })
-        .collect::<Result<_, StateError>>()?;
-    if restored.checkpoints.is_empty() {
-        return Err(StateError::Malformed("first checkpoint"));
-    }
+    let checkpoints = vehicle.checkpoints.into_iter().map(|checkpoint| {
+        let machine = checkpoint.machine.ok_or(StateError::Malformed("checkpoint"))?;
+        let machine = Box::new(machine::decode(machine, timeline)?);
+        Ok(Checkpoint { at: TimeMs(checkpoint.at_ms), machine })
+    });
+    restored.checkpoints = Checkpoints::restore(checkpoints.collect::<Result<_, StateError>>()?)
+        .ok_or(StateError::Malformed("first checkpoint"))?;
     restored.since_checkpoint = vehicle.since_checkpoint;
     restored.decided = vehicle.decided.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
-    restored.assumed = vehicle.assumed.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
+    restored
+        .set_assumed(vehicle.assumed.into_iter().map(decode_decided).collect::<Result<_, _>>()?);
     restored.settled = restored.decided.len();
     let shown = vehicle.shown.ok_or(StateError::Malformed("live position"))?;
     let seq = shown.seq;

@@ -19,6 +19,7 @@ use crate::machine::trace::{Move, Wanted, thresholds, untold};
 use crate::machine::{Judge, Machine, Scratch};
 use crate::state::of_one_vehicle;
 use crate::vehicle::{Rules, Vehicle};
+use crate::window::SpareChunks;
 use crate::{
     Detector, Disposition, Fence, FenceHistory, FenceSet, Identity, Input, Ping, PingRun, Settings,
     StateError, TimeMs,
@@ -92,8 +93,8 @@ impl Trail {
         fences: impl FnMut(&str) -> Option<Arc<FenceSet>>,
     ) -> Result<Self, StateError> {
         let mut rules = Detector::decode_state(&of_one_vehicle(state, vehicle_id)?, fences)?;
-        let index = rules.index.remove(vehicle_id);
-        let vehicle = index.and_then(|index| {
+        let vehicle = rules.slot_of(vehicle_id).and_then(|index| {
+            rules.index.remove(rules.index.hash(vehicle_id), index);
             let mut vehicle = rules.vehicles[index as usize].take()?;
             rules.sources.forget(&mut vehicle, index);
             Some(vehicle)
@@ -144,7 +145,7 @@ impl Trail {
         self.vehicle.take_if(|vehicle| vehicle.liveness.seen.plus(settings.forget_after_ms) < hour);
         let vehicle = self.vehicle.get_or_insert_with(|| {
             let liveness = Liveness::new(ping.receive_time, ping.identity, now);
-            Vehicle::new(self.vehicle_id.clone(), run.source, liveness)
+            Vehicle::new(self.vehicle_id.as_str().into(), run.source, liveness)
         });
         vehicle.liveness.seen = now;
         let newest = vehicle.newest;
@@ -155,7 +156,7 @@ impl Trail {
         let mut compared = true;
         match disposition {
             Disposition::OnTime | Disposition::Late | Disposition::Superseded => {
-                vehicle.insert(Fix::new(ping), hot_from);
+                vehicle.insert(&Fix::new(ping), hot_from, &mut SpareChunks::default());
                 if is_newest {
                     vehicle.source = source;
                 }
@@ -196,7 +197,7 @@ impl Trail {
     /// known from its first ping on.
     #[must_use]
     pub fn known_from(&self) -> Option<TimeMs> {
-        let at = self.vehicle.as_ref()?.checkpoints[0].at;
+        let at = self.vehicle.as_ref()?.checkpoints.first().at;
         (at > TimeMs::MIN).then_some(at)
     }
 
@@ -232,7 +233,7 @@ impl Trail {
         let number = self
             .fixes()
             .take_while(|fix| fix.t <= t)
-            .map(|fix| self.settings_number(fix))
+            .map(|fix| self.settings_number(&fix))
             .max()
             .unwrap_or(0);
         &self.settings[number]
@@ -316,7 +317,7 @@ impl Trail {
     fn walk(&self, mut go: impl FnMut(Move<'_>, &mut Machine, Judge<'_>, &mut Scratch)) {
         let Some(vehicle) = &self.vehicle else { return };
         let rules = self.rules_now();
-        let mut machine = vehicle.checkpoints[0].machine.clone();
+        let mut machine = (*vehicle.checkpoints.first().machine).clone();
         let mut scratch = Scratch::default();
         let mut number = 0;
         let judge = |number: usize, ended| Judge {
@@ -328,12 +329,12 @@ impl Trail {
         };
         for fix in self.fixes() {
             // A ping is judged again with every earlier one that comes after it.
-            number = number.max(self.settings_number(fix));
+            number = number.max(self.settings_number(&fix));
             let judge = judge(number, false);
             while let Some(turn) = machine.next_turn(judge, fix.t) {
                 go(turn, &mut machine, judge, &mut scratch);
             }
-            go(Move::Fix(fix), &mut machine, judge, &mut scratch);
+            go(Move::Fix(&fix), &mut machine, judge, &mut scratch);
         }
         let judge = judge(number, rules.end.is_some());
         let tags = judge.tags.newest_from().unwrap_or(TimeMs::MIN);
@@ -350,10 +351,10 @@ impl Trail {
     }
 
     /// The fixes that stand for their time, from the start of what is known.
-    fn fixes(&self) -> impl Iterator<Item = &Fix> + '_ {
-        self.vehicle
-            .iter()
-            .flat_map(|vehicle| vehicle.window.winners(vehicle.checkpoints[0].at, TimeMs(i64::MAX)))
+    fn fixes(&self) -> impl Iterator<Item = Fix> + '_ {
+        self.vehicle.iter().flat_map(|vehicle| {
+            vehicle.window.winners(vehicle.checkpoints.first().at, TimeMs(i64::MAX))
+        })
     }
 
     fn settings_number(&self, fix: &Fix) -> usize {

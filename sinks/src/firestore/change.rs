@@ -78,7 +78,7 @@ mod tests {
         let stored = live_position("v", 50.0, 10.0, 1);
         let idle = LivePosition { status: Status::Idle, ..stored.clone() };
         assert_eq!(Change::between(&stored, &idle), Change::Told);
-        let inside = LivePosition { fences: vec!["depot".into()], ..stored.clone() };
+        let inside = LivePosition { fences: ["depot"].into_iter().collect(), ..stored.clone() };
         assert_eq!(Change::between(&stored, &inside), Change::Told);
         assert_eq!(Change::between(&inside, &stored), Change::Told);
     }

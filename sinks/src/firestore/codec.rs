@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use geofence::{LivePosition, Position, Status, TimeMs};
+use geofence::{FenceIds, LivePosition, Position, Status, TimeMs};
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::value::ValueType;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::{
     ArrayValue, Document, DocumentMask, MapValue, Precondition, Value, Write, precondition, write,
@@ -153,7 +153,7 @@ fn position(mut fields: HashMap<String, Value>) -> Option<LivePosition> {
         Some(ValueType::ArrayValue(fences)) => {
             fences.values.into_iter().filter_map(|id| text(id.value_type)).collect()
         }
-        _ => vec![],
+        _ => FenceIds::default(),
     };
     let mut number = |name| match take(&mut fields, name) {
         Some(ValueType::DoubleValue(number)) => Some(number),
@@ -163,7 +163,7 @@ fn position(mut fields: HashMap<String, Value>) -> Option<LivePosition> {
     let (accuracy_m, heading_deg, speed_mps) = (number(ACCURACY), number(HEADING), number(SPEED));
     let status = text(take(&mut fields, STATUS))?;
     Some(LivePosition {
-        vehicle_id: text(take(&mut fields, VEHICLE_ID))?,
+        vehicle_id: text(take(&mut fields, VEHICLE_ID))?.into(),
         event_time: time_ms(time),
         position: Position::from_degrees(location.latitude, location.longitude)?,
         accuracy_m,
@@ -227,7 +227,7 @@ mod tests {
                 heading_deg: how.1,
                 speed_mps: how.2,
                 status: how.3,
-                fences,
+                fences: fences.into_iter().collect(),
                 ..live_position(&who.0, who.1, who.2, at.1)
             })
     }

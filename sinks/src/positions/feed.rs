@@ -16,7 +16,7 @@ pub struct PositionFeed {
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<HashMap<String, Arc<LivePosition>>>,
+    waiting: Mutex<HashMap<Arc<str>, Arc<LivePosition>>>,
     offered: Notify,
 }
 
@@ -75,7 +75,7 @@ mod tests {
         feed.offered().await;
         let mut taken = feed.take();
         taken.sort_by(|x, y| x.vehicle_id.cmp(&y.vehicle_id));
-        let seqs: Vec<_> = taken.iter().map(|it| (it.vehicle_id.as_str(), it.seq)).collect();
+        let seqs: Vec<_> = taken.iter().map(|it| (&*it.vehicle_id, it.seq)).collect();
         assert_eq!(seqs, [("a", 2), ("b", 1)]);
         assert_eq!(feed.take(), []);
     }

@@ -18,7 +18,7 @@ pub fn push_position(out: &mut Vec<u8>, position: &LivePosition) {
         .number_if_known("heading_deg", position.heading_deg)
         .number_if_known("speed_mps", position.speed_mps)
         .text("status", position.status.as_str())
-        .texts("fences", position.fences.iter().map(String::as_str))
+        .texts("fences", position.fences.iter().map(AsRef::as_ref))
         .integer("seq", position.seq);
     object.close();
 }
@@ -44,14 +44,14 @@ pub(super) fn parse_position(line: &[u8]) -> Result<LivePosition, String> {
     let position = Position::from_degrees(line.lat, line.lon)
         .ok_or_else(|| format!("lat {}, lon {} is no position", line.lat, line.lon))?;
     Ok(LivePosition {
-        vehicle_id: line.vehicle_id,
+        vehicle_id: line.vehicle_id.into(),
         event_time: TimeMs(line.event_time.as_millisecond()),
         position,
         accuracy_m: line.accuracy_m,
         heading_deg: line.heading_deg,
         speed_mps: line.speed_mps,
         status: parse_status(&line.status)?,
-        fences: line.fences,
+        fences: line.fences.into_iter().collect(),
         seq: line.seq,
     })
 }
@@ -72,7 +72,7 @@ mod tests {
     fn golden_line() {
         let position = LivePosition {
             heading_deg: Some(270.5),
-            fences: vec!["depot".into(), "zone".into()],
+            fences: ["depot", "zone"].into_iter().collect(),
             ..live_position("bus-7", 30.2672, -97.743_106_1, 42)
         };
         let mut out = Vec::new();

@@ -16,7 +16,7 @@ pub struct PositionStore {
 
 #[derive(Debug, Default)]
 struct Shared {
-    by_vehicle: DashMap<String, Arc<LivePosition>>,
+    by_vehicle: DashMap<Arc<str>, Arc<LivePosition>>,
     changes: AtomicU64,
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use crate::testing::live_position;
 
     fn ids(listing: &Listing) -> Vec<&str> {
-        listing.positions.iter().map(|position| position.vehicle_id.as_str()).collect()
+        listing.positions.iter().map(|position| &*position.vehicle_id).collect()
     }
 
     #[test]

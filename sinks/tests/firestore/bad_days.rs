@@ -62,7 +62,7 @@ async fn a_document_that_is_refused_for_good_stops_no_other() {
     let Some(collection) = Collection::new("poison") else { return };
     let mut writer = collection.writer(collection.options()).await;
     // A name that spoils its whole request, and a document over 1 MiB.
-    let long = vec!["f".repeat(600_000); 2];
+    let long = vec!["f".repeat(600_000); 2].into_iter().collect();
     let fleet = (0..100).map(|n| at(&format!("v{n}"), 1.0, 1));
     let poison = [at("a//b", 1.0, 1), LivePosition { fences: long, ..at("large", 1.0, 1) }];
     writer.offer(fleet.chain(poison));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use geofence::{LivePosition, Position, Status, TimeMs};
+use geofence::{FenceIds, LivePosition, Position, Status, TimeMs};
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::firestore_client::FirestoreClient;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::value::ValueType;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::{
@@ -178,7 +178,7 @@ pub(crate) fn at(vehicle_id: &str, lat: f64, seq: u64) -> LivePosition {
         heading_deg: None,
         speed_mps: None,
         status: Status::Moving,
-        fences: Vec::new(),
+        fences: FenceIds::default(),
         seq,
     }
 }

@@ -25,7 +25,7 @@ async fn every_field_arrives_as_its_type() {
         heading_deg: Some(270.5),
         speed_mps: Some(0.0),
         status: Status::Idle,
-        fences: vec!["depot".into(), "zone-ü".into()],
+        fences: ["depot", "zone-ü"].into_iter().collect(),
         ..at("bus-7", 30.267_2, 42)
     }]);
     writer.stop().await;

@@ -145,7 +145,7 @@ impl Document {
     /// how many positions are refused for what is stored.
     pub(super) fn found(&mut self, guard: Guard, stored: Vec<LivePosition>, now: Instant) -> u64 {
         self.guard = guard;
-        let mut stored: HashMap<String, LivePosition> =
+        let mut stored: HashMap<Arc<str>, LivePosition> =
             stored.into_iter().map(|it| (it.vehicle_id.clone(), it)).collect();
         let vehicles = self.vehicles.iter_mut();
         let refused = vehicles.filter_map(|vehicle| {

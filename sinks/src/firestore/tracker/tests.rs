@@ -24,7 +24,7 @@ struct World {
     start: Instant,
     now_ms: u64,
     /// Documents: when they were last written, and what they hold.
-    stored: BTreeMap<String, (Timestamp, BTreeMap<String, LivePosition>)>,
+    stored: BTreeMap<String, (Timestamp, BTreeMap<Arc<str>, LivePosition>)>,
     /// Time, document and positions of every write, in order.
     writes: Vec<(u64, String, Vec<LivePosition>)>,
     reads: u64,

@@ -116,7 +116,7 @@ fn status_and_fences_do_not_wait_for_the_interval() {
     world.run_until(5000);
     // Never sooner than a second after the last write, though.
     assert_eq!(world.times(), [0, 1000]);
-    world.offer(LivePosition { fences: vec!["depot".into()], ..idle(at(0.0, 3)) });
+    world.offer(LivePosition { fences: ["depot"].into_iter().collect(), ..idle(at(0.0, 3)) });
     world.run_until(100_000);
     assert_eq!(world.times(), [0, 1000, 5000]);
 }

@@ -1,0 +1,245 @@
+//! Pings on their way into the windows of their vehicles.
+//!
+//! A run is taken in parts. Of each part the memory that its pings will need
+//! is asked for first, so that one waits for all of it together and not for
+//! one cache miss after the other: with many vehicles that is most of a
+//! ping's cost.
+
+use crate::detector::{ANCIENT_MS, Detector, Waiting, disposition_name, is_in, slot};
+use crate::fix::Fix;
+use crate::liveness::Liveness;
+use crate::machine::ACCURACY_M_MAX;
+use crate::touched::AHEAD;
+use crate::vehicle::{Lateness, Vehicle};
+use crate::window::Inserted;
+use crate::{Disposition, Effects, Identity, Outcome, Ping, PingRun, Profile, Settings, TimeMs};
+
+/// The GPS week number wraps after 1,024 weeks, milliseconds.
+const ROLLOVER_MS: i64 = 7168 * 24 * 3_600_000;
+
+/// One ping of a run.
+#[derive(Clone, Copy)]
+struct Arriving<'a> {
+    run: &'a PingRun,
+    ping: &'a Ping,
+    /// Of the vehicle's id.
+    hash: u32,
+    seq: u64,
+}
+
+/// What became of the pings of a run.
+#[derive(Default)]
+struct Tally {
+    /// By number of the disposition.
+    dispositions: [u64; DISPOSITIONS],
+    duplicates: u64,
+    refused: u64,
+    vague: u64,
+}
+
+/// Numbers that dispositions have.
+const DISPOSITIONS: usize = Disposition::Superseded as usize + 1;
+
+impl Tally {
+    fn archived(&self) -> u64 {
+        self.dispositions.iter().sum()
+    }
+
+    fn add_to(&self, effects: &mut Effects) {
+        let counters = &mut effects.counters;
+        for (number, count) in (0..).zip(self.dispositions) {
+            let disposition = Disposition::try_from(number).unwrap_or_default();
+            counters.add(disposition_name(disposition), count);
+        }
+        counters.add("duplicate", self.duplicates);
+        counters.add("vehicle_limit", self.refused);
+        counters.add("accuracy_too_low", self.vague);
+    }
+}
+
+impl Detector {
+    /// Returns whether its low mark shows a vehicle to be silent.
+    pub(crate) fn take_run(&mut self, run: &PingRun, seq: u64, effects: &mut Effects) -> bool {
+        let concluded =
+            run.low_mark.is_some_and(|mark| self.raise_low_mark(run.source, mark, seq, effects));
+        let mut tally = Tally::default();
+        effects.outcomes.reserve(run.pings.len());
+        for part in run.pings.chunks(AHEAD) {
+            let hashes = self.look_ahead(part);
+            for (ping, hash) in part.iter().zip(hashes) {
+                let arriving = Arriving { run, ping, hash, seq };
+                let outcome = self.take_ping(arriving, &mut tally, effects);
+                effects.outcomes.push(outcome);
+            }
+        }
+        tally.add_to(effects);
+        concluded
+    }
+
+    /// Hashes the ids of a few pings, and asks for the memory that filing them
+    /// will read.
+    fn look_ahead(&self, pings: &[Ping]) -> [u32; AHEAD] {
+        let mut hashes = [0; AHEAD];
+        let mut touched = 0;
+        for (ping, hash) in pings.iter().zip(&mut hashes) {
+            *hash = self.index.hash(&ping.vehicle_id);
+            touched ^= self.index.touch(*hash) as usize;
+        }
+        let hashes_here = &hashes[..pings.len()];
+        let candidates = || {
+            let slots = hashes_here.iter().filter_map(|hash| self.index.candidate(*hash));
+            slots.filter_map(|slot| self.vehicles[slot as usize].as_ref())
+        };
+        for vehicle in candidates() {
+            touched ^= vehicle.touch();
+        }
+        for vehicle in candidates() {
+            touched ^= vehicle.touch_window();
+        }
+        std::hint::black_box(touched);
+        hashes
+    }
+
+    /// Judges one ping by its clocks (semantics §1 and §2) and files it.
+    fn take_ping(
+        &mut self,
+        arriving: Arriving<'_>,
+        tally: &mut Tally,
+        effects: &mut Effects,
+    ) -> Outcome {
+        let Arriving { run, ping, hash, seq } = arriving;
+        let known = self.index.get(hash, |slot| is_in(&self.vehicles, slot, &ping.vehicle_id));
+        let Some(index) = known.or_else(|| self.new_vehicle(run, ping)) else {
+            tally.refused += 1;
+            return Outcome::VehicleLimit;
+        };
+        let filed = match out_of_time(ping, &self.settings) {
+            Some(disposition) => {
+                if disposition == Disposition::Future {
+                    let vehicle = slot(&mut self.vehicles, index);
+                    vehicle.shown.offer(ping, ping.receive_time, false);
+                }
+                Some((disposition, None))
+            }
+            None => self.file(index, run, ping),
+        };
+        let Some((disposition, supersedes)) = filed else {
+            tally.duplicates += 1;
+            return Outcome::Duplicate;
+        };
+        if tally.archived() == 0 {
+            self.sources.archived(run);
+        }
+        self.arrive(index, ping, known.is_none(), seq, effects);
+        self.touched.add(index);
+        if matches!(disposition, Disposition::OnTime | Disposition::Late) {
+            self.await_judgement(index, ping.event_time);
+            tally.vague += u64::from(self.is_too_vague(ping));
+        }
+        tally.dispositions[disposition as usize] += 1;
+        Outcome::Archived { disposition, supersedes }
+    }
+
+    /// Whether a ping is not accurate enough to take part.
+    fn is_too_vague(&self, ping: &Ping) -> bool {
+        ping.accuracy_m.is_some_and(|m| f64::from(m as f32) > ACCURACY_M_MAX)
+            && self.settings.profile == Profile::Robust
+    }
+
+    /// Files a ping whose time can be true in its vehicle's hot window. `None`
+    /// for a duplicate, which changes nothing.
+    fn file(
+        &mut self,
+        index: u32,
+        run: &PingRun,
+        ping: &Ping,
+    ) -> Option<(Disposition, Option<Identity>)> {
+        let vehicle = slot(&mut self.vehicles, index);
+        let newest = ping.event_time >= vehicle.newest;
+        let source = if newest { run.source } else { vehicle.source };
+        let bound = self.sources.bound(source, run);
+        let hot_from = vehicle.hot_from(bound, ping.event_time, &self.settings);
+        let disposition = match vehicle.lateness(ping.event_time, hot_from, &self.settings) {
+            Lateness::TooLate => {
+                vehicle.hot_from = hot_from;
+                return Some((Disposition::TooLate, None));
+            }
+            Lateness::Late => Disposition::Late,
+            Lateness::OnTime => Disposition::OnTime,
+        };
+        let inserted = vehicle.insert(&Fix::new(ping), hot_from, &mut self.scratch.spares.chunks);
+        if inserted == Inserted::Duplicate {
+            return None;
+        }
+        self.window_fixes += 1;
+        if newest && source != vehicle.source {
+            self.sources.forget(vehicle, index);
+            vehicle.source = source;
+        }
+        match inserted {
+            Inserted::Duplicate => None,
+            Inserted::Superseded => Some((Disposition::Superseded, None)),
+            Inserted::New => {
+                vehicle.shown.offer(ping, ping.event_time, false);
+                Some((disposition, None))
+            }
+            Inserted::Supersedes(loser) => {
+                vehicle.shown.offer(ping, ping.event_time, true);
+                Some((disposition, Some(loser)))
+            }
+        }
+    }
+
+    /// Has the vehicle judged when its reorder delay has passed, if its
+    /// watermark does not pass the ping first.
+    fn await_judgement(&mut self, index: u32, t: TimeMs) {
+        self.event_time_max = self.event_time_max.max(Some(t));
+        if self.settings.reorder_delay_ms > 0 {
+            let due = self.now.plus(self.settings.reorder_delay_ms);
+            self.waiting.push_back(Waiting { due, vehicle: index, through: t });
+        }
+    }
+
+    /// Makes the ping's vehicle; `None` if the shard may hold no more.
+    fn new_vehicle(&mut self, run: &PingRun, ping: &Ping) -> Option<u32> {
+        (self.index.len() < self.settings.vehicles_max as usize).then(|| {
+            let liveness = Liveness::new(ping.receive_time, ping.identity, self.now);
+            self.adopt(Vehicle::new(ping.vehicle_id.as_str().into(), run.source, liveness))
+        })
+    }
+
+    /// Gives the vehicle a slot, and its source a check if it asks for one.
+    pub(crate) fn adopt(&mut self, vehicle: Vehicle) -> u32 {
+        let hash = self.index.hash(&vehicle.id);
+        let check_after = vehicle.liveness.check_after;
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.vehicles[index as usize] = Some(vehicle);
+                index
+            }
+            None => {
+                self.vehicles.push(Some(vehicle));
+                (self.vehicles.len() - 1) as u32
+            }
+        };
+        self.index.insert(hash, index);
+        if check_after < TimeMs(i64::MAX) {
+            self.sources.check(slot(&mut self.vehicles, index), index, check_after);
+        }
+        index
+    }
+}
+
+/// What the ping's own two times say against it (semantics §1).
+fn out_of_time(ping: &Ping, settings: &Settings) -> Option<Disposition> {
+    let age = ping.receive_time.since(ping.event_time);
+    if age < -settings.future_tolerance_ms {
+        Some(Disposition::Future)
+    } else if (age - ROLLOVER_MS).abs() <= ANCIENT_MS {
+        Some(Disposition::RolloverSuspected)
+    } else if age > ANCIENT_MS {
+        Some(Disposition::Ancient)
+    } else {
+        None
+    }
+}

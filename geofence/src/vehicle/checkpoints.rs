@@ -1,0 +1,131 @@
+//! The machine as it stood after some of the window's fixes.
+
+use std::collections::VecDeque;
+
+use crate::TimeMs;
+use crate::machine::Machine;
+
+/// The machine as it stood right after the fix at `at`.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) at: TimeMs,
+    pub(crate) machine: Box<Machine>,
+}
+
+/// Checkpoints in order of time, at least one; the first is the start of the
+/// window.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    list: VecDeque<Checkpoint>,
+    /// Time of the last, and of the second: what every ping asks for is at
+    /// hand.
+    last_at: TimeMs,
+    second_at: Option<TimeMs>,
+}
+
+/// Machines that no checkpoint holds, to be used again.
+#[derive(Debug, Default)]
+pub(crate) struct SpareMachines(VecDeque<Box<Machine>>);
+
+/// Spare machines kept at the most.
+const SPARES_MAX: usize = 4_096;
+
+impl SpareMachines {
+    fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
+        match self.0.pop_back() {
+            Some(mut copy) => {
+                Machine::clone_from(&mut copy, machine);
+                copy
+            }
+            None => Box::new(machine.clone()),
+        }
+    }
+
+    pub(super) fn keep(&mut self, machine: Box<Machine>) {
+        if self.0.len() < SPARES_MAX {
+            self.0.push_back(machine);
+        }
+    }
+}
+
+impl Checkpoints {
+    /// Before the first fix.
+    pub(super) fn new() -> Self {
+        let machine = Box::default();
+        Self::of(VecDeque::from([Checkpoint { at: TimeMs::MIN, machine }]))
+    }
+
+    /// Those of a snapshot; `None` if there are none.
+    pub(crate) fn restore(list: VecDeque<Checkpoint>) -> Option<Self> {
+        (!list.is_empty()).then(|| Self::of(list))
+    }
+
+    fn of(list: VecDeque<Checkpoint>) -> Self {
+        let mut checkpoints = Self { list, last_at: TimeMs::MIN, second_at: None };
+        checkpoints.note();
+        checkpoints
+    }
+
+    fn note(&mut self) {
+        self.last_at = self.list.back().expect("a vehicle keeps its first checkpoint").at;
+        self.second_at = self.list.get(1).map(|second| second.at);
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Checkpoint> + '_ {
+        self.list.iter()
+    }
+
+    pub(crate) fn first(&self) -> &Checkpoint {
+        &self.list[0]
+    }
+
+    /// Time of the last one.
+    pub(super) fn last_at(&self) -> TimeMs {
+        self.last_at
+    }
+
+    pub(super) fn last(&self) -> &Checkpoint {
+        self.list.back().expect("a vehicle keeps its first checkpoint")
+    }
+
+    /// The one half way through the window.
+    pub(super) fn middle(&self) -> &Checkpoint {
+        &self.list[self.list.len() / 2]
+    }
+
+    pub(super) fn is_one(&self) -> bool {
+        self.list.len() == 1
+    }
+
+    pub(super) fn push(&mut self, at: TimeMs, machine: &Machine, spares: &mut SpareMachines) {
+        self.list.push_back(Checkpoint { at, machine: spares.copy_of(machine) });
+        self.note();
+    }
+
+    /// Takes those at `from` and after away, but for the first.
+    pub(super) fn split_off(&mut self, from: TimeMs) -> VecDeque<Checkpoint> {
+        let kept = self.list.partition_point(|checkpoint| checkpoint.at < from);
+        let later = self.list.split_off(kept.max(1));
+        self.note();
+        later
+    }
+
+    pub(super) fn extend(&mut self, later: impl IntoIterator<Item = Checkpoint>) {
+        self.list.extend(later);
+        self.note();
+    }
+
+    /// Forgets those that a later one before `hot_from` makes dispensable, and
+    /// returns whether there were any.
+    pub(super) fn forget_before(&mut self, hot_from: TimeMs, spares: &mut SpareMachines) -> bool {
+        if self.second_at.is_none_or(|at| at >= hot_from) {
+            return false;
+        }
+        let cold = self.list.iter().skip(1).take_while(|later| later.at < hot_from).count();
+        for checkpoint in self.list.drain(..cold) {
+            spares.keep(checkpoint.machine);
+        }
+        self.note();
+        true
+    }
+}

@@ -1,0 +1,305 @@
+//! One vehicle: its clocks, its hot window, and what has been decided and
+//! emitted from it (semantics §2 and §3).
+//!
+//! The window keeps every fix from the oldest checkpoint on; a checkpoint is
+//! the machine right after some fix. A fix that arrives behind others takes
+//! the vehicle back to the last checkpoint before it and judges again from
+//! there; what differs from what was emitted leaves as corrections, at most
+//! one operation per event and segment.
+
+mod checkpoints;
+mod judging;
+mod operations;
+
+use std::sync::Arc;
+
+use crate::decided::Decided;
+use crate::fix::Fix;
+use crate::liveness::Liveness;
+use crate::machine::{Judge, Machine};
+use crate::roster::Roster;
+use crate::shown::Shown;
+use crate::timeline::Timeline;
+use crate::window::{Inserted, SpareChunks, Window};
+use crate::{Settings, TimeMs};
+
+pub(crate) use checkpoints::{Checkpoint, Checkpoints, SpareMachines};
+
+/// Fixes that a window holds at the most.
+pub(crate) const WINDOW_FIXES_MAX: usize = 16_384;
+
+/// Span of event time whose fixes changed after they were judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stale {
+    from: TimeMs,
+    through: TimeMs,
+}
+
+/// State of one vehicle. What every ping reads comes first, in this order in
+/// memory: with many vehicles each line is a cache miss.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Vehicle {
+    pub(crate) id: Arc<str>,
+    /// `M`: the largest event time accepted. [`TimeMs::MIN`] before the first.
+    pub(crate) newest: TimeMs,
+    /// `H`: start of the hot window; never goes back.
+    pub(crate) hot_from: TimeMs,
+    /// Event time of the last fix judged or timer fired.
+    pub(crate) judged: TimeMs,
+    /// The source its newest ping came by; its first one before that.
+    pub(crate) source: u32,
+    /// Fixes judged since the last checkpoint.
+    pub(crate) since_checkpoint: u32,
+    /// Something decided or questioned may not have been told.
+    untold: bool,
+    /// Whether `assumed` holds any.
+    pub(crate) assumes: bool,
+    is_stale: bool,
+    pub(crate) window: Window,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) liveness: Liveness,
+    /// State after everything judged so far.
+    pub(crate) machine: Machine,
+    pub(crate) shown: Shown,
+    stale: Option<Stale>,
+    /// Events decided since the first checkpoint, in order of decision.
+    pub(crate) decided: Vec<Decided>,
+    /// How many of `decided` have been emitted or need not be.
+    pub(crate) settled: usize,
+    /// Dwell events that rest on silence alone, by the machine as it stands:
+    /// no window's start or checkpoint knows of them.
+    pub(crate) assumed: Vec<Decided>,
+    /// Emitted events that judging again has put in question.
+    displaced: Vec<Decided>,
+}
+
+/// What vehicles no longer hold, for others to use again: vehicles that drive
+/// on then need no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Spares {
+    pub(crate) chunks: SpareChunks,
+    pub(crate) machines: SpareMachines,
+}
+
+/// What vehicles are judged by, besides their own fixes.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) timeline: &'a Timeline,
+    pub(crate) roster: &'a Roster,
+    /// The largest event time of the whole input, once that is over.
+    pub(crate) end: Option<TimeMs>,
+    /// `valid_from` of the newest fence set in force by now.
+    pub(crate) in_force: TimeMs,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules as they stand at receive time `now`.
+    pub(crate) fn at(
+        now: TimeMs,
+        settings: &'a Settings,
+        timeline: &'a Timeline,
+        roster: &'a Roster,
+        end: Option<TimeMs>,
+    ) -> Self {
+        let known = end.map_or(now, |end| end.max(now));
+        let in_force = timeline.epoch(timeline.number_at(known)).valid_from;
+        Self { settings, timeline, roster, end, in_force }
+    }
+}
+
+impl<'a> Rules<'a> {
+    /// What the vehicle with this id is judged by.
+    pub(crate) fn judge(self, vehicle_id: &'a str) -> Judge<'a> {
+        Judge {
+            vehicle_id,
+            settings: self.settings,
+            timeline: self.timeline,
+            tags: self.roster.of(vehicle_id),
+            ended: self.end.is_some(),
+        }
+    }
+}
+
+/// Where a ping falls among its vehicle's clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lateness {
+    OnTime,
+    Late,
+    TooLate,
+}
+
+impl Vehicle {
+    pub(crate) fn new(id: Arc<str>, source: u32, liveness: Liveness) -> Self {
+        Self {
+            id,
+            newest: TimeMs::MIN,
+            hot_from: TimeMs::MIN,
+            source,
+            window: Window::default(),
+            machine: Machine::default(),
+            judged: TimeMs::MIN,
+            checkpoints: Checkpoints::new(),
+            since_checkpoint: 0,
+            untold: false,
+            assumes: false,
+            is_stale: false,
+            decided: Vec::new(),
+            settled: 0,
+            assumed: Vec::new(),
+            displaced: Vec::new(),
+            stale: None,
+            liveness,
+            shown: Shown::default(),
+        }
+    }
+
+    /// Something of each line of the vehicle that a ping reads, to have it
+    /// fetched.
+    #[inline]
+    pub(crate) fn touch(&self) -> usize {
+        let machine = &self.machine;
+        self.id.len()
+            ^ self.window.len()
+            ^ self.liveness.interval_ms as usize
+            ^ usize::from(machine.last.is_some())
+            ^ machine.epoch as usize
+            ^ machine.visits.len()
+            ^ usize::from(self.shown.fix_changed)
+            ^ self.shown.seq as usize
+    }
+
+    /// The same of what its window and its id point to.
+    #[inline]
+    pub(crate) fn touch_window(&self) -> usize {
+        self.window.touch() ^ usize::from(self.id.as_bytes().first().copied().unwrap_or(0))
+    }
+
+    /// Where a ping with event time `t` falls: `H ≤ t` counts, `t < W` is
+    /// late. `hot_from` is the `H` that holds for this ping.
+    pub(crate) fn lateness(&self, t: TimeMs, hot_from: TimeMs, settings: &Settings) -> Lateness {
+        if t < hot_from {
+            Lateness::TooLate
+        } else if t < self.newest.plus(-settings.reorder_delay_ms) {
+            Lateness::Late
+        } else {
+            Lateness::OnTime
+        }
+    }
+
+    /// `H` as `bound` would have it: the smaller of `M` and the source's low
+    /// mark, if that bounds lateness, less the hot lateness.
+    pub(crate) fn hot_from(&self, bound: Bound, t: TimeMs, settings: &Settings) -> TimeMs {
+        let newest = self.newest.max(t);
+        let mark = match bound {
+            Bound::LowMark(Some(mark)) => newest.min(mark),
+            Bound::LowMark(None) => TimeMs::MIN,
+            Bound::Newest => newest,
+        };
+        self.hot_from.max(mark.plus(-settings.hot_lateness_ms))
+    }
+
+    /// Takes `fix` into the window and moves the clocks.
+    pub(crate) fn insert(
+        &mut self,
+        fix: &Fix,
+        hot_from: TimeMs,
+        spares: &mut SpareChunks,
+    ) -> Inserted {
+        let inserted = self.window.insert(fix, spares);
+        if inserted == Inserted::Duplicate {
+            return inserted;
+        }
+        self.newest = self.newest.max(fix.t);
+        self.hot_from = hot_from;
+        if fix.t <= self.judged && inserted != Inserted::Superseded {
+            let stale = self.stale.get_or_insert(Stale { from: fix.t, through: fix.t });
+            stale.from = stale.from.min(fix.t);
+            stale.through = stale.through.max(fix.t);
+            self.is_stale = true;
+        }
+        inserted
+    }
+
+    /// `W`: the event time up to which the vehicle's pings are believed to be
+    /// complete.
+    pub(crate) fn watermark(&self, rules: Rules<'_>) -> TimeMs {
+        let own = self.newest.plus(-rules.settings.reorder_delay_ms);
+        rules.end.map_or(own, |end| own.max(end))
+    }
+
+    /// Whether the next judgement goes back over what was judged.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Has what was judged from `valid_from` on judged again, since other
+    /// fences or tags hold from then on.
+    pub(crate) fn rules_changed(&mut self, valid_from: TimeMs) {
+        if valid_from <= self.judged {
+            let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
+            stale.from = stale.from.min(valid_from);
+            stale.through = self.judged;
+            self.is_stale = true;
+        }
+    }
+
+    /// Forgets what no ping that still counts can change.
+    pub(crate) fn forget_cold(&mut self, spares: &mut Spares) {
+        if self.checkpoints.forget_before(self.hot_from, &mut spares.machines) {
+            let start = self.checkpoints.first().at;
+            self.window.forget_through(start, &mut spares.chunks);
+            let final_count =
+                self.decided[..self.settled].partition_point(|decided| decided.at <= start);
+            self.decided.drain(..final_count);
+            self.settled -= final_count;
+        }
+    }
+
+    /// Moves the window's start up to halve it, for want of memory. Returns
+    /// how many fixes gave way; 0 only if none was judged.
+    pub(crate) fn give_way(&mut self, spares: &mut Spares) -> usize {
+        let before = self.window.len();
+        if self.checkpoints.is_one() && self.checkpoints.first().at < self.judged {
+            // Few fixes judged, or many of one time.
+            self.checkpoints.push(self.judged, &self.machine, &mut spares.machines);
+            self.since_checkpoint = 0;
+        }
+        let middle = self.checkpoints.middle().at;
+        self.hot_from = self.hot_from.max(middle.plus(1));
+        self.forget_cold(spares);
+        before - self.window.len()
+    }
+
+    /// The first fence epoch that this vehicle may still be judged by; `None`
+    /// before its first fix.
+    pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> Option<u32> {
+        let base = &self.checkpoints.first().machine;
+        if let Some(last) = base.last {
+            // A change since the last fix lies on the step to the next one.
+            return Some(timeline.number_at(last.t).min(base.epoch));
+        }
+        let first = self.window.fixes().next()?;
+        Some(timeline.number_at(first.t.min(self.hot_from)))
+    }
+
+    /// The earliest event time at which the vehicle may still be judged by its
+    /// tags; `None` before its first fix.
+    pub(crate) fn tags_needed_from(&self) -> Option<TimeMs> {
+        let base = &self.checkpoints.first().machine;
+        match base.last {
+            Some(last) => Some(base.assigned.map_or(last.t, |from| from.min(last.t))),
+            None => Some(self.window.fixes().next()?.t.min(self.hot_from)),
+        }
+    }
+}
+
+/// What bounds the lateness of a vehicle's pings besides its own newest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Bound {
+    /// Nothing: the source's receive times say nothing of its backlog.
+    Newest,
+    /// The source's low mark; without one nothing is too late.
+    LowMark(Option<TimeMs>),
+}

@@ -1,0 +1,179 @@
+//! A few neighbouring fixes, packed: what they share is written once.
+
+use crate::fix::Fix;
+use crate::{Identity, Position, TimeMs};
+
+/// Fixes of a chunk at the most.
+pub(super) const CHUNK_FIXES: usize = 8;
+
+/// Fixes in order of time, each told by its difference from the fix that the
+/// chunk was begun for. Whatever is packed comes back bit for bit.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    base: Base,
+    len: u32,
+    fixes: [Packed; CHUNK_FIXES],
+}
+
+/// What the fixes of a chunk are measured from.
+#[derive(Clone, Copy, Debug)]
+struct Base {
+    t: i64,
+    /// From event to receive time, milliseconds.
+    lag: i64,
+    seq: u64,
+}
+
+/// A fix in 44 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Packed {
+    identity: [u32; 4],
+    lat: i32,
+    lon: i32,
+    t: i32,
+    lag: i32,
+    /// The difference, over two bits that tell the engine.
+    seq: i32,
+    /// Bits of the numbers, [`NO_NUMBER`] where there is none.
+    accuracy: u32,
+    speed: u32,
+}
+
+/// A NaN that no conversion from a 64-bit number makes.
+const NO_NUMBER: u32 = u32::MAX;
+
+impl Base {
+    fn of(fix: &Fix) -> Self {
+        Self { t: fix.t.0, lag: lag(fix), seq: fix.seq }
+    }
+}
+
+fn lag(fix: &Fix) -> i64 {
+    fix.received.0.wrapping_sub(fix.t.0)
+}
+
+impl Packed {
+    /// `fix` as told from `base`; `None` if it is too far from it.
+    fn new(fix: &Fix, base: Base) -> Option<Self> {
+        let seq = i32::try_from(fix.seq.wrapping_sub(base.seq) as i64).ok()?;
+        let number = |number: Option<f32>| number.map_or(NO_NUMBER, f32::to_bits);
+        let engine = fix.engine.map_or(0, |on| 1 + i32::from(on));
+        Some(Self {
+            identity: [0, 32, 64, 96].map(|shift| (fix.identity.0 >> shift) as u32),
+            lat: fix.position.lat,
+            lon: fix.position.lon,
+            t: i32::try_from(fix.t.0.wrapping_sub(base.t)).ok()?,
+            lag: i32::try_from(lag(fix).wrapping_sub(base.lag)).ok()?,
+            seq: seq.checked_mul(4)? | engine,
+            accuracy: number(fix.accuracy),
+            speed: number(fix.speed_mps),
+        })
+    }
+
+    fn t(&self, base: Base) -> TimeMs {
+        TimeMs(base.t.wrapping_add(i64::from(self.t)))
+    }
+
+    fn identity(&self) -> Identity {
+        let word = |i: usize| u128::from(self.identity[i]) << (32 * i);
+        Identity(word(0) | word(1) | word(2) | word(3))
+    }
+
+    fn unpack(&self, base: Base) -> Fix {
+        let t = self.t(base);
+        let number = |bits| (bits != NO_NUMBER).then(|| f32::from_bits(bits));
+        Fix {
+            identity: self.identity(),
+            t,
+            received: TimeMs(t.0.wrapping_add(base.lag.wrapping_add(i64::from(self.lag)))),
+            seq: base.seq.wrapping_add(i64::from(self.seq >> 2) as u64),
+            position: Position { lat: self.lat, lon: self.lon },
+            accuracy: number(self.accuracy),
+            speed_mps: number(self.speed),
+            engine: match self.seq & 3 {
+                0 => None,
+                engine => Some(engine == 2),
+            },
+        }
+    }
+}
+
+impl Chunk {
+    /// A chunk of this fix alone.
+    pub(super) fn of(fix: &Fix) -> Self {
+        let base = Base::of(fix);
+        Self { base, len: 0, fixes: [Packed::default(); CHUNK_FIXES] }.begun(fix)
+    }
+
+    fn begun(mut self, fix: &Fix) -> Self {
+        self.begin(fix);
+        self
+    }
+
+    /// Empties the chunk and begins it anew for `fix`.
+    pub(super) fn begin(&mut self, fix: &Fix) {
+        self.base = Base::of(fix);
+        self.fixes[0] = Packed::new(fix, self.base).expect("a fix is next to itself");
+        self.len = 1;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    fn held(&self) -> &[Packed] {
+        &self.fixes[..self.len()]
+    }
+
+    /// Time of fix `i`.
+    pub(super) fn t(&self, i: usize) -> TimeMs {
+        self.held()[i].t(self.base)
+    }
+
+    pub(super) fn last_t(&self) -> TimeMs {
+        self.t(self.len() - 1)
+    }
+
+    pub(super) fn identity(&self, i: usize) -> Identity {
+        self.held()[i].identity()
+    }
+
+    pub(super) fn fix(&self, i: usize) -> Fix {
+        self.held()[i].unpack(self.base)
+    }
+
+    /// How many fixes have a time of at most `t`.
+    pub(super) fn count_through(&self, t: TimeMs) -> usize {
+        self.held().iter().take_while(|fix| fix.t(self.base) <= t).count()
+    }
+
+    /// Puts `fix` at place `i`. Returns whether it fits.
+    pub(super) fn insert(&mut self, i: usize, fix: &Fix) -> bool {
+        let len = self.len();
+        if len == CHUNK_FIXES {
+            return false;
+        }
+        let Some(packed) = Packed::new(fix, self.base) else { return false };
+        self.fixes.copy_within(i..len, i + 1);
+        self.fixes[i] = packed;
+        self.len += 1;
+        true
+    }
+
+    /// Makes `rest` the fixes from place `i` on, which must be some, and keeps
+    /// those before, which must be some too.
+    pub(super) fn split_into(&mut self, i: usize, rest: &mut Self) {
+        rest.base = self.base;
+        let moved = &self.fixes[i..self.len()];
+        rest.fixes[..moved.len()].copy_from_slice(moved);
+        rest.len = moved.len() as u32;
+        self.len = i as u32;
+    }
+
+    /// Forgets the first `count` fixes, and keeps some.
+    pub(super) fn forget_first(&mut self, count: usize) {
+        let held = count..self.len();
+        self.fixes.copy_within(held, 0);
+        self.len -= count as u32;
+    }
+}
