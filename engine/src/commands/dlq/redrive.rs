@@ -150,7 +150,8 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
             if letter.is_output() {
                 self.done.events += 1;
                 self.look.hold(shown);
-            } else if !self.args.filter.takes(&letter) || self.has_come_meanwhile(&letter, &shown.message)
+            } else if !self.args.filter.takes(&letter)
+                || self.has_come_meanwhile(&letter, &shown.message)
             {
                 self.done.left += 1;
                 self.look.hold(shown);
