@@ -66,7 +66,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let stop = CancellationToken::new();
-    let server = HttpServer::bind(address, HttpLimits::default(), services, stop.clone()).await?;
+    let server = HttpServer::bind(address, HttpLimits::default(), stop.clone()).await?;
+    server.door().open(services);
     println!("the map is at http://{}/", server.address());
     let serving = tokio::spawn(server.serve());
     let mut fleet = Fleet::new(area);

@@ -32,7 +32,6 @@ use crate::config::{Clock, Config};
 use crate::fences::{Keeper, Taken};
 use crate::http::{EventFeed, Health, ReceiveClock};
 use crate::intake::{Intake, PauseReason, QueueLimits, ShardQueue};
-use crate::journal::lock::DataDirLock;
 use crate::journal::{CommitHealth, FenceObjects, JournalReader, OpenOptions, Store, WriterId};
 use crate::shard::{
     Audit, ClaimOptions, Claimed, Control, CursorBoard, Cut, Follower, Shard, ShardOptions,
@@ -80,24 +79,25 @@ pub struct Pipeline {
     sinks: JoinSet<anyhow::Result<()>>,
     background: JoinSet<anyhow::Result<()>>,
     stop_background: CancellationToken,
-    _lock: DataDirLock,
+    /// Its lock is held to the end.
+    _directory: Arc<DataDir>,
 }
 
 impl Pipeline {
-    /// Claims every shard, recovers it, and starts the sinks where their
-    /// cursors say. What `configured` reads is read once the journals are this
+    /// Claims every shard, recovers it, and starts the sinks in `directory`
+    /// and elsewhere where their cursors say. What `configured` reads is read once the journals are this
     /// process's to take: it may have stood by for days.
     ///
     /// # Errors
-    /// Another process works in the data directory, or took the journals over
-    /// (exit code 75); the directory, a service or what `configured` reads
-    /// cannot be used (78); or a journal is damaged, lost, or of another
-    /// number of shards.
+    /// Another process took the journals over (exit code 75); the directory, a
+    /// service or what `configured` reads cannot be used (78); or a journal is
+    /// damaged, lost, or of another number of shards.
     pub async fn start(
+        directory: DataDir,
         options: PipelineOptions,
         configured: impl FnOnce() -> anyhow::Result<Configured> + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let (directory, lock) = DataDir::open(&options.config.data_dir)?;
+        let directory = Arc::new(directory);
         let services = sinks::Services::connect(&options.config).await?;
         let live = live::connect(&options.config).await?;
         let place = Place::open(&options.config, &directory).await?;
@@ -144,7 +144,7 @@ impl Pipeline {
             sinks: JoinSet::new(),
             background: JoinSet::new(),
             stop_background: CancellationToken::new(),
-            _lock: lock,
+            _directory: Arc::clone(&directory),
         };
         if let Some(file) = &file {
             file.load()?;

@@ -15,7 +15,7 @@ use crate::fences::{Editor, Watched, watch};
 use crate::http::{self, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
-use crate::pipeline::{Configured, Pipeline, PipelineOptions, SourceTeller};
+use crate::pipeline::{Configured, DataDir, Pipeline, PipelineOptions, SourceTeller};
 use crate::source::pubsub::{self, PubsubSource, Subscribed};
 use crate::tags;
 use crate::wall_clock::WallClock;
@@ -45,30 +45,38 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the pipeline, then HTTP, then whatever else brings pings.
-    /// `configured` is read as [`Pipeline::start`] says.
+    /// Listens, starts the pipeline, which may stand by or recover for long
+    /// while HTTP tells no more than that, then opens HTTP and whatever else
+    /// brings pings. `configured` is read as [`Pipeline::start`] says.
     ///
     /// # Errors
-    /// As [`Pipeline::start`], the address cannot be listened on, or what the
-    /// configuration names in the cloud cannot be used (78).
+    /// Another process works in the data directory (75), the address cannot be
+    /// listened on, what the configuration names in the cloud cannot be used
+    /// (78), or as [`Pipeline::start`].
     pub async fn start(
         options: PipelineOptions,
         configured: impl FnOnce() -> anyhow::Result<Configured> + Send + 'static,
         page: Page,
     ) -> anyhow::Result<Self> {
         let config = options.config.clone();
+        let directory = DataDir::open(&config.data_dir)?;
+        let stop = CancellationToken::new();
+        let stop_early = stop.clone().drop_guard();
+        let server = HttpServer::bind(config.http.listen, limits(&config), stop.clone()).await?;
+        let (address, door) = (server.address(), server.door());
+        let server = tokio::spawn(server.serve());
+        info!(%address, "only /livez and /readyz answer yet");
         // Before the pipeline: what is wrong with it shows before anything is
         // claimed.
         let subscribed = match Pulling::of(&config) {
             Some(pulling) => Some(Box::pin(Subscribed::new(pulling)).await?),
             None => None,
         };
-        let pipeline = Box::pin(Pipeline::start(options, configured)).await?;
+        let pipeline = Box::pin(Pipeline::start(directory, options, configured)).await?;
         let clock = Arc::new(match config.clock {
             Clock::Wall => ReceiveClock::wall(pipeline.receive_time_max),
             Clock::Event => ReceiveClock::event(pipeline.receive_time_max),
         });
-        let stop = CancellationToken::new();
         let (keeper, set, fences) = pipeline.fence_keeper(Arc::clone(&clock));
         let (editor, requests) = Editor::new(set);
         let services = Services {
@@ -91,16 +99,7 @@ impl Worker {
                 Arc::new(move || page.render())
             },
         };
-        let limits = limits(&config);
-        let server =
-            match HttpServer::bind(config.http.listen, limits, services, stop.clone()).await {
-                Ok(server) => server,
-                Err(error) => {
-                    pipeline.drain(Some(Instant::now() + DRAIN_MAX)).await?;
-                    return Err(error.into());
-                }
-            };
-        let address = server.address();
+        door.open(services);
         info!(%address, "listening");
         tokio::spawn(keeper.run(requests, stop.clone()));
         if let Some(path) = config.fences.clone() {
@@ -138,7 +137,7 @@ impl Worker {
             tokio::spawn(watcher(PUBSUB_SOURCE).watch(move || Some(heard.silent_for())));
         }
         tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
-        let server = tokio::spawn(server.serve());
+        stop_early.disarm();
         Ok(Self { pipeline, address, stop, server, pubsub })
     }
 

@@ -16,7 +16,7 @@ use super::named_files::NamedFiles;
 use crate::cli::{Format, ReplayArgs};
 use crate::exit::{self, Exit, WithExit as _};
 use crate::http::FeedLimits;
-use crate::pipeline::{Configured, Pipeline, PipelineOptions};
+use crate::pipeline::{Configured, DataDir, Pipeline, PipelineOptions};
 use crate::shard::Cut;
 use crate::signals::Signals;
 use crate::source::file::{Disturbance, FileReplay, ReplayOptions};
@@ -95,7 +95,8 @@ async fn replay(
 ) -> anyhow::Result<(Summary, Option<anyhow::Error>)> {
     let mut signals = Signals::listen()?;
     let shards = options.config.shards;
-    let mut pipeline = Pipeline::start(options, || Ok(configured)).await?;
+    let directory = DataDir::open(&options.config.data_dir)?;
+    let mut pipeline = Pipeline::start(directory, options, || Ok(configured)).await?;
     let output = Output::follow(out, pipeline.followers());
     let tally = pipeline.tally.clone();
     let intake = pipeline.intake.clone();

@@ -103,6 +103,32 @@ pub(super) async fn livez() -> Response {
     }
 }
 
+/// Code of the reason while no journal is this process's yet.
+pub(super) const RECOVERING: &str = "recovering";
+/// The same for people.
+pub(super) const RECOVERING_MESSAGE: &str =
+    "the worker stands by or recovers its journal: nothing is taken or served yet";
+
+/// What `/readyz` says.
+#[derive(Serialize)]
+struct Body {
+    ready: bool,
+    reasons: Vec<Hindrance>,
+}
+
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        let status = if self.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (status, Json(self)).into_response()
+    }
+}
+
+/// The handler of `/readyz` before there is anything to ask.
+pub(super) async fn recovering() -> Response {
+    let reason = Hindrance { code: RECOVERING, message: RECOVERING_MESSAGE.to_owned() };
+    Body { ready: false, reasons: vec![reason] }.into_response()
+}
+
 /// The state of `/readyz`.
 pub(super) struct Readiness {
     pub(super) health: Health,
@@ -111,18 +137,11 @@ pub(super) struct Readiness {
 
 /// The handler of `/readyz`.
 pub(super) async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        ready: bool,
-        reasons: Vec<Hindrance>,
-    }
     let mut reasons = readiness.health.hindrances(Instant::now());
     if let Some(reason) = readiness.intake.paused() {
         reasons.push(Hindrance { code: reason.code(), message: reason.to_string() });
     }
-    let ready = reasons.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Body { ready, reasons })).into_response()
+    Body { ready: reasons.is_empty(), reasons }.into_response()
 }
 
 #[cfg(test)]

@@ -35,5 +35,5 @@ pub use limits::HttpLimits;
 pub use positions::POSITIONS_MAX;
 pub use receive_clock::ReceiveClock;
 pub use routes::{RenderMetrics, Services};
-pub use server::{BindError, HttpServer};
+pub use server::{BindError, Door, HttpServer};
 pub use token::read_token;

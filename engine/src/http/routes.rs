@@ -22,7 +22,7 @@ use super::events::{self, EventStreams};
 use super::explain::{self, Explainer};
 use super::feed::EventFeed;
 use super::fences::{self, Fences};
-use super::health::{Health, Readiness, livez, readyz};
+use super::health::{self, Health, RECOVERING, RECOVERING_MESSAGE, Readiness, livez, readyz};
 use super::ingest::{Ingest, Ingestion, post_pings};
 use super::positions::{self, Positions};
 use super::tags::{self, Tags};
@@ -82,7 +82,7 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
         limits: limits.clone(),
     });
     let one_fence = get(fences::get).put(fences::put).delete(fences::delete);
-    Router::new()
+    let router = Router::new()
         .route("/v1/pings", post(post_pings).with_state(ingestion))
         .route("/v1/positions", get(positions::list).with_state(Arc::clone(&positions)))
         .route("/v1/positions/{vehicle}", get(positions::get).with_state(positions))
@@ -100,7 +100,22 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
         .route("/map.css", get(map::style))
         .route("/icon.svg", get(map::icon))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
+        .fallback(not_found);
+    with_common(router, limits)
+}
+
+/// What is answered while the worker stands by or recovers: that it lives, and
+/// that it takes nothing yet.
+pub(super) fn while_recovering(limits: &HttpLimits) -> Router {
+    let router = Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(health::recovering))
+        .fallback(recovering);
+    with_common(router, limits)
+}
+
+fn with_common(router: Router, limits: &HttpLimits) -> Router {
+    router
         .layer(from_fn_with_state(limits.answer_timeout, answer_in_time))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(count_and_guard))
@@ -108,6 +123,10 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
 
 async fn render_metrics(State(render): State<RenderMetrics>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+}
+
+async fn recovering() -> Refusal {
+    Refusal::unavailable(RECOVERING, RECOVERING_MESSAGE)
 }
 
 async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Refusal {

@@ -11,16 +11,17 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::HttpLimits;
-use super::routes::{Services, routes};
+use super::routes::{Services, routes, while_recovering};
 use super::stall_guard::StallGuard;
 
 /// Bytes a connection buffers in each direction; also the largest head of a
@@ -82,14 +83,31 @@ impl BindError {
     }
 }
 
-/// A server that listens; nothing is answered before [`HttpServer::serve`].
+/// A server that listens; nothing is answered before [`HttpServer::serve`],
+/// and nothing but for its health before its [`Door`] is opened.
 #[derive(Debug)]
 pub struct HttpServer {
     listener: TcpListener,
     address: SocketAddr,
-    router: Router,
+    door: Door,
     limits: HttpLimits,
     stop: CancellationToken,
+}
+
+/// What a server answers by now. Clones are of the same server.
+#[derive(Clone, Debug)]
+pub struct Door {
+    router: Arc<watch::Sender<Router>>,
+    limits: HttpLimits,
+    stop: CancellationToken,
+}
+
+impl Door {
+    /// From the next request on every route is answered, on connections that
+    /// stand already too.
+    pub fn open(&self, services: Services) {
+        drop(self.router.send_replace(routes(services, &self.limits, self.stop.clone())));
+    }
 }
 
 impl HttpServer {
@@ -102,14 +120,20 @@ impl HttpServer {
     pub async fn bind(
         address: SocketAddr,
         limits: HttpLimits,
-        services: Services,
         stop: CancellationToken,
     ) -> Result<Self, BindError> {
         let failed = |source| BindError::new(address, source);
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let router = routes(services, &limits, stop.clone());
-        Ok(Self { listener, address, router, limits, stop })
+        let router = Arc::new(watch::Sender::new(while_recovering(&limits)));
+        let door = Door { router, limits: limits.clone(), stop: stop.clone() };
+        Ok(Self { listener, address, door, limits, stop })
+    }
+
+    /// What opens the routes to everybody.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// Where it listens, the port chosen by the system included.
@@ -123,7 +147,7 @@ impl HttpServer {
     /// requests under way finish for [`HttpLimits::drain_timeout`], and
     /// returns when every connection is closed.
     pub async fn serve(self) {
-        let Self { listener, router, limits, stop, .. } = self;
+        let Self { listener, door, limits, stop, .. } = self;
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let mut connections = JoinSet::new();
         loop {
@@ -141,7 +165,7 @@ impl HttpServer {
             }
             match accepted {
                 Ok((stream, _)) => {
-                    let connection = converse(stream, router.clone(), limits.clone(), stop.clone());
+                    let connection = converse(stream, door.clone(), limits.clone(), stop.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(place);
@@ -173,17 +197,21 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// One connection from its first byte to its last.
-async fn converse(stream: TcpStream, router: Router, limits: HttpLimits, stop: CancellationToken) {
+async fn converse(stream: TcpStream, door: Door, limits: HttpLimits, stop: CancellationToken) {
     // Answers are small and complete: waiting to fill a packet only delays.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY was refused");
     }
     let io = TokioIo::new(StallGuard::new(stream, limits.write_timeout));
+    let service = service_fn(move |request| {
+        let router = door.router.borrow().clone();
+        TowerToHyperService::new(router).call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(io, TowerToHyperService::new(router));
+        .serve_connection(io, service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

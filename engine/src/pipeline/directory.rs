@@ -8,19 +8,19 @@ use crate::exit::{Exit, WithExit as _};
 use crate::journal::Store;
 use crate::journal::lock::{self, DataDirLock};
 
-/// The layout of a data directory.
-#[derive(Clone, Debug)]
+/// A data directory under this process's exclusive lock, and its layout.
+#[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    _lock: DataDirLock,
 }
 
 impl DataDir {
-    /// The directory at `path`, which is made if it is not there, under this
-    /// process's exclusive lock.
+    /// The directory at `path`, which is made if it is not there.
     ///
     /// # Errors
     /// It cannot be made or written (78), or another process holds it (75).
-    pub fn open(path: &Path) -> anyhow::Result<(Self, DataDirLock)> {
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)
             .with_context(|| {
                 format!(
@@ -29,8 +29,7 @@ impl DataDir {
                 )
             })
             .exit_with(Exit::Config)?;
-        let lock = lock::acquire(path)?;
-        Ok((Self { path: path.to_owned() }, lock))
+        Ok(Self { path: path.to_owned(), _lock: lock::acquire(path)? })
     }
 
     /// The directory itself.

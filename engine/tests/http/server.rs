@@ -77,3 +77,27 @@ async fn nothing_is_served_before_serve() {
     serving.abort();
     drop(world);
 }
+
+#[tokio::test]
+async fn behind_a_shut_door_only_health_is_told() {
+    let world = World::new().await;
+    let server = World::bind_again("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let door = server.door();
+    let mut connection = Connection::open(server.address()).await;
+    let serving = tokio::spawn(server.serve());
+    assert_eq!(connection.request("GET /livez", &[], b"").await.answer().await.status, 200);
+    let unready = connection.request("GET /readyz", &[], b"").await.answer().await;
+    assert_eq!((unready.status, &unready.json()["ready"]), (503, &false.into()));
+    assert_eq!(unready.json()["reasons"][0]["code"], "recovering");
+    for line in ["GET /v1/positions", "GET /metrics", "GET /", "POST /v1/pings"] {
+        let answer = connection.request(line, &[], b"").await.answer().await;
+        assert_eq!((answer.status, &answer.json()["code"]), (503, &"recovering".into()), "{line}");
+        assert_eq!(answer.header("retry-after"), Some("1"), "{line}");
+    }
+    // The connection that stands finds it open.
+    door.open(world.services.clone());
+    assert_eq!(connection.request("GET /readyz", &[], b"").await.answer().await.status, 200);
+    let answer = connection.request("GET /v1/positions", &[], b"").await.answer().await;
+    assert_eq!(answer.status, 200);
+    serving.abort();
+}

@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) positions: PositionStore,
     pub(crate) fences: watch::Sender<Bytes>,
     pub(crate) health: Health,
+    pub(crate) services: Services,
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<()>,
 }
@@ -62,28 +63,9 @@ impl World {
         Self::with(Setup { limits, ..Setup::default() }).await
     }
 
-    /// Another server at `address`, with nothing behind it.
+    /// Another server at `address`, with its door shut.
     pub(crate) async fn bind_again(address: SocketAddr) -> Result<HttpServer, BindError> {
-        let (intake, _) = Intake::new(1, Setup::default().queue);
-        let (_, fences) = watch::channel(Bytes::new());
-        let services = Services {
-            ingest: Ingest {
-                intake,
-                source: 0,
-                decode: Arc::new(decode),
-                clock: Arc::new(ReceiveClock::wall(TimeMs(0))),
-            },
-            positions: PositionStore::new(),
-            events: EventFeed::new(FeedLimits::default()),
-            journal: no_journal(),
-            fences,
-            fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
-            tagger: Tagger::new(Vec::new()),
-            token_file: None,
-            health: Health::new(1),
-            metrics: Arc::new(String::new),
-        };
-        HttpServer::bind(address, HttpLimits::default(), services, CancellationToken::new()).await
+        HttpServer::bind(address, HttpLimits::default(), CancellationToken::new()).await
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
@@ -112,11 +94,12 @@ impl World {
         };
         let stop = CancellationToken::new();
         let local = "127.0.0.1:0".parse().unwrap();
-        let server = HttpServer::bind(local, setup.limits, services, stop.clone()).await.unwrap();
+        let server = HttpServer::bind(local, setup.limits, stop.clone()).await.unwrap();
+        server.door().open(services.clone());
         let address = server.address();
         let served = tokio::spawn(server.serve());
         let queue = queues.remove(0);
-        Self { address, queue, intake, feed, positions, fences, health, stop, served }
+        Self { address, queue, intake, feed, positions, fences, health, services, stop, served }
     }
 
     /// The next delivery, held until the test answers it.

@@ -12,10 +12,11 @@ use prost::Message as _;
 use protos::journal::input;
 use protos::telemetry::VehiclePing;
 use rustix::process::{Signal, kill_process};
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::support::{Launch, Worker, ping, text, wait_for};
+use crate::support::{Client, Launch, Worker, ping, text, wait_for};
 
 const BUCKET: &str = "fleet-journal";
 /// What a worker says that finds the journals another's.
@@ -192,6 +193,32 @@ impl Named {
         let launch = cloud.launch(dir).fences(&self.path("fences.json"));
         launch.set("vehicle_tags", tags.to_str().unwrap()).set("fences_poll", "1h")
     }
+}
+
+#[test]
+fn a_standby_says_that_it_lives_and_takes_nothing() {
+    let cloud = Cloud::new();
+    let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let mut first = cloud.launch(&dirs[0]).start();
+    first.client().deliver(&lot(0));
+    let mut second = stand_by(&cloud, &dirs[1]);
+    let early = second.wait_for_line("only /livez and /readyz answer yet");
+    let client = Client::new(early["address"].as_str().unwrap());
+    assert_eq!(client.get("/livez").expect("an answer").status, 200);
+    let unready = client.get("/readyz").expect("an answer");
+    assert_eq!(
+        (unready.status, &unready.json()["reasons"][0]["code"]),
+        (503, &json!("recovering"))
+    );
+    let refused = client.send(&lot(1)).expect("an answer");
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("recovering")));
+
+    first.kill();
+    second.wait_until_ready();
+    assert_eq!(client.get("/readyz").expect("an answer").status, 200, "at the same address");
+    client.deliver(&lot(1));
+    assert!(second.stop().success(), "{}", second.log());
+    assert_eq!(cloud.recorded(), ids(0..2));
 }
 
 #[test]
