@@ -28,7 +28,9 @@ fn fill(disk: &Mounted, free: u64) -> PathBuf {
 }
 
 fn readiness(client: &Client) -> (u16, String) {
-    let answer = client.get("/readyz").expect("an answer");
+    // A refusal that came before the whole of a request was read closes its
+    // connection, perhaps just as the client takes it for the next one.
+    let answer = wait_for("an answer", || client.get("/readyz"));
     (answer.status, answer.body)
 }
 
