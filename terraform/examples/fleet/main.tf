@@ -1,8 +1,8 @@
 # A fleet of some 8,000 vehicles: 8 shards, a standby, positions, the archive,
 # and a raw archive that shares no code with the worker.
 #
-# One worker has all shards. For several, set topic_per_shard and leave the
-# image out: each shard gets a topic and a subscription of its own.
+# One worker has all shards and pulls one subscription; the other instance
+# stands by.
 
 provider "google" {
   project = var.project

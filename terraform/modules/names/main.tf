@@ -1,4 +1,4 @@
-# Names of everything, and who has which shard. No provider: `terraform test`
+# Names of everything, and which topic carries which shard. No provider: `terraform test`
 # checks all of it offline.
 
 locals {
@@ -15,14 +15,4 @@ locals {
       shards       = var.topic_per_shard ? [index] : local.shards
     }
   }
-
-  # The first `shards % workers` workers take one shard more than the others.
-  least  = floor(var.shards / var.workers)
-  longer = var.shards % var.workers
-  worker_shards = [
-    for worker in range(var.workers) : range(
-      worker * local.least + min(worker, local.longer),
-      (worker + 1) * local.least + min(worker + 1, local.longer),
-    )
-  ]
 }

@@ -3,11 +3,6 @@ output "shards" {
   value       = local.shards
 }
 
-output "worker_shards" {
-  description = "The shards of each worker: contiguous, each shard once, lengths differing by one at the most."
-  value       = local.worker_shards
-}
-
 output "ingest" {
   description = "Topic and subscription of the pings, with the shards they carry, by a stable key."
   value       = local.ingest

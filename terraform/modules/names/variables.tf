@@ -40,23 +40,3 @@ variable "topic_per_shard" {
   default     = false
   nullable    = false
 }
-
-variable "workers" {
-  description = "Number of workers that share the shards, each with a list of its own."
-  type        = number
-  default     = 1
-  nullable    = false
-
-  validation {
-    condition     = var.workers >= 1 && floor(var.workers) == var.workers
-    error_message = "There is at least one worker, and a whole number of them."
-  }
-  validation {
-    condition     = var.workers <= var.shards
-    error_message = "A worker without a shard has nothing to do: workers must not exceed shards."
-  }
-  validation {
-    condition     = var.workers == 1 || var.topic_per_shard
-    error_message = "Several workers need topic_per_shard: a worker that pulled from a topic of all shards would reject what belongs to the others."
-  }
-}

@@ -18,6 +18,7 @@ module "topics" {
 
   project           = var.project
   ingest            = module.names.ingest
+  ingest_retention  = var.ingest_retention
   events_topic      = module.names.events_topic
   dead_letter_topic = module.names.dead_letter_topic
   labels            = var.labels
@@ -46,6 +47,8 @@ module "journal" {
   bucket   = module.names.journal_bucket
   location = coalesce(var.journal_location, var.region)
   labels   = var.labels
+
+  soft_delete_days = var.journal_soft_delete_days
 }
 
 module "positions" {

@@ -52,15 +52,21 @@ variable "shards" {
 }
 
 variable "topic_per_shard" {
-  description = "One topic and subscription for each shard instead of one for all, for workers that share the shards. The worker of this module has all shards and one subscription, so leave it out (image = null) then."
+  description = "One topic and subscription for each shard instead of one for all, for readers of one's own. `fleetstream` pulls one subscription and has all shards, so it cannot work from these: leave it out (image = null)."
   type        = bool
   default     = false
   nullable    = false
 
   validation {
     condition     = !var.topic_per_shard || var.image == null
-    error_message = "A worker pulls from one subscription: with topic_per_shard, run the workers elsewhere (image = null)."
+    error_message = "The worker pulls one subscription and has all shards: with topic_per_shard there can be none (image = null)."
   }
+}
+
+variable "ingest_retention" {
+  description = "How long pings stay readable after they were acknowledged, to seek back to: seconds with an s, 600s to 2678400s; null for not at all."
+  type        = string
+  default     = "86400s"
 }
 
 variable "enforce_ping_schema" {
@@ -112,6 +118,13 @@ variable "journal_location" {
   description = "Location of the journal's bucket; null for the region, a dual region to survive the loss of one."
   type        = string
   default     = null
+}
+
+variable "journal_soft_delete_days" {
+  description = "Days for which a deleted object of the journal can be brought back, 0 or 7 to 90. They are paid for."
+  type        = number
+  default     = 7
+  nullable    = false
 }
 
 variable "fences_bucket" {

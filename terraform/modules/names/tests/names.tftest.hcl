@@ -16,10 +16,6 @@ run "one_topic_serves_every_shard" {
     })
     error_message = "One topic and one subscription carry all shards."
   }
-  assert {
-    condition     = jsonencode(output.worker_shards) == jsonencode([[0, 1, 2, 3]])
-    error_message = "The only worker has every shard."
-  }
 }
 
 run "each_shard_has_a_topic" {
@@ -40,41 +36,14 @@ run "each_shard_has_a_topic" {
   }
 }
 
-run "workers_share_the_shards_evenly" {
-  command = plan
-
-  variables {
-    shards          = 8
-    topic_per_shard = true
-    workers         = 3
-  }
-
-  assert {
-    condition     = jsonencode(output.worker_shards) == jsonencode([[0, 1, 2], [3, 4, 5], [6, 7]])
-    error_message = "The first workers take what is left over."
-  }
-}
-
-run "no_shard_is_lost_or_doubled" {
+run "no_topic_is_shared" {
   command = plan
 
   variables {
     shards          = 1024
     topic_per_shard = true
-    workers         = 37
   }
 
-  assert {
-    condition     = jsonencode(flatten(output.worker_shards)) == jsonencode(output.shards)
-    error_message = "Put together, the lists are all shards in order."
-  }
-  assert {
-    condition = (
-      max([for list in output.worker_shards : length(list)]...)
-      -min([for list in output.worker_shards : length(list)]...)
-    ) <= 1
-    error_message = "No worker has two shards more than another."
-  }
   assert {
     condition     = length(distinct([for ingest in output.ingest : ingest.topic])) == 1024
     error_message = "No two shards share a topic."
@@ -159,26 +128,4 @@ run "half_a_shard_is_refused" {
   }
 
   expect_failures = [var.shards]
-}
-
-run "a_worker_without_a_shard_is_refused" {
-  command = plan
-
-  variables {
-    shards          = 2
-    topic_per_shard = true
-    workers         = 3
-  }
-
-  expect_failures = [var.workers]
-}
-
-run "workers_that_share_a_topic_are_refused" {
-  command = plan
-
-  variables {
-    workers = 2
-  }
-
-  expect_failures = [var.workers]
 }
