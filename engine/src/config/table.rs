@@ -380,7 +380,9 @@ settings! {
         /// last one always arrives.
         min_interval: Duration = "3s", Durations { min: "1s", max: "1h" };
         /// Firestore only: longest time that a visible change may wait for its
-        /// write; older ones are warned of. At least positions.min_interval.
+        /// write; older ones are warned of. What it is longer than
+        /// positions.min_interval, its least, a write may wait for the
+        /// vehicle's next position.
         max_delay: Duration = "5s", Durations { min: "1s", max: "1h" };
     }
 

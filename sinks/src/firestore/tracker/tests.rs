@@ -59,8 +59,9 @@ impl World {
         self.start + Duration::from_millis(self.now_ms)
     }
 
+    /// The first whole millisecond that is not before `at`.
     fn ms(&self, at: Instant) -> u64 {
-        u64::try_from((at - self.start).as_millis()).unwrap()
+        u64::try_from((at - self.start).as_nanos().div_ceil(1_000_000)).unwrap()
     }
 
     fn offer(&mut self, position: LivePosition) {
