@@ -1,6 +1,7 @@
 //! The cloud on this machine as one process, for local trials.
 
 mod up;
+mod warm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(version)]
 enum Arguments {
-    /// Start them, print where they are and what is in them as environment
+    /// Start them, warm them up, print where they are and what is in them as environment
     /// assignments, and stay until SIGTERM or SIGINT
     Up {
         /// Directory for BigQuery's tables as Parquet, written at the end

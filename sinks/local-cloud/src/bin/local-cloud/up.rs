@@ -10,6 +10,8 @@ use local_cloud::storage::Storage;
 use local_cloud::{FirestoreEmulator, PubsubClient, PubsubEmulator};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::warm;
+
 const PROJECT: &str = "local-project";
 const DATASET: &str = "fleet";
 const BUCKET: &str = "local-journal";
@@ -59,6 +61,9 @@ impl Services {
         let storage = Storage::start().await.context("the stand-in for Cloud Storage")?;
         storage.create_bucket(BUCKET);
         let client = PubsubClient::connect(&pubsub.endpoint()).await?;
+        let host = firestore.host();
+        let (broker, database) = (warm::pubsub(&client), database());
+        tokio::try_join!(broker, warm::firestore(&host, &database))?;
         let pings = names(&client, "pings", "worker").await?;
         let events = names(&client, "events", "events-reader").await?;
         let dead_letters = names(&client, "dead-letters", "dead-letters").await?;
@@ -79,7 +84,7 @@ impl Services {
             ("FLEETSTREAM_PUBSUB__SUBSCRIPTION", self.pings.subscription.clone()),
             ("FLEETSTREAM_PUBSUB__EVENTS_TOPIC", self.events.topic.clone()),
             ("FLEETSTREAM_PUBSUB__DEAD_LETTER_TOPIC", self.dead_letters.topic.clone()),
-            ("FLEETSTREAM_FIRESTORE__DATABASE", format!("projects/{PROJECT}/databases/(default)")),
+            ("FLEETSTREAM_FIRESTORE__DATABASE", database()),
             ("FLEETSTREAM_BIGQUERY__DATASET", format!("projects/{PROJECT}/datasets/{DATASET}")),
             ("PINGS_TOPIC", self.pings.topic.clone()),
             ("EVENTS_SUBSCRIPTION", self.events.subscription.clone()),
@@ -90,6 +95,10 @@ impl Services {
         }
         out.flush()
     }
+}
+
+fn database() -> String {
+    format!("projects/{PROJECT}/databases/(default)")
 }
 
 fn emulators() -> anyhow::Result<(PubsubEmulator, FirestoreEmulator)> {
