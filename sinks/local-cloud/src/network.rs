@@ -78,10 +78,12 @@ async fn pass(client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
         let Ok(server) = TcpStream::connect(target).await else { return };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        tokio::join!(
-            relay(from_client, to_server, None),
-            relay(from_server, to_client, Some(mode))
-        );
+        // With one direction at its end the connection is: a service must not
+        // go on sending to a client that is dead.
+        tokio::select! {
+            () = relay(from_client, to_server, None) => {}
+            () = relay(from_server, to_client, Some(mode)) => {}
+        }
     };
     tokio::select! {
         () = relayed => {}

@@ -24,14 +24,36 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// With `what`, once [`PATIENCE`] is at its end.
-pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait(PATIENCE, LOOK_EVERY, what, condition)
+}
+
+/// As [`wait_for`], for what takes long by its nature, or is costly to look
+/// at.
+///
+/// # Panics
+/// With `what`, once `patience` is at its end.
+pub(crate) fn wait_at_most<T>(
+    patience: Duration,
+    what: &str,
+    condition: impl FnMut() -> Option<T>,
+) -> T {
+    wait(patience, 40 * LOOK_EVERY, what, condition)
+}
+
+fn wait<T>(
+    patience: Duration,
+    look_every: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
-        std::thread::sleep(LOOK_EVERY);
+        assert!(Instant::now() < deadline, "waited {patience:?} in vain: {what}");
+        std::thread::sleep(look_every);
     }
 }
 
