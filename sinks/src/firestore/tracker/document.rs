@@ -122,6 +122,11 @@ impl Document {
                 vehicle.written(position, begun);
             }
         }
+        // Others keep the document in mind for as long as they move. One that
+        // comes back is written anew, under the guard of all.
+        if let Some(before) = begun.checked_sub(IDLE) {
+            self.vehicles.retain(|vehicle| !vehicle.is_settled_since(before));
+        }
     }
 
     /// A read or a write was not done.
@@ -189,5 +194,47 @@ impl Document {
     fn vehicle(&mut self, vehicle_id: &str) -> Option<&mut Vehicle> {
         let index = self.vehicles.binary_search_by(|it| it.id().cmp(vehicle_id)).ok()?;
         Some(&mut self.vehicles[index])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firestore::tracker::FLOOR;
+    use crate::testing::live_position;
+
+    const PACE: Pace = Pace { min_interval: FLOOR, closing: false };
+
+    impl Document {
+        /// Offers a position of each of `vehicles` and writes what waits.
+        fn write(&mut self, vehicles: &[&str], seq: u64, now: Instant) -> Vec<Arc<LivePosition>> {
+            for vehicle in vehicles {
+                self.offer(Arc::new(live_position(vehicle, 50.0, 10.0, seq)), now, PACE);
+            }
+            let sent = self.send(now, PACE);
+            self.busy = false;
+            self.written(sent.clone(), Some(Timestamp::default()));
+            self.ask(PACE);
+            sent
+        }
+
+        fn ids(&self) -> Vec<&str> {
+            self.vehicles.iter().map(Vehicle::id).collect()
+        }
+    }
+
+    #[test]
+    fn a_vehicle_that_is_gone_is_forgotten_while_others_move() {
+        let start = Instant::now();
+        let mut document = Document::new(start);
+        document.found(Guard::Missing, Vec::new(), start);
+        document.write(&["a", "b"], 1, start);
+        document.write(&["b"], 2, start + IDLE / 2);
+        assert_eq!(document.ids(), ["a", "b"]);
+        document.write(&["b"], 3, start + IDLE);
+        assert_eq!(document.ids(), ["b"]);
+        let back = document.write(&["a"], 4, start + 2 * IDLE);
+        assert_eq!(back.iter().map(|it| &it.vehicle_id[..]).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(document.ids(), ["a"], "the other one has stood for as long");
     }
 }

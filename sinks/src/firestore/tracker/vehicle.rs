@@ -163,6 +163,15 @@ impl Vehicle {
         sent.and(Demand { due, ..of(waiting) })
     }
 
+    /// Nothing of it waits or is under way, and what is stored is what this
+    /// process put there, `before` or earlier.
+    pub(super) fn is_settled_since(&self, before: Instant) -> bool {
+        self.waiting.is_none()
+            && self.sent.is_none()
+            && !self.is_behind()
+            && self.stored.as_ref().is_some_and(|stored| stored.at <= before)
+    }
+
     /// What [`Vehicle::send`] would give.
     pub(super) fn waiting(&self) -> Option<&LivePosition> {
         self.waiting.is_some().then_some(&*self.newest)
