@@ -8,7 +8,9 @@ use gcp_bigquery_client::Client;
 use gcp_bigquery_client::auth::Authenticator;
 use gcp_bigquery_client::client_builder::ClientBuilder;
 use gcp_bigquery_client::error::{BQError, NestedResponseError};
+use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsParameters;
 use gcp_bigquery_client::model::query_request::QueryRequest;
+use gcp_bigquery_client::model::query_response::QueryResponse;
 use gcp_bigquery_client::model::table::Table;
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 
@@ -18,6 +20,9 @@ use crate::google::{self, Endpoint, Failure};
 
 /// A call is answered within this time.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// BigQuery waits for a query to be done for this long before it answers that
+/// it is not, ms.
+const WAIT_MS: i32 = 30_000;
 
 /// Reasons that BigQuery gives with 403, as if a right were missing, and that
 /// pass (<https://cloud.google.com/bigquery/docs/error-messages>).
@@ -159,11 +164,28 @@ impl Rest {
         let what = || format!("counting rows of {}", dataset.table_path(table));
         let mut request = QueryRequest::new(query);
         request.use_query_cache = Some(false);
-        request.timeout_ms = Some(i32::try_from(ANSWER_MAX.as_millis() / 2).unwrap_or(i32::MAX));
+        request.timeout_ms = Some(WAIT_MS);
         let answer = self.0.job().query(&dataset.project, request).await;
-        let answer = answer.map_err(RestError::of(what))?;
-        let cell =
-            answer.rows.as_deref().and_then(|rows| rows.first()?.columns.as_deref()?.first());
+        let QueryResponse { mut job_complete, mut rows, job_reference, .. } =
+            answer.map_err(RestError::of(what))?;
+        let mut backoff = google::backoff();
+        // A query that takes longer goes on: another one would be paid for
+        // again, and take as long.
+        while job_complete == Some(false)
+            && let Some(job) = &job_reference
+        {
+            backoff.pause().await;
+            let parameters = GetQueryResultsParameters {
+                location: job.location.clone(),
+                timeout_ms: Some(WAIT_MS),
+                ..GetQueryResultsParameters::default()
+            };
+            let id = job.job_id.as_deref().unwrap_or_default();
+            let answer = self.0.job().get_query_results(&dataset.project, id, parameters).await;
+            let answer = answer.map_err(RestError::of(what))?;
+            (job_complete, rows) = (answer.job_complete, answer.rows);
+        }
+        let cell = rows.as_deref().and_then(|rows| rows.first()?.columns.as_deref()?.first());
         let count = cell.and_then(|cell| match cell.value.as_ref()? {
             serde_json::Value::String(digits) => digits.parse().ok(),
             value => value.as_i64(),
@@ -195,7 +217,62 @@ impl Authenticator for Bearer {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::google::Service;
+
+    /// Answers one request after the other with `answers`; the lines that
+    /// asked for them.
+    async fn answer(listener: TcpListener, answers: &[&str]) -> Vec<String> {
+        let mut asked = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !is_whole(&request) {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            let length = answer.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                 content-length: {length}\r\n\r\n"
+            );
+            stream.write_all((head + answer).as_bytes()).await.unwrap();
+            let request = String::from_utf8(request).unwrap();
+            asked.push(request.lines().next().unwrap_or_default().to_owned());
+        }
+        asked
+    }
+
+    fn is_whole(request: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        body.len() >= length.map_or(0, |length| length.trim().parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_count_that_takes_long_is_asked_for_once_and_waited_for() {
+        let unfinished = r#"{"jobComplete": false,
+            "jobReference": {"projectId": "p", "jobId": "j7", "location": "EU"}}"#;
+        let finished = r#"{"jobComplete": true, "rows": [{"f": [{"v": "42"}]}]}"#;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let endpoint = Endpoint::read(Service::BigqueryRest, Some(&address)).unwrap();
+        let rest = Rest::connect(&endpoint).await.unwrap();
+        let dataset: Dataset = "projects/p/datasets/d".parse().unwrap();
+        let answers = [unfinished, unfinished, finished];
+        let (rows, asked) =
+            tokio::join!(rest.rows_after(&dataset, "pings", 3, 7), answer(listener, &answers));
+        assert_eq!(rows.unwrap(), 42);
+        let [query, first, second] = &asked[..] else { panic!("{asked:?}") };
+        assert!(query.starts_with("POST ") && query.contains("/queries"), "{query}");
+        for poll in [first, second] {
+            assert!(poll.starts_with("GET ") && poll.contains("/queries/j7?"), "{poll}");
+            assert!(poll.contains("location=EU"), "{poll}");
+        }
+    }
 
     #[test]
     fn a_quota_that_is_used_up_passes_and_a_missing_right_does_not() {
