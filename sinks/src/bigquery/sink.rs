@@ -274,7 +274,10 @@ impl<T: DatasetTable> StreamSink<T> {
     }
 
     /// Sets rows of the first slice aside for good.
-    fn refuse(&mut self, rows: Vec<(usize, String)>) -> SinkError {
+    fn refuse(&mut self, mut rows: Vec<(usize, String)>) -> SinkError {
+        // A row that is refused for two columns is told of twice.
+        rows.sort_by_key(|(index, _)| *index);
+        rows.dedup_by_key(|(index, _)| *index);
         let first = self.queue.first().expect("an answer was to the first slice");
         let refused: Vec<_> = rows
             .into_iter()

@@ -331,6 +331,15 @@ async fn rows_that_are_refused_become_dead_letters_and_stubs() {
     assert_eq!(of_4, expected.map(|(seq, word)| (ping(seq, 0).vehicle_id, word.to_owned())));
 }
 
+#[tokio::test]
+async fn a_row_that_is_refused_twice_over_is_one_dead_letter() {
+    let mut world = World::new(segments()).await;
+    let twice = Fault::RowErrors(vec![1, 0, 1]);
+    world.standin.inject(Call::AppendRows, twice, 1).unwrap();
+    world.pings(Until::Done).await;
+    assert_eq!(world.journal.dead_letters.len(), 2);
+}
+
 fn integer(batch: &RecordBatch, column: &str, row: usize) -> i64 {
     batch.column_by_name(column).unwrap().as_primitive::<Int64Type>().value(row)
 }
