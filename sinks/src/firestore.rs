@@ -236,6 +236,6 @@ impl Shared {
 fn is_for_good(status: &Status) -> bool {
     match Failure::of_grpc(status.code() as i32) {
         Failure::Setup | Failure::Permanent => true,
-        Failure::Transient | Failure::Throttled => false,
+        Failure::Transient => false,
     }
 }

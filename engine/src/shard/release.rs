@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protos::journal::{Cursor, Segment};
-use sinks::{Backoff, Flush, Progress, Sink, SinkError};
+use sinks::{Backoff, Flush, Progress, Sink, SinkError, google};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
@@ -16,6 +16,9 @@ use tracing::warn;
 use super::cursors::{CursorBoard, Cursors};
 use crate::journal::{JournalError, JournalReader};
 use crate::metrics;
+
+/// An outage that stays the same is told this often.
+const TELL_EVERY: Duration = Duration::from_secs(300);
 
 /// Why a sink cannot go on. What it has not taken is in the journal, and a
 /// restart begins from its recorded cursor.
@@ -150,12 +153,12 @@ impl SinkRunner {
         let segment = self.reader.read(self.next).await?;
         self.taken |= has_content(&segment);
         let started = Instant::now();
-        let mut backoff = None;
+        let mut outage = None;
         loop {
             match self.sink.write(Arc::clone(&segment)).await {
                 Ok(()) => break,
                 Err(SinkError::Unrecorded(progress)) => return self.go_on_from(*progress).await,
-                Err(error) => self.wait_out(error, &mut backoff).await?,
+                Err(error) => self.wait_out(error, &mut outage).await?,
             }
         }
         let taken_in = started.elapsed().as_secs_f64();
@@ -166,7 +169,7 @@ impl SinkRunner {
 
     /// Whether the sink flushed; else it takes segments again first.
     async fn flush(&mut self, flush: Flush) -> Result<bool, ReleaseError> {
-        let mut backoff = None;
+        let mut outage = None;
         let mut cursor = loop {
             match self.sink.flush(flush).await {
                 Ok(cursor) => break cursor,
@@ -174,7 +177,7 @@ impl SinkRunner {
                     self.go_on_from(*progress).await?;
                     return Ok(false);
                 }
-                Err(error) => self.wait_out(error, &mut backoff).await?,
+                Err(error) => self.wait_out(error, &mut outage).await?,
             }
         };
         cursor.through_seq = cursor.through_seq.max(self.floor);
@@ -215,11 +218,11 @@ impl SinkRunner {
         let Some(cursor) = self.outstanding.take_if(|c| recorded.get(&c.sink) == Some(c)) else {
             return Ok(false);
         };
-        let mut backoff = None;
+        let mut outage = None;
         let next = loop {
             match self.sink.recorded(&cursor).await {
                 Ok(next) => break next,
-                Err(error) => self.wait_out(error, &mut backoff).await?,
+                Err(error) => self.wait_out(error, &mut outage).await?,
             }
         };
         if let Some(next) = next {
@@ -232,17 +235,18 @@ impl SinkRunner {
     async fn wait_out(
         &self,
         error: SinkError,
-        backoff: &mut Option<Backoff>,
+        outage: &mut Option<Outage>,
     ) -> Result<(), ReleaseError> {
         let sink = self.sink.name();
         if !error.is_retryable() {
             return Err(ReleaseError::Sink { sink, source: error });
         }
         metrics::SINK_ERRORS.counter(&[sink]).increment(1);
-        if backoff.is_none() {
+        let outage = outage.get_or_insert_with(|| Outage::new(&error));
+        if outage.is_news(error.to_string(), Instant::now()) {
             warn!(sink, %error, "a sink fails: its backlog waits in the journal");
         }
-        backoff.get_or_insert_with(Backoff::new).pause().await;
+        outage.backoff.pause().await;
         Ok(())
     }
 
@@ -252,6 +256,35 @@ impl SinkRunner {
         metrics::UNRELEASED.gauge(&labels).set(behind as f64);
         let lag = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
         metrics::RELEASE_LAG.gauge(&labels).set(lag.as_secs_f64());
+    }
+}
+
+/// Calls in a row that fail.
+struct Outage {
+    backoff: Backoff,
+    /// What the log has of it, and since when.
+    told: Option<(String, Instant)>,
+}
+
+impl Outage {
+    /// Begins with `error`: a remote service is given longer than a disk.
+    fn new(error: &SinkError) -> Self {
+        let backoff = match error {
+            SinkError::Remote { .. } => google::backoff(),
+            _ => Backoff::new(),
+        };
+        Self { backoff, told: None }
+    }
+
+    /// Whether the log should have `error`: if it is another one than the last,
+    /// or the last is a while ago.
+    fn is_news(&mut self, error: String, now: Instant) -> bool {
+        let is_old = |(told, at): &(String, Instant)| *told == error && now < *at + TELL_EVERY;
+        let is_news = !self.told.as_ref().is_some_and(is_old);
+        if is_news {
+            self.told = Some((error, now));
+        }
+        is_news
     }
 }
 

@@ -81,7 +81,7 @@ impl RestError {
             Self::Refused { reason, .. } if QUOTAS.contains(&&reason[..]) => true,
             Self::Refused { code, .. } => {
                 let failure = Failure::of_http(u16::try_from(*code).unwrap_or(500));
-                matches!(failure, Failure::Transient | Failure::Throttled)
+                failure == Failure::Transient
             }
         }
     }

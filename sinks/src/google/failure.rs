@@ -1,16 +1,19 @@
-//! What a failed call to a Google service asks for: the one classification
-//! that all sinks and sources share.
+//! What a failed call to a Google service asks for, by its status alone: at
+//! the start of sinks and sources, and for their checks. What a status says of
+//! a row, a stream or a document is judged where those are known: rows in
+//! `bigquery::stream`, documents in `firestore::requests` and
+//! `firestore::writer`. A sink that runs tries again whatever the failure: see
+//! [`crate::SinkError::Remote`].
 
 use google_cloud_gax::error::Error;
 
 /// What a failed call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Nothing wrong with the call: the same one may succeed after a pause.
+    /// Nothing wrong with the call: the same one may succeed after a pause. A
+    /// quota that is used up is no different: pauses double, which is to ask
+    /// less.
     Transient,
-    /// A quota is used up: as [`Failure::Transient`], but to ask less is what
-    /// helps.
-    Throttled,
     /// Something is missing or not allowed that somebody can put right while
     /// the worker runs: a topic, a table, a role. To try again is right, to
     /// keep quiet about it is not; at a start it is a mistake in the
@@ -26,10 +29,8 @@ impl Failure {
     pub fn of_grpc(code: i32) -> Self {
         match code {
             // cancelled, unknown, deadline exceeded, aborted, internal,
-            // unavailable
-            1 | 2 | 4 | 10 | 13 | 14 => Self::Transient,
-            // resource exhausted
-            8 => Self::Throttled,
+            // unavailable; resource exhausted
+            1 | 2 | 4 | 10 | 13 | 14 | 8 => Self::Transient,
             // not found, permission denied, unauthenticated
             5 | 7 | 16 => Self::Setup,
             // invalid argument, already exists, failed precondition, out of
@@ -42,8 +43,7 @@ impl Failure {
     #[must_use]
     pub fn of_http(status: u16) -> Self {
         match status {
-            429 => Self::Throttled,
-            408 | 499 | 500..=599 => Self::Transient,
+            408 | 429 | 499 | 500..=599 => Self::Transient,
             401 | 403 | 404 => Self::Setup,
             _ => Self::Permanent,
         }
@@ -69,12 +69,6 @@ impl Failure {
         }
         if error.is_authentication() { Self::Setup } else { Self::Permanent }
     }
-
-    /// Whether the same call may succeed later.
-    #[must_use]
-    pub fn is_retryable(self) -> bool {
-        self != Self::Permanent
-    }
 }
 
 #[cfg(test)]
@@ -85,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_grpc_code_is_decided() {
-        use Failure::{Permanent, Setup, Throttled, Transient};
+        use Failure::{Permanent, Setup, Transient};
         let decided = [
             (Code::Cancelled, Transient),
             (Code::Unknown, Transient),
@@ -94,7 +88,7 @@ mod tests {
             (Code::NotFound, Setup),
             (Code::AlreadyExists, Permanent),
             (Code::PermissionDenied, Setup),
-            (Code::ResourceExhausted, Throttled),
+            (Code::ResourceExhausted, Transient),
             (Code::FailedPrecondition, Permanent),
             (Code::Aborted, Transient),
             (Code::OutOfRange, Permanent),
@@ -108,7 +102,6 @@ mod tests {
             assert_eq!(Failure::of_grpc(code as i32), failure, "{code:?}");
             let error = Error::service(Status::default().set_code(code));
             assert_eq!(Failure::of(&error), failure, "{code:?}");
-            assert_eq!(failure.is_retryable(), failure != Permanent);
         }
     }
 
@@ -126,7 +119,7 @@ mod tests {
             (401, Failure::Setup),
             (404, Failure::Setup),
             (409, Failure::Permanent),
-            (429, Failure::Throttled),
+            (429, Failure::Transient),
             (500, Failure::Transient),
             (503, Failure::Transient),
         ];

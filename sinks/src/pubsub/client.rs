@@ -187,10 +187,10 @@ impl PubsubClient {
                 return Ok(None);
             }
             match Failure::of(&error) {
-                Failure::Transient | Failure::Throttled if Instant::now() < deadline => {
+                Failure::Transient if Instant::now() < deadline => {
                     backoff.pause().await;
                 }
-                Failure::Transient | Failure::Throttled => {
+                Failure::Transient => {
                     warn!(name, %error, "Pub/Sub does not answer: that it exists is not checked");
                     return Ok(None);
                 }

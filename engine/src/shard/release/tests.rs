@@ -224,6 +224,35 @@ async fn a_new_sink_that_was_given_nothing_goes_on_after_a_restart() {
     assert_eq!(rows, ["a", "b"]);
 }
 
+#[test]
+fn an_outage_is_told_at_first_when_it_changes_and_every_five_minutes() {
+    let remote = |said: &str| {
+        let (target, source) = ("a table".to_owned(), said.to_owned().into());
+        SinkError::Remote { target, source }
+    };
+    let mut outage = Outage::new(&remote("unavailable"));
+    let start = Instant::now();
+    let mut told = |said, minutes: u64| {
+        outage.is_news(remote(said).to_string(), start + Duration::from_secs(60 * minutes))
+    };
+    assert!(told("unavailable", 0));
+    assert!(!told("unavailable", 4));
+    assert!(told("unavailable", 5));
+    assert!(told("a role is missing", 6));
+    assert!(!told("a role is missing", 10));
+    assert!(told("a role is missing", 11));
+}
+
+#[test]
+fn a_remote_service_is_given_longer_than_a_disk() {
+    let (target, source) = ("a table".to_owned(), "quota".into());
+    let mut remote = Outage::new(&SinkError::Remote { target, source });
+    assert!(remote.backoff.next_pause() >= Duration::from_millis(50));
+    let source = std::io::ErrorKind::StorageFull.into();
+    let mut disk = Outage::new(&SinkError::Io { path: "p".to_owned(), source });
+    assert!(disk.backoff.next_pause() <= Duration::from_millis(20));
+}
+
 /// Journals have such cursors: of a sink that began among deleted segments and
 /// was given nothing.
 #[tokio::test(start_paused = true)]
