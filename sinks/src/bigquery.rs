@@ -17,7 +17,8 @@
 //!   rows after it keep their offsets.
 //!
 //! [`Mode::DefaultStream`] leaves all that to BigQuery's default stream, which
-//! can double rows where a connection is cut.
+//! doubles rows wherever slices are sent again that may be in: where a
+//! connection is cut, and after any other error, a refused row or a restart.
 
 mod check;
 mod dataset;

@@ -29,7 +29,7 @@ impl From<Cursor> for Progress {
     }
 }
 
-/// A sink failed; the same call is made again after a pause. A later call can
+/// A sink failed; mostly the same call is made again after a pause. A later call can
 /// succeed after [`SinkError::Io`] and [`SinkError::Remote`] only;
 /// [`SinkError::Unrecorded`] asks for something else first, and after the
 /// others the sink waits for a restart, which begins anew from the recorded
@@ -119,8 +119,10 @@ pub trait Sink: Send + Sync + 'static {
     /// until the next flush.
     ///
     /// # Errors
-    /// Nothing of the segment counts as taken; the runner calls again with
-    /// the same segment, so a retry must not double its rows.
+    /// Nothing of the segment counts as taken. The runner calls again with the
+    /// same segment, so a retry must not double its rows; after
+    /// [`SinkError::Unrecorded`] with the segment after the cursor in it, once
+    /// that is recorded.
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError>;
 
     /// Makes what the sink has taken durable as far as `flush` asks and

@@ -3,7 +3,8 @@
 //! A new collection must not be met with the whole fleet at once: Firestore
 //! asks for 500 writes a second at first and half as many again every five
 //! minutes, which is how long it takes to spread a collection over machines.
-//! A collection that has documents has had its turn. What is held back is
+//! A collection that has documents has had its turn, or part of it: a restart
+//! on the way, even in the first minutes, ends the ramp for good. What is held back is
 //! freshness: only the newest position of a vehicle waits.
 
 use std::time::Duration;

@@ -19,6 +19,7 @@ const UNDER_WAY_BYTES_MAX: usize = 8 << 20;
 /// A topic that exists, with the client that publishes to it.
 #[derive(Clone, Debug)]
 pub struct Topic {
+    /// Full name.
     name: String,
     publisher: Publisher,
 }
@@ -26,12 +27,6 @@ pub struct Topic {
 impl Topic {
     pub(super) fn new(name: &str, publisher: Publisher) -> Self {
         Self { name: name.to_owned(), publisher }
-    }
-
-    /// Full name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Publishes `messages` in order, a bounded number at a time, and waits
