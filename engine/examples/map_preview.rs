@@ -244,7 +244,7 @@ impl Vehicle {
     fn live(&self, number: usize, now_ms: i64, seq: u64) -> LivePosition {
         let moving = self.status == Status::Moving;
         LivePosition {
-            vehicle_id: name(number),
+            vehicle_id: name(number).into(),
             event_time: TimeMs(now_ms),
             position: Position::from_degrees(self.lat, self.lon).expect("inside the area"),
             accuracy_m: Some(8.0),
