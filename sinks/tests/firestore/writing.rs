@@ -112,7 +112,7 @@ async fn a_packed_document_holds_many_vehicles_and_takes_only_what_changed() {
 
     // A restart finds what is there, and writes what is not.
     let writer = collection.writer(options).await;
-    writer.offer(fleet(1.0, 1).filter(|it| it.vehicle_id != "bus.7:x-y"));
+    writer.offer(fleet(1.0, 1).filter(|it| &*it.vehicle_id != "bus.7:x-y"));
     writer.offer([at("bus.7:x-y", 2.0, 2), at("..", 3.0, 3)]);
     let report = writer.stop().await;
     assert_eq!((report.documents_written, report.counts.written), (1, 1));

@@ -33,6 +33,7 @@ pub(crate) fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T
 ///
 /// # Panics
 /// With `what`, once `patience` is at its end.
+#[allow(dead_code, reason = "not every test binary needs it")]
 pub(crate) fn wait_at_most<T>(
     patience: Duration,
     what: &str,
