@@ -19,7 +19,7 @@ use crate::truth::{Names, vehicle_id, vehicle_number};
 /// One vehicle is looked at within this, and all of them, or the look counts
 /// for nothing.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
-const LIST_WITHIN: Duration = Duration::from_secs(60);
+const LIST_WITHIN: Duration = Duration::from_secs(15);
 /// How many positions match, whatever of them is listed.
 const TOTAL_COUNT: &str = "x-total-count";
 
@@ -51,6 +51,17 @@ impl Positions {
             Self::Firestore(_) => {
                 Looks { vehicles: 20, at_once: 20, every: Duration::from_millis(200) }
             }
+        }
+    }
+
+    /// Longest wait for the last positions.
+    pub(crate) fn settled_within(&self) -> Duration {
+        match self {
+            // Shown with the commit of their ping.
+            Self::Http(..) => Duration::from_secs(15),
+            // One that looks like the one before goes out with the heartbeat,
+            // each minute.
+            Self::Firestore(_) => Duration::from_secs(90),
         }
     }
 

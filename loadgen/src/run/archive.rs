@@ -30,7 +30,7 @@ pub(super) enum Source {
     /// Parquet under the target's data directory.
     DataDir(PathBuf),
     /// A table.
-    Bigquery(Rows),
+    Bigquery(Box<Rows>),
 }
 
 /// How long an archive is waited for.

@@ -37,9 +37,10 @@ const THERE_WITHIN: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_secs(5);
 /// Longest wait for that.
 const QUIET_WITHIN: Duration = Duration::from_secs(60);
-/// Longest wait for the last positions, and time between two looks.
-const POSITIONS_WITHIN: Duration = Duration::from_secs(60);
-const POSITIONS_EVERY: Duration = Duration::from_secs(3);
+/// Longest wait for the last positions of a run that was interrupted, and time
+/// between two looks.
+const POSITIONS_WITHIN_INTERRUPTED: Duration = Duration::from_secs(10);
+const POSITIONS_EVERY: Duration = Duration::from_secs(5);
 /// Longest wait for the last dead letters.
 const LETTERS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -321,7 +322,9 @@ async fn look_at_positions(
         return;
     }
     let newest = &produced.newest_ms;
-    let until = Instant::now() + POSITIONS_WITHIN;
+    let within =
+        if report.interrupted { POSITIONS_WITHIN_INTERRUPTED } else { positions.settled_within() };
+    let until = Instant::now() + within;
     loop {
         match positions.list(names).await {
             Ok(shown) => {

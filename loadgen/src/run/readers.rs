@@ -68,7 +68,7 @@ impl Readers {
             readers.positions = Some(tokio::spawn(watcher.run(readers.stop.clone())));
         }
         if let Some(Source::Bigquery(rows)) = &readers.archive_source {
-            let (rows, watched) = (rows.clone(), Arc::clone(&seen.archive));
+            let (rows, watched) = (rows.as_ref().clone(), Arc::clone(&seen.archive));
             let watching =
                 archive::watch(rows, Arc::clone(progress), watched, readers.stop.clone());
             readers.archive = Some(tokio::spawn(watching));
@@ -154,7 +154,7 @@ fn positions(plan: &RunPlan) -> anyhow::Result<Option<Positions>> {
 
 fn archive_source(plan: &RunPlan, names: &Names) -> anyhow::Result<Option<Source>> {
     Ok(match (&plan.archive, &plan.data_dir) {
-        (Some(table), _) => Some(Source::Bigquery(table.clone().rows(names.clone())?)),
+        (Some(table), _) => Some(Source::Bigquery(Box::new(table.clone().rows(names.clone())?))),
         (None, Some(data_dir)) => Some(Source::DataDir(data_dir.clone())),
         (None, None) => None,
     })

@@ -260,6 +260,18 @@ async fn a_run_ends_against_a_target(#[case] faults: Faults) {
     assert!(!report.pass && failed(&report).contains(&"acknowledged_min"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_never_answers_readers_does_not_hold_up_the_run() {
+    let faults = Faults { hangs_readers: true, ..Faults::default() };
+    let (report, done) = timeout(Duration::from_secs(180), judged(200, 2, faults))
+        .await
+        .expect("it ends, however nothing is read");
+    assert_eq!((report.pings.tally.acknowledged, done.kept.len()), (400, 400));
+    assert_eq!((report.latency.position.count, report.pings.positions_wrong), (0, None));
+    assert!(report.notes.iter().any(|note| note.contains("positions")), "{:?}", report.notes);
+    assert!(failed(&report).contains(&"f1_min geofence_enter"));
+}
+
 /// `loadgen run` as a process of its own, for ten seconds.
 fn process(address: &str, out: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_loadgen"))

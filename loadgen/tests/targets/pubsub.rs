@@ -6,12 +6,15 @@ use crate::support::{Faults, messages_of, world};
 use google_cloud_pubsub::model::Message;
 use loadgen::google::Pubsub;
 use loadgen::run::{RunPlan, Target, run};
+use loadgen::send::Snapshot;
 use loadgen::send::pubsub::Shape;
 use loadgen::truth::Names;
 use local_cloud::{PubsubClient, PubsubEmulator};
 use prost::Message as _;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use rstest::rstest;
+use tokio::sync::watch::channel;
+use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -85,5 +88,41 @@ async fn every_ping_is_published_once_and_events_are_judged(
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 900);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_broker_missed_is_counted_and_every_key_goes_on_after() -> anyhow::Result<()> {
+    // Of its own: it ends on the way, with all its topics.
+    let Some(emulator) = PubsubEmulator::start_or_skip()? else { return Ok(()) };
+    let client = PubsubClient::connect(&emulator.endpoint()).await?;
+    let topic = client.create_topic("pings-outage").await?;
+    let directory = tempfile::tempdir()?;
+    let (monitor, mut seen) = channel(Snapshot::default());
+    let (world, interrupt) = (world(200, 300), CancellationToken::new());
+    let shape = Shape { pings_per_message: 1, ordering_keys: 3 };
+    let running = tokio::spawn(run(RunPlan {
+        patience: Duration::from_secs(2),
+        pubsub: Pubsub::Emulator(emulator.endpoint()),
+        interrupt: interrupt.clone(),
+        monitor: Some(monitor),
+        ..RunPlan::new(world, Target::Pubsub(topic, shape), directory.path())
+    }));
+    seen.wait_for(|seen| seen.answered > 200).await?;
+    emulator.stop();
+    seen.wait_for(|seen| seen.given_up > 0).await?;
+    tokio::task::block_in_place(|| emulator.restart())?;
+    client.create_topic("pings-outage").await?;
+    let before = seen.borrow().answered;
+    // Some seconds of every key.
+    seen.wait_for(|seen| seen.answered > before + 600).await?;
+    interrupt.cancel();
+    let report = running.await??;
+
+    let (sending, tally) = (&report.sending, report.pings.tally);
+    assert!(sending.given_up > 0 && !report.pass);
+    assert_eq!(sending.answered + sending.given_up, sending.intended);
+    assert_eq!(tally.acknowledged, sending.answered);
+    assert!(sending.answers.contains_key("not published"), "{:?}", sending.answers);
     Ok(())
 }

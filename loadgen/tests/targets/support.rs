@@ -37,6 +37,8 @@ pub(crate) struct Faults {
     pub(crate) unavailable_after: Option<u32>,
     /// After so many requests none is answered, and connections stay open.
     pub(crate) hangs_after: Option<u32>,
+    /// Whoever asks for events or positions gets no answer.
+    pub(crate) hangs_readers: bool,
 }
 
 /// What it did.
@@ -113,6 +115,9 @@ impl FakeEngine {
         loop {
             let (path, body) = read_request(&mut stream).await?;
             match path.as_str() {
+                path if self.faults.hangs_readers && path != "/v1/pings" => {
+                    std::future::pending::<()>().await;
+                }
                 "/v1/events" => {
                     self.stream_events(&mut stream).await?;
                     std::future::pending::<()>().await;
