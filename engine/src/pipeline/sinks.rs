@@ -149,7 +149,8 @@ pub(super) async fn runners(
         let cursor = claimed.cursors.get(sink.name());
         let (reader, first_seq) = (claimed.reader(), claimed.first_seq);
         let next = first_segment(&reader, first_seq, claimed.tail(), cursor).await?;
-        if next > claimed.tail() && cursor.is_none() {
+        let is_new = cursor.is_none_or(|cursor| cursor.through_seq < first_seq);
+        if is_new && next > claimed.tail() {
             info!(sink = sink.name(), next, "a sink new to an old journal begins now");
         }
         let (shard, board) = (claimed.number, board.clone());

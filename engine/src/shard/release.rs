@@ -91,13 +91,15 @@ impl SinkRunner {
         }
     }
 
-    /// Has it recorded where a sink without a cursor begins. Called before the
-    /// shard commits anything, its first segment says so: whatever happens
-    /// after, a restart finds the sink begun there and not later.
+    /// Has it recorded where a sink begins whose cursor does not say. Called
+    /// before the shard commits anything, its first segment says so: whatever
+    /// happens after, a restart finds the sink begun there and not later.
     ///
     /// # Errors
     /// See [`ReleaseError`].
     pub async fn begin(&mut self) -> Result<(), ReleaseError> {
+        let floor = self.floor;
+        self.proposed.take_if(|cursor| cursor.through_seq < floor);
         if self.proposed.is_none() {
             self.flush(Flush::Periodic).await?;
         }

@@ -185,7 +185,19 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_new_sink_could_not_take_is_not_lost_by_a_restart() {
+    expect_nothing_lost(pruned().await).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_of_one_whose_cursor_has_passed_nothing() {
     let store = pruned().await;
+    let (mut journal, _) = own(&store).await;
+    let cursor = Cursor { sink: NAME.to_owned(), ..Cursor::default() };
+    journal.commit(Segment { cursors: vec![cursor], ..Segment::default() }).await.unwrap();
+    expect_nothing_lost(store).await;
+}
+
+async fn expect_nothing_lost(store: Arc<InMemory>) {
     let refusing = Target::refusing();
     let mut process = Process::start(&store, &refusing).await;
     process.commit("a").await;
