@@ -203,7 +203,7 @@ mod tests {
     use crate::firestore::tracker::FLOOR;
     use crate::testing::live_position;
 
-    const PACE: Pace = Pace { min_interval: FLOOR, closing: false };
+    const PACE: Pace = Pace { min_interval: FLOOR, patience: FLOOR, closing: false };
 
     impl Document {
         /// Offers a position of each of `vehicles` and writes what waits.
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_vehicle_that_is_gone_is_forgotten_while_others_move() {
         let start = Instant::now();
-        let mut document = Document::new(start);
+        let mut document = Document::new(Guard::Unread, start);
         document.found(Guard::Missing, Vec::new(), start);
         document.write(&["a", "b"], 1, start);
         document.write(&["b"], 2, start + IDLE / 2);
