@@ -45,8 +45,9 @@ pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report
         let archive = read_archive(&data_dir.join("pings"), &names, &mut ledger)?;
         take_archive(&mut report, &world, archive, &ledger);
         take_letters(&mut report, read_letters(data_dir, &names)?);
+        // It was read now.
+        report.unread.clear();
     }
-    report.unread.clear();
     conclude(&mut report, &world, directory)?;
     Ok(report)
 }
