@@ -173,7 +173,7 @@ impl Fleet {
                 let fence = self.random.random_range(0..self.area.fence_ids.len());
                 let event = vehicle.event(&self.area.fence_ids[fence], &mut self.random);
                 events.push(FleetEvent {
-                    vehicle_id: name(number).into(),
+                    vehicle_id: name(number),
                     event_time_ms: now_ms,
                     event_id: format!("{:032x}", self.seq * 1_000 + number as u64),
                     op: Op::Assert.into(),

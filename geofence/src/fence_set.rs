@@ -125,6 +125,12 @@ impl FenceSet {
         }
     }
 
+    /// Something of the memory that [`Self::containing`] reads, to have it
+    /// fetched.
+    pub(crate) fn touch(&self, p: Position) -> usize {
+        self.cells.touch(p) as usize
+    }
+
     /// Replaces `out` with the ascending indexes of the fences whose envelope
     /// meets that of the straight step from `from` to `to`, the short way
     /// round. Allocates nothing but what `out` may need to grow.

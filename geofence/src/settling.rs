@@ -28,7 +28,7 @@ impl Detector {
         {
             if looked_at % AHEAD == 0 {
                 let next = self.waiting.iter().take(AHEAD).map(|waiting| waiting.vehicle);
-                look_ahead(&self.vehicles, next);
+                look_ahead(&self.vehicles, next, rules);
             }
             looked_at += 1;
             self.waiting.pop_front();
@@ -52,7 +52,7 @@ impl Detector {
         for (place, &index) in touched.iter().enumerate() {
             if place % AHEAD == 0 {
                 let part = &touched[place..touched.len().min(place + AHEAD)];
-                look_ahead(&self.vehicles, part.iter().copied());
+                look_ahead(&self.vehicles, part.iter().copied(), rules);
             }
             let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
             // A full window waits for nothing more: what is judged can give way.
@@ -173,7 +173,12 @@ impl Detector {
 }
 
 /// Asks for the memory that judging these vehicles will read.
-fn look_ahead(vehicles: &[Option<Vehicle>], slots: impl Iterator<Item = u32> + Clone) {
+fn look_ahead(
+    vehicles: &[Option<Vehicle>],
+    slots: impl Iterator<Item = u32> + Clone,
+    rules: Rules<'_>,
+) {
+    let fences = &rules.timeline.current().set;
     let some = || slots.clone().filter_map(|slot| vehicles[slot as usize].as_ref());
     let mut touched = 0;
     for vehicle in some() {
@@ -181,6 +186,7 @@ fn look_ahead(vehicles: &[Option<Vehicle>], slots: impl Iterator<Item = u32> + C
     }
     for vehicle in some() {
         touched ^= vehicle.touch_window() ^ vehicle.machine.touch();
+        touched ^= vehicle.next_place().map_or(0, |place| fences.touch(place));
     }
     std::hint::black_box(touched);
 }

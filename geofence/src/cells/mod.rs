@@ -83,6 +83,14 @@ impl CellIndex {
         tile.at(grid::within_tile(x), grid::within_tile(y), found);
     }
 
+    /// Something of the lines that [`Self::at`] reads, to have them fetched.
+    #[inline]
+    pub(crate) fn touch(&self, p: Position) -> u32 {
+        let (x, y) = grid::from_corner(p);
+        let tile = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS));
+        tile.map_or(0, |tile| tile.touch(grid::within_tile(x), grid::within_tile(y)))
+    }
+
     /// Calls `found` for every polygon whose outline may meet the box, which
     /// lies within ±180 degrees; in no order, perhaps more than once. Asks the
     /// cells that the box touches, so it should be small: see

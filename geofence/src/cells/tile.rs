@@ -36,6 +36,13 @@ impl Tile {
         run::query(&self.words[start..], within(x), within(y), i64::from(side), found);
     }
 
+    /// Something of the lines that [`Self::at`] reads.
+    #[inline]
+    pub(super) fn touch(&self, x: u32, y: u32) -> u32 {
+        let cell = (y >> self.cell_bits) << self.row_bits | x >> self.cell_bits;
+        self.words[self.starts[cell as usize] as usize]
+    }
+
     /// Calls `found` for every polygon with an edge near the box from `low` to
     /// `high`, closed, in units from the tile's south-western corner; perhaps
     /// more than once.

@@ -117,6 +117,19 @@ pub(crate) struct Machine {
     pub(crate) rest: Option<Box<Rest>>,
 }
 
+/// The machine before the first fix.
+pub(crate) static FRESH: Machine = Machine {
+    last: None,
+    epoch: 0,
+    assigned: None,
+    wakes: None,
+    visits: Vec::new(),
+    arrivals: Vec::new(),
+    suspect: None,
+    engine: None,
+    rest: None,
+};
+
 impl Clone for Machine {
     fn clone(&self) -> Self {
         let mut copy = Self::default();
@@ -139,7 +152,8 @@ impl Clone for Machine {
 impl Machine {
     /// Something of each line that the next fix will most likely read.
     pub(crate) fn touch(&self) -> usize {
-        self.visits.iter().map(|visit| visit.fence as usize ^ visit.dwelt_s as usize).sum()
+        let line = |visit: &Visit| visit.id as usize ^ visit.pings as usize ^ visit.fence as usize;
+        self.visits.iter().map(line).fold(0, |all, one| all ^ one)
     }
 
     /// Judges the next fix of the vehicle.

@@ -27,7 +27,7 @@ pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
             .iter()
             .map(|checkpoint| CoreCheckpoint {
                 at_ms: checkpoint.at.0,
-                machine: Some(machine::encode(&checkpoint.machine)),
+                machine: Some(machine::encode(checkpoint.machine())),
             })
             .collect(),
         since_checkpoint: vehicle.since_checkpoint,
@@ -65,8 +65,8 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
     restored.judged = TimeMs(vehicle.judged_ms);
     let checkpoints = vehicle.checkpoints.into_iter().map(|checkpoint| {
         let machine = checkpoint.machine.ok_or(StateError::Malformed("checkpoint"))?;
-        let machine = Box::new(machine::decode(machine, timeline)?);
-        Ok(Checkpoint { at: TimeMs(checkpoint.at_ms), machine })
+        let machine = machine::decode(machine, timeline)?;
+        Ok(Checkpoint::restore(TimeMs(checkpoint.at_ms), machine))
     });
     restored.checkpoints = Checkpoints::restore(checkpoints.collect::<Result<_, StateError>>()?)
         .ok_or(StateError::Malformed("first checkpoint"))?;

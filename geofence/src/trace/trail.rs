@@ -317,7 +317,7 @@ impl Trail {
     fn walk(&self, mut go: impl FnMut(Move<'_>, &mut Machine, Judge<'_>, &mut Scratch)) {
         let Some(vehicle) = &self.vehicle else { return };
         let rules = self.rules_now();
-        let mut machine = (*vehicle.checkpoints.first().machine).clone();
+        let mut machine = vehicle.checkpoints.first().machine().clone();
         let mut scratch = Scratch::default();
         let mut number = 0;
         let judge = |number: usize, ended| Judge {

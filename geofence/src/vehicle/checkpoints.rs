@@ -3,13 +3,24 @@
 use std::collections::VecDeque;
 
 use crate::TimeMs;
-use crate::machine::Machine;
+use crate::machine::{FRESH, Machine};
 
 /// The machine as it stood right after the fix at `at`.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) at: TimeMs,
-    pub(crate) machine: Box<Machine>,
+    /// `None` for the one before the first fix.
+    machine: Option<Box<Machine>>,
+}
+
+impl Checkpoint {
+    pub(crate) fn restore(at: TimeMs, machine: Machine) -> Self {
+        Self { at, machine: (machine != FRESH).then(|| Box::new(machine)) }
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        self.machine.as_deref().unwrap_or(&FRESH)
+    }
 }
 
 /// Checkpoints in order of time, at least one; the first is the start of the
@@ -51,8 +62,7 @@ impl SpareMachines {
 impl Checkpoints {
     /// Before the first fix.
     pub(super) fn new() -> Self {
-        let machine = Box::default();
-        Self::of(VecDeque::from([Checkpoint { at: TimeMs::MIN, machine }]))
+        Self::of(VecDeque::from([Checkpoint { at: TimeMs::MIN, machine: None }]))
     }
 
     /// Those of a snapshot; `None` if there are none.
@@ -98,7 +108,7 @@ impl Checkpoints {
     }
 
     pub(super) fn push(&mut self, at: TimeMs, machine: &Machine, spares: &mut SpareMachines) {
-        self.list.push_back(Checkpoint { at, machine: spares.copy_of(machine) });
+        self.list.push_back(Checkpoint { at, machine: Some(spares.copy_of(machine)) });
         self.note();
     }
 
@@ -123,7 +133,9 @@ impl Checkpoints {
         }
         let cold = self.list.iter().skip(1).take_while(|later| later.at < hot_from).count();
         for checkpoint in self.list.drain(..cold) {
-            spares.keep(checkpoint.machine);
+            if let Some(machine) = checkpoint.machine {
+                spares.keep(machine);
+            }
         }
         self.note();
         true

@@ -66,7 +66,7 @@ impl Vehicle {
         let later = self.checkpoints.split_off(stale.from);
         let base = self.checkpoints.last();
         let base_at = base.at;
-        let head = std::mem::replace(&mut self.machine, (*base.machine).clone());
+        let head = std::mem::replace(&mut self.machine, base.machine().clone());
         let first_again = self.decided.partition_point(|decided| decided.at <= base_at);
         let mut questioned = self.decided.split_off(first_again);
         self.settled = self.settled.min(first_again);
@@ -83,7 +83,7 @@ impl Vehicle {
             let stood = expected.next_if(|(_, later)| later.at == fix.t);
             if let Some((i, checkpoint)) = stood
                 && fix.t >= stale.through
-                && *checkpoint.machine == self.machine
+                && *checkpoint.machine() == self.machine
             {
                 met = Some(i);
                 break;

@@ -21,7 +21,7 @@ use crate::roster::Roster;
 use crate::shown::Shown;
 use crate::timeline::Timeline;
 use crate::window::{Inserted, SpareChunks, Window};
-use crate::{Settings, TimeMs};
+use crate::{Position, Settings, TimeMs};
 
 pub(crate) use checkpoints::{Checkpoint, Checkpoints, SpareMachines};
 
@@ -176,6 +176,12 @@ impl Vehicle {
         self.window.touch() ^ usize::from(self.id.as_bytes().first().copied().unwrap_or(0))
     }
 
+    /// Where the fix is, most likely, that is judged next, if any waits.
+    pub(crate) fn next_place(&self) -> Option<Position> {
+        let fix = self.shown.fix.filter(|_| self.judged < self.newest)?;
+        Some(fix.position)
+    }
+
     /// Where a ping with event time `t` falls: `H ≤ t` counts, `t < W` is
     /// late. `hot_from` is the `H` that holds for this ping.
     pub(crate) fn lateness(&self, t: TimeMs, hot_from: TimeMs, settings: &Settings) -> Lateness {
@@ -275,7 +281,7 @@ impl Vehicle {
     /// The first fence epoch that this vehicle may still be judged by; `None`
     /// before its first fix.
     pub(crate) fn oldest_epoch(&self, timeline: &Timeline) -> Option<u32> {
-        let base = &self.checkpoints.first().machine;
+        let base = self.checkpoints.first().machine();
         if let Some(last) = base.last {
             // A change since the last fix lies on the step to the next one.
             return Some(timeline.number_at(last.t).min(base.epoch));
@@ -287,7 +293,7 @@ impl Vehicle {
     /// The earliest event time at which the vehicle may still be judged by its
     /// tags; `None` before its first fix.
     pub(crate) fn tags_needed_from(&self) -> Option<TimeMs> {
-        let base = &self.checkpoints.first().machine;
+        let base = self.checkpoints.first().machine();
         match base.last {
             Some(last) => Some(base.assigned.map_or(last.t, |from| from.min(last.t))),
             None => Some(self.window.fixes().next()?.t.min(self.hot_from)),

@@ -281,6 +281,9 @@ impl Window {
             let fix = if tail.last_t() <= t { tail.len() } else { tail.count_through(t) };
             return At { chunk: last, fix };
         }
+        if self.earlier.back().is_none_or(|before| before.last_t() <= t) {
+            return At { chunk: last, fix: 0 };
+        }
         let chunk = self.earlier.partition_point(|chunk| chunk.last_t() <= t);
         let fix = self.earlier.get(chunk).map_or(0, |chunk| chunk.count_through(t));
         At { chunk, fix }

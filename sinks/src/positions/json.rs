@@ -18,7 +18,7 @@ pub fn push_position(out: &mut Vec<u8>, position: &LivePosition) {
         .number_if_known("heading_deg", position.heading_deg)
         .number_if_known("speed_mps", position.speed_mps)
         .text("status", position.status.as_str())
-        .texts("fences", position.fences.iter().map(AsRef::as_ref))
+        .texts("fences", position.fences.iter().map(|id| &**id))
         .integer("seq", position.seq);
     object.close();
 }

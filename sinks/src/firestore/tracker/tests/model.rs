@@ -148,12 +148,12 @@ proptest! {
                 prop_assert!(gap >= FLOOR);
                 let told = offered
                     .iter()
-                    .filter(|(_, it)| it.vehicle_id == id && old.seq < it.seq && it.seq <= new.seq)
+                    .filter(|(_, it)| *it.vehicle_id == id && old.seq < it.seq && it.seq <= new.seq)
                     .any(|(_, it)| Change::between(old, it) == Change::Told);
                 prop_assert!(told || gap.as_millis() >= u128::from(min_interval_ms));
             }
             // What somebody would see is shown, or something newer, in time.
-            for (came, ping) in offered.iter().filter(|(_, it)| it.vehicle_id == id) {
+            for (came, ping) in offered.iter().filter(|(_, it)| *it.vehicle_id == id) {
                 let shown = writes.iter().rfind(|(at, _)| at <= came).map(|(_, it)| *it);
                 let change = shown.map_or(Change::Moved, |shown| Change::between(shown, ping));
                 let allowed_ms = match change {
@@ -183,7 +183,7 @@ proptest! {
         let mut world = World::new(layout, 2000);
         run(&mut world, &pings, &fates);
         everything_is_stored(&world, &pings)?;
-        let mut newest: BTreeMap<String, u64> = BTreeMap::new();
+        let mut newest = BTreeMap::new();
         for position in world.writes.iter().flat_map(|(.., positions)| positions) {
             let before = newest.insert(position.vehicle_id.clone(), position.seq);
             prop_assert!(before <= Some(position.seq), "the map never goes back");
