@@ -149,7 +149,7 @@ mod tests {
         let mut ids = vec![u32::MAX; 1_000];
         for step in 0..20_000 {
             let id = random.random_range(0..600);
-            let few = id % [1, 7, 1_000][step % 3_000 / 1_000];
+            let few: u32 = id % [1, 7, 1_000][step % 3_000 / 1_000];
             let hash = few.wrapping_mul(0x0100_0001);
             let hash = model.get(&id).map_or(hash, |_| ids[id as usize]);
             assert_eq!(index.get(hash, |slot| slot == id), model.get(&id).copied());
