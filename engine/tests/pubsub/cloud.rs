@@ -176,7 +176,8 @@ fn event(message: &Message) -> Value {
     serde_json::from_slice(&text).unwrap()
 }
 
-fn operation(event: &Value) -> (String, u64) {
+/// Id and revision.
+pub(crate) fn operation(event: &Value) -> (String, u64) {
     (event["event_id"].as_str().unwrap().to_owned(), event["revision"].as_u64().unwrap())
 }
 

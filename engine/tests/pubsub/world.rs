@@ -11,7 +11,7 @@ use local_cloud::Network;
 use serde_json::{Map as Fields, Value};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, events, metric, metric_of, operations};
+use crate::cloud::{Cloud, events, metric, metric_of, operation, operations};
 use crate::support::bigquery::{self, Bigquery};
 use crate::support::map::Map;
 use crate::support::{Launch, PATIENCE, Worker, fold, wait_at_most, wait_for};
@@ -107,9 +107,22 @@ impl World {
         });
     }
 
-    /// As [`World::takes`], of their events.
+    /// As [`World::takes`], of their events, each operation once. A worker
+    /// that is killed again and again publishes them as often, so each message
+    /// is read once and only what is new is judged.
     pub(crate) fn watches(&self, mut enough: impl FnMut(&[Value]) -> bool) {
-        self.takes(|messages| enough(&events(messages)));
+        let (mut read, mut known, mut distinct) = (0, BTreeSet::new(), Vec::new());
+        let mut judged = None;
+        self.takes(|messages| {
+            let new = events(&messages[read..]);
+            read = messages.len();
+            let before = distinct.len();
+            distinct.extend(new.into_iter().filter(|event| known.insert(operation(event))));
+            if distinct.len() > before || judged.is_none() {
+                judged = Some(enough(&distinct));
+            }
+            judged == Some(true)
+        });
     }
 
     /// Takes events from their topic until `enough`, of all messages that
@@ -119,10 +132,12 @@ impl World {
         if enough(&seen) {
             return;
         }
-        let before = seen.clone();
-        let more =
-            self.cloud.collect("events", |found| enough(&[before.as_slice(), found].concat()));
-        seen.extend(more);
+        let before = seen.len();
+        self.cloud.collect("events", |found| {
+            let taken = seen.len() - before;
+            seen.extend_from_slice(&found[taken..]);
+            enough(&seen)
+        });
     }
 
     /// Waits until every sink but those of `bad` has taken every segment there
