@@ -155,6 +155,39 @@ fn everything_comes_again_after_a_kill() {
     world.ends_well(worker, &expected);
 }
 
+/// From the pulling of a message to its acknowledgement, and of a segment to
+/// the cursors of its sinks.
+const STEPS: [(&str, u32); 12] = [
+    ("pubsub.received", 2),
+    ("pubsub.handed_over", 2),
+    ("commit.before", 2),
+    ("commit.after", 2),
+    ("release.before", 2),
+    ("release.after", 2),
+    ("ack.before", 3),
+    ("ack.after", 3),
+    ("pubsub.ack", 1),
+    ("pubsub.acked", 2),
+    ("events_topic.publish", 2),
+    ("dead_letter_topic.published", 2),
+];
+
+#[test]
+fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
+    let Some(world) = World::new("steps", VEHICLES, STEPS.len() + 1) else { return };
+    let expected = over_http(&world.input.drives);
+    for (part, (step, nth)) in STEPS.into_iter().enumerate() {
+        world.publish(part);
+        let mut worker = world.launch().dies_at(step, nth).start_or_die();
+        // Should the broker still hold it all for the one before: an input of
+        // its own.
+        is_killed(&mut worker);
+    }
+    world.publish(STEPS.len());
+    let worker = world.launch().start();
+    world.ends_well(worker, &expected);
+}
+
 /// Firestore is cut off, BigQuery refuses and cuts connections, and the worker
 /// is killed in the midst of it.
 #[test]
