@@ -11,10 +11,10 @@ use local_cloud::Network;
 use serde_json::{Map as Fields, Value};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, events, metric, metric_of, operation, operations};
+use crate::cloud::{Cloud, LEASES_MAX, events, metric, metric_of, operation, operations};
 use crate::support::bigquery::{self, Bigquery};
 use crate::support::map::Map;
-use crate::support::{Launch, PATIENCE, Worker, fold, wait_at_most, wait_for};
+use crate::support::{Launch, Worker, fold, wait_at_most, wait_for};
 pub(crate) use input::{Input, poison};
 
 /// Of 22 pings each.
@@ -101,9 +101,7 @@ impl World {
     pub(crate) fn archives(&self, parts: usize) {
         let due = self.input.distinct(parts);
         let archived = || self.bigquery.pings().into_iter().map(|row| row.ping_id);
-        // The emulator gives what dead workers had leased back bit by bit, some
-        // of it to streams that are dead, too.
-        wait_at_most(5 * PATIENCE, &format!("{} archived pings", due.len()), || {
+        wait_at_most(LEASES_MAX, &format!("{} archived pings", due.len()), || {
             (archived().collect::<BTreeSet<_>>() == due).then_some(())
         });
     }
