@@ -125,6 +125,22 @@ pub trait Sink: Send + Sync + 'static {
     /// that is recorded.
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError>;
 
+    /// How many segments [`Sink::write_together`] takes at the most; 1 where
+    /// the target gains nothing by more.
+    fn together_max(&self) -> usize {
+        1
+    }
+
+    /// Takes several committed segments in order, as one that was behind may:
+    /// 1 to [`Sink::together_max`] of them.
+    ///
+    /// # Errors
+    /// As for [`Sink::write`], of all of them.
+    async fn write_together(&mut self, segments: &[Arc<Segment>]) -> Result<(), SinkError> {
+        let [segment] = segments else { unreachable!("together_max is 1") };
+        self.write(Arc::clone(segment)).await
+    }
+
     /// Makes what the sink has taken durable as far as `flush` asks and
     /// returns the cursor to record.
     ///

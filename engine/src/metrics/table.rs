@@ -67,7 +67,7 @@ metrics! {
     SINK_ERRORS "fleetstream_sink_errors_total" Kind::Counter, Count, ["sink"],
         "Calls to a sink that failed and were made again.";
     SINK_WRITE "fleetstream_sink_write_seconds" Kind::Histogram(FAST), Seconds, ["sink"],
-        "Time that a sink takes for one segment, failed attempts included.";
+        "Time that a sink takes for one segment, or for several together, failed attempts included.";
     RELEASE_LAG "fleetstream_release_lag_seconds" Kind::Gauge, Seconds, ["sink", "shard"],
         "Age of the oldest committed segment a sink has not taken yet; 0 when none is.";
 

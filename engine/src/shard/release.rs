@@ -4,7 +4,6 @@
 //! otherwise, so a slow sink costs nobody anything but disk. A failing sink
 //! is tried again for as long as the worker lives.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use protos::journal::{Cursor, Segment};
@@ -120,9 +119,10 @@ impl SinkRunner {
             let tail = *committed.borrow_and_update();
             let last = *self.last.borrow_and_update();
             self.behind_since = (self.next <= tail).then(Instant::now);
-            while self.next <= last.map_or(tail, |last| last.min(tail)) {
+            let through = last.map_or(tail, |last| last.min(tail));
+            while self.next <= through {
                 self.observe_backlog(tail);
-                self.take_next().await?;
+                self.take_next(through).await?;
             }
             self.behind_since = None;
             self.observe_backlog(tail);
@@ -151,13 +151,18 @@ impl SinkRunner {
         }
     }
 
-    async fn take_next(&mut self) -> Result<(), ReleaseError> {
-        let segment = self.reader.read(self.next).await?;
-        self.taken |= has_content(&segment);
+    /// Gives the sink the next segment, or as many up to `through` as it takes
+    /// together.
+    async fn take_next(&mut self, through: u64) -> Result<(), ReleaseError> {
+        let mut segments = Vec::new();
+        for seq in (self.next..=through).take(self.sink.together_max()) {
+            segments.push(self.reader.read(seq).await?);
+        }
+        self.taken |= segments.iter().any(|segment| has_content(segment));
         let started = Instant::now();
         let mut outage = None;
         loop {
-            match self.sink.write(Arc::clone(&segment)).await {
+            match self.sink.write_together(&segments).await {
                 Ok(()) => break,
                 Err(SinkError::Unrecorded(progress)) => return self.go_on_from(*progress).await,
                 Err(error) => self.wait_out(error, &mut outage).await?,
@@ -165,7 +170,7 @@ impl SinkRunner {
         }
         let taken_in = started.elapsed().as_secs_f64();
         metrics::SINK_WRITE.histogram(&[self.sink.name()]).record(taken_in);
-        self.next += 1;
+        self.next += segments.len() as u64;
         Ok(())
     }
 

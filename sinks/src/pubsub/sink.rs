@@ -1,4 +1,4 @@
-//! A sink that publishes what a segment holds for its topic.
+//! A sink that publishes what segments hold for its topic.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,12 +11,17 @@ use super::{Messages, Topic, trace};
 use crate::fail_point;
 use crate::{Flush, Sink, SinkError};
 
-/// The sink. One segment at a time: all its messages are published before the
-/// next one is taken, and only then does the cursor pass it.
+/// Segments that one that is behind publishes together. Each key with anything
+/// to say costs a request, however much it says: a topic that is slow by the
+/// request would else fall behind for ever.
+const TOGETHER_MAX: usize = 8;
+
+/// The sink. All messages of the segments that it is given are published
+/// before further ones are taken, and only then does the cursor pass them.
 pub(super) struct TopicSink<M: Messages> {
     messages: M,
     topic: Topic,
-    /// What of the segment `seq` is still to be published.
+    /// What of the segments up to this one is still to be published.
     left: Option<(u64, VecDeque<Message>)>,
     through_seq: u64,
 }
@@ -25,6 +30,14 @@ impl<M: Messages> TopicSink<M> {
     /// Begins with the first segment it is given.
     pub(super) fn new(messages: M, topic: Topic) -> Self {
         Self { messages, topic, left: None, through_seq: 0 }
+    }
+
+    fn messages_of(&self, segments: &[Arc<Segment>]) -> Result<VecDeque<Message>, SinkError> {
+        let mut messages = VecDeque::new();
+        for segment in segments {
+            messages.extend(trace::traced(self.messages.of(segment)?, segment));
+        }
+        Ok(messages)
     }
 }
 
@@ -35,20 +48,29 @@ impl<M: Messages> Sink for TopicSink<M> {
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {
+        self.write_together(&[segment]).await
+    }
+
+    fn together_max(&self) -> usize {
+        TOGETHER_MAX
+    }
+
+    async fn write_together(&mut self, segments: &[Arc<Segment>]) -> Result<(), SinkError> {
+        let Some(last) = segments.last() else { return Ok(()) };
         // A call that failed comes again: what was published then is not
         // published anew.
         let mut left = match self.left.take() {
-            Some((seq, left)) if seq == segment.seq => left,
-            _ => trace::traced(self.messages.of(&segment)?, &segment),
+            Some((seq, left)) if seq == last.seq => left,
+            _ => self.messages_of(segments)?,
         };
         fail_point::hit_in(M::NAME, "publish");
         let published = self.topic.publish_all(&mut left).await;
         if let Err(error) = published {
-            self.left = Some((segment.seq, left));
+            self.left = Some((last.seq, left));
             return Err(error);
         }
         fail_point::hit_in(M::NAME, "published");
-        self.through_seq = segment.seq;
+        self.through_seq = last.seq;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use google_cloud_pubsub::model::Message;
 use crate::SinkError;
 
 /// Messages under way at a time: the client's own queue has no bound.
-const UNDER_WAY_MAX: usize = 1_000;
+const UNDER_WAY_MAX: usize = 4_000;
 /// Bytes of payload under way at a time.
 const UNDER_WAY_BYTES_MAX: usize = 8 << 20;
 

@@ -1,8 +1,8 @@
 //! A sink that is new to a journal whose first segments are deleted, in
-//! processes that end at any time.
+//! processes that end at any time, and one that is behind.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use object_store::memory::InMemory;
@@ -26,6 +26,10 @@ struct Target(Arc<State>);
 struct State {
     refusals_left: AtomicUsize,
     refused: AtomicUsize,
+    /// Segments that it takes together, less one.
+    further: AtomicUsize,
+    /// How many each call took.
+    calls: Mutex<Vec<usize>>,
     rows: Mutex<Vec<String>>,
 }
 
@@ -51,6 +55,19 @@ struct Probe {
 impl Sink for Probe {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn together_max(&self) -> usize {
+        1 + self.target.0.further.load(Ordering::SeqCst)
+    }
+
+    async fn write_together(&mut self, segments: &[Arc<Segment>]) -> Result<(), SinkError> {
+        for segment in segments {
+            self.write(Arc::clone(segment)).await?;
+        }
+        let mut calls = self.target.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(segments.len());
+        Ok(())
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {
@@ -234,6 +251,25 @@ async fn a_new_sink_that_was_given_nothing_goes_on_after_a_restart() {
     // Taken and not flushed when the process died, so given again.
     rows.dedup();
     assert_eq!(rows, ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_behind_is_given_as_many_segments_as_it_takes_together() {
+    let store = Arc::new(InMemory::new());
+    let refusing = Target::refusing();
+    refusing.0.further.store(2, Ordering::SeqCst);
+    let mut process = Process::start(&store, &refusing).await;
+    process.commit("a").await;
+    until("the sink is given a segment", || refusing.0.refused.load(Ordering::SeqCst) > 0).await;
+    for mark in ["b", "c", "d", "e"] {
+        process.commit(mark).await;
+    }
+    refusing.0.refusals_left.store(0, Ordering::SeqCst);
+    until("the sink has all", || refusing.rows().len() >= 5).await;
+    assert_eq!(refusing.rows(), ["a", "b", "c", "d", "e"]);
+    let calls = refusing.0.calls.lock().unwrap().clone();
+    assert_eq!(calls.iter().max(), Some(&3), "{calls:?}");
+    process.die().await;
 }
 
 #[test]
