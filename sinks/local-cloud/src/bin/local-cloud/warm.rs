@@ -11,7 +11,7 @@ use local_cloud::PubsubClient;
 use serde_json::{Value, json};
 
 /// Messages that are published and pulled.
-const MESSAGES: usize = 6_000;
+const MESSAGES: usize = 24_000;
 const MESSAGE_BYTES: usize = 100;
 /// Streams that pull them: each gets some 2,000 messages a second.
 const STREAMS: usize = 3;
@@ -20,7 +20,7 @@ const KEYS: usize = 64;
 /// Documents, in requests of so many, written so often.
 const DOCUMENTS: usize = 1_600;
 const REQUEST_DOCUMENTS: usize = 100;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 20;
 /// Longer than it takes on any machine that is of use.
 const PATIENCE: Duration = Duration::from_secs(60);
 
