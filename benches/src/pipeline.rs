@@ -1,7 +1,7 @@
 //! The whole: what each part of the way of a ping costs, and the way from end
 //! to end, each beside its floor and a naive baseline.
 //!
-//! Every measurement is a [`Case`], and each time it is made in a process of
+//! Every measurement is a `Case`, and each time it is made in a process of
 //! its own: its peak memory is then its own, and no case finds the heap or the
 //! caches as another has left them. Rounds go through all cases in turn, so
 //! that a machine that is busy for a while is busy for all of them, and ratios
