@@ -85,8 +85,8 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Claims every shard, recovers it, and starts the sinks in `directory`
-    /// and elsewhere where their cursors say. What `configured` reads is read once the journals are this
-    /// process's to take: it may have stood by for days.
+    /// and elsewhere where their cursors say. `configured` is called once the
+    /// journals are this process's to take: it may have stood by for days.
     ///
     /// # Errors
     /// Another process took the journals over (exit code 75); the directory, a
@@ -103,6 +103,9 @@ impl Pipeline {
         let place = Place::open(&options.config, &directory).await?;
         // Before the first claim: a mistake must not cost anybody the shards.
         let configured = spawn_blocking(configured).await.context("reading files panicked")??;
+        if let Some(map) = &live {
+            live::begin(map).await?;
+        }
         let fence_objects = FenceObjects::new(place.store.clone());
         fence_objects.sweep_staging().await?;
 

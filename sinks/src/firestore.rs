@@ -137,16 +137,17 @@ pub struct LiveMap {
 struct Shared {
     client: Client,
     options: LiveOptions,
-    /// The collection held nothing when this process began.
+    /// An emulator on this machine, which is met with everything at once.
+    is_local: bool,
+    /// The collection held nothing when this process began to write.
     was_empty: AtomicBool,
     /// None until it is known whether the collection was empty.
     budget: Mutex<Option<Budget>>,
 }
 
 impl LiveMap {
-    /// Connects to the collection at `endpoint` and looks whether it is empty,
-    /// when it would be filled slowly; an emulator's never is. A database that
-    /// does not answer is no error: positions wait until it does.
+    /// Connects to the collection at `endpoint`. A database that does not
+    /// answer is no error: positions wait until it does.
     ///
     /// # Errors
     /// There are no credentials, or the database refuses them or does not
@@ -156,24 +157,34 @@ impl LiveMap {
         endpoint: &Endpoint,
     ) -> Result<Self, FirestoreError> {
         let client = Client::new(endpoint, &options.database, &options.collection).await?;
-        let (was_empty, budget) = (AtomicBool::new(false), Mutex::new(None));
-        let shared = Arc::new(Shared { client, options, was_empty, budget });
-        match tokio::time::timeout(START_MAX, shared.client.is_empty()).await {
-            Ok(Ok(empty)) => {
-                shared.was_empty.store(empty, Ordering::Relaxed);
-                shared.settle(empty && !endpoint.is_local());
-            }
-            Ok(Err(status)) if is_for_good(&status) => return Err(shared.refused(&status)),
-            Ok(Err(status)) => {
-                let code = status.code();
-                warn!(?code, error = status.message(), "Firestore is away: positions wait");
-            }
-            Err(_) => warn!("Firestore does not answer: positions wait"),
-        }
-        if endpoint.is_local() {
-            shared.settle(false);
-        }
+        let shared = Arc::new(Shared {
+            client,
+            options,
+            is_local: endpoint.is_local(),
+            was_empty: AtomicBool::new(false),
+            budget: Mutex::new(None),
+        });
+        shared.look().await?;
         Ok(Self { shared })
+    }
+
+    /// Looks whether the collection is empty, when it is filled slowly (but in
+    /// an emulator), and no document is read before it is made. To be called
+    /// once nobody else writes, before the first [`Self::writer`]: whoever
+    /// stands by for days does not know it from [`Self::connect`].
+    ///
+    /// # Errors
+    /// As for [`Self::connect`].
+    pub async fn begin(&self) -> Result<(), FirestoreError> {
+        match self.shared.look().await? {
+            Some(empty) => {
+                self.shared.was_empty.store(empty, Ordering::Relaxed);
+                self.shared.settle(empty);
+            }
+            None if self.shared.is_local => self.shared.settle(false),
+            None => {}
+        }
+        Ok(())
     }
 
     /// What is written: see [`LiveOptions::place`].
@@ -194,15 +205,29 @@ impl LiveMap {
 }
 
 impl Shared {
-    /// It is known whether the collection must be filled slowly.
-    fn settle(&self, ramp: bool) {
+    /// Whether the collection is empty; `None` if nobody answers.
+    async fn look(&self) -> Result<Option<bool>, FirestoreError> {
+        match tokio::time::timeout(START_MAX, self.client.is_empty()).await {
+            Ok(Ok(empty)) => return Ok(Some(empty)),
+            Ok(Err(status)) if is_for_good(&status) => return Err(self.refused(&status)),
+            Ok(Err(status)) => {
+                let code = status.code();
+                warn!(?code, error = status.message(), "Firestore is away: positions wait");
+            }
+            Err(_) => warn!("Firestore does not answer: positions wait"),
+        }
+        Ok(None)
+    }
+
+    /// It is known whether the collection was empty, and is filled slowly.
+    fn settle(&self, empty: bool) {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         if budget.is_some() {
             return;
         }
         let now = Instant::now();
         let budget = budget.insert(Budget::new(self.options.writes_per_second_max, now));
-        if ramp {
+        if empty && !self.is_local {
             info!(
                 "the collection is empty: it is filled with 500 writes/s, and 50 % more each 5 min"
             );

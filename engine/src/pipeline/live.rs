@@ -45,6 +45,11 @@ pub(super) async fn connect(config: &Config) -> anyhow::Result<Option<LiveMap>> 
     map.map(Some).exit_as_config_unless(FirestoreError::passes)
 }
 
+/// Begins to write, once the journals are this process's to take.
+pub(super) async fn begin(map: &LiveMap) -> anyhow::Result<()> {
+    map.begin().await.exit_as_config_unless(FirestoreError::passes)
+}
+
 /// The way to the map for the shard that was claimed, with what changed since
 /// its cursor on it already; and the task that writes, until `last` says that
 /// nothing follows.

@@ -72,6 +72,7 @@ impl Collection {
     ) -> Running {
         let endpoint = Endpoint::read(Service::Firestore, Some(host)).unwrap();
         let map = LiveMap::connect(options, &endpoint).await.unwrap();
+        map.begin().await.unwrap();
         let (feed, writer) = map.writer(3, through);
         Running::start(feed, writer)
     }
