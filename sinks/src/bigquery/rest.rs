@@ -23,6 +23,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// BigQuery waits for a query to be done for this long before it answers that
 /// it is not, ms.
 const WAIT_MS: i32 = 30_000;
+/// Times that a count which takes longer is asked for though an answer failed.
+const POLLS_MAX: u32 = 20;
 
 /// Reasons that BigQuery gives with 403, as if a right were missing, and that
 /// pass (<https://cloud.google.com/bigquery/docs/error-messages>).
@@ -168,13 +170,14 @@ impl Rest {
         let answer = self.0.job().query(&dataset.project, request).await;
         let QueryResponse { mut job_complete, mut rows, job_reference, .. } =
             answer.map_err(RestError::of(what))?;
-        let mut backoff = google::backoff();
+        let (mut backoff, mut asked) = (google::backoff(), 0);
         // A query that takes longer goes on: another one would be paid for
         // again, and take as long.
         while job_complete == Some(false)
             && let Some(job) = &job_reference
         {
             backoff.pause().await;
+            asked += 1;
             let parameters = GetQueryResultsParameters {
                 location: job.location.clone(),
                 timeout_ms: Some(WAIT_MS),
@@ -182,8 +185,11 @@ impl Rest {
             };
             let id = job.job_id.as_deref().unwrap_or_default();
             let answer = self.0.job().get_query_results(&dataset.project, id, parameters).await;
-            let answer = answer.map_err(RestError::of(what))?;
-            (job_complete, rows) = (answer.job_complete, answer.rows);
+            match answer.map_err(RestError::of(what)) {
+                Ok(answer) => (job_complete, rows) = (answer.job_complete, answer.rows),
+                Err(error) if error.passes() && asked < POLLS_MAX => {}
+                Err(error) => return Err(error),
+            }
         }
         let cell = rows.as_deref().and_then(|rows| rows.first()?.columns.as_deref()?.first());
         let count = cell.and_then(|cell| match cell.value.as_ref()? {
@@ -223,11 +229,11 @@ mod tests {
     use super::*;
     use crate::google::Service;
 
-    /// Answers one request after the other with `answers`; the lines that
-    /// asked for them.
-    async fn answer(listener: TcpListener, answers: &[&str]) -> Vec<String> {
+    /// Answers one request after the other with `answers`, statuses and
+    /// bodies; the lines that asked for them.
+    async fn answer(listener: TcpListener, answers: &[(&str, &str)]) -> Vec<String> {
         let mut asked = Vec::new();
-        for answer in answers {
+        for (status, answer) in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
             while !is_whole(&request) {
@@ -235,7 +241,7 @@ mod tests {
             }
             let length = answer.len();
             let head = format!(
-                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: application/json\r\n\
                  content-length: {length}\r\n\r\n"
             );
             stream.write_all((head + answer).as_bytes()).await.unwrap();
@@ -262,13 +268,20 @@ mod tests {
         let endpoint = Endpoint::read(Service::BigqueryRest, Some(&address)).unwrap();
         let rest = Rest::connect(&endpoint).await.unwrap();
         let dataset: Dataset = "projects/p/datasets/d".parse().unwrap();
-        let answers = [unfinished, unfinished, finished];
+        let failed = r#"{"error": {"code": 503, "errors": [], "message": "m"}}"#;
+        let answers = [
+            ("200 OK", unfinished),
+            ("200 OK", unfinished),
+            ("503 Service Unavailable", failed),
+            ("200 OK", finished),
+        ];
         let (rows, asked) =
             tokio::join!(rest.rows_after(&dataset, "pings", 3, 7), answer(listener, &answers));
         assert_eq!(rows.unwrap(), 42);
-        let [query, first, second] = &asked[..] else { panic!("{asked:?}") };
+        let [query, polls @ ..] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!(polls.len(), 3);
         assert!(query.starts_with("POST ") && query.contains("/queries"), "{query}");
-        for poll in [first, second] {
+        for poll in polls {
             assert!(poll.starts_with("GET ") && poll.contains("/queries/j7?"), "{poll}");
             assert!(poll.contains("location=EU"), "{poll}");
         }
