@@ -43,24 +43,31 @@ impl DatasetTable for EventTable {
 
     fn dead_letter(segment: &Segment, index: usize, detail: String) -> DeadLetter {
         let payload = segment.events.get(index).map(Message::encode_to_vec).unwrap_or_default();
-        DeadLetter {
-            reason: REFUSED_EVENT.to_owned(),
-            content_type: content_type::EVENT.to_owned(),
-            ..of_ping(&payload, segment.now_ms, detail)
-        }
+        let (reason, of) = (REFUSED_EVENT, content_type::EVENT);
+        letter(reason, of, &payload, segment.now_ms, detail)
     }
 }
 
 fn of_ping(payload: &[u8], receive_time_ms: i64, detail: String) -> DeadLetter {
+    letter(REFUSED_PING, content_type::PING, payload, receive_time_ms, detail)
+}
+
+fn letter(
+    reason: &str,
+    content_type: &str,
+    payload: &[u8],
+    receive_time_ms: i64,
+    detail: String,
+) -> DeadLetter {
     DeadLetter {
-        reason: REFUSED_PING.to_owned(),
+        reason: reason.to_owned(),
         detail,
         source: "bigquery".to_owned(),
         // Not that of the message or the event, which others may have, too.
         source_message_id: content_id(payload),
         receive_time_ms,
         payload: payload.to_vec().into(),
-        content_type: content_type::PING.to_owned(),
+        content_type: content_type.to_owned(),
     }
 }
 
