@@ -8,6 +8,7 @@ use geofence::{CORE_VERSION, Effects, Input, Outcome, Ping, PingRun, TimeMs};
 use protos::journal::{self, DeadLetter, Segment, Supersedes, input};
 use sinks::dead_letters::content_id;
 
+use crate::decode::ContentType;
 use crate::intake::{Ack, Delivery, Entry, Rejection, Room, Verdict};
 
 /// Input gathered for one apply, in order.
@@ -254,11 +255,20 @@ fn over_vehicle_limit(ping: &Ping, recorded: RecordedPing, source: String) -> De
         reason: VEHICLE_LIMIT.to_owned(),
         detail: VEHICLE_LIMIT_DETAIL.to_owned(),
         source,
-        // Not the message's own, which many pings may have come by.
-        source_message_id: content_id(&recorded.payload),
+        source_message_id: id_of_one(&recorded),
         receive_time_ms: ping.receive_time.0,
         payload: recorded.payload,
-        content_type: "application/x-protobuf".to_owned(),
+        content_type: ContentType::Ping.name().to_owned(),
+    }
+}
+
+/// The id of the message with what tells this ping from the others that came
+/// by it; that of the bytes where the source gives none.
+fn id_of_one(recorded: &RecordedPing) -> String {
+    let content = content_id(&recorded.payload);
+    match &recorded.message_id[..] {
+        "" => content,
+        id => format!("{id}#{content}"),
     }
 }
 

@@ -175,7 +175,9 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
     /// command has sent in, whatever the clocks say: it would be sent in for
     /// ever.
     fn has_come_meanwhile(&self, letter: &Letter, message: &Message) -> bool {
-        self.sent.contains(&letter.source_message_id)
+        // Of one ping of several it is the message's, `#` and the ping's.
+        let message_id = letter.source_message_id.split('#').next().unwrap_or_default();
+        self.sent.contains(message_id)
             || published_ms(message).is_some_and(|published| published > self.started_ms)
     }
 
