@@ -8,9 +8,8 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use geofence::TimeMs;
 use google_cloud_pubsub::subscriber::handler::Handler;
-use sinks::pubsub::traceparent;
+use sinks::pubsub::{published_ms, traceparent};
 use sinks::{Backoff, fail_point};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
@@ -128,14 +127,16 @@ impl HandOver {
     async fn take(&mut self, batch: Vec<Received>) {
         fail_point::hit("pubsub.received");
         let mut part = Part::default();
-        let mut oldest: Option<TimeMs> = None;
+        let mut oldest_ms: Option<i64> = None;
         for Received { message, handler } in batch {
             if self.stop.is_cancelled() || !self.is_open() {
                 // Dropped: it goes back.
                 continue;
             }
             let receive_time = decode::receive_time(&message);
-            oldest = Some(oldest.map_or(receive_time, |oldest| oldest.min(receive_time)));
+            // Not the receive time: of what was redriven that is long ago.
+            let published_ms = published_ms(&message);
+            oldest_ms = [oldest_ms, published_ms].into_iter().flatten().min();
             let clock_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
             self.low_mark.observe(clock_ms, receive_time);
             if !self.in_flight.add(&message.message_id, handler) {
@@ -153,9 +154,9 @@ impl HandOver {
             }
             part.add(message.message_id, entries, bytes);
         }
-        if let Some(oldest) = oldest {
+        if let Some(oldest_ms) = oldest_ms {
             // Two clocks, of which either may be ahead.
-            let lag_ms = WallClock::read().0.saturating_sub(oldest.0).max(0);
+            let lag_ms = WallClock::read().0.saturating_sub(oldest_ms).max(0);
             metrics::PULL_LAG.histogram(&[]).record(lag_ms as f64 / 1000.0);
         }
         self.hand_over(part).await;
