@@ -119,8 +119,8 @@ fn the_broker_is_away_for_a_minute() {
     // What was taken in becomes durable and goes where it can.
     let all_durable = || metric(&worker, "fleetstream_in_flight") == 0.0;
     wait_for("nothing in flight", || all_durable().then_some(()));
-    let taken = metric(&worker, "fleetstream_archived_total") as usize;
-    wait_for("its rows", || (world.bigquery.pings().len() == taken).then_some(()));
+    let taken = || metric(&worker, "fleetstream_archived_total") as usize;
+    wait_for("its rows", || (world.bigquery.pings().len() == taken()).then_some(()));
     let waiting = || metric(&worker, "fleetstream_firestore_documents_waiting");
     wait_for("its positions", || (waiting() == 0.0).then_some(()));
     let topics = |labels: &str| !labels.contains("_topic\"");

@@ -16,7 +16,7 @@ use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::support::{Launch, Worker, wait_for};
+use crate::support::{Launch, Worker, wait_at_most};
 
 /// What was leased to somebody who is gone the emulator hands out again bit by
 /// bit: after 46 to 63 s, and later beside other work.
@@ -224,5 +224,6 @@ pub(crate) fn metric_of(worker: &Worker, name: &str, wanted: impl Fn(&str) -> bo
 
 /// Waits until a metric's sum is at least `least`.
 pub(crate) fn wait_for_metric(worker: &Worker, name: &str, least: usize) {
-    wait_for(&format!("{name} {least}"), || (metric(worker, name) >= least as f64).then_some(()));
+    let reached = || (metric(worker, name) >= least as f64).then_some(());
+    wait_at_most(LEASES_MAX, &format!("{name} {least}"), reached);
 }

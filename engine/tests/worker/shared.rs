@@ -93,10 +93,19 @@ fn ids(lots: std::ops::Range<u32>) -> Vec<String> {
 }
 
 /// Starts a worker that finds another one at work.
-fn stand_by(cloud: &Cloud, dir: &TempDir) -> Worker {
-    let mut worker = cloud.launch(dir).spawn();
+fn stand_by(launch: Launch) -> Worker {
+    let mut worker = launch.spawn();
     worker.wait_for_line(STANDING_BY);
     worker
+}
+
+/// A worker that has been at work, and one that stands by, for longer than a
+/// test may be held up: to a standby an owner with nothing to do is as good as
+/// gone.
+fn at_work_and_beside(cloud: &Cloud, dir: &TempDir, second: Launch) -> (Worker, Worker) {
+    let first = cloud.launch(dir).start();
+    first.client().deliver(&lot(0));
+    (first, stand_by(second.set("journal.takeover_after", "20s")))
 }
 
 #[test]
@@ -109,7 +118,7 @@ fn v41_a_second_worker_takes_over_after_a_kill_and_nothing_is_lost_or_doubled() 
     assert!(!dirs[0].path().join("journal").exists(), "no journal on this machine");
 
     first.client().deliver(&lot(0));
-    let mut second = stand_by(&cloud, &dirs[1]);
+    let mut second = stand_by(cloud.launch(&dirs[1]));
     let begun = Instant::now();
     let mut n = 1;
     while begun.elapsed() < QUIET + QUIET / 5 {
@@ -146,7 +155,7 @@ fn v41_a_worker_that_wakes_up_after_a_takeover_acknowledges_nothing_and_ends_wit
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let mut first = cloud.launch(&dirs[0]).start();
     first.client().deliver(&lot(0));
-    let mut second = stand_by(&cloud, &dirs[1]);
+    let mut second = stand_by(cloud.launch(&dirs[1]));
     kill_process(first.process(), Signal::STOP).expect("a child of ours");
     second.wait_until_ready();
     second.client().deliver(&lot(1));
@@ -199,9 +208,7 @@ impl Named {
 fn a_standby_says_that_it_lives_and_takes_nothing() {
     let cloud = Cloud::new();
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let mut first = cloud.launch(&dirs[0]).start();
-    first.client().deliver(&lot(0));
-    let mut second = stand_by(&cloud, &dirs[1]);
+    let (mut first, mut second) = at_work_and_beside(&cloud, &dirs[0], cloud.launch(&dirs[1]));
     let early = second.wait_for_line("only /livez and /readyz answer yet");
     let client = Client::new(early["address"].as_str().unwrap());
     assert_eq!(client.get("/livez").expect("an answer").status, 200);
@@ -225,10 +232,8 @@ fn a_standby_says_that_it_lives_and_takes_nothing() {
 fn a_standby_begins_with_the_files_as_they_are_when_it_takes_over() {
     let (cloud, named) = (Cloud::new(), Named::new());
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let mut first = cloud.launch(&dirs[0]).start();
-    first.client().deliver(&lot(0));
-    let mut second = named.launch(&cloud, &dirs[1]).spawn();
-    second.wait_for_line(STANDING_BY);
+    let second = named.launch(&cloud, &dirs[1]);
+    let (mut first, mut second) = at_work_and_beside(&cloud, &dirs[0], second);
     named.write("as-it-is", "new");
     first.kill();
     second.wait_until_ready();
@@ -243,10 +248,8 @@ fn a_standby_begins_with_the_files_as_they_are_when_it_takes_over() {
 fn a_mistake_found_at_the_takeover_costs_nobody_the_shards() {
     let (cloud, named) = (Cloud::new(), Named::new());
     let dirs = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let mut first = cloud.launch(&dirs[0]).start();
-    first.client().deliver(&lot(0));
-    let mut second = named.launch(&cloud, &dirs[1]).spawn();
-    second.wait_for_line(STANDING_BY);
+    let second = named.launch(&cloud, &dirs[1]);
+    let (mut first, mut second) = at_work_and_beside(&cloud, &dirs[0], second);
     fs::write(named.path("fences.json"), "{").unwrap();
     fs::write(named.path("tags.json"), "[]").unwrap();
     // The first has nothing to do, which to a standby is as good as gone.

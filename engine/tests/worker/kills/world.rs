@@ -1,4 +1,4 @@
-//! Five hours of city buses, and vehicles made up so that every kind of event
+//! Six hours of city buses, and vehicles made up so that every kind of event
 //! comes about: cut into rounds of a few seconds, some pings late.
 
 use std::collections::BTreeMap;
