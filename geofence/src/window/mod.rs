@@ -13,8 +13,8 @@ use crate::fix::Fix;
 use crate::{Identity, TimeMs};
 use chunk::Chunk;
 
-/// Bytes that one fix of a window counts for in the limit of all windows:
-/// what it takes with its share of the checkpoints. Which fixes give way
+/// Bytes that one fix of a window counts for in the limit of all windows: some
+/// 55 of a full chunk, and a share of the checkpoints. Which fixes give way
 /// follows from this number, so it is part of the core's behaviour.
 pub(crate) const FIX_BYTES: u64 = 80;
 
@@ -45,7 +45,7 @@ pub(crate) struct Window {
 #[derive(Debug, Default)]
 pub(crate) struct SpareChunks(VecDeque<Box<Chunk>>);
 
-/// Spare chunks kept at the most: 6 MiB of them.
+/// Spare chunks kept at the most: 7 MiB of them.
 const SPARES_MAX: usize = 16_384;
 
 /// The place of a fix: chunk, and number in it. The end is behind the last
