@@ -130,11 +130,19 @@ pub(crate) static FRESH: Machine = Machine {
     rest: None,
 };
 
+/// Visits, and arrivals, that a copied machine has room for whether it has any
+/// or not: as many as a vector's first push makes room for.
+const SMALL: usize = 4;
+
 impl Clone for Machine {
     fn clone(&self) -> Self {
-        let mut copy = Self::default();
-        copy.clone_from(self);
-        copy
+        Self {
+            visits: self.visits.clone(),
+            arrivals: self.arrivals.clone(),
+            suspect: self.suspect.clone(),
+            rest: self.rest.clone(),
+            ..*self
+        }
     }
 
     /// Uses what `self` has allocated again.
@@ -150,6 +158,13 @@ impl Clone for Machine {
 }
 
 impl Machine {
+    /// Whether a copy of another machine may use what this one has allocated:
+    /// what is made for a vehicle in many fences would else be carried by one
+    /// in none.
+    pub(crate) fn is_small(&self) -> bool {
+        self.visits.capacity().max(self.arrivals.capacity()) <= SMALL
+    }
+
     /// Something of each line that the next fix will most likely read.
     pub(crate) fn touch(&self) -> usize {
         let line = |visit: &Visit| visit.id as usize ^ visit.pings as usize ^ visit.fence as usize;

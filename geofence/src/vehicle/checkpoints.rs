@@ -43,7 +43,8 @@ const SPARES_MAX: usize = 4_096;
 
 impl SpareMachines {
     fn copy_of(&mut self, machine: &Machine) -> Box<Machine> {
-        match self.0.pop_back() {
+        let spare = if machine.is_small() { self.0.pop_back() } else { None };
+        match spare {
             Some(mut copy) => {
                 Machine::clone_from(&mut copy, machine);
                 copy
@@ -53,7 +54,7 @@ impl SpareMachines {
     }
 
     pub(super) fn keep(&mut self, machine: Box<Machine>) {
-        if self.0.len() < SPARES_MAX {
+        if self.0.len() < SPARES_MAX && machine.is_small() {
             self.0.push_back(machine);
         }
     }
