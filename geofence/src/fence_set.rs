@@ -146,7 +146,7 @@ impl FenceSet {
     /// Replaces `out` with the ascending indexes of the fences that the
     /// straight step from `from` to `to` may pass through without either end
     /// in them. Allocates nothing but what `out` may need to grow.
-    pub(crate) fn may_be_passed(&self, from: Position, to: Position, out: &mut Vec<u32>) {
+    pub fn may_be_passed(&self, from: Position, to: Position, out: &mut Vec<u32>) {
         let step = Envelope::of_step(from, to);
         if (step.east - step.west).max(step.north - step.south) > STEP_UNITS_MAX {
             self.near_step(from, to, out);

@@ -370,6 +370,37 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Steps short enough for the cells, at the corners of fences wherever
+    /// they lie, miss none that they pass through.
+    #[test]
+    fn short_steps_find_what_they_pass_through(
+        shapes in proptest::collection::vec(any_fence(), 1..20),
+        starts in proptest::collection::vec((-1.0..1.0_f64, -1.0..1.0_f64), 40),
+        strides in proptest::collection::vec((-1.0..1.0_f64, -1.0..1.0_f64), 40),
+    ) {
+        const STRIDE: f64 = 0.006;
+        let set = set_of(shapes);
+        let mut found = vec![99];
+        for (k, (start, stride)) in starts.iter().zip(&strides).enumerate() {
+            let (x, y) = middle(&set.fences()[k % set.fences().len()].shape);
+            let place = |x: f64, y: f64| at((x + 540.0).rem_euclid(360.0) - 180.0, y.clamp(-90.0, 90.0));
+            let (x, y) = (x + start.0 * STRIDE / 2.0, y + start.1 * STRIDE / 2.0);
+            let (p, to) = (place(x, y), place(x + stride.0 * STRIDE, y + stride.1 * STRIDE));
+            set.may_be_passed(p, to, &mut found);
+            prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+            for (i, fence) in (0..).zip(set.fences()) {
+                let ends_outside = !fence.shape.contains(p) && !fence.shape.contains(to);
+                if ends_outside && !fence.shape.inside_stretches(p, to).is_empty() {
+                    prop_assert!(found.contains(&i), "fence {} misses the step {:?} {:?}", i, p, to);
+                }
+            }
+        }
+    }
+}
+
 /// Somewhere near a fence, in degrees, read from its canonical text.
 fn middle(shape: &Shape) -> (f64, f64) {
     let text = set_of(vec![shape.clone()]).to_canonical_json();

@@ -32,7 +32,8 @@ const TILE_BITS: u32 = 20;
 const TILES_MAX: i64 = 1_024;
 
 /// Boxes of steps are worth looking up cell by cell up to so many units a
-/// side: 700 m from south to north, and at most a few dozen cells.
+/// side: 700 m from south to north, and a few dozen cells where fences are as
+/// dense as in a city; a thousand in the finest tiles there are.
 pub(crate) const STEP_UNITS_MAX: i64 = 1 << 16;
 
 /// An immutable index over fences by number.
