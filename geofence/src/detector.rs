@@ -26,7 +26,7 @@ use crate::{
 
 /// Version of the core's behaviour. Raised by hand with every change after
 /// which the same inputs may have other effects.
-pub const CORE_VERSION: u32 = 1;
+pub const CORE_VERSION: u32 = 2;
 
 /// A ping this much older than its receipt is not judged, milliseconds.
 pub(crate) const ANCIENT_MS: i64 = 30 * 24 * 3_600_000;
@@ -223,7 +223,7 @@ impl Detector {
         self.index.len()
     }
 
-    /// Bytes of hot window held.
+    /// Bytes of hot window held, as the limit counts them.
     #[must_use]
     pub fn hot_bytes(&self) -> u64 {
         self.window_fixes * FIX_BYTES
