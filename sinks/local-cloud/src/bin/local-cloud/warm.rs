@@ -10,10 +10,10 @@ use google_cloud_pubsub::model::Message;
 use local_cloud::PubsubClient;
 use serde_json::{Value, json};
 
-/// Messages that are published and pulled.
+/// Messages that are published; half of them, at the least, are pulled.
 const MESSAGES: usize = 24_000;
 const MESSAGE_BYTES: usize = 100;
-/// Streams that pull them: each gets some 2,000 messages a second.
+/// Streams that pull them.
 const STREAMS: usize = 3;
 /// Ordering keys of half of them.
 const KEYS: usize = 64;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) async fn pubsub(client: &PubsubClient) -> anyhow::Result<()> {
     let (topic, subscription) = client.create_pair("warm-up").await?;
     let messages = (0..MESSAGES).map(|n| {
-        let key = if n % 2 == 0 { String::new() } else { (n % KEYS).to_string() };
+        let key = if n % 2 == 0 { String::new() } else { (n / 2 % KEYS).to_string() };
         Message::new().set_data(vec![0; MESSAGE_BYTES]).set_ordering_key(key)
     });
     client.publish(&topic, messages).await?;
