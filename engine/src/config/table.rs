@@ -299,7 +299,7 @@ settings! {
         /// A vehicle silent for this long is forgotten.
         forget_after: Duration = "30d", Durations { min: "1m", max: "3650d" };
         /// Vehicles a shard holds at the most; pings of further ones are
-        /// rejected. About 512 bytes each.
+        /// rejected. What each takes is in the benchmarks.
         vehicles_max: u32 = "2000000", Count { min: 1, max: 100_000_000 };
         /// Hot window a shard holds at the most; past it the vehicle whose
         /// window starts earliest gives way, and that is counted.
