@@ -44,9 +44,12 @@ struct State {
 
 impl LetterSubscription {
     /// Reads until told to stop.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// It cannot be read, or not any more.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let take = |message: Message| self.letters.take(&message, self.since_ms);
-        each(&self.subscriber, &self.subscription, &stop, take, || {}).await;
+        each(&self.subscriber, &self.subscription, &stop, take, || {}).await
     }
 }
 

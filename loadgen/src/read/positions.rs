@@ -32,6 +32,22 @@ pub enum Positions {
     Firestore(Collection),
 }
 
+/// Why positions are not listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// An engine lists no more of them over HTTP, however often it is asked.
+    #[error("only {listed} of {total} are listed over HTTP")]
+    TooMany {
+        /// Positions listed.
+        listed: usize,
+        /// Positions there are.
+        total: usize,
+    },
+    /// They cannot be read, or not at that moment.
+    #[error("{0:#}")]
+    Unreadable(#[from] anyhow::Error),
+}
+
 /// How some vehicles are watched.
 #[derive(Clone, Copy, Debug)]
 struct Looks {
@@ -85,7 +101,7 @@ impl Positions {
     ///
     /// # Errors
     /// They cannot be read, or not all of them.
-    pub async fn list(&self, names: &Names) -> anyhow::Result<HashMap<u32, i64>> {
+    pub async fn list(&self, names: &Names) -> Result<HashMap<u32, i64>, ListError> {
         let mut shown = HashMap::new();
         let mut take = |(id, event_ms): (String, i64)| {
             if let Some(vehicle) = vehicle_number(&names.prefix, &id) {
@@ -114,17 +130,22 @@ async fn one(client: &Client, base: &Url, id: &str) -> Option<(String, i64)> {
     Some((id.to_owned(), position.event_time.as_millisecond()))
 }
 
-async fn all(client: &Client, base: &Url) -> anyhow::Result<Vec<(String, i64)>> {
-    let response = client.get(base.join("/v1/positions")?).timeout(LIST_WITHIN).send().await;
-    let response = response.and_then(reqwest::Response::error_for_status)?;
-    let total = response.headers().get(TOTAL_COUNT).and_then(|it| it.to_str().ok()?.parse().ok());
-    let positions: Vec<Position> = serde_json::from_slice(&response.bytes().await?)?;
+async fn all(client: &Client, base: &Url) -> Result<Vec<(String, i64)>, ListError> {
+    let (positions, total) = listed(client, base).await?;
     let listed = positions.len();
-    if let Some(total) = total.filter(|&total: &usize| total > listed) {
-        anyhow::bail!("only {listed} of {total} positions are listed");
+    if let Some(total) = total.filter(|&total| total > listed) {
+        return Err(ListError::TooMany { listed, total });
     }
     let shown = positions.into_iter().map(|it| (it.vehicle_id, it.event_time.as_millisecond()));
     Ok(shown.collect())
+}
+
+/// The positions listed, and how many there are.
+async fn listed(client: &Client, base: &Url) -> anyhow::Result<(Vec<Position>, Option<usize>)> {
+    let response = client.get(base.join("/v1/positions")?).timeout(LIST_WITHIN).send().await;
+    let response = response.and_then(reqwest::Response::error_for_status)?;
+    let total = response.headers().get(TOTAL_COUNT).and_then(|it| it.to_str().ok()?.parse().ok());
+    Ok((serde_json::from_slice(&response.bytes().await?)?, total))
 }
 
 /// Watches the positions of some vehicles.

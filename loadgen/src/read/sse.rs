@@ -120,21 +120,35 @@ impl EventStream {
 
     /// Reads until told to stop, over ends of the stream; begins with `opened`
     /// if that succeeded.
-    pub async fn run(self, mut opened: Option<reqwest::Response>, stop: CancellationToken) {
-        let mut last_id = None;
+    ///
+    /// # Errors
+    /// The stream was not open at the end: it could not be opened, or not
+    /// again.
+    pub async fn run(
+        self,
+        opened: anyhow::Result<reqwest::Response>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (mut last_id, mut failed) = (None, None);
         let reading = async {
+            let mut opened = opened;
             loop {
-                if let Some(response) = opened.take() {
-                    self.read(response, &mut last_id).await;
+                match opened {
+                    Ok(response) => {
+                        failed = None;
+                        self.read(response, &mut last_id).await;
+                    }
+                    Err(error) => failed = Some(error),
                 }
                 sleep(AGAIN_AFTER).await;
-                if let Ok(response) = self.open(last_id.as_deref()).await {
+                opened = self.open(last_id.as_deref()).await;
+                if opened.is_ok() {
                     self.inbox.note(|feed| feed.reconnects += 1);
-                    opened = Some(response);
                 }
             }
         };
         stop.run_until_cancelled(reading).await;
+        failed.map_or(Ok(()), Err)
     }
 
     /// Reads to the end of a stream.

@@ -1,8 +1,9 @@
 //! Events from a Pub/Sub subscription, while the run goes on.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message;
 use prost::Message as _;
@@ -18,6 +19,8 @@ use crate::send::Progress;
 
 /// Pause before a stream that ended is opened again.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// What is refused is refused within this: a stream that is older is open.
+const STAYS_OPEN: Duration = Duration::from_secs(2);
 /// The last acknowledgements get through within this, or come again.
 const SHUT_DOWN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -39,7 +42,10 @@ pub struct EventSubscription {
 
 impl EventSubscription {
     /// Reads until told to stop; a stream that ends is opened again.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// It cannot be read, or not any more.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let take = |message: Message| {
             let now_us = self.progress.now_us();
             let event = FleetEvent::decode(message.data)
@@ -51,33 +57,57 @@ impl EventSubscription {
             }
         };
         let again = || self.inbox.note(|feed| feed.reconnects += 1);
-        each(&self.subscriber, &self.subscription, &stop, take, again).await;
+        each(&self.subscriber, &self.subscription, &stop, take, again).await
     }
 }
 
 /// Takes and acknowledges each message until told to stop. A stream that ends
 /// is opened again, which `again` is told.
+///
+/// # Errors
+/// That of the last stream that failed, unless a later one gave a message or
+/// stays open. The client itself tries for ever to reach a service that does not
+/// answer at all.
 pub(super) async fn each(
     subscriber: &Subscriber,
     subscription: &str,
     stop: &CancellationToken,
     mut take: impl FnMut(Message),
     mut again: impl FnMut(),
-) {
+) -> anyhow::Result<()> {
+    let mut failed = None;
     while !stop.is_cancelled() {
+        let opened = Instant::now();
         let mut stream = subscriber
             .subscribe(subscription)
             .set_max_outstanding_messages(Pubsub::outstanding_max())
             .build();
-        while let Some(Some(Ok((message, handler)))) = stop.run_until_cancelled(stream.next()).await
-        {
-            take(message);
-            handler.ack();
+        loop {
+            match stop.run_until_cancelled(stream.next()).await {
+                Some(Some(Ok((message, handler)))) => {
+                    failed = None;
+                    take(message);
+                    handler.ack();
+                }
+                Some(Some(Err(error))) => {
+                    failed = Some(error);
+                    break;
+                }
+                Some(None) => break,
+                None => {
+                    failed = failed.filter(|_| opened.elapsed() < STAYS_OPEN);
+                    break;
+                }
+            }
         }
         let _ = timeout(SHUT_DOWN_WITHIN, stream.shutdown_token().shutdown()).await;
         if !stop.is_cancelled() {
             again();
             stop.run_until_cancelled(sleep(AGAIN_AFTER)).await;
         }
+    }
+    match failed {
+        None => Ok(()),
+        Some(error) => Err(error).context(subscription.to_owned()),
     }
 }

@@ -14,7 +14,7 @@ use crate::read::bigquery::Rows;
 use crate::read::disk::{Archive, read_archive};
 use crate::send::Progress;
 use crate::truth::Names;
-use crate::verdict::Report;
+use crate::verdict::{Part, Report};
 
 use super::judge;
 
@@ -131,7 +131,7 @@ impl Source {
                 }
                 // Files may be packed, and tables be away, in that moment.
                 Err(error) if over => {
-                    report.unread.push(format!("the archive: {error:#}"));
+                    report.unread.insert(Part::Archive, format!("{error:#}"));
                     return;
                 }
                 Err(_) => false,

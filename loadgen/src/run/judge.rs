@@ -10,7 +10,7 @@ use crate::read::disk::{Archive, DeadLetters, read_archive, read_dead_letters, r
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
 use crate::truth::{Names, Record};
-use crate::verdict::{Report, checks, score, unchecked};
+use crate::verdict::{Part, Report, checks, score, unchecked};
 
 /// How far from its true time an event may be to be taken for it, milliseconds;
 /// at least two fixes of its vehicle.
@@ -39,14 +39,15 @@ pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report
         let truth = directory.read_truth(&world.fences, &names)?;
         let fold = read_events(path, &EventReader::new(&world.fences, names.clone()))?;
         take_events(&mut report, &world, &truth, &fold);
+        report.unread.remove(&Part::Events);
     }
     if let Some(data_dir) = kept.data_dir {
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(&data_dir.join("pings"), &names, &mut ledger)?;
         take_archive(&mut report, &world, archive, &ledger);
         take_letters(&mut report, read_letters(data_dir, &names)?);
-        // It was read now.
-        report.unread.clear();
+        report.unread.remove(&Part::Archive);
+        report.unread.remove(&Part::DeadLetters);
     }
     conclude(&mut report, &world, directory)?;
     Ok(report)

@@ -12,44 +12,32 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::archive::Source;
 use super::interrupt::{Interruptible, cut_after};
+use super::last_look::{look_at_letters, look_at_positions, wait_until_quiet};
 use super::readers::{Readers, Seen};
 use super::view::View;
 use super::{RunDirectory, RunPlan, Target, judge};
 use crate::ledger::Ledger;
 use crate::profile::World;
-use crate::read::positions::Positions;
-use crate::read::sse::Inbox;
+use crate::read::EventLatencies;
+use crate::read::sse::Received;
 use crate::send::http::{client, connect};
 use crate::send::pubsub::PubsubSender;
 use crate::send::{Progress, Queues, Snapshot, produce};
 use crate::stream::{Counts, Delivery, Stream};
 use crate::target_process::{TargetProcess, Usage};
 use crate::truth::{Names, Record};
-use crate::verdict::{Cost, Report};
+use crate::verdict::{Cost, Part, Report};
 use crate::wire::Encoder;
 
 /// Longest wait for a target that is starting.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
-/// Events have all come when none came for so long: longer than the engine
-/// waits before it decides.
-const QUIET: Duration = Duration::from_secs(5);
-/// Longest wait for that.
-const QUIET_WITHIN: Duration = Duration::from_secs(60);
-/// Longest wait for the last positions of a run that was interrupted, and time
-/// between two looks.
-const POSITIONS_WITHIN_INTERRUPTED: Duration = Duration::from_secs(10);
-const POSITIONS_EVERY: Duration = Duration::from_secs(5);
-/// Longest wait for the last dead letters.
-const LETTERS_WITHIN: Duration = Duration::from_secs(30);
-
 /// What the producer knows at the end.
-struct Produced {
+pub(super) struct Produced {
     counts: Counts,
     truth: Vec<Record>,
     /// Event time of each vehicle's newest ping whose clock is usable.
-    newest_ms: HashMap<u32, i64>,
+    pub(super) newest_ms: HashMap<u32, i64>,
     /// When the last message was due, milliseconds since the start.
     end_ms: i64,
 }
@@ -95,30 +83,25 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     stop.cancel();
     let process = watch.await.context("the watcher panicked")?;
-    let mut position_latency = readers.finish().await?;
-
     let mut report = plan.report(&names);
+    let mut position_latency = readers.finish(&mut report.unread).await?;
+
     plan.cut_short(&mut report, produced.end_ms);
     report.process = process;
     judge::take_counts(&mut report, &produced.counts);
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
     report.own = Some(Cost::of(own.usage(), report.sending.sent, sending_s));
     report.pings.tally = ledger.tally(|_| true);
-    if reads_events {
-        let mut received = seen.inbox.finish();
-        if plan.traces.as_ref().is_some_and(|traces| traces.keeps_times()) {
-            // Recorded times say nothing of when a ping was due.
-            (received.latencies, position_latency) = Default::default();
-        }
+    let mut received = seen.inbox.finish();
+    if plan.traces.as_ref().is_some_and(|traces| traces.keeps_times()) {
+        // Recorded times say nothing of when a ping was due.
+        (received.latencies, position_latency) = Default::default();
+    }
+    // Of events that could never be read nothing is known: not that none came.
+    let never_read = report.unread.contains_key(&Part::Events) && received.fold.operations() == 0;
+    if reads_events && !never_read {
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
-        report.events.get_or_insert_default().feed = received.feed;
-        report.latency.event = received.latencies.entry.percentiles();
-        report.latency.exit = received.latencies.exit.percentiles();
-        for (name, latencies) in
-            [("event", &received.latencies.entry), ("exit", &received.latencies.exit)]
-        {
-            directory.write_latencies(name, latencies, &names, report.seconds)?;
-        }
+        take_feed(&mut report, received, &directory, &names)?;
     }
     if let Some(positions) = &readers.shown {
         report.latency.position = position_latency.percentiles();
@@ -130,18 +113,8 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     if let Some(archive) = readers.archive_source.clone() {
         let run = (plan.world.as_ref(), &names);
         archive.judge(&mut report, run, &mut ledger, &plan.interrupt).await;
-        if let Source::DataDir(data_dir) = &archive {
-            match judge::read_letters(data_dir, &names) {
-                Ok(letters) => judge::take_letters(&mut report, letters),
-                Err(error) => report.unread.push(format!("dead letters: {error:#}")),
-            }
-        }
     }
-    if plan.dead_letters_subscription.is_some() {
-        wait_for_letters(&report, &seen).await;
-        judge::take_letters(&mut report, seen.letters.seen());
-    }
-    readers.finish_letters().await?;
+    look_at_letters(plan, &names, &mut report, readers, &seen).await?;
     report.interrupted = plan.interrupt.is_cancelled();
     judge::conclude(&mut report, &plan.world, &directory)?;
     Ok(report)
@@ -268,18 +241,6 @@ async fn watch(
     process.map(|process| process.usage())
 }
 
-async fn wait_until_quiet(progress: &Progress, inbox: &Inbox) {
-    let until = Instant::now() + QUIET_WITHIN;
-    let began_us = progress.now_us();
-    while Instant::now() < until {
-        let quiet_us = progress.now_us() - inbox.seen().1.max(began_us);
-        if quiet_us >= QUIET.as_micros() as i64 {
-            return;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Enters how sending went; gives what became of each ping.
 fn take_sending(
     report: &mut Report,
@@ -308,49 +269,17 @@ fn take_sending(
     Ok(sent.ledger)
 }
 
-/// Enters how many vehicles' positions are not those of their newest pings, and
-/// how many were looked at. The last ones may come late, where each vehicle's
-/// are written only so often.
-async fn look_at_positions(
-    positions: &Positions,
-    names: &Names,
+/// Enters how events came, and how soon.
+fn take_feed(
     report: &mut Report,
-    produced: &Produced,
-) {
-    if report.pings.tally.acknowledged < report.pings.intended {
-        report.notes.push("positions are not judged: not every ping was acknowledged".into());
-        return;
-    }
-    let newest = &produced.newest_ms;
-    let within =
-        if report.interrupted { POSITIONS_WITHIN_INTERRUPTED } else { positions.settled_within() };
-    let until = Instant::now() + within;
-    loop {
-        match positions.list(names).await {
-            Ok(shown) => {
-                let is_wrong =
-                    |(vehicle, newest): &(&u32, &i64)| shown.get(vehicle) != Some(newest);
-                let wrong = newest.iter().filter(is_wrong).count() as u64;
-                report.pings.positions_wrong = Some((wrong, newest.len() as u64));
-                if wrong == 0 || Instant::now() >= until {
-                    return;
-                }
-            }
-            Err(error) if Instant::now() >= until => {
-                report.notes.push(format!("positions are not judged: {error:#}"));
-                return;
-            }
-            Err(_) => {}
-        }
-        sleep(POSITIONS_EVERY).await;
-    }
-}
-
-/// Waits until as many dead letters have come as are due.
-async fn wait_for_letters(report: &Report, seen: &Seen) {
-    let expected: u64 = report.rejects.expected.values().sum();
-    let until = Instant::now() + LETTERS_WITHIN;
-    while seen.letters.seen().reasons.values().sum::<u64>() < expected && Instant::now() < until {
-        sleep(Duration::from_millis(200)).await;
-    }
+    received: Received,
+    directory: &RunDirectory,
+    names: &Names,
+) -> anyhow::Result<()> {
+    let EventLatencies { entry, exit } = &received.latencies;
+    report.events.get_or_insert_default().feed = received.feed;
+    report.latency.event = entry.percentiles();
+    report.latency.exit = exit.percentiles();
+    directory.write_latencies("event", entry, names, report.seconds)?;
+    directory.write_latencies("exit", exit, names, report.seconds)
 }

@@ -5,6 +5,7 @@ mod directory;
 mod file;
 mod interrupt;
 mod judge;
+mod last_look;
 mod live;
 mod readers;
 mod view;

@@ -17,6 +17,7 @@ use crate::read::topic::EventSubscription;
 use crate::send::Progress;
 use crate::send::http::client;
 use crate::truth::Names;
+use crate::verdict::{Part, Unread};
 
 /// What was read, shared with whoever watches.
 #[derive(Debug, Default)]
@@ -28,10 +29,10 @@ pub(super) struct Seen {
 
 /// The tasks that read, until they are told to stop.
 pub(super) struct Readers {
-    events: Option<JoinHandle<()>>,
+    events: Option<JoinHandle<anyhow::Result<()>>>,
     positions: Option<JoinHandle<Latencies>>,
     archive: Option<JoinHandle<()>>,
-    letters: Option<JoinHandle<()>>,
+    letters: Option<JoinHandle<anyhow::Result<()>>>,
     stop: CancellationToken,
     stop_letters: CancellationToken,
     /// Where positions are, if they are looked at.
@@ -87,11 +88,15 @@ impl Readers {
     }
 
     /// Ends everything but the reading of dead letters; gives how soon positions
-    /// were shown.
-    pub(super) async fn finish(&mut self) -> anyhow::Result<Latencies> {
+    /// were shown. Events that could not be read are said in `unread`.
+    pub(super) async fn finish(&mut self, unread: &mut Unread) -> anyhow::Result<Latencies> {
         self.stop.cancel();
-        for task in [self.events.take(), self.archive.take()].into_iter().flatten() {
-            task.await.context("a reader panicked")?;
+        if let Some(events) = self.events.take() {
+            let read = events.await.context("the reader of events panicked")?;
+            say(unread, Part::Events, read);
+        }
+        if let Some(archive) = self.archive.take() {
+            archive.await.context("the watcher of the archive panicked")?;
         }
         match self.positions.take() {
             Some(positions) => positions.await.context("the reader of positions panicked"),
@@ -99,13 +104,21 @@ impl Readers {
         }
     }
 
-    /// Ends the reading of dead letters.
-    pub(super) async fn finish_letters(self) -> anyhow::Result<()> {
+    /// Ends the reading of dead letters; if they could not be read, that is said
+    /// in `unread`.
+    pub(super) async fn finish_letters(self, unread: &mut Unread) -> anyhow::Result<()> {
         self.stop_letters.cancel();
-        match self.letters {
-            Some(letters) => letters.await.context("the reader of dead letters panicked"),
-            None => Ok(()),
+        if let Some(letters) = self.letters {
+            let read = letters.await.context("the reader of dead letters panicked")?;
+            say(unread, Part::DeadLetters, read);
         }
+        Ok(())
+    }
+}
+
+fn say(unread: &mut Unread, part: Part, read: anyhow::Result<()>) {
+    if let Err(error) = read {
+        unread.insert(part, format!("{error:#}"));
     }
 }
 
@@ -115,7 +128,7 @@ async fn start_events(
     progress: &Arc<Progress>,
     seen: &Seen,
     stop: &CancellationToken,
-) -> anyhow::Result<Option<JoinHandle<()>>> {
+) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
     let reader = EventReader::new(&plan.world.fences, names.clone());
     if let Some(subscription) = &plan.events_subscription {
         let subscription = EventSubscription {
@@ -141,7 +154,7 @@ async fn start_events(
     if let Err(error) = &opened {
         eprintln!("warning: {error:#}; trying again while the run goes on");
     }
-    Ok(Some(tokio::spawn(stream.run(opened.ok(), stop.clone()))))
+    Ok(Some(tokio::spawn(stream.run(opened, stop.clone()))))
 }
 
 fn positions(plan: &RunPlan) -> anyhow::Result<Option<Positions>> {

@@ -156,7 +156,7 @@ impl List {
 mod tests {
     use super::*;
     use crate::read::sse::Feed;
-    use crate::verdict::{Events, KindScore};
+    use crate::verdict::{Events, KindScore, Part};
 
     fn report() -> Report {
         let mut report = Report::default();
@@ -250,7 +250,7 @@ mod tests {
     fn an_interrupted_run_and_one_that_could_not_look_fail_without_thresholds() {
         let mut report = report();
         report.interrupted = true;
-        report.unread.push("the archive".into());
+        report.unread.insert(Part::Archive, "no such table".into());
         assert_eq!(failing(&Thresholds::default(), &report), ["interrupted", "unread"]);
     }
 }

@@ -8,6 +8,6 @@ mod text;
 
 pub use checks::{Check, checks, unchecked};
 pub use html::html;
-pub use report::{Cost, Events, Pings, Rejects, Report, Sending, Timing};
+pub use report::{Cost, Events, Part, Pings, Rejects, Report, Sending, Timing, Unread};
 pub use score::{KindScore, Quantiles, score};
 pub use text::text;

@@ -1,6 +1,7 @@
 //! Everything that is known of a run, as one document.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,34 @@ use crate::ledger::Tally;
 use crate::read::sse::Feed;
 use crate::send::Second;
 use crate::target_process::Usage;
+
+/// Something of a target that is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Rows of pings.
+    Archive,
+    /// What is said of messages that are no pings.
+    DeadLetters,
+    /// Operations on events.
+    Events,
+    /// Where vehicles are at the end.
+    Positions,
+}
+
+/// What could not be read, and why.
+pub type Unread = BTreeMap<Part, String>;
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Archive => "the archive",
+            Self::DeadLetters => "dead letters",
+            Self::Events => "events",
+            Self::Positions => "positions",
+        })
+    }
+}
 
 /// A run and its verdict. What was not looked at is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,7 +54,7 @@ pub struct Report {
     /// Thresholds of the profile that nothing was found to check against.
     pub unchecked: Vec<String>,
     /// What was to be read and could not be, and why: it does not pass.
-    pub unread: Vec<String>,
+    pub unread: Unread,
     /// What else was not looked at, and why.
     pub notes: Vec<String>,
     /// Name of the profile, or its file.

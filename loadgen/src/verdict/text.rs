@@ -147,7 +147,7 @@ pub fn text(report: &Report) -> String {
     if !report.unchecked.is_empty() {
         line(format!("not looked at: {}", report.unchecked.join(", ")));
     }
-    report.unread.iter().for_each(|what| line(format!("cannot be read: {what}")));
+    report.unread.iter().for_each(|(part, why)| line(format!("cannot be read: {part}: {why}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
     line((if report.pass { "PASS" } else { "FAIL" }).to_owned());
     out

@@ -11,7 +11,7 @@ use loadgen::profile::World;
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::send::Snapshot;
 use loadgen::truth::Names;
-use loadgen::verdict::Report;
+use loadgen::verdict::{Part, Report};
 use reqwest::Url;
 use rstest::rstest;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -81,6 +81,7 @@ async fn a_perfect_target_is_found_perfect() {
     assert_eq!(done.kept.len(), 2_400);
     assert_eq!((report.pings.tally.missing, report.pings.tally.doubled), (0, 0));
     assert_eq!(report.pings.tally.acknowledged, 2_400);
+    assert_eq!(report.pings.positions_wrong, Some((0, 600)));
     assert!(report.kinds.len() > 3);
     for (kind, score) in &report.kinds {
         assert_eq!((score.precision, score.recall), (1.0, 1.0), "{kind}");
@@ -268,8 +269,20 @@ async fn a_target_that_never_answers_readers_does_not_hold_up_the_run() {
         .expect("it ends, however nothing is read");
     assert_eq!((report.pings.tally.acknowledged, done.kept.len()), (400, 400));
     assert_eq!((report.latency.position.count, report.pings.positions_wrong), (0, None));
-    assert!(report.notes.iter().any(|note| note.contains("positions")), "{:?}", report.notes);
-    assert!(failed(&report).contains(&"f1_min geofence_enter"));
+    // Nothing is known of what could not be read, and that alone fails the run.
+    assert_eq!((report.events.as_ref(), report.kinds.len()), (None, 0));
+    assert_eq!(report.unread.keys().collect::<Vec<_>>(), [&Part::Events, &Part::Positions]);
+    assert!(report.unread[&Part::Events].contains("does not open"), "{:?}", report.unread);
+    assert!(!report.pass && failed(&report).contains(&"unread"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_that_are_not_all_listed_are_not_judged() {
+    let faults = Faults { lists_max: Some(150), ..Faults::default() };
+    let (report, _) = judged(200, 2, faults).await;
+    assert_eq!(report.pings.positions_wrong, None);
+    assert!(report.unread.is_empty(), "{:?}", report.unread);
+    assert_eq!(report.notes, ["positions are not judged: only 150 of 200 are listed over HTTP"]);
 }
 
 /// `loadgen run` as a process of its own, for ten seconds.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use crate::support::{Faults, messages_of, world};
 use google_cloud_pubsub::model::Message;
 use loadgen::google::Pubsub;
+use loadgen::profile::Thresholds;
 use loadgen::run::{RunPlan, Target, run};
 use loadgen::send::Snapshot;
 use loadgen::send::pubsub::Shape;
 use loadgen::truth::Names;
+use loadgen::verdict::Part;
 use local_cloud::{PubsubClient, PubsubEmulator};
 use prost::Message as _;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
@@ -88,6 +90,42 @@ async fn every_ping_is_published_once_and_events_are_judged(
     seen.sort();
     seen.dedup();
     assert_eq!(seen.len(), 900);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_that_are_not_there_fail_the_run() -> anyhow::Result<()> {
+    let Some(emulator) = PubsubEmulator::shared()? else { return Ok(()) };
+    let client = PubsubClient::connect(&emulator.endpoint()).await?;
+    let topic = client.create_topic("pings-unread").await?;
+    let (_, letters) = client.create_pair("letters-unread").await?;
+    let missing = letters.replace("letters", "missing");
+    let read = async |events: &str, letters: &str| {
+        let directory = tempfile::tempdir()?;
+        let mut world = world(100, 2);
+        world.profile.thresholds = Thresholds { acknowledged_min: Some(1.0), ..Default::default() };
+        let shape = Shape { pings_per_message: 1, ordering_keys: 0 };
+        run(RunPlan {
+            patience: PATIENCE,
+            pubsub: Pubsub::Emulator(emulator.endpoint()),
+            events_subscription: Some(events.to_owned()),
+            dead_letters_subscription: Some(letters.to_owned()),
+            ..RunPlan::new(world, Target::Pubsub(topic.clone(), shape), directory.path())
+        })
+        .await
+    };
+
+    let report = read(&missing, &missing).await?;
+    assert_eq!(report.unread.keys().collect::<Vec<_>>(), [&Part::DeadLetters, &Part::Events]);
+    assert!(report.unread.values().all(|why| why.contains(&missing)), "{:?}", report.unread);
+    assert_eq!((report.events, report.rejects.dead_letters), (None, None));
+    assert!(!report.pass);
+
+    // One that is there and holds nothing can be read.
+    let (_, events) = client.create_pair("events-unread").await?;
+    let report = read(&events, &letters).await?;
+    assert!(report.pass && report.unread.is_empty(), "{:?}", report.unread);
+    assert_eq!(report.rejects.dead_letters.map(|letters| letters.len()), Some(0));
     Ok(())
 }
 

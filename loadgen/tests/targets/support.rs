@@ -1,7 +1,7 @@
 //! A target that speaks the engine's HTTP and does what it is told: perfectly,
 //! from the very truth, or wrong in known ways.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -39,6 +39,8 @@ pub(crate) struct Faults {
     pub(crate) hangs_after: Option<u32>,
     /// Whoever asks for events or positions gets no answer.
     pub(crate) hangs_readers: bool,
+    /// The most positions that it lists.
+    pub(crate) lists_max: Option<usize>,
 }
 
 /// What it did.
@@ -54,6 +56,8 @@ pub(crate) struct FakeEngine {
     faults: Faults,
     requests: AtomicU32,
     done: Mutex<(Done, HashSet<(String, i64)>)>,
+    /// Event time of each vehicle's newest ping, milliseconds since the epoch.
+    newest_ms: Mutex<HashMap<String, i64>>,
 }
 
 /// A world of exact pings.
@@ -80,7 +84,8 @@ impl FakeEngine {
         let events = told.iter().map(json).collect();
         let done = Done { doubled, ..Done::default() };
         let done = Mutex::new((done, HashSet::new()));
-        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done })
+        let newest_ms = Mutex::default();
+        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done, newest_ms })
     }
 
     /// Serves connections until told to stop.
@@ -138,6 +143,11 @@ impl FakeEngine {
                         reply(&mut stream, "202 Accepted", &answer).await?;
                     }
                 }
+                "/v1/positions" => {
+                    let (total, positions) = self.positions();
+                    let head = format!("200 OK\r\nx-total-count: {total}");
+                    reply(&mut stream, &head, &positions).await?;
+                }
                 _ => reply(&mut stream, "404 Not Found", r#"{"code":"none"}"#).await?,
             }
         }
@@ -148,6 +158,10 @@ impl FakeEngine {
         let mut done = self.done.lock().expect("nobody panics");
         let (mut accepted, mut duplicate) = (0, 0);
         for ping in batch.pings {
+            let event_ms = ping.event_time_us / 1000;
+            let mut newest_ms = self.newest_ms.lock().expect("nobody panics");
+            let newest = newest_ms.entry(ping.vehicle_id.clone()).or_insert(event_ms);
+            *newest = event_ms.max(*newest);
             let key = (ping.vehicle_id, ping.seq.expect("loadgen numbers them") as i64);
             if !done.1.insert(key.clone()) {
                 duplicate += 1;
@@ -163,6 +177,19 @@ impl FakeEngine {
             }
         }
         format!(r#"{{"accepted":{accepted},"duplicate":{duplicate},"rejected":[]}}"#)
+    }
+
+    /// How many positions there are, and those that it lists.
+    fn positions(&self) -> (usize, String) {
+        let newest_ms = self.newest_ms.lock().expect("nobody panics");
+        let listed = newest_ms.iter().take(self.faults.lists_max.unwrap_or(usize::MAX));
+        let listed: Vec<String> = listed
+            .map(|(id, ms)| {
+                let time = jiff::Timestamp::from_millisecond(*ms).expect("a time of this century");
+                format!(r#"{{"vehicle_id":"{id}","event_time":"{time}"}}"#)
+            })
+            .collect();
+        (newest_ms.len(), format!("[{}]", listed.join(",")))
     }
 
     async fn stream_events(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
