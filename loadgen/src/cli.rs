@@ -40,8 +40,8 @@ From nothing to a report:
 Interrupted (Ctrl-C, SIGTERM), a run stops sending and judges what was sent; a
 second time, it ends at once.
 
-Exit codes: 0 all thresholds hold, 1 one does not, or a failure, or the run was
-interrupted, 2 usage, 130 ended at once."
+Exit codes: 0 all thresholds hold, 1 one does not, or was not looked at, or a
+failure, or the run was interrupted, 2 usage, 130 ended at once."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -205,6 +205,10 @@ struct SendArgs {
     /// The engine's process, to measure what it uses.
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+    /// Pass although nothing was looked at for some threshold of the profile: for
+    /// files, and for measuring what sending costs.
+    #[arg(long)]
+    allow_unchecked: bool,
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -222,6 +226,9 @@ struct VerifyArgs {
     /// directory's event log.
     #[arg(long, value_name = "PATH")]
     events: Option<PathBuf>,
+    /// Pass although nothing was looked at for some threshold of the profile.
+    #[arg(long)]
+    allow_unchecked: bool,
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -266,7 +273,7 @@ fn execute(command: Command) -> anyhow::Result<bool> {
         }
         Command::Verify(args) => {
             let kept = Kept { data_dir: args.data_dir.as_deref(), events: args.events.as_deref() };
-            let report = verify(&RunDirectory::open(&args.run), kept)?;
+            let report = verify(&RunDirectory::open(&args.run), kept, args.allow_unchecked)?;
             show(&report, args.format)?;
             Ok(report.pass)
         }
@@ -416,6 +423,7 @@ impl SendArgs {
             archive,
             data_dir: self.data_dir,
             pid: self.pid,
+            allow_unchecked: self.allow_unchecked,
             view: std::io::stderr().is_terminal(),
             ..RunPlan::new(world, target, &self.out)
         })

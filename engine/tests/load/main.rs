@@ -201,6 +201,7 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
     let report = run(plan).await.expect("a run");
     let text = loadgen::verdict::text(&report);
     assert_eq!(failed_but_for_speed(&report), [""; 0], "{text}");
+    assert_eq!(report.unchecked, [""; 0], "{text}");
     assert_eq!(report.pings.tally.archived, 2_000);
     assert_eq!(report.pings.positions_wrong.map(|wrong| wrong.0), Some(0));
     assert!(report.kinds["geofence_enter"].found >= 20);
@@ -208,7 +209,8 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
     assert!(report.process.is_some_and(|used| used.rss_bytes_max > 0));
 
     let kept = Kept { data_dir: Some(&data_dir), events: None };
-    let again = verify(&RunDirectory::open(directory.path()), kept).expect("everything is there");
+    let again =
+        verify(&RunDirectory::open(directory.path()), kept, false).expect("everything is there");
     assert_eq!(again.kinds, report.kinds);
     assert_eq!(again.pings, report.pings);
 }

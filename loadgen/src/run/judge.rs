@@ -10,7 +10,7 @@ use crate::read::disk::{Archive, DeadLetters, read_archive, read_dead_letters, r
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
 use crate::truth::{Names, Record};
-use crate::verdict::{Part, Report, checks, score, unchecked};
+use crate::verdict::{Part, Report, pass_verdict, score};
 
 /// How far from its true time an event may be to be taken for it, milliseconds;
 /// at least two fixes of its vehicle.
@@ -26,13 +26,18 @@ pub struct Kept<'p> {
 }
 
 /// Judges a run again, from its directory and from what the target left.
-/// Sending and latencies stay as they were measured.
+/// Sending and latencies stay as they were measured. `unchecked_allowed` says
+/// whether it passes although nothing was looked at for some threshold.
 ///
 /// # Errors
 /// Something cannot be read.
-pub fn verify(directory: &RunDirectory, kept: Kept<'_>) -> anyhow::Result<Report> {
+pub fn verify(
+    directory: &RunDirectory,
+    kept: Kept<'_>,
+    unchecked_allowed: bool,
+) -> anyhow::Result<Report> {
     let (world, names) = directory.read_run()?;
-    let mut report = directory.read_report()?;
+    let mut report = Report { unchecked_allowed, ..directory.read_report()? };
     // A target that writes no event log was listened to during the run.
     let log = kept.data_dir.map(|data_dir| data_dir.join("event_log")).filter(|log| log.is_dir());
     if let Some(path) = kept.events.or(log.as_deref()) {
@@ -105,9 +110,6 @@ pub(super) fn conclude(
     world: &World,
     directory: &RunDirectory,
 ) -> anyhow::Result<()> {
-    let thresholds = &world.profile.thresholds;
-    report.checks = checks(thresholds, report);
-    report.unchecked = unchecked(thresholds, &report.checks);
-    report.pass = report.checks.iter().all(|check| check.holds);
+    pass_verdict(&world.profile.thresholds, report);
     directory.write_report(report)
 }

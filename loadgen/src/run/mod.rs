@@ -83,6 +83,8 @@ pub struct RunPlan {
     pub data_dir: Option<PathBuf>,
     /// The target's process, if it can be looked at.
     pub pid: Option<u32>,
+    /// Whether it passes although nothing was looked at for some threshold.
+    pub allow_unchecked: bool,
     /// Show the run on a terminal.
     pub view: bool,
     /// Once cancelled, no more is sent than is due already; what came of it is
@@ -131,6 +133,7 @@ impl RunPlan {
             archive: None,
             data_dir: None,
             pid: None,
+            allow_unchecked: false,
             view: false,
             interrupt: CancellationToken::new(),
             monitor: None,
@@ -184,6 +187,7 @@ impl RunPlan {
             start: start.map_or_else(|_| names.start_ms.to_string(), |time| time.to_string()),
             seconds: self.length_ms() as f64 / 1e3,
             has_truth: self.traces.is_none(),
+            unchecked_allowed: self.allow_unchecked,
             sending: Sending {
                 intended_rate_max: match self.traces {
                     None => self.world.curve.rate_max(),

@@ -22,12 +22,48 @@ pub struct Check {
     pub holds: bool,
 }
 
-/// Checks a report against thresholds. What a run did not look at, its archive
-/// or its events, is not checked, but for F1: no events are no match. A run
-/// that was interrupted, or could not read what it was to read, fails whatever
-/// the thresholds.
-#[must_use]
-pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
+/// Holds a report against thresholds, and enters the verdict.
+///
+/// It passes if every threshold that is given holds. One that nothing was looked
+/// at for does not, unless that is allowed. A run that was interrupted, or could
+/// not read what it was to read, fails whatever the thresholds.
+pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
+    report.checks = checks(thresholds, report);
+    report.unchecked = unchecked(thresholds, &report.checks);
+    let looked = report.unchecked.is_empty() || report.unchecked_allowed;
+    report.pass = looked && report.checks.iter().all(|check| check.holds);
+}
+
+/// What a run must be told, or what it lacked, to look at what a threshold is
+/// about.
+pub(super) fn needed_for(threshold: &str) -> &'static str {
+    match threshold {
+        "missing_max" | "doubled_max" | "strangers_max" => {
+            "the archive: --data-dir DIR, or --archive bigquery:…"
+        }
+        "positions_wrong_max" => {
+            "positions, and every ping acknowledged: no --no-read-back, or --positions firestore:…"
+        }
+        "position_p99_ms_max" => {
+            "positions while the run goes on: no --no-read-back, or --positions firestore:…"
+        }
+        "rejects_exact" => {
+            "answers that tell of rejects (--target http), or dead letters: --data-dir DIR, or \
+             --dead-letters-subscription"
+        }
+        "answer_p99_ms_max" => "answers of a target: none came",
+        "event_p99_ms_max" => {
+            "enters or passes while the run goes on: no --no-read-back, or --events-subscription"
+        }
+        _ => {
+            "events, and a truth to find among them: no --no-read-back, or --events-subscription; \
+             or verify with --data-dir or --events"
+        }
+    }
+}
+
+/// Checks what was looked at.
+fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     let mut list = List::default();
     let most = |most: Option<u64>| most.map(|most| most as f64);
     if report.interrupted {
@@ -62,7 +98,9 @@ pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
         if report.has_truth {
             check_kinds(thresholds, report, &mut list);
         }
-        let event = &report.latency.event;
+    }
+    let event = &report.latency.event;
+    if event.count > 0 {
         list.at_most("event_p99_ms_max", thresholds.event_p99_ms_max, event.p99_ms);
     }
     let answer = &report.latency.answer;
@@ -82,8 +120,7 @@ pub fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
 
 /// The thresholds given that none of the checks is of: nothing was looked at, or
 /// found, that they could be held against.
-#[must_use]
-pub fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
+fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
     let is_of = |check: &Check, name: &str| check.name.split(' ').next() == Some(name);
     let given = thresholds.given().into_iter();
     given.filter(|name| !checks.iter().any(|it| is_of(it, name))).map(str::to_owned).collect()
@@ -206,6 +243,35 @@ mod tests {
         report.rejects.dead_letters_repeated = 1;
         assert!(failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
         assert!(unchecked(&thresholds, &checks(&thresholds, &report)).is_empty());
+    }
+
+    #[test]
+    fn a_threshold_that_nothing_was_looked_at_for_does_not_hold() {
+        let thresholds = Thresholds {
+            acknowledged_min: Some(0.9),
+            missing_max: Some(0),
+            event_p99_ms_max: Some(1_000.0),
+            ..Thresholds::default()
+        };
+        let mut report = report();
+        // Events were read, and none of them tells of a latency.
+        report.events = Some(Events::default());
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!(report.unchecked, ["missing_max", "event_p99_ms_max"]);
+        assert!(!report.pass && report.checks.iter().all(|check| check.holds));
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("FAIL missing_max") && said.contains("--data-dir"), "{said}");
+        assert!(said.contains("--allow-unchecked"), "{said}");
+        report.unchecked_allowed = true;
+        pass_verdict(&thresholds, &mut report);
+        assert!(report.pass);
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("missing_max") && !said.contains("FAIL"), "{said}");
+        // What was looked at and does not hold is not allowed.
+        report.pings.archive_read = true;
+        report.pings.tally.missing = 1;
+        pass_verdict(&thresholds, &mut report);
+        assert!(!report.pass);
     }
 
     #[test]

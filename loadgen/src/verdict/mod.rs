@@ -6,7 +6,7 @@ mod report;
 mod score;
 mod text;
 
-pub use checks::{Check, checks, unchecked};
+pub use checks::{Check, pass_verdict};
 pub use html::html;
 pub use report::{Cost, Events, Part, Pings, Rejects, Report, Sending, Timing, Unread};
 pub use score::{KindScore, Quantiles, score};

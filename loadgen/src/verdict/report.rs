@@ -51,8 +51,11 @@ pub struct Report {
     pub interrupted: bool,
     /// The checks, in the order of the profile's thresholds.
     pub checks: Vec<Check>,
-    /// Thresholds of the profile that nothing was found to check against.
+    /// Thresholds of the profile that nothing was looked at for, or found to
+    /// hold them against.
     pub unchecked: Vec<String>,
+    /// Whether it may pass with those.
+    pub unchecked_allowed: bool,
     /// What was to be read and could not be, and why: it does not pass.
     pub unread: Unread,
     /// What else was not looked at, and why.

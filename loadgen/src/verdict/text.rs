@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::checks::needed_for;
 use super::{Check, Report};
 use crate::latency::Percentiles;
 
@@ -144,11 +145,15 @@ pub fn text(report: &Report) -> String {
     }
     line(String::new());
     report.notes.iter().for_each(|note| line(format!("note: {note}")));
-    if !report.unchecked.is_empty() {
-        line(format!("not looked at: {}", report.unchecked.join(", ")));
-    }
     report.unread.iter().for_each(|(part, why)| line(format!("cannot be read: {part}: {why}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
+    for name in &report.unchecked {
+        let mark = if report.unchecked_allowed { "--  " } else { "FAIL" };
+        line(format!("{mark} {name:42} not looked at; needs {}", needed_for(name)));
+    }
+    if !report.unchecked.is_empty() && !report.unchecked_allowed {
+        line("     (--allow-unchecked is for runs that only measure what sending costs)".into());
+    }
     line((if report.pass { "PASS" } else { "FAIL" }).to_owned());
     out
 }

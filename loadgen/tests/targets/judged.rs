@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Done, FakeEngine, Faults, world, write_archive};
-use loadgen::profile::World;
+use loadgen::profile::{SHIPPED, World};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::send::Snapshot;
 use loadgen::truth::Names;
@@ -61,7 +61,8 @@ async fn judged(rate: u32, seconds: u32, faults: Faults) -> (Report, Done) {
     let data_dir = directory.path().join("data");
     write_archive(&data_dir, &names, &done.kept);
     let kept = Kept { data_dir: Some(&data_dir), events: None };
-    let report = verify(&RunDirectory::open(directory.path()), kept).expect("everything is there");
+    let report =
+        verify(&RunDirectory::open(directory.path()), kept, false).expect("everything is there");
     (report, done)
 }
 
@@ -82,6 +83,7 @@ async fn a_perfect_target_is_found_perfect() {
     assert_eq!((report.pings.tally.missing, report.pings.tally.doubled), (0, 0));
     assert_eq!(report.pings.tally.acknowledged, 2_400);
     assert_eq!(report.pings.positions_wrong, Some((0, 600)));
+    assert_eq!((failed_but_for_speed(&report), report.unchecked.len()), (vec![], 0));
     assert!(report.kinds.len() > 3);
     for (kind, score) in &report.kinds {
         assert_eq!((score.precision, score.recall), (1.0, 1.0), "{kind}");
@@ -283,6 +285,42 @@ async fn positions_that_are_not_all_listed_are_not_judged() {
     assert_eq!(report.pings.positions_wrong, None);
     assert!(report.unread.is_empty(), "{:?}", report.unread);
     assert_eq!(report.notes, ["positions are not judged: only 150 of 200 are listed over HTTP"]);
+}
+
+#[rstest]
+#[case::fails(&[], 1)]
+#[case::is_allowed(&["--allow-unchecked"], 0)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_looked_at(#[case] more: &[&str], #[case] code: i32) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let engine = FakeEngine::new(&world(200, 1), &names(), Faults::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(Arc::clone(&engine).serve(listener, CancellationToken::new()));
+    // Nothing that depends on how fast this machine is.
+    let smoke = SHIPPED[0].1;
+    let thresholds = smoke.find("[thresholds]").expect("it has some");
+    let profile = directory.path().join("profile.toml");
+    let text =
+        format!("{}[thresholds]\nacknowledged_min = 1.0\nmissing_max = 0", &smoke[..thresholds]);
+    std::fs::write(&profile, text).expect("a writable directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+        .args(["run", "--seconds", "1", "--no-read-back", "--url", &format!("http://{address}")])
+        .arg("--profile")
+        .arg(&profile)
+        .arg("--out")
+        .arg(directory.path().join("run"))
+        .args(more)
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(Duration::from_secs(60), output).await.expect("it ends");
+    let output = output.expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    let of_archive = said.lines().find(|line| line.contains("missing_max")).expect("it is named");
+    assert!(of_archive.contains("not looked at") && of_archive.contains("--data-dir"), "{said}");
+    assert_eq!(of_archive.starts_with("FAIL"), code == 1, "{said}");
+    assert!(said.ends_with(if code == 1 { "FAIL\n" } else { "PASS\n" }), "{said}");
 }
 
 /// `loadgen run` as a process of its own, for ten seconds.
