@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
@@ -16,6 +16,40 @@ use serde::{Deserialize, Serialize};
 use super::{EventReader, Fold};
 use crate::ledger::Ledger;
 use crate::truth::{Names, vehicle_number};
+
+/// What a target writes under its data directory, as far as it is there: it may
+/// be told to write nothing of some kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDir {
+    /// Parquet of pings, its archive.
+    pub pings: Option<PathBuf>,
+    /// NDJSON of dead letters.
+    pub dead_letters: Option<PathBuf>,
+    /// NDJSON of events.
+    pub event_log: Option<PathBuf>,
+}
+
+impl DataDir {
+    /// What is under `path`.
+    ///
+    /// # Errors
+    /// Nothing of it: that is no data directory.
+    pub fn at(path: &Path) -> anyhow::Result<Self> {
+        let there = |name: &str| Some(path.join(name)).filter(|path| path.is_dir());
+        let found = Self {
+            pings: there("pings"),
+            dead_letters: there("dead_letters"),
+            event_log: there("event_log"),
+        };
+        let any = found.pings.is_some() || found.dead_letters.is_some();
+        ensure!(
+            any || found.event_log.is_some(),
+            "{} has no pings, no dead_letters and no event_log: it is no data directory of a target",
+            path.display(),
+        );
+        Ok(found)
+    }
+}
 
 /// What of the archive concerns a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,14 +214,11 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> 
     Ok(())
 }
 
-/// Files whose names end so, in order of their names; none where there is no
-/// such directory.
+/// Files whose names end so, in order of their names.
 fn files_under(directory: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    if directory.exists() {
-        find(directory, ending, &mut found)
-            .with_context(|| format!("listing {}", directory.display()))?;
-    }
+    find(directory, ending, &mut found)
+        .with_context(|| format!("listing {}", directory.display()))?;
     found.sort();
     Ok(found)
 }
@@ -227,8 +258,10 @@ mod tests {
         let letters = read_dead_letters(directory.path(), start.as_millisecond()).unwrap();
         assert_eq!(letters.reasons, BTreeMap::from([("null_island".to_owned(), 2)]));
         assert_eq!(letters.repeated, 1);
-        let none = read_dead_letters(&directory.path().join("none"), 0).unwrap();
-        assert_eq!(none, DeadLetters::default());
+        let none = directory.path().join("none");
+        assert!(read_dead_letters(&none, 0).is_err());
+        fs::create_dir(&none).unwrap();
+        assert_eq!(read_dead_letters(&none, 0).unwrap(), DeadLetters::default());
     }
 
     #[test]

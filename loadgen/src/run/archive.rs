@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ledger::Ledger;
 use crate::profile::World;
 use crate::read::bigquery::Rows;
-use crate::read::disk::{Archive, read_archive};
+use crate::read::disk::{Archive, DataDir, read_archive};
 use crate::send::Progress;
 use crate::truth::Names;
 use crate::verdict::{Part, Report};
@@ -117,6 +117,20 @@ impl Source {
         interrupt: &CancellationToken,
     ) {
         let patience = Patience::new(interrupt);
+        if let Self::DataDir(data_dir) = self {
+            match DataDir::at(data_dir) {
+                Ok(DataDir { pings: Some(_), .. }) => {}
+                Ok(_) => {
+                    let no_pings = data_dir.join("pings").display().to_string();
+                    report.notes.push(format!("the archive is not judged: there is no {no_pings}"));
+                    return;
+                }
+                Err(error) => {
+                    report.unread.insert(Part::Archive, format!("{error:#}"));
+                    return;
+                }
+            }
+        }
         if let Self::Bigquery(rows) = self {
             wait_for_rows(rows, report.pings.tally.acknowledged, &patience).await;
         }

@@ -6,10 +6,12 @@ use super::RunDirectory;
 use crate::dials::CODES;
 use crate::ledger::Ledger;
 use crate::profile::World;
-use crate::read::disk::{Archive, DeadLetters, read_archive, read_dead_letters, read_events};
+use crate::read::disk::{
+    Archive, DataDir, DeadLetters, read_archive, read_dead_letters, read_events,
+};
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
-use crate::truth::{Names, Record};
+use crate::truth::Record;
 use crate::verdict::{Part, Report, pass_verdict, score};
 
 /// How far from its true time an event may be to be taken for it, milliseconds;
@@ -38,20 +40,23 @@ pub fn verify(
 ) -> anyhow::Result<Report> {
     let (world, names) = directory.read_run()?;
     let mut report = Report { unchecked_allowed, ..directory.read_report()? };
-    // A target that writes no event log was listened to during the run.
-    let log = kept.data_dir.map(|data_dir| data_dir.join("event_log")).filter(|log| log.is_dir());
-    if let Some(path) = kept.events.or(log.as_deref()) {
+    // What a target does not write was looked at elsewhere, during the run.
+    let files = kept.data_dir.map(DataDir::at).transpose()?;
+    let log = files.as_ref().and_then(|files| files.event_log.as_deref());
+    if let Some(path) = kept.events.or(log) {
         let truth = directory.read_truth(&world.fences, &names)?;
         let fold = read_events(path, &EventReader::new(&world.fences, names.clone()))?;
         take_events(&mut report, &world, &truth, &fold);
         report.unread.remove(&Part::Events);
     }
-    if let Some(data_dir) = kept.data_dir {
+    if let Some(pings) = files.as_ref().and_then(|files| files.pings.as_deref()) {
         let mut ledger = directory.read_ledger()?;
-        let archive = read_archive(&data_dir.join("pings"), &names, &mut ledger)?;
+        let archive = read_archive(pings, &names, &mut ledger)?;
         take_archive(&mut report, &world, archive, &ledger);
-        take_letters(&mut report, read_letters(data_dir, &names)?);
         report.unread.remove(&Part::Archive);
+    }
+    if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
+        take_letters(&mut report, read_dead_letters(letters, names.start_ms)?);
         report.unread.remove(&Part::DeadLetters);
     }
     conclude(&mut report, &world, directory)?;
@@ -91,11 +96,6 @@ pub(super) fn take_archive(report: &mut Report, world: &World, archive: Archive,
     report.pings.tally = ledger.tally(|vehicle| world.clock_of(vehicle).is_usable());
     report.pings.archive_read = true;
     report.pings.dispositions = archive.dispositions;
-}
-
-/// The dead letters under a data directory.
-pub(super) fn read_letters(data_dir: &Path, names: &Names) -> anyhow::Result<DeadLetters> {
-    read_dead_letters(&data_dir.join("dead_letters"), names.start_ms)
 }
 
 /// Enters the dead letters.

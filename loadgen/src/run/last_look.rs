@@ -1,5 +1,6 @@
 //! The last look at a target: what comes after the last ping is waited for.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -7,7 +8,7 @@ use tokio::time::sleep;
 use super::live::Produced;
 use super::readers::{Readers, Seen};
 use super::{RunPlan, judge};
-use crate::read::disk::DeadLetters;
+use crate::read::disk::{DataDir, DeadLetters, read_dead_letters};
 use crate::read::positions::{ListError, Positions};
 use crate::read::sse::Inbox;
 use crate::send::Progress;
@@ -99,8 +100,11 @@ pub(super) async fn look_at_letters(
             judge::take_letters(report, letters);
         }
     } else if let Some(data_dir) = &plan.data_dir {
-        match judge::read_letters(data_dir, names) {
-            Ok(letters) => judge::take_letters(report, letters),
+        let read = |letters: &Path| read_dead_letters(letters, names.start_ms);
+        let files = DataDir::at(data_dir);
+        match files.and_then(|files| files.dead_letters.as_deref().map(read).transpose()) {
+            Ok(None) => {}
+            Ok(Some(letters)) => judge::take_letters(report, letters),
             Err(error) => drop(report.unread.insert(Part::DeadLetters, format!("{error:#}"))),
         }
     }

@@ -146,6 +146,58 @@ async fn one_event_in_a_thousand_doubled_is_told_as_that() {
     assert_eq!(failed_but_for_speed(&report), expected);
 }
 
+#[rstest]
+#[case::no_data_directory(&[], &[Part::Archive, Part::DeadLetters], false)]
+#[case::no_archive(&["dead_letters"], &[], true)]
+#[case::no_letters(&["pings"], &[], false)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_is_not_looked_at(
+    #[case] there: &[&str],
+    #[case] unread: &[Part],
+    #[case] letters: bool,
+) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data_dir = directory.path().join("data");
+    for name in there {
+        std::fs::create_dir_all(data_dir.join(name)).expect("a writable directory");
+    }
+    let names = names();
+    let engine = FakeEngine::new(&world(200, 1), &names, Faults::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(Arc::clone(&engine).serve(listener, stop.clone()));
+    // Once the last ping was sent, the archive is not waited for.
+    let interrupt = CancellationToken::new();
+    let (monitor, mut seen) = channel(Snapshot::default());
+    let running = tokio::spawn(run(RunPlan {
+        data_dir: Some(data_dir.clone()),
+        interrupt: interrupt.clone(),
+        monitor: Some(monitor),
+        ..plan(world(200, 1), directory.path(), &names, &address)
+    }));
+    until(&mut seen, |seen| seen.answered == 200).await;
+    interrupt.cancel();
+    let report = running.await.expect("no panic").expect("a run");
+    stop.cancel();
+    serving.await.expect("the server does not panic");
+    assert_eq!(report.unread.keys().copied().collect::<Vec<_>>(), unread);
+    assert_eq!(report.pings.archive_read, there.contains(&"pings"));
+    assert_eq!(report.rejects.dead_letters.is_some(), letters);
+
+    // Nor does verifying clear or forget what it does not look at again.
+    let kept = Kept { data_dir: Some(&data_dir), events: None };
+    let again = verify(&RunDirectory::open(directory.path()), kept, false);
+    assert_eq!(again.is_err(), there.is_empty());
+    write_archive(&data_dir, &names, &engine.done().kept);
+    let kept = Kept { data_dir: Some(&data_dir), events: None };
+    let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
+    assert_eq!((again.pings.archive_read, again.pings.tally.missing), (true, 0));
+    assert_eq!(again.rejects, report.rejects);
+    assert_eq!(again.unread.contains_key(&Part::DeadLetters), there.is_empty());
+    assert!(!again.unread.contains_key(&Part::Archive));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn times_that_are_three_seconds_late_are_told_as_that() {
     let faults = Faults { shift_ms: 3_000, ..Faults::default() };
