@@ -87,6 +87,8 @@ impl PubsubSender {
         while let Some(batch) = self.queue.recv().await {
             match self.cut.run_until_cancelled(self.place(&places, &batch)).await {
                 Some(place) if !self.topic.is_given_up() => {
+                    // Before the task runs: the next batch is looked at first.
+                    self.topic.under_way.fetch_add(1, Ordering::Relaxed);
                     let topic = Arc::clone(&self.topic);
                     settling.spawn(topic.publish(self.shape.fill(batch), place));
                 }
@@ -112,10 +114,10 @@ impl Topic {
         self.away.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) > 0
     }
 
-    /// Publishes a batch, and holds its place until every message is settled.
+    /// Publishes a batch that is under way, and holds its place until every
+    /// message is settled.
     async fn publish(self: Arc<Self>, filled: Filled, place: OwnedSemaphorePermit) {
         let Filled { items, messages } = filled;
-        self.under_way.fetch_add(1, Ordering::Relaxed);
         self.progress.sent(&items);
         let mut settled: FuturesUnordered<_> = messages
             .into_iter()
@@ -195,4 +197,37 @@ fn message(bytes: &Bytes, items: &[Item]) -> Message {
     let mut batch = Vec::new();
     items.iter().for_each(|item| push_batched(&mut batch, &alone(item)));
     Message::new().set_data(batch).set_attributes([("content-type", BATCH_TYPE)])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant as StdInstant};
+
+    use super::*;
+    use crate::google::Pubsub;
+    use crate::stream::What;
+
+    #[tokio::test]
+    async fn while_nothing_gets_through_one_batch_at_a_time_is_tried() -> anyhow::Result<()> {
+        // Nothing listens there.
+        let nowhere = Pubsub::Emulator("http://127.0.0.1:1".into());
+        let patience = Duration::from_millis(300);
+        let publisher = nowhere.publisher("projects/p/topics/t", 1, patience).await?;
+        let progress = Arc::new(Progress::new(StdInstant::now(), 1_000, 1));
+        let (batches, queue) = mpsc::channel(8);
+        for number in 0..5 {
+            let item =
+                Item { what: What::Ping, vehicle: 0, seq: number + 1, due_ms: 0, start: 0, end: 1 };
+            batches.try_send(Batch { bytes: vec![0], items: vec![item; 10] })?;
+        }
+        drop(batches);
+        let shape = Shape { pings_per_message: 1, ordering_keys: 0 };
+        let cut = CancellationToken::new();
+        let sender = PubsubSender::new(queue, publisher, shape, Arc::clone(&progress), cut);
+        sender.topic.away.store(true, Ordering::Relaxed);
+        sender.run().await;
+        let seen = progress.finish();
+        assert_eq!((seen.sent, seen.given_up, seen.answered), (10, 50, 0));
+        Ok(())
+    }
 }
