@@ -113,6 +113,15 @@ impl Traces {
         self.due_ms(self.pings().saturating_sub(1)) + 1
     }
 
+    /// The latest event time, milliseconds since the start.
+    #[must_use]
+    pub fn newest_ms(&self) -> i64 {
+        match self.rows.last() {
+            Some(row) if self.keep_times => row.t_ms,
+            _ => self.length_ms(),
+        }
+    }
+
     /// When ping `number` is due: clones follow each other.
     fn due_ms(&self, number: u64) -> i64 {
         match self.pace {
@@ -229,6 +238,7 @@ mod tests {
         let expected = [(0, a, 1, 0), (1_000, b, 1, 10_000), (6_000, a, 2, 60_000)];
         assert_eq!(all(&traces), expected);
         assert_eq!((traces.length_ms(), traces.vehicles()), (6_001, 2));
+        assert_eq!(traces.newest_ms(), 60_000);
     }
 
     #[test]

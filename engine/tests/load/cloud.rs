@@ -108,12 +108,12 @@ async fn a_cloud_pipeline_is_judged_whole(#[case] layout: &str) -> anyhow::Resul
     let mut ledger = Ledger::new(200);
     ledger.sent(0, 9_999);
     ledger.acknowledged(0, 9_999);
-    let archive = table.clone().rows(names)?.read(&mut ledger).await?;
+    let archive = table.clone().rows(names, start_ms)?.read(&mut ledger).await?;
     assert_eq!(archive.rows, 2_000);
     let tally = ledger.tally(|_| true);
     assert_eq!((tally.missing, tally.archived, tally.strangers), (1, 0, 2_000));
     // Nor are those rows another run's.
     let other = Names { start_ms, prefix: "other-".to_owned() };
-    assert_eq!(table.rows(other)?.count().await?, 0);
+    assert_eq!(table.rows(other, start_ms)?.count().await?, 0);
     Ok(())
 }

@@ -23,8 +23,9 @@ const PAGE_ROWS: u32 = 50_000;
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 /// How long BigQuery may hold back an answer for a query to end.
 const WAIT_MS: u32 = 20_000;
-/// Days that the archive's `day` may lie before and after the day of receipt,
-/// and one more for clocks that differ.
+/// Days that the archive's `day` may lie before and after the day of receipt
+/// (it is that of the event time, held within 31 days before and one after), and
+/// one more for clocks that differ.
 const DAYS_BEFORE: i64 = 32;
 const DAYS_AFTER: i64 = 2;
 
@@ -80,12 +81,13 @@ impl Table {
         Self { rest, name }
     }
 
-    /// The rows of one run.
+    /// The rows of one run, of which none is received after `last_ms`,
+    /// milliseconds since the epoch; two days later at the most.
     ///
     /// # Errors
-    /// It starts at no time of the calendar.
-    pub fn rows(self, names: Names) -> anyhow::Result<Rows> {
-        let parameters = parameters(&names)?;
+    /// It starts or ends at no time of the calendar.
+    pub fn rows(self, names: Names, last_ms: i64) -> anyhow::Result<Rows> {
+        let parameters = parameters(&names, last_ms)?;
         Ok(Rows { table: self, names, parameters })
     }
 }
@@ -186,18 +188,18 @@ impl Rows {
 }
 
 /// What narrows a query to one run.
-fn parameters(names: &Names) -> anyhow::Result<Value> {
+fn parameters(names: &Names, last_ms: i64) -> anyhow::Result<Value> {
     // A minute's room for clocks that differ.
     let since = Timestamp::from_millisecond(names.start_ms - 60_000)?;
-    let day = |days: i64| -> anyhow::Result<String> {
-        let time = since.checked_add(SignedDuration::from_hours(24 * days))?;
+    let last = Timestamp::from_millisecond(last_ms)?;
+    let day = |of: Timestamp, days: i64| -> anyhow::Result<String> {
+        let time = of.checked_add(SignedDuration::from_hours(24 * days))?;
         Ok(time.strftime("%Y-%m-%d").to_string())
     };
     let parameter = |name: &str, kind: &str, value: String| json!({ "name": name, "parameterType": { "type": kind }, "parameterValue": { "value": value } });
     Ok(json!([
-        parameter("first_day", "DATE", day(-DAYS_BEFORE)?),
-        // A run is no longer than some days.
-        parameter("last_day", "DATE", day(DAYS_AFTER + 7)?),
+        parameter("first_day", "DATE", day(since, -DAYS_BEFORE)?),
+        parameter("last_day", "DATE", day(last, DAYS_AFTER)?),
         parameter("first_vehicle", "STRING", format!("{}v", names.prefix)),
         parameter("past_vehicles", "STRING", format!("{}w", names.prefix)),
         parameter("since", "TIMESTAMP", since.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
@@ -237,5 +239,29 @@ struct Cell {
 impl Row {
     fn text(&self, column: usize) -> Option<&str> {
         self.f.get(column)?.v.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_spans_the_days_of_the_whole_run() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        let names = Names { start_ms: time("2015-09-06T05:00:00Z"), prefix: "bus-".into() };
+        let given = parameters(&names, time("2015-12-06T23:59:59Z")).unwrap();
+        let value = |name: &str| {
+            let of_name = |it: &&Value| it["name"] == name;
+            let given = given.as_array().unwrap().iter().find(of_name).unwrap();
+            given["parameterValue"]["value"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(value("first_day"), "2015-08-05");
+        assert_eq!(value("last_day"), "2015-12-08");
+        assert_eq!(value("since"), "2015-09-06 04:59:00.000000+00:00");
+        assert_eq!(
+            (value("first_vehicle"), value("past_vehicles")),
+            ("bus-v".into(), "bus-w".into())
+        );
     }
 }

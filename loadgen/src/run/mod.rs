@@ -169,6 +169,17 @@ impl RunPlan {
         }
     }
 
+    /// When the last ping is received, milliseconds since the epoch; `now_ms` is
+    /// before the start. With recorded times, by the engine's clock of event
+    /// times; otherwise by the calendar, a schedule that began in the past goes
+    /// on from now.
+    fn last_ms(&self, names: &Names, now_ms: i64) -> i64 {
+        match &self.traces {
+            Some(traces) if traces.keeps_times() => names.start_ms + traces.newest_ms(),
+            _ => names.start_ms.max(now_ms) + self.length_ms(),
+        }
+    }
+
     fn vehicles(&self) -> u32 {
         self.traces.as_ref().map_or(self.world.plan.vehicles, |traces| traces.vehicles())
     }

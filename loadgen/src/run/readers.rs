@@ -167,7 +167,10 @@ fn positions(plan: &RunPlan) -> anyhow::Result<Option<Positions>> {
 
 fn archive_source(plan: &RunPlan, names: &Names) -> anyhow::Result<Option<Source>> {
     Ok(match (&plan.archive, &plan.data_dir) {
-        (Some(table), _) => Some(Source::Bigquery(Box::new(table.clone().rows(names.clone())?))),
+        (Some(table), _) => {
+            let last_ms = plan.last_ms(names, jiff::Timestamp::now().as_millisecond());
+            Some(Source::Bigquery(Box::new(table.clone().rows(names.clone(), last_ms)?)))
+        }
         (None, Some(data_dir)) => Some(Source::DataDir(data_dir.clone())),
         (None, None) => None,
     })
