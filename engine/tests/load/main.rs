@@ -103,7 +103,7 @@ fn scores(world: &World, truth: &[Record], directory: &Path) -> BTreeMap<String,
         }
     }
     let name = |number: u32| world.fences.get(number).id.clone();
-    score(truth, fold.events(), 60_000, name)
+    score(truth, &fold, 60_000, name)
 }
 
 #[rstest]

@@ -1,16 +1,18 @@
 //! Events folded by their id: the highest revision wins, a retract hides.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Event, Op};
+use crate::truth::Kind;
 
 /// All events so far.
 #[derive(Clone, Debug, Default)]
 pub struct Fold {
     newest: HashMap<u128, Event>,
     operations: u64,
-    corrections: u64,
+    /// By kind; `None` for kinds that the truth does not know.
+    corrections: BTreeMap<Option<Kind>, u64>,
     repeated: u64,
 }
 
@@ -32,7 +34,9 @@ impl Fold {
             }
         }
         self.operations += 1;
-        self.corrections += u64::from(event.op != Op::Assert);
+        if event.op != Op::Assert {
+            *self.corrections.entry(event.kind).or_default() += 1;
+        }
         true
     }
 
@@ -50,7 +54,13 @@ impl Fold {
     /// Amends and retracts among them.
     #[must_use]
     pub fn corrections(&self) -> u64 {
-        self.corrections
+        self.corrections.values().sum()
+    }
+
+    /// The same by kind; kinds without any, or that the truth does not know, are
+    /// left out.
+    pub fn corrections_by_kind(&self) -> impl Iterator<Item = (Kind, u64)> {
+        self.corrections.iter().filter_map(|(kind, &count)| Some(((*kind)?, count)))
     }
 
     /// Operations that came again, with the newest revision of their event:
@@ -70,7 +80,7 @@ mod tests {
             id,
             op,
             revision,
-            kind: None,
+            kind: Some(Kind::Enter),
             vehicle: None,
             fence: None,
             t_ms: 0,
@@ -92,6 +102,7 @@ mod tests {
             let held: Vec<u128> = fold.events().map(|event| event.id).collect();
             assert_eq!(held, [2]);
             assert_eq!((fold.corrections(), fold.operations()), (1, 3));
+            assert_eq!(fold.corrections_by_kind().collect::<Vec<_>>(), [(Kind::Enter, 1)]);
         }
     }
 

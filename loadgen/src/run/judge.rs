@@ -88,7 +88,7 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
     let interval_ms = f64::from(world.plan.vehicles) / report.sending.intended_rate.max(1e-9) * 1e3;
     let window_ms = WINDOW_MS.max(2 * interval_ms as i64);
     let name = |number: u32| world.fences.get(number).id.clone();
-    report.kinds = score(truth, fold.events(), window_ms, name);
+    report.kinds = score(truth, fold, window_ms, name);
 }
 
 /// Enters the archive, whose rows are in the ledger.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::read::Event;
+use crate::read::{Event, Fold};
 use crate::truth::{Kind, Record};
 
 /// Examples kept of what was missed and of what was made up, by kind.
@@ -38,6 +38,9 @@ pub struct KindScore {
     /// Share of what was found whose true time lies within [not_before,
     /// not_after]; of those that give an interval.
     pub inside_interval: f64,
+    /// Amends and retracts that were seen.
+    #[serde(default)]
+    pub corrections: u64,
     /// The first ones missed, and made up: vehicle, fence, seconds since the
     /// start.
     pub missed_examples: Vec<String>,
@@ -81,10 +84,10 @@ struct Group {
 /// Compares events, folded, with the truth. An event is that of a record if it
 /// is of the same kind, vehicle, fence and threshold, and at most `window_ms`
 /// from it; of several the nearest ones are taken for each other, required
-/// records first. Kinds that neither has are left out.
-pub fn score<'e>(
+/// records first. Kinds that neither has, nor a correction, are left out.
+pub fn score(
     truth: &[Record],
-    events: impl Iterator<Item = &'e Event>,
+    events: &Fold,
     window_ms: i64,
     fence_name: impl Fn(u32) -> String,
 ) -> BTreeMap<String, KindScore> {
@@ -94,7 +97,7 @@ pub fn score<'e>(
         let subject = (record.kind, record.vehicle, record.fence, threshold_ms);
         groups.entry(subject).or_default().records.push(*record);
     }
-    for event in events {
+    for event in events.events() {
         let (Some(kind), Some(vehicle)) = (event.kind, event.vehicle) else { continue };
         let subject = (kind, vehicle, event.fence, event.threshold_ms);
         groups.entry(subject).or_default().events.push(*event);
@@ -106,6 +109,9 @@ pub fn score<'e>(
         tally.take(&mut group, window_ms, &|t_ms| {
             format!("vehicle {vehicle}{place}, {:.3} s", t_ms as f64 / 1e3)
         });
+    }
+    for (kind, count) in events.corrections_by_kind() {
+        tallies.entry(kind).or_default().score.corrections = count;
     }
     tallies.into_iter().map(|(kind, tally)| (kind.name().to_owned(), tally.finish())).collect()
 }
@@ -231,7 +237,9 @@ mod tests {
     }
 
     fn enter(truth: &[Record], events: &[Event]) -> KindScore {
-        score(truth, events.iter(), 10_000, |n| n.to_string()).remove("geofence_enter").unwrap()
+        let mut fold = Fold::default();
+        events.iter().for_each(|event| assert!(fold.take(*event)));
+        score(truth, &fold, 10_000, |n| n.to_string()).remove("geofence_enter").unwrap()
     }
 
     #[test]
@@ -262,6 +270,17 @@ mod tests {
         let truth = [record(0, false), record(2_000, true)];
         let score = enter(&truth, &[event(1, 0)]);
         assert_eq!((score.found, score.missed, score.undecidable), (1, 0, 0));
+    }
+
+    #[test]
+    fn corrections_are_those_of_their_kind() {
+        let retracted = Event { op: Op::Retract, revision: 2, ..event(1, 0) };
+        let amended = Event { op: Op::Amend, revision: 3, ..event(2, 100) };
+        let score = enter(&[record(0, true)], &[event(1, 0), event(2, 0), retracted, amended]);
+        assert_eq!((score.corrections, score.found, score.made_up), (2, 1, 0));
+        // Even where neither the truth nor an event that holds is of that kind.
+        let score = enter(&[], &[event(1, 0), retracted]);
+        assert_eq!((score.corrections, score.f1), (1, 1.0));
     }
 
     #[test]

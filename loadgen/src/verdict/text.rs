@@ -84,11 +84,12 @@ pub fn text(report: &Report) -> String {
     }
     if !report.kinds.is_empty() {
         line(format!(
-            "\n{:18} {:>8} {:>7} {:>7} {:>8} {:>8} {:>9} {:>9} {:>8}",
+            "\n{:18} {:>8} {:>7} {:>7} {:>9} {:>8} {:>8} {:>9} {:>9} {:>8}",
             "kind",
             "required",
             "missed",
             "made up",
+            "corrected",
             "recall",
             "precis.",
             "error p50",
@@ -98,10 +99,11 @@ pub fn text(report: &Report) -> String {
     }
     for (kind, score) in &report.kinds {
         line(format!(
-            "{kind:18} {:>8} {:>7} {:>7} {:>8.4} {:>8.4} {:>9.0} {:>9.0} {:>8.4}",
+            "{kind:18} {:>8} {:>7} {:>7} {:>9} {:>8.4} {:>8.4} {:>9.0} {:>9.0} {:>8.4}",
             score.required,
             score.missed,
             score.made_up,
+            score.corrections,
             score.recall,
             score.precision,
             score.time_error_ms.p50,
@@ -111,8 +113,8 @@ pub fn text(report: &Report) -> String {
     }
     let timing = &report.latency;
     line(format!(
-        "\n{:18} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "latency, ms", "count", "p50", "p90", "p99", "p99.9", "max"
+        "\n{:18} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "latency, ms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     ));
     for (name, of) in [
         ("ping to answer", &timing.answer),
@@ -160,8 +162,8 @@ pub fn text(report: &Report) -> String {
 
 fn percentiles(name: &str, of: &Percentiles) -> String {
     format!(
-        "{name:18} {:>8} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
-        of.count, of.p50_ms, of.p90_ms, of.p99_ms, of.p99_9_ms, of.max_ms
+        "{name:18} {:>8} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
+        of.count, of.p50_ms, of.p90_ms, of.p99_ms, of.p99_9_ms, of.p99_99_ms, of.max_ms
     )
 }
 
@@ -169,4 +171,38 @@ fn check_line(check: &Check) -> String {
     let sign = if check.at_least { '≥' } else { '≤' };
     let mark = if check.holds { "ok  " } else { "FAIL" };
     format!("{mark} {:42} {:>12.4} {sign} {}", check.name, check.value, check.limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::KindScore;
+
+    #[test]
+    fn every_number_of_a_kind_and_of_a_latency_stands_under_its_name() {
+        let mut report = Report::default();
+        let score = KindScore { required: 70, missed: 3, corrections: 41, ..KindScore::default() };
+        report.kinds.insert("geofence_exit".into(), score);
+        report.latency.event = Percentiles {
+            count: 9,
+            p50_ms: 1.0,
+            p90_ms: 2.0,
+            p99_ms: 3.0,
+            p99_9_ms: 4.0,
+            p99_99_ms: 5.5,
+            max_ms: 6.0,
+        };
+        let text = text(&report);
+        let of = |head: &str, row: &str, name: &str| {
+            let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+            // A column ends where its name does.
+            let end = line(head).find(name).unwrap() + name.len();
+            line(row)[..end].rsplit(' ').next().unwrap().to_owned()
+        };
+        assert_eq!(of("kind", "geofence_exit", "required"), "70");
+        assert_eq!(of("kind", "geofence_exit", "missed"), "3");
+        assert_eq!(of("kind", "geofence_exit", "corrected"), "41");
+        assert_eq!(of("latency", "ping to enter", "p99.99"), "5.5");
+        assert_eq!(of("latency", "ping to enter", "max"), "6.0");
+    }
 }
