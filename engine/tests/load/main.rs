@@ -203,6 +203,8 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
     assert_eq!(failed_but_for_speed(&report), [""; 0], "{text}");
     assert_eq!(report.unchecked, [""; 0], "{text}");
     assert_eq!(report.pings.tally.archived, 2_000);
+    // Looked at while the run went on, too.
+    assert!(report.pings.archive_behind_max.is_some(), "{text}");
     assert_eq!(report.pings.positions_wrong.map(|wrong| wrong.0), Some(0));
     assert!(report.kinds["geofence_enter"].found >= 20);
     assert!(report.latency.event.count > 0 && report.latency.position.count > 0);

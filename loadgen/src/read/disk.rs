@@ -215,7 +215,7 @@ fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> 
 }
 
 /// Files whose names end so, in order of their names.
-fn files_under(directory: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files_under(directory: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     find(directory, ending, &mut found)
         .with_context(|| format!("listing {}", directory.display()))?;

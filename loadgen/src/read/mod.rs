@@ -8,6 +8,7 @@ mod fold;
 mod latencies;
 pub mod letters;
 pub mod positions;
+pub mod row_count;
 pub mod sse;
 pub mod topic;
 

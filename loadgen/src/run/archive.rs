@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::profile::World;
 use crate::read::bigquery::Rows;
 use crate::read::disk::{Archive, DataDir, read_archive};
+use crate::read::row_count::RowCount;
 use crate::send::Progress;
 use crate::truth::Names;
 use crate::verdict::{Part, Report};
@@ -79,14 +82,41 @@ impl Watched {
     }
 }
 
+/// What tells how many rows of a run there are: in a table those of its
+/// vehicles, in files all that came since it began.
+#[derive(Clone, Debug)]
+enum Counter {
+    Files(Arc<RowCount>),
+    Table(Box<Rows>),
+}
+
+impl Counter {
+    async fn count(&self) -> anyhow::Result<u64> {
+        match self {
+            Self::Files(files) => {
+                let files = Arc::clone(files);
+                spawn_blocking(move || files.look()).await.context("counting rows panicked")?
+            }
+            Self::Table(rows) => rows.count().await,
+        }
+    }
+}
+
 /// Counts rows until told to stop. A look that fails counts for nothing: the
 /// last one, at the end, must not.
 pub(super) async fn watch(
-    rows: Rows,
+    source: Source,
     progress: Arc<Progress>,
     watched: Arc<Watched>,
     stop: CancellationToken,
 ) {
+    let counter = match source.counter().await {
+        Ok(counter) => counter,
+        Err(error) => {
+            eprintln!("warning: {error:#}; the archive is read at the end only");
+            return;
+        }
+    };
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = async || {
@@ -94,7 +124,7 @@ pub(super) async fn watch(
         // Before the rows are counted: what is acknowledged meanwhile is not
         // behind.
         let acknowledged = progress.acknowledged();
-        (acknowledged, rows.count().await)
+        (acknowledged, counter.count().await)
     };
     while let Some((acknowledged, count)) = stop.run_until_cancelled(look()).await {
         let Ok(count) = count else { continue };
@@ -106,6 +136,18 @@ pub(super) async fn watch(
 }
 
 impl Source {
+    /// What counts its rows from now on.
+    async fn counter(&self) -> anyhow::Result<Counter> {
+        Ok(match self {
+            Self::DataDir(data_dir) => {
+                let pings = data_dir.join("pings");
+                let counting = spawn_blocking(move || RowCount::from_now(&pings));
+                Counter::Files(Arc::new(counting.await.context("counting rows panicked")??))
+            }
+            Self::Bigquery(rows) => Counter::Table(rows.clone()),
+        })
+    }
+
     /// Reads the archive until everything acknowledged is there, for as long as
     /// it may take, and then once more: what is there twice may come later.
     /// An archive that cannot be read is said in the report.

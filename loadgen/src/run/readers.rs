@@ -68,10 +68,9 @@ impl Readers {
             };
             readers.positions = Some(tokio::spawn(watcher.run(readers.stop.clone())));
         }
-        if let Some(Source::Bigquery(rows)) = &readers.archive_source {
-            let (rows, watched) = (rows.as_ref().clone(), Arc::clone(&seen.archive));
-            let watching =
-                archive::watch(rows, Arc::clone(progress), watched, readers.stop.clone());
+        if let Some(source) = &readers.archive_source {
+            let (progress, watched) = (Arc::clone(progress), Arc::clone(&seen.archive));
+            let watching = archive::watch(source.clone(), progress, watched, readers.stop.clone());
             readers.archive = Some(tokio::spawn(watching));
         }
         if let Some(subscription) = &plan.dead_letters_subscription {
