@@ -164,6 +164,10 @@ struct SendArgs {
     /// Subscription to the engine's events, instead of its stream over HTTP.
     #[arg(long, value_name = "SUBSCRIPTION")]
     events_subscription: Option<String>,
+    /// NDJSON of the engine's events, or a directory of such files, followed
+    /// instead of its stream over HTTP.
+    #[arg(long, value_name = "PATH", conflicts_with = "events_subscription")]
+    events: Option<PathBuf>,
     /// Subscription to the engine's dead letters.
     #[arg(long, value_name = "SUBSCRIPTION")]
     dead_letters_subscription: Option<String>,
@@ -418,6 +422,7 @@ impl SendArgs {
             read_from: (!self.no_read_back).then_some(self.url),
             pubsub: Pubsub::of_environment(),
             events_subscription: self.events_subscription,
+            events_files: self.events,
             dead_letters_subscription: self.dead_letters_subscription,
             positions,
             archive,

@@ -178,8 +178,11 @@ fn failed_but_for_speed(report: &Report) -> Vec<&str> {
     failed.map(|check| check.name.as_str()).collect()
 }
 
+#[rstest]
+#[case::by_its_event_stream(false)]
+#[case::by_its_event_log(true)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
+async fn a_live_worker_passes_and_is_verified_again_from_its_files(#[case] by_log: bool) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let profile = Profile::load("smoke").expect("it is shipped");
     let world = profile.world(None).expect("fences of its own");
@@ -194,6 +197,7 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files() {
         connections: 3,
         patience: Duration::from_secs(20),
         read_from: Some(worker.url.parse().expect("an address")),
+        events_files: by_log.then(|| data_dir.join("event_log")),
         data_dir: Some(data_dir.clone()),
         pid: Some(worker.child.id()),
         ..RunPlan::new(world, target, directory.path())

@@ -3,8 +3,10 @@
 pub mod bigquery;
 pub mod disk;
 mod event;
+pub mod event_files;
 pub mod firestore;
 mod fold;
+pub mod follow;
 mod latencies;
 pub mod letters;
 pub mod positions;

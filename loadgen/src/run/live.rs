@@ -77,8 +77,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let produced = tokio::task::spawn_blocking(move || producer.join())
         .await?
         .map_err(|_| anyhow::anyhow!("the producer panicked"))??;
-    let reads_events = plan.read_from.is_some() || plan.events_subscription.is_some();
-    if reads_events {
+    if plan.reads_events() {
         wait_until_quiet(&progress, &seen.inbox).await;
     }
     stop.cancel();
@@ -99,7 +98,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     // Of events that could never be read nothing is known: not that none came.
     let never_read = report.unread.contains_key(&Part::Events) && received.fold.operations() == 0;
-    if reads_events && !never_read {
+    if plan.reads_events() && !never_read {
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
         take_feed(&mut report, received, &directory, &names)?;
     }

@@ -73,6 +73,8 @@ pub struct RunPlan {
     pub pubsub: Pubsub,
     /// Subscription to the engine's events, its full name.
     pub events_subscription: Option<String>,
+    /// NDJSON of the engine's events, or a directory of such files.
+    pub events_files: Option<PathBuf>,
     /// Subscription to the engine's dead letters, its full name.
     pub dead_letters_subscription: Option<String>,
     /// Positions in Firestore.
@@ -128,6 +130,7 @@ impl RunPlan {
             read_from: None,
             pubsub: Pubsub::Service,
             events_subscription: None,
+            events_files: None,
             dead_letters_subscription: None,
             positions: None,
             archive: None,
@@ -140,9 +143,19 @@ impl RunPlan {
         }
     }
 
+    /// Whether events are read elsewhere than from the engine's HTTP.
+    fn reads_events_elsewhere(&self) -> bool {
+        self.events_subscription.is_some() || self.events_files.is_some()
+    }
+
+    /// Whether events are read.
+    fn reads_events(&self) -> bool {
+        self.read_from.is_some() || self.reads_events_elsewhere()
+    }
+
     /// Whether anything is read from the engine's HTTP.
     fn reads_http(&self) -> bool {
-        let elsewhere = self.events_subscription.is_some() && self.positions.is_some();
+        let elsewhere = self.reads_events_elsewhere() && self.positions.is_some();
         self.read_from.is_some() && !elsewhere
     }
 

@@ -10,6 +10,8 @@ use super::RunPlan;
 use super::archive::{self, Source, Watched};
 use crate::latency::Latencies;
 use crate::read::EventReader;
+use crate::read::event_files::EventFiles;
+use crate::read::follow::Follower;
 use crate::read::letters::{LetterSubscription, Letters};
 use crate::read::positions::{Positions, Watcher};
 use crate::read::sse::{EventStream, Inbox};
@@ -139,6 +141,16 @@ async fn start_events(
             progress: Arc::clone(progress),
         };
         return Ok(Some(tokio::spawn(subscription.run(stop.clone()))));
+    }
+    if let Some(path) = &plan.events_files {
+        let files = EventFiles {
+            follower: Follower::from_now(path)?,
+            world: Arc::clone(&plan.world),
+            reader,
+            inbox: Arc::clone(&seen.inbox),
+            progress: Arc::clone(progress),
+        };
+        return Ok(Some(tokio::spawn(files.run(stop.clone()))));
     }
     let Some(base) = &plan.read_from else { return Ok(None) };
     let stream = EventStream {

@@ -34,31 +34,31 @@ pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
     report.pass = looked && report.checks.iter().all(|check| check.holds);
 }
 
-/// What a run must be told, or what it lacked, to look at what a threshold is
-/// about.
+/// What it takes to look at what a threshold is about.
 pub(super) fn needed_for(threshold: &str) -> &'static str {
     match threshold {
         "missing_max" | "doubled_max" | "strangers_max" => {
-            "the archive: --data-dir DIR, or --archive bigquery:…"
+            "the archive: --data-dir, or --archive bigquery:…"
         }
         "positions_wrong_max" => {
-            "positions, and every ping acknowledged: no --no-read-back, or --positions firestore:…"
+            "positions, over HTTP or by --positions firestore:…, and every ping acknowledged"
         }
-        "position_p99_ms_max" => {
-            "positions while the run goes on: no --no-read-back, or --positions firestore:…"
+        "position_p99_ms_max" => "positions as they change, over HTTP or by --positions",
+        "gaps_max" | "unreadable_max" => {
+            "events, over HTTP or by --events or --events-subscription"
         }
-        "rejects_exact" => {
-            "answers that tell of rejects (--target http), or dead letters: --data-dir DIR, or \
-             --dead-letters-subscription"
+        "f1_min" => "events, over HTTP or by --events or --events-subscription, and a truth",
+        "time_error_p95_ms_max" | "inside_interval_min" => {
+            "events that are true, over HTTP or by --events or --events-subscription"
         }
-        "answer_p99_ms_max" => "answers of a target: none came",
         "event_p99_ms_max" => {
-            "enters or passes while the run goes on: no --no-read-back, or --events-subscription"
+            "enters or passes as they come, over HTTP or by --events or --events-subscription"
         }
-        _ => {
-            "events, and a truth to find among them: no --no-read-back, or --events-subscription; \
-             or verify with --data-dir or --events"
+        "answer_p99_ms_max" => "answers of the target",
+        "rejects_exact" => {
+            "answers over HTTP, or dead letters: --data-dir, or --dead-letters-subscription"
         }
+        _ => "a target that pings are sent to",
     }
 }
 
