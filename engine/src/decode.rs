@@ -1,10 +1,10 @@
 //! From the bytes of a message to pings.
 //!
-//! Reads the wire formats (protobuf ping, protobuf batch, JSON object or
-//! array, NDJSON) and gives, for each ping, the wire type and its canonical
-//! payload: one encoded `VehiclePing`, which is what the journal records and
-//! the archive reads. Judges no value: that is admission's, which [`entry`]
-//! adds.
+//! Cuts the wire formats (protobuf ping, protobuf batch, JSON object or array,
+//! NDJSON) into pings and gives, for each, its canonical payload: one encoded
+//! `VehiclePing`, which is what the journal records and the archive reads, and
+//! which is read in place. Judges no value: that is admission's, which
+//! [`entry`] adds.
 //!
 //! JSON keys are the names of `VehiclePing`. The event time is `event_time`
 //! (an RFC 3339 string) or `event_time_ms` or `event_time_us` (whole numbers
@@ -22,7 +22,7 @@ mod wire;
 
 use bytes::Bytes;
 use prost::Message;
-use protos::telemetry::VehiclePing;
+use protos::PingView;
 
 /// Largest message of one ping, and largest ping of a batch, bytes.
 pub const PING_BYTES_MAX: usize = 64 * 1024;
@@ -187,53 +187,37 @@ impl DecodeError {
     }
 }
 
-/// A ping and the bytes that stand for it from here on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DecodedPing {
-    /// The ping, its values not yet judged.
-    pub ping: VehiclePing,
-    /// One encoded `VehiclePing`: the very bytes that came in where they were
-    /// protobuf.
-    pub payload: Bytes,
-}
-
-/// One ping's part of a message, decoded or not.
+/// One ping's part of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// The bytes of this part, a slice of the message.
     pub original: Bytes,
-    /// The ping, or why these bytes are none.
-    pub ping: Result<DecodedPing, DecodeError>,
+    /// What stands for the ping from here on: one encoded `VehiclePing`, to be
+    /// read with [`view`]. The very bytes that came in where they were to be
+    /// protobuf; of text, made from it, or why it is no ping.
+    pub payload: Result<Bytes, DecodeError>,
 }
 
 /// The pings of one message, in its order.
 pub type Decoded = Vec<Item>;
 
-/// Decodes a message.
+/// Cuts a message into its pings.
 ///
 /// # Errors
 /// When the message as such cannot be read, or has more than
 /// [`PINGS_PER_BATCH_MAX`] pings; nothing of it may be used then. A message
 /// that can be read, one of whose pings cannot, is no error: see
-/// [`Item::ping`].
+/// [`Item::payload`] and [`view`].
 pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match content_type {
-        ContentType::Ping => {
-            let item = protobuf_item(bytes.clone());
-            match item.ping {
-                Err(error @ (DecodeError::Protobuf { .. } | DecodeError::TooLarge { .. })) => {
-                    Err(error)
-                }
-                _ => Ok(vec![item]),
-            }
-        }
+        ContentType::Ping => Ok(vec![protobuf_item(bytes.clone())]),
         ContentType::Batch => decode_batch(bytes),
         ContentType::Json => json::decode_message(bytes),
         ContentType::Ndjson => json::decode_lines(bytes),
     }
 }
 
-/// Decodes one ping of a message that was cut into its pings already, where
+/// The one ping of a message that was cut into its pings already, where
 /// each is one encoded `VehiclePing` or one JSON object, as
 /// [`ContentType::of_one_ping`] says.
 #[must_use]
@@ -244,11 +228,26 @@ pub fn decode_part(content_type: ContentType, original: Bytes) -> Item {
     }
 }
 
-/// Decodes one encoded `VehiclePing`.
+/// Reads an encoded `VehiclePing` in place; its values are not yet judged.
+///
+/// # Errors
+/// The bytes are no `VehiclePing`, too many, or have no event time.
+pub fn view(payload: &[u8]) -> Result<PingView<'_>, DecodeError> {
+    check_size(payload.len())?;
+    let ping = PingView::decode(payload).map_err(|error| DecodeError::Protobuf {
+        message: "VehiclePing",
+        detail: error.to_string(),
+    })?;
+    // Without presence on the wire, 0 is what a ping without a time reads as.
+    if ping.event_time_us == 0 {
+        return Err(DecodeError::EventTimeMissing);
+    }
+    Ok(ping)
+}
+
 fn protobuf_item(original: Bytes) -> Item {
-    let payload = original.clone();
-    let ping = decode_protobuf(&original).map(|ping| DecodedPing { ping, payload });
-    Item { original, ping }
+    let payload = Ok(original.clone());
+    Item { original, payload }
 }
 
 /// A batch with its pings left encoded. From `Bytes`, prost gives each as a
@@ -266,19 +265,6 @@ fn decode_batch(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     })?;
     check_count(batch.pings.len())?;
     Ok(batch.pings.into_iter().map(protobuf_item).collect())
-}
-
-fn decode_protobuf(bytes: &Bytes) -> Result<VehiclePing, DecodeError> {
-    check_size(bytes.len())?;
-    let ping = VehiclePing::decode(bytes.clone()).map_err(|error| DecodeError::Protobuf {
-        message: "VehiclePing",
-        detail: error.to_string(),
-    })?;
-    // Without presence on the wire, 0 is what a ping without a time reads as.
-    if ping.event_time_us == 0 {
-        return Err(DecodeError::EventTimeMissing);
-    }
-    Ok(ping)
 }
 
 pub(crate) fn check_size(bytes: usize) -> Result<(), DecodeError> {

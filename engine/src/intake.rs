@@ -78,7 +78,7 @@ impl Entry {
     #[must_use]
     pub fn shard(&self, shards: usize) -> usize {
         let key = match self {
-            Self::Ping { ping, .. } => &ping.vehicle_id,
+            Self::Ping { ping, .. } => &*ping.vehicle_id,
             Self::Rejected(letter) => &letter.source_message_id,
         };
         shard_of(key, shards)

@@ -4,7 +4,7 @@
 //! Judges one ping by itself. Whether it is a duplicate, late or from the
 //! future depends on its vehicle and is judged by the core.
 
-use protos::telemetry::VehiclePing;
+use protos::PingView;
 
 use crate::hash::KeyBytes;
 use crate::{Identity, Ping, Position, TimeMs};
@@ -69,7 +69,7 @@ pub struct Dropped {
 
 /// Clears the fields of `ping` that hold a device's "no value". Numbers that
 /// are not finite are left for [`admit`] to refuse.
-pub fn clear_unknown(ping: &mut VehiclePing) -> Dropped {
+pub fn clear_unknown(ping: &mut PingView<'_>) -> Dropped {
     fn clear(field: &mut Option<f64>, known: impl Fn(f64) -> bool) -> bool {
         let unknown = field.is_some_and(|value| value.is_finite() && !known(value));
         if unknown {
@@ -89,12 +89,13 @@ pub fn clear_unknown(ping: &mut VehiclePing) -> Dropped {
 ///
 /// # Errors
 /// The first rule that the ping breaks; nothing of it may be used then.
-pub fn admit(
-    ping: &VehiclePing,
+pub fn admit<'a>(
+    ping: impl Into<PingView<'a>>,
     receive_time: TimeMs,
     allow_null_island: bool,
 ) -> Result<Ping, Reject> {
-    check_vehicle_id(&ping.vehicle_id)?;
+    let ping = &ping.into();
+    check_vehicle_id(ping.vehicle_id)?;
     check_finite(ping)?;
     if !(-90.0..=90.0).contains(&ping.lat) {
         return Err(Reject::LatOutOfRange(ping.lat));
@@ -105,7 +106,7 @@ pub fn admit(
         return Err(Reject::NullIsland);
     }
     Ok(Ping {
-        vehicle_id: ping.vehicle_id.clone(),
+        vehicle_id: ping.vehicle_id.into(),
         event_time: TimeMs(ping.event_time_us.div_euclid(1000)),
         receive_time,
         position,
@@ -127,8 +128,10 @@ pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     if id.is_empty() {
         return Err(Reject::VehicleIdEmpty);
     }
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-    if let Some(bad) = id.chars().find(|&c| !allowed(c)) {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+    if let Some(at) = id.bytes().position(|b| !allowed(b)) {
+        // What comes before is ASCII: a character begins here.
+        let bad = id[at..].chars().next().unwrap_or_default();
         return Err(Reject::VehicleIdBadCharacter(bad));
     }
     if id.len() > VEHICLE_ID_CHARS_MAX {
@@ -137,7 +140,7 @@ pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     Ok(())
 }
 
-fn check_finite(ping: &VehiclePing) -> Result<(), Reject> {
+fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
     let numbers = [
         ("lat", Some(ping.lat)),
         ("lon", Some(ping.lon)),
@@ -161,32 +164,39 @@ fn check_finite(ping: &VehiclePing) -> Result<(), Reject> {
 /// Hash of the producer's id and every field that detection reads. Each
 /// optional field is preceded by a byte that says whether it is there, so
 /// that no two pings run together.
-fn identity(ping: &VehiclePing, position: Position) -> Identity {
-    let mut key = KeyBytes::new();
-    let mut optional = |bytes: Option<&[u8]>| {
-        key.push(&[u8::from(bytes.is_some())]);
-        key.push(bytes.unwrap_or_default());
-    };
-    let id_length = (ping.vehicle_id.len() as u64).to_le_bytes();
-    let producer_length = (ping.ping_id.as_ref().map_or(0, String::len) as u64).to_le_bytes();
-    optional(Some(&id_length));
-    optional(Some(ping.vehicle_id.as_bytes()));
-    optional(Some(&producer_length));
-    optional(ping.ping_id.as_deref().map(str::as_bytes));
-    optional(Some(&ping.event_time_us.div_euclid(1000).to_le_bytes()));
-    optional(Some(&position.lat.to_le_bytes()));
-    optional(Some(&position.lon.to_le_bytes()));
-    optional(ping.seq.map(u64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
-    for number in [ping.accuracy_m, ping.speed_mps, ping.engine_rpm] {
-        optional(number.map(f64::to_le_bytes).as_ref().map(<[u8; 8]>::as_slice));
-    }
-    optional(ping.ignition.map(|on| [u8::from(on)]).as_ref().map(<[u8; 1]>::as_slice));
+fn identity(ping: &PingView<'_>, position: Position) -> Identity {
+    let key = &mut KeyBytes::new();
+    number(key, Some((ping.vehicle_id.len() as u64).to_le_bytes()));
+    text(key, Some(ping.vehicle_id));
+    number(key, Some((ping.ping_id.map_or(0, str::len) as u64).to_le_bytes()));
+    text(key, ping.ping_id);
+    number(key, Some(ping.event_time_us.div_euclid(1000).to_le_bytes()));
+    number(key, Some(position.lat.to_le_bytes()));
+    number(key, Some(position.lon.to_le_bytes()));
+    number(key, ping.seq.map(u64::to_le_bytes));
+    number(key, ping.accuracy_m.map(f64::to_le_bytes));
+    number(key, ping.speed_mps.map(f64::to_le_bytes));
+    number(key, ping.engine_rpm.map(f64::to_le_bytes));
+    number(key, ping.ignition.map(|on| [u8::from(on)]));
     Identity(key.hash128())
+}
+
+fn text(key: &mut KeyBytes, text: Option<&str>) {
+    key.push_few([u8::from(text.is_some())]);
+    key.push(text.unwrap_or_default().as_bytes());
+}
+
+fn number<const N: usize>(key: &mut KeyBytes, number: Option<[u8; N]>) {
+    key.push_few([u8::from(number.is_some())]);
+    if let Some(bytes) = number {
+        key.push_few(bytes);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protos::telemetry::VehiclePing;
     use rstest::rstest;
 
     fn ping() -> VehiclePing {
@@ -202,8 +212,9 @@ mod tests {
     fn verdict(change: impl FnOnce(&mut VehiclePing)) -> Result<Ping, &'static str> {
         let mut ping = ping();
         change(&mut ping);
+        let mut ping = PingView::from(&ping);
         clear_unknown(&mut ping);
-        admit(&ping, TimeMs(0), false).map_err(|reject| reject.code())
+        admit(ping, TimeMs(0), false).map_err(|reject| reject.code())
     }
 
     #[rstest]
@@ -240,9 +251,10 @@ mod tests {
         ping.speed_mps = Some(114.0); // 255 mph
         ping.heading_deg = Some(-1.0);
         ping.accuracy_m = Some(0.0);
+        let mut ping = PingView::from(&ping);
         let dropped = clear_unknown(&mut ping);
         assert_eq!(dropped, Dropped { speed: true, heading: true, accuracy: true });
-        let taken = admit(&ping, TimeMs(0), false).expect("the position counts");
+        let taken = admit(ping, TimeMs(0), false).expect("the position counts");
         assert_eq!((taken.speed_mps, taken.heading_deg, taken.accuracy_m), (None, None, None));
     }
 

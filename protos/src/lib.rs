@@ -6,6 +6,7 @@
 
 pub mod event_json;
 pub mod json;
+mod ping_view;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 mod fleet {
@@ -25,6 +26,8 @@ mod fleet {
         }
     }
 }
+
+pub use ping_view::{NoPing, PingView};
 
 /// Events as the engine emits them.
 pub use fleet::events::v1 as events;

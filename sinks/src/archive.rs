@@ -2,15 +2,14 @@
 //! Parquet files under `dt=<day>/`.
 
 mod columns;
-mod payload;
 pub(crate) mod run;
 
 use std::path::Path;
 
 use geofence::Position;
 use geofence::admission::clear_unknown;
+use protos::PingView;
 use protos::journal::{Cursor, PingRun, Segment, input};
-use protos::telemetry::VehiclePing;
 
 use self::columns::{PingColumns, PingRow};
 use self::run::RunPing;
@@ -39,7 +38,6 @@ pub fn open(
 #[derive(Default)]
 pub(crate) struct PingTable {
     /// Used again for every ping.
-    numbers: VehiclePing,
     location: String,
 }
 
@@ -93,24 +91,16 @@ impl PingTable {
         ping: RunPing<'_>,
         rows: &mut impl Rows<PingColumns>,
     ) -> Result<(), SinkError> {
-        let texts = payload::decode(ping.payload, &mut self.numbers)
-            .map_err(|error| refused("a ping", error))?;
-        clear_unknown(&mut self.numbers);
-        let position = Position::from_degrees(self.numbers.lat, self.numbers.lon)
-            .ok_or_else(|| refused("a ping", OutOfRange(self.numbers.lat, self.numbers.lon)))?;
+        let mut view = PingView::decode(ping.payload).map_err(|error| refused("a ping", error))?;
+        clear_unknown(&mut view);
+        let position = Position::from_degrees(view.lat, view.lon)
+            .ok_or_else(|| refused("a ping", OutOfRange(view.lat, view.lon)))?;
         wkt::point(&mut self.location, position);
-        let event_time_ms = self.numbers.event_time_us.div_euclid(1000);
+        let event_time_ms = view.event_time_us.div_euclid(1000);
         let day = Day::of_row(event_time_ms, ping.receive_time_ms);
         let (columns, kept) = rows.place(day, ping.bytes())?;
-        let row = PingRow {
-            texts: &texts,
-            numbers: &self.numbers,
-            position,
-            location: &self.location,
-            ping: &ping,
-            origin,
-            day,
-        };
+        let row =
+            PingRow { view: &view, position, location: &self.location, ping: &ping, origin, day };
         match kept {
             Kept::Whole => columns.push(&row),
             Kept::Keys => columns.push_keys(&row),

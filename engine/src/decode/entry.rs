@@ -6,10 +6,9 @@ use geofence::TimeMs;
 use geofence::admission::{self, Dropped, Reject};
 use prost::Message;
 use protos::journal::DeadLetter;
-use protos::telemetry::VehiclePing;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, Decoded, DecodedPing, Item, decode, protobuf_item};
+use super::{ContentType, DecodeError, Decoded, Item, decode, protobuf_item, view};
 use crate::intake::Entry;
 
 /// What the source knows of a message besides its bytes.
@@ -64,41 +63,33 @@ impl Envelope<'_> {
     /// Judges one ping of `content_type`.
     #[must_use]
     pub fn entry(&self, content_type: ContentType, item: Item) -> Entry {
-        let (code, detail) = match item.ping {
-            Ok(DecodedPing { mut ping, payload }) => match self.admit(&mut ping, payload) {
-                Ok(entry) => return entry,
-                Err(reject) => (reject.code(), reject.to_string()),
-            },
-            Err(error) => (error.code(), error.to_string()),
-        };
-        Entry::Rejected(self.dead_letter(code, detail, item.original, content_type.name()))
-    }
-
-    /// Judges an encoded `VehiclePing` that was decoded before. `scratch` is any
-    /// ping: its memory is used again, so that a stream of pings costs none.
-    pub(crate) fn entry_of_payload(&self, payload: Bytes, scratch: &mut VehiclePing) -> Entry {
-        scratch.clear();
-        if scratch.merge(payload.clone()).is_err() {
-            return self.entry(ContentType::Ping, protobuf_item(payload));
-        }
-        match self.admit(scratch, payload.clone()) {
+        let Item { original, payload } = item;
+        match payload.map_err(Refusal::Unreadable).and_then(|payload| self.admit(payload)) {
             Ok(entry) => entry,
-            Err(reject) => {
-                let (code, detail) = (reject.code(), reject.to_string());
-                Entry::Rejected(self.dead_letter(code, detail, payload, ContentType::Ping.name()))
+            Err(refusal) => {
+                let (code, detail) = refusal.told();
+                Entry::Rejected(self.dead_letter(code, detail, original, content_type.name()))
             }
         }
     }
 
-    fn admit(&self, ping: &mut VehiclePing, mut payload: Bytes) -> Result<Entry, Reject> {
-        let dropped = admission::clear_unknown(ping);
-        let admitted = admission::admit(ping, self.receive_time, self.allow_null_island)?;
-        if dropped != Dropped::default() {
+    /// Judges one encoded `VehiclePing`.
+    pub(crate) fn entry_of_payload(&self, payload: Bytes) -> Entry {
+        self.entry(ContentType::Ping, protobuf_item(payload))
+    }
+
+    fn admit(&self, payload: Bytes) -> Result<Entry, Refusal> {
+        let mut view = view(&payload)?;
+        let dropped = admission::clear_unknown(&mut view);
+        let ping = admission::admit(view, self.receive_time, self.allow_null_island)?;
+        let payload = if dropped == Dropped::default() {
+            payload
+        } else {
             // Whoever reads the payload later (the archive, a replay of the
             // journal) must find unknown what was taken for unknown here.
-            payload = ping.encode_to_vec().into();
-        }
-        Ok(Entry::Ping { ping: admitted, payload, message_id: self.message_id.to_owned(), dropped })
+            view.to_ping().encode_to_vec().into()
+        };
+        Ok(Entry::Ping { ping, payload, message_id: self.message_id.to_owned(), dropped })
     }
 
     /// A dead letter of `payload`, which is kept whole.
@@ -122,5 +113,33 @@ impl Envelope<'_> {
             payload,
             content_type: content_type.to_owned(),
         }
+    }
+}
+
+/// Why a ping is refused.
+enum Refusal {
+    Unreadable(DecodeError),
+    Inadmissible(Reject),
+}
+
+impl Refusal {
+    /// Its code, and what to mend.
+    fn told(&self) -> (&'static str, String) {
+        match self {
+            Self::Unreadable(error) => (error.code(), error.to_string()),
+            Self::Inadmissible(reject) => (reject.code(), reject.to_string()),
+        }
+    }
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<Reject> for Refusal {
+    fn from(reject: Reject) -> Self {
+        Self::Inadmissible(reject)
     }
 }

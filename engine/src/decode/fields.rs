@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use geofence::admission::VEHICLE_ID_CHARS_MAX;
-use protos::telemetry::VehiclePing;
+use protos::PingView;
 
 use super::DecodeError;
 use super::wire;
@@ -342,12 +342,11 @@ impl<'a> PingFields<'a> {
         ]
     }
 
-    /// The ping as the wire type.
-    pub(crate) fn to_ping(&self) -> VehiclePing {
-        let owned = |text: &Option<Cow<'_, str>>| text.as_deref().map(str::to_owned);
-        VehiclePing {
-            vehicle_id: owned(&self.vehicle_id).unwrap_or_default(),
-            ping_id: owned(&self.ping_id),
+    /// The ping, borrowed.
+    pub(crate) fn view(&self) -> PingView<'_> {
+        PingView {
+            vehicle_id: self.vehicle_id.as_deref().unwrap_or_default(),
+            ping_id: self.ping_id.as_deref(),
             seq: self.seq,
             event_time_us: self.event_time_us.unwrap_or(0),
             lat: self.lat.unwrap_or(0.0),
@@ -361,14 +360,14 @@ impl<'a> PingFields<'a> {
             engine_rpm: self.engine_rpm,
             fuel_percent: self.fuel_percent,
             battery_percent: self.battery_percent,
-            driver_id: owned(&self.driver_id),
-            route_id: owned(&self.route_id),
-            trip_id: owned(&self.trip_id),
+            driver_id: self.driver_id.as_deref(),
+            route_id: self.route_id.as_deref(),
+            trip_id: self.trip_id.as_deref(),
         }
     }
 
     /// Appends the encoded `VehiclePing`, byte for byte what prost writes for
-    /// [`PingFields::to_ping`], without building it.
+    /// it, without building it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let text = |out: &mut Vec<u8>, tag, text: &Option<Cow<'_, str>>| {
             if let Some(text) = text {

@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use serde_json::value::RawValue;
 
 use super::fields::{Field, PingFields, Value};
-use super::{DecodeError, Decoded, DecodedPing, Item, check_count, check_size};
+use super::{DecodeError, Decoded, Item, check_count, check_size};
 
 /// Decodes a whole message: an object or an array of objects.
 ///
@@ -24,7 +24,7 @@ pub(super) fn decode_message(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         }
         _ => {
             let item = item(bytes.clone());
-            match item.ping {
+            match item.payload {
                 // What is no object is no message; an object with a wrong
                 // value is a message that was read and whose ping is refused.
                 Err(
@@ -52,17 +52,17 @@ pub(super) fn decode_lines(bytes: &Bytes) -> Result<Decoded, DecodeError> {
 
 /// Decodes one object.
 pub(super) fn item(original: Bytes) -> Item {
-    let ping = decode_object(&original);
-    Item { original, ping }
+    let payload = encode_object(&original);
+    Item { original, payload }
 }
 
-fn decode_object(bytes: &[u8]) -> Result<DecodedPing, DecodeError> {
+fn encode_object(bytes: &[u8]) -> Result<Bytes, DecodeError> {
     check_size(bytes.len())?;
     let fields = read_object(bytes, Times::Event)?;
     fields.check_required()?;
     let mut payload = Vec::with_capacity(96);
     fields.encode(&mut payload);
-    Ok(DecodedPing { ping: fields.to_ping(), payload: payload.into() })
+    Ok(payload.into())
 }
 
 /// Which times of an object are read.

@@ -63,7 +63,7 @@ async fn verdicts_come_back_in_the_order_of_the_submission() {
         assert!(delivery.low_mark_bounds_lateness);
         assert_eq!(delivery.bytes, delivery.entries.iter().map(Entry::bytes).sum::<usize>());
         let name = |entry: &Entry| match entry {
-            Entry::Ping { ping, .. } => ping.vehicle_id.clone(),
+            Entry::Ping { ping, .. } => ping.vehicle_id.to_string(),
             Entry::Rejected(letter) => letter.source_message_id.clone(),
         };
         let verdict =

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use geofence::admission::{admit, clear_unknown};
 use geofence::{FenceSet, Input, Ping, PingRun, SourceState, TagChanges, TimeMs, check_tags};
-use prost::Message;
+use protos::PingView;
 use protos::journal::{self, Disposition, Segment, input};
-use protos::telemetry::VehiclePing;
 
 /// Why a segment's input cannot be applied again. The segment's checksum was
 /// right, so this is a defect of the engine that wrote it, or of this one.
@@ -158,9 +157,9 @@ impl RawPing<'_> {
     fn admit(&self) -> Result<Ping, String> {
         let Self { index, received, payload } = *self;
         let mut ping =
-            VehiclePing::decode(payload).map_err(|cause| format!("ping {index}: {cause}"))?;
+            PingView::decode(payload).map_err(|cause| format!("ping {index}: {cause}"))?;
         clear_unknown(&mut ping);
         // Whether 0, 0 counts was decided when the ping was admitted.
-        admit(&ping, TimeMs(received), true).map_err(|cause| format!("ping {index}: {cause}"))
+        admit(ping, TimeMs(received), true).map_err(|cause| format!("ping {index}: {cause}"))
     }
 }

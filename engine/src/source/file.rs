@@ -39,7 +39,6 @@ use bytes::Bytes;
 use geofence::TimeMs;
 use prost::Message;
 use protos::journal::DeadLetter;
-use protos::telemetry::VehiclePing;
 
 use crate::decode::entry::Envelope;
 use crate::intake::Entry;
@@ -113,8 +112,6 @@ pub struct FileReplay {
     failure: Option<FileError>,
     /// Arrival given to rows refused before the first time was read.
     unknown_arrival: TimeMs,
-    /// Holds the ping being judged.
-    scratch: VehiclePing,
     options: ReplayOptions,
     bytes_total: u64,
     bytes_read: Vec<BytesRead>,
@@ -142,7 +139,6 @@ impl FileReplay {
             low_mark: LowMark::new(),
             failure: None,
             unknown_arrival: TimeMs(0),
-            scratch: VehiclePing::default(),
             options,
             bytes_total: files.iter().map(|file| file.bytes_total).sum(),
             bytes_read: files.iter().map(|file| file.read.clone()).collect(),
@@ -241,7 +237,7 @@ impl FileReplay {
                     receive_time,
                     allow_null_island: self.options.allow_null_island,
                 };
-                envelope.entry_of_payload(record, &mut self.scratch)
+                envelope.entry_of_payload(record)
             }
             Kind::DeadLetter => {
                 let letter = DeadLetter::decode(record).expect("encoded by the feed");

@@ -135,7 +135,7 @@ impl CommittingWorld {
     /// Vehicle ids of the pings committed so far, and reasons of the rejects.
     pub(crate) fn committed(&self) -> Vec<String> {
         let name = |entry: &Entry| match entry {
-            Entry::Ping { ping, .. } => ping.vehicle_id.clone(),
+            Entry::Ping { ping, .. } => ping.vehicle_id.to_string(),
             Entry::Rejected(letter) => letter.reason.clone(),
         };
         self.entries.lock().unwrap().iter().map(name).collect()

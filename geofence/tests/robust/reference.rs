@@ -574,7 +574,7 @@ fn event_at(
 ) -> FleetEvent {
     let fence = seen.drawn.unwrap();
     FleetEvent {
-        vehicle_id: ping.vehicle_id.clone(),
+        vehicle_id: ping.vehicle_id.to_string(),
         fence_id: fence.id.clone(),
         fence_version: version.number,
         event_time_ms: way.time,

@@ -8,10 +8,9 @@ use arrow_array::builder::{
     TimestampMicrosecondBuilder,
 };
 use geofence::Position;
-use protos::telemetry::VehiclePing;
+use protos::PingView;
 
 use super::Origin;
-use super::payload::Texts;
 use super::run::RunPing;
 use crate::builders;
 use crate::day::Day;
@@ -19,9 +18,8 @@ use crate::rolling::Columns;
 
 /// What one row is made of.
 pub(super) struct PingRow<'a> {
-    pub(super) texts: &'a Texts<'a>,
-    /// Its position and texts are not read.
-    pub(super) numbers: &'a VehiclePing,
+    /// Its position is not read.
+    pub(super) view: &'a PingView<'a>,
     pub(super) position: Position,
     /// The position as well-known text.
     pub(super) location: &'a str,
@@ -63,13 +61,13 @@ pub(crate) struct PingColumns {
 impl PingColumns {
     /// Of a ping that was refused: who, where, when, and that it was refused.
     pub(super) fn push_keys(&mut self, row: &PingRow<'_>) {
-        let numbers = VehiclePing {
-            event_time_us: builders::storable(row.numbers.event_time_us),
-            ..VehiclePing::default()
+        let keys = PingView {
+            vehicle_id: row.view.vehicle_id,
+            event_time_us: builders::storable(row.view.event_time_us),
+            ..PingView::default()
         };
         self.push(&PingRow {
-            texts: &Texts { vehicle_id: row.texts.vehicle_id, ..Texts::default() },
-            numbers: &numbers,
+            view: &keys,
             ping: &RunPing {
                 disposition: "refused",
                 message_id: None,
@@ -81,25 +79,25 @@ impl PingColumns {
     }
 
     pub(super) fn push(&mut self, row: &PingRow<'_>) {
-        let PingRow { texts, numbers, .. } = row;
-        self.vehicle_id.append_value(texts.vehicle_id);
-        self.ping_id.append_option(texts.ping_id);
-        self.seq.append_option(numbers.seq.map(u64::cast_signed));
-        self.event_time.append_value(numbers.event_time_us);
+        let view = row.view;
+        self.vehicle_id.append_value(view.vehicle_id);
+        self.ping_id.append_option(view.ping_id);
+        self.seq.append_option(view.seq.map(u64::cast_signed));
+        self.event_time.append_value(view.event_time_us);
         self.lat.append_value(row.position.lat_deg());
         self.lon.append_value(row.position.lon_deg());
-        self.altitude_m.append_option(numbers.altitude_m);
-        self.accuracy_m.append_option(numbers.accuracy_m);
-        self.speed_mps.append_option(numbers.speed_mps);
-        self.heading_deg.append_option(numbers.heading_deg);
-        self.odometer_m.append_option(numbers.odometer_m);
-        self.ignition.append_option(numbers.ignition);
-        self.engine_rpm.append_option(numbers.engine_rpm);
-        self.fuel_percent.append_option(numbers.fuel_percent);
-        self.battery_percent.append_option(numbers.battery_percent);
-        self.driver_id.append_option(texts.driver_id);
-        self.route_id.append_option(texts.route_id);
-        self.trip_id.append_option(texts.trip_id);
+        self.altitude_m.append_option(view.altitude_m);
+        self.accuracy_m.append_option(view.accuracy_m);
+        self.speed_mps.append_option(view.speed_mps);
+        self.heading_deg.append_option(view.heading_deg);
+        self.odometer_m.append_option(view.odometer_m);
+        self.ignition.append_option(view.ignition);
+        self.engine_rpm.append_option(view.engine_rpm);
+        self.fuel_percent.append_option(view.fuel_percent);
+        self.battery_percent.append_option(view.battery_percent);
+        self.driver_id.append_option(view.driver_id);
+        self.route_id.append_option(view.route_id);
+        self.trip_id.append_option(view.trip_id);
         self.location.append_value(row.location);
         self.receive_time.append_value(builders::microseconds(row.ping.receive_time_ms));
         self.message_id.append_option(row.ping.message_id);

@@ -6,6 +6,7 @@ use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecon
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
+use protos::telemetry::VehiclePing;
 
 use super::*;
 use crate::schema::PINGS;

@@ -101,10 +101,10 @@ impl Feed {
         let undecodable = |error: DecodeError| (error.code(), error.to_string());
         fields.check_required().map_err(undecodable)?;
         if !fields.surely_admitted() {
-            let mut ping = fields.to_ping();
+            let mut ping = fields.view();
             admission::clear_unknown(&mut ping);
             // The receive time decides nothing here.
-            admission::admit(&ping, TimeMs(0), self.allow_null_island)
+            admission::admit(ping, TimeMs(0), self.allow_null_island)
                 .map_err(|reject| (reject.code(), reject.to_string()))?;
         }
         fields.encode(&mut self.payload);

@@ -1,0 +1,185 @@
+//! A ping read in place: texts are borrowed from the payload, and nothing is
+//! allocated.
+
+use prost::Message as _;
+use prost::encoding::{DecodeContext, WireType, decode_varint, skip_field};
+
+use crate::telemetry::VehiclePing;
+
+/// What a [`VehiclePing`] says, borrowed. Its fields are described there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "the fields of VehiclePing")]
+pub struct PingView<'a> {
+    pub vehicle_id: &'a str,
+    pub ping_id: Option<&'a str>,
+    pub seq: Option<u64>,
+    pub event_time_us: i64,
+    pub lat: f64,
+    pub lon: f64,
+    pub altitude_m: Option<f64>,
+    pub accuracy_m: Option<f64>,
+    pub speed_mps: Option<f64>,
+    pub heading_deg: Option<f64>,
+    pub odometer_m: Option<f64>,
+    pub ignition: Option<bool>,
+    pub engine_rpm: Option<f64>,
+    pub fuel_percent: Option<f64>,
+    pub battery_percent: Option<f64>,
+    pub driver_id: Option<&'a str>,
+    pub route_id: Option<&'a str>,
+    pub trip_id: Option<&'a str>,
+}
+
+/// Bytes that are no `VehiclePing`; the words are the generated decoder's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPing(String);
+
+impl std::fmt::Display for NoPing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoPing {}
+
+impl NoPing {
+    /// Says what the generated decoder says of the same bytes.
+    #[cold]
+    fn in_words(payload: &[u8]) -> Self {
+        Self(match VehiclePing::decode(payload) {
+            Err(error) => error.to_string(),
+            Ok(_) => "no VehiclePing".to_owned(),
+        })
+    }
+}
+
+impl<'a> PingView<'a> {
+    /// Reads one encoded `VehiclePing`. Understands exactly what the generated
+    /// decoder does: fields in any order, the last one of each, unknown ones
+    /// skipped.
+    ///
+    /// # Errors
+    /// Whenever the generated decoder has one.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, NoPing> {
+        Self::read(payload).ok_or_else(|| NoPing::in_words(payload))
+    }
+
+    fn read(mut payload: &'a [u8]) -> Option<Self> {
+        let mut view = Self::default();
+        let payload = &mut payload;
+        while !payload.is_empty() {
+            // Field and wire type at once: a value of another type than its
+            // field's is not known.
+            match varint(payload)? {
+                0x0a => view.vehicle_id = text(payload)?,
+                0x12 => view.ping_id = Some(text(payload)?),
+                0x18 => view.seq = Some(varint(payload)?),
+                // An int64 travels as the varint of its bits.
+                0x20 => view.event_time_us = varint(payload)?.cast_signed(),
+                0x29 => view.lat = double(payload)?,
+                0x31 => view.lon = double(payload)?,
+                0x39 => view.altitude_m = Some(double(payload)?),
+                0x41 => view.accuracy_m = Some(double(payload)?),
+                0x49 => view.speed_mps = Some(double(payload)?),
+                0x51 => view.heading_deg = Some(double(payload)?),
+                0x59 => view.odometer_m = Some(double(payload)?),
+                0x60 => view.ignition = Some(varint(payload)? != 0),
+                0x69 => view.engine_rpm = Some(double(payload)?),
+                0x71 => view.fuel_percent = Some(double(payload)?),
+                0x79 => view.battery_percent = Some(double(payload)?),
+                0x82 => view.driver_id = Some(text(payload)?),
+                0x8a => view.route_id = Some(text(payload)?),
+                0x92 => view.trip_id = Some(text(payload)?),
+                key => skip_unknown(payload, key)?,
+            }
+        }
+        Some(view)
+    }
+
+    /// The same as the message.
+    #[must_use]
+    pub fn to_ping(&self) -> VehiclePing {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        VehiclePing {
+            vehicle_id: self.vehicle_id.to_owned(),
+            ping_id: text(self.ping_id),
+            seq: self.seq,
+            event_time_us: self.event_time_us,
+            lat: self.lat,
+            lon: self.lon,
+            altitude_m: self.altitude_m,
+            accuracy_m: self.accuracy_m,
+            speed_mps: self.speed_mps,
+            heading_deg: self.heading_deg,
+            odometer_m: self.odometer_m,
+            ignition: self.ignition,
+            engine_rpm: self.engine_rpm,
+            fuel_percent: self.fuel_percent,
+            battery_percent: self.battery_percent,
+            driver_id: text(self.driver_id),
+            route_id: text(self.route_id),
+            trip_id: text(self.trip_id),
+        }
+    }
+}
+
+impl<'a> From<&'a VehiclePing> for PingView<'a> {
+    fn from(ping: &'a VehiclePing) -> Self {
+        Self {
+            vehicle_id: &ping.vehicle_id,
+            ping_id: ping.ping_id.as_deref(),
+            seq: ping.seq,
+            event_time_us: ping.event_time_us,
+            lat: ping.lat,
+            lon: ping.lon,
+            altitude_m: ping.altitude_m,
+            accuracy_m: ping.accuracy_m,
+            speed_mps: ping.speed_mps,
+            heading_deg: ping.heading_deg,
+            odometer_m: ping.odometer_m,
+            ignition: ping.ignition,
+            engine_rpm: ping.engine_rpm,
+            fuel_percent: ping.fuel_percent,
+            battery_percent: ping.battery_percent,
+            driver_id: ping.driver_id.as_deref(),
+            route_id: ping.route_id.as_deref(),
+            trip_id: ping.trip_id.as_deref(),
+        }
+    }
+}
+
+#[inline]
+fn varint(payload: &mut &[u8]) -> Option<u64> {
+    match payload {
+        [byte @ ..0x80, rest @ ..] => {
+            let value = u64::from(*byte);
+            *payload = rest;
+            Some(value)
+        }
+        _ => decode_varint(payload).ok(),
+    }
+}
+
+#[inline]
+fn double(payload: &mut &[u8]) -> Option<f64> {
+    payload.split_off(..8).and_then(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes)
+}
+
+#[inline]
+fn text<'a>(payload: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(varint(payload)?).ok()?;
+    std::str::from_utf8(payload.split_off(..length)?).ok()
+}
+
+/// Skips the value of a field that no ping has.
+fn skip_unknown(payload: &mut &[u8], key: u64) -> Option<()> {
+    let key = u32::try_from(key).ok()?;
+    let tag = key >> 3;
+    let wire = WireType::try_from(u64::from(key & 7)).ok()?;
+    // Of a field that a ping has, it is another type than the field's.
+    let unknown = tag > FIELD_MAX;
+    unknown.then(|| skip_field(wire, tag, payload, DecodeContext::default()).ok())?
+}
+
+/// The last field of a ping.
+const FIELD_MAX: u32 = 18;
