@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use super::envelope::Envelope;
 use super::parts::Vertex;
 use crate::plane::{HALF_TURN, Scale, TURN};
 
@@ -31,6 +32,11 @@ pub(super) enum Sight {
 impl Edge {
     pub(super) fn between(a: Vertex, b: Vertex) -> Self {
         Self { west: a.min(b), east: a.max(b) }
+    }
+
+    pub(super) fn envelope(&self) -> Envelope {
+        let (a, b) = (self.west, self.east);
+        Envelope { west: a.x, east: b.x, south: a.y.min(b.y), north: a.y.max(b.y) }
     }
 
     #[inline]

@@ -62,6 +62,19 @@ impl Envelope {
             && (lon - self.west).rem_euclid(TURN) <= self.east - self.west
     }
 
+    /// Whether the boxes share a place of the axis, without a turn.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.west <= other.east
+            && other.west <= self.east
+            && self.south <= other.north
+            && other.south <= self.north
+    }
+
+    /// The box after `turn` more units of longitude.
+    pub(crate) fn turned(self, turn: i64) -> Self {
+        Self { west: self.west + turn, east: self.east + turn, ..self }
+    }
+
     /// Whether the boxes share a position, on whichever turn.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let (a, b) = (self, other);

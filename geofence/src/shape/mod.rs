@@ -14,6 +14,7 @@ mod envelope;
 mod noding;
 mod parts;
 mod polygonal;
+mod runs;
 mod slabs;
 mod sweep;
 mod trace;

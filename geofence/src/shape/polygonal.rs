@@ -11,6 +11,7 @@ use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
+use super::runs::Runs;
 use super::slabs::Slabs;
 use super::sweep::{self, Step};
 use super::trace::trace;
@@ -28,7 +29,7 @@ pub struct Polygonal {
     /// West of every edge's western end and less than a turn from it.
     origin: i64,
     envelope: Envelope,
-    edges: Vec<Edge>,
+    edges: Runs,
     slabs: Slabs<Edge>,
     area_m2: f64,
     perimeter_m: f64,
@@ -70,16 +71,10 @@ impl Polygonal {
         parts.sort_unstable();
 
         let edges = outline_on_the_globe(&parts, origin)?;
-        let corners = edges.iter().map(|e| Envelope {
-            west: e.west.x,
-            east: e.east.x,
-            south: e.west.y.min(e.east.y),
-            north: e.west.y.max(e.east.y),
-        });
         let envelope = parts
             .iter()
             .map(|part| extent(&part.exterior))
-            .chain(corners)
+            .chain(edges.iter().map(Edge::envelope))
             .reduce(Envelope::join)
             .expect("there is a part");
         let polygonal = Self {
@@ -89,7 +84,7 @@ impl Polygonal {
             parts,
             origin,
             envelope,
-            edges,
+            edges: Runs::new(edges),
         };
         Ok((polygonal, outline.mends))
     }
@@ -141,44 +136,31 @@ impl Polygonal {
     pub(super) fn signed_distance_m(&self, p: Position) -> f64 {
         let (x, y) = (self.unwrap(p.lon), i64::from(p.lat));
         let scale = Scale::at(f64::from(p.lat));
-        let nearest = self
-            .edges
-            .iter()
-            .filter(|edge| !edge.is_at_pole())
-            .map(|edge| edge.distance2_m2(x, y, scale))
-            .fold(f64::INFINITY, f64::min);
+        let nearest = self.edges.distance2_m2(x, y, scale);
         let distance = if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M };
         round_mm(if self.contains(p) { distance } else { -distance })
     }
 
     pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
-        let east = short_way(i64::from(to.lon) - i64::from(from.lon));
-        let north = i64::from(to.lat) - i64::from(from.lat);
-        if (east, north) == (0, 0) {
+        let step = self.step(from, to);
+        if step.by == (0, 0) {
             return if self.contains(from) { vec![(0.0, 1.0)] } else { vec![] };
         }
-        let step = Step { start: (self.unwrap(from.lon), i64::from(from.lat)), by: (east, north) };
-        sweep::stretches(
-            step,
-            self.inside_ahead(step),
-            self.copies(step).flat_map(|turn| self.edges.iter().map(move |edge| (*edge, turn))),
-        )
+        let area = step.envelope();
+        let edges = [-TURN, 0, TURN]
+            .into_iter()
+            .filter(|turn| self.envelope.turned(*turn).overlaps(&area))
+            .flat_map(|turn| self.edges.meeting(area.turned(-turn)).map(move |edge| (edge, turn)));
+        sweep::stretches(step, self.inside_ahead(step), edges)
     }
 
     /// Whether some edge's box meets that of the step.
     pub(super) fn may_meet_step(&self, from: Position, to: Position) -> bool {
-        let x = self.unwrap(from.lon);
-        let end = x + short_way(i64::from(to.lon) - i64::from(from.lon));
-        let (west, east) = (x.min(end), x.max(end));
-        let (south, north) = (i64::from(from.lat.min(to.lat)), i64::from(from.lat.max(to.lat)));
+        let area = self.step(from, to).envelope();
         let meets = |turn: i64| {
-            let (west, east) = (west - turn, east - turn);
-            self.slabs.between(west, east).iter().any(|edge| {
-                edge.west.x <= east
-                    && edge.east.x >= west
-                    && edge.west.y.min(edge.east.y) <= north
-                    && edge.west.y.max(edge.east.y) >= south
-            })
+            let area = area.turned(-turn);
+            let edges = self.slabs.between(area.west, area.east);
+            edges.iter().any(|edge| edge.envelope().overlaps(&area))
         };
         [-TURN, 0, TURN].into_iter().any(meets)
     }
@@ -194,7 +176,7 @@ impl Polygonal {
         let scale = Scale::at(f64::from(p.lat));
         let near: Vec<(Edge, i64)> = [-TURN, 0, TURN]
             .into_iter()
-            .flat_map(|turn| self.edges.iter().map(move |edge| (*edge, turn)))
+            .flat_map(|turn| self.edges.edges().iter().map(move |edge| (*edge, turn)))
             .filter(|(edge, turn)| edge.is_within(start, *turn, reach_m, scale))
             .collect();
         move |(east, north)| {
@@ -209,6 +191,13 @@ impl Polygonal {
             let stretches = sweep::stretches(step, inside, near.iter().copied());
             stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
         }
+    }
+
+    /// The short way between two positions, on the shape's own axis.
+    fn step(&self, from: Position, to: Position) -> Step {
+        let east = short_way(i64::from(to.lon) - i64::from(from.lon));
+        let north = i64::from(to.lat) - i64::from(from.lat);
+        Step { start: (self.unwrap(from.lon), i64::from(from.lat)), by: (east, north) }
     }
 
     /// `lon` on the shape's own axis, less than a turn from its origin.
@@ -239,7 +228,7 @@ impl Polygonal {
     /// end to its eastern one, northwards if vertical.
     pub(crate) fn outline(&self) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
         let ends = |edge: &Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
-        self.edges.iter().map(ends)
+        self.edges.edges().iter().map(ends)
     }
 
     /// Whether the place an infinitesimal step east of this longitude and
@@ -247,15 +236,6 @@ impl Polygonal {
     pub(crate) fn is_inside_beside(&self, (lon, lat): (i64, i64)) -> bool {
         let x = self.origin + (lon - self.origin).rem_euclid(TURN);
         self.inside_ahead(Step { start: (x, lat), by: (1, 0) })
-    }
-
-    /// The turns by which the outline must be moved to meet the step.
-    fn copies(&self, step: Step) -> impl Iterator<Item = i64> + use<> {
-        let (a, b) = (step.start.0, step.start.0 + step.by.0);
-        let bounds = self.envelope;
-        [-TURN, 0, TURN]
-            .into_iter()
-            .filter(move |turn| bounds.west + turn <= a.max(b) && a.min(b) <= bounds.east + turn)
     }
 }
 

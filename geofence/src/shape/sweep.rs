@@ -8,13 +8,27 @@
 use std::cmp::Ordering;
 
 use super::edge::Edge;
+use super::envelope::Envelope;
 
-/// From `start` by `by` (not both zero), in units of longitude and latitude;
+/// From `start` by `by`, in units of longitude and latitude;
 /// each of `by` at most half a turn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) start: (i64, i64),
     pub(super) by: (i64, i64),
+}
+
+impl Step {
+    pub(super) fn envelope(&self) -> Envelope {
+        let (from, by) = (self.start, self.by);
+        let to = (from.0 + by.0, from.1 + by.1);
+        Envelope {
+            west: from.0.min(to.0),
+            east: from.0.max(to.0),
+            south: from.1.min(to.1),
+            north: from.1.max(to.1),
+        }
+    }
 }
 
 /// A fraction of the step from 0 to 1, `den` > 0.
@@ -48,7 +62,8 @@ enum Mark {
 }
 
 /// The maximal stretches of the closed step inside the closed shape, as
-/// sorted, disjoint fractions; a touch is a stretch of no length.
+/// sorted, disjoint fractions; a touch is a stretch of no length. The step is
+/// of some length.
 ///
 /// `edges` are those that may meet the step, each with the longitude to add to
 /// it. `inside` is the side of the step's first infinitesimal piece, moved a

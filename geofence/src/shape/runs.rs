@@ -1,0 +1,167 @@
+//! Edges in runs of neighbours, with a box round each run: what a place is
+//! near to, or a step meets, is found without asking every edge.
+
+use super::edge::Edge;
+use super::envelope::Envelope;
+use crate::plane::{HALF_TURN, Scale, TURN};
+
+/// Edges in a run. An outline of a hundred asks a dozen boxes and one or two
+/// runs.
+const RUN: usize = 8;
+
+/// A box is passed over if it is farther than what was found by more than
+/// this, metres: more than rounding ever makes of a distance on the Earth.
+const SLACK_M: f64 = 1e-6;
+
+/// Edges, neighbours next to each other.
+#[derive(Clone, Debug)]
+pub(super) struct Runs {
+    edges: Vec<Edge>,
+    /// One for each [`RUN`] edges.
+    boxes: Vec<Envelope>,
+    /// Round all of them; `None` if there is no edge.
+    around: Option<Envelope>,
+}
+
+impl Runs {
+    pub(super) fn new(edges: Vec<Edge>) -> Self {
+        let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
+        let boxes: Vec<_> = edges.chunks(RUN).filter_map(around).collect();
+        let around = boxes.iter().copied().reduce(Envelope::join);
+        Self { edges, boxes, around }
+    }
+
+    pub(super) fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+
+    /// The edges whose boxes meet `area`, and some more; each once.
+    pub(super) fn meeting(&self, area: Envelope) -> impl Iterator<Item = Edge> {
+        let runs = self.boxes.iter().zip(self.edges.chunks(RUN));
+        runs.filter(move |run| run.0.overlaps(&area)).flat_map(|run| run.1.iter().copied())
+    }
+
+    /// Square of the distance from (x, y) to the nearest edge, in the plane of
+    /// `scale`, metres²; infinite if there is none but along a pole.
+    pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
+        let turns = self.turns_near(x);
+        let bound = |around: &Envelope| box_distance2_m2(around, (x, y), turns, scale);
+        // The run that is likely nearest first: it rules most others out.
+        let (mut first, mut least) = (0, f64::INFINITY);
+        for (i, around) in self.boxes.iter().enumerate() {
+            let bound = bound(around);
+            if bound < least {
+                (first, least) = (i, bound);
+            }
+        }
+        let nearest_of = |run: &[Edge]| {
+            let edges = run.iter().filter(|edge| !edge.is_at_pole());
+            edges.map(|edge| edge.distance2_m2(x, y, scale)).fold(f64::INFINITY, f64::min)
+        };
+        let mut nearest = self.edges.chunks(RUN).nth(first).map_or(f64::INFINITY, nearest_of);
+        let mut limit = reach2_m2(nearest);
+        for (i, (around, run)) in self.boxes.iter().zip(self.edges.chunks(RUN)).enumerate() {
+            if i != first && bound(around) <= limit {
+                nearest = nearest.min(nearest_of(run));
+                limit = reach2_m2(nearest);
+            }
+        }
+        nearest
+    }
+
+    /// The turns after which an edge may be nearest to the meridian: mostly
+    /// none, as [`Edge::distance2_m2`] takes the nearest copy by its middle.
+    fn turns_near(&self, x: i64) -> &'static [i64] {
+        let is_near = |around: &Envelope| {
+            (around.west - x).abs() <= HALF_TURN && (around.east - x).abs() <= HALF_TURN
+        };
+        if self.around.as_ref().is_some_and(is_near) { &[0] } else { &[-TURN, 0, TURN] }
+    }
+}
+
+/// Square of a little more than the distance whose square is `distance2_m2`.
+fn reach2_m2(distance2_m2: f64) -> f64 {
+    let reach_m = distance2_m2.sqrt() + SLACK_M;
+    reach_m * reach_m
+}
+
+/// Square of the distance from a place to the nearest copy of a box after one
+/// of `turns`, in the plane of `scale`, metres².
+fn box_distance2_m2(around: &Envelope, (x, y): (i64, i64), turns: &[i64], scale: Scale) -> f64 {
+    let gap = |low: i64, high: i64, at: i64| (low - at).max(at - high).max(0);
+    let gaps = turns.iter().map(|turn| gap(around.west + turn, around.east + turn, x));
+    let east = gaps.fold(i64::MAX, i64::min);
+    let east_m = east as f64 * scale.east_m;
+    let north_m = gap(around.south, around.north, y) as f64 * scale.north_m;
+    east_m * east_m + north_m * north_m
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::parts::Vertex;
+    use super::*;
+
+    /// A line of edges that wanders about, over the antimeridian or not.
+    fn any_edges() -> impl Strategy<Value = Vec<Edge>> {
+        let start = (-1_900_000_000..1_900_000_000_i64, -900_000_000..=900_000_000_i64);
+        let size = prop_oneof![Just(10_i64), Just(100_000), Just(900_000_000)];
+        let turns = prop::collection::vec((-1.0..1.0_f64, -1.0..1.0_f64), 0..60);
+        (start, size, turns).prop_map(|(start, size, turns)| {
+            let mut at = Vertex { x: start.0, y: start.1 };
+            let stride = |share: f64| (share * size as f64) as i64;
+            let mut edges = Vec::new();
+            for (east, north) in turns {
+                let x = (at.x + stride(east)).clamp(-1_900_000_000, 1_900_000_000);
+                let y = (at.y + stride(north)).clamp(-900_000_000, 900_000_000);
+                let next = Vertex { x, y };
+                edges.push(Edge::between(at, next));
+                at = next;
+            }
+            edges
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_of_all_is_found(
+            edges in any_edges(),
+            places in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, any::<bool>()), 1..20),
+        ) {
+            let runs = Runs::new(edges.clone());
+            for (east, north, near) in places {
+                let (x, y) = match edges.first().filter(|_| near) {
+                    Some(edge) => (edge.west.x + (east * 1e6) as i64, edge.west.y),
+                    None => ((3.6e9 * (east - 0.5)) as i64, (1.8e9 * (north - 0.5)) as i64),
+                };
+                let scale = Scale::at(y as f64);
+                let real = edges.iter().filter(|edge| !edge.is_at_pole());
+                let all = real.map(|edge| edge.distance2_m2(x, y, scale));
+                let least = all.fold(f64::INFINITY, f64::min);
+                prop_assert_eq!(runs.distance2_m2(x, y, scale).to_bits(), least.to_bits());
+            }
+        }
+
+        #[test]
+        fn no_edge_that_meets_is_left_out(
+            edges in any_edges(),
+            corner in (-1_900_000_000..1_900_000_000_i64, -900_000_000..=900_000_000_i64),
+            size in (0..400_000_000_i64, 0..400_000_000_i64),
+        ) {
+            let area = Envelope {
+                west: corner.0,
+                east: corner.0 + size.0,
+                south: corner.1,
+                north: corner.1 + size.1,
+            };
+            let found: Vec<_> = Runs::new(edges.clone()).meeting(area).collect();
+            let mut rest = found.iter();
+            for edge in &edges {
+                // In order, so that each is there once.
+                let meets = edge.envelope().overlaps(&area);
+                prop_assert!(!meets || rest.any(|found| found == edge));
+            }
+        }
+    }
+}
