@@ -158,12 +158,11 @@ impl Body {
 
 /// 32 lower-case hexadecimal digits.
 fn hex(id: u128) -> String {
-    let mut text = String::with_capacity(32);
-    for byte in id.to_be_bytes() {
-        text.push(char::from(HEX_DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(HEX_DIGITS[usize::from(byte & 15)]));
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| HEX_DIGITS[usize::from(digit)]);
     }
-    text
+    String::from_utf8(digits.to_vec()).expect("digits are ASCII")
 }
 
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -90,7 +90,11 @@ impl Shown {
         }
         let ids = &timeline.epoch(machine.epoch).ids;
         let now = machine.visits.iter().map(|visit| &ids[visit.fence as usize]);
-        if self.fences.iter().eq(now.clone()) {
+        // Mostly it is the very same id, which need not be read.
+        let same = |a: &Arc<str>, b: &Arc<str>| Arc::ptr_eq(a, b) || a == b;
+        if self.fences.len() == machine.visits.len()
+            && self.fences.iter().zip(now.clone()).all(|(a, b)| same(a, b))
+        {
             return false;
         }
         self.fences = now.cloned().collect();
