@@ -1,5 +1,6 @@
 //! The measurements, at toy size: each runs and prints its tables.
 
+use std::path::Path;
 use std::process::Command;
 
 fn printed(arguments: &[&str]) -> String {
@@ -47,4 +48,27 @@ fn the_pipeline_is_measured_from_end_to_end() {
     assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
     let unreal = html.lines().find(|line| line.contains("NaN") || line.contains("inf"));
     assert_eq!(unreal, None);
+}
+
+/// The share of what the defaults of arrow-rs take that both tables take of a
+/// real day: sizes, which depend on neither build nor machine.
+#[test]
+fn the_archive_of_a_real_day_is_small() {
+    let austin = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/data/austin");
+    let file = |name| austin.join(name).into_os_string().into_string().expect("a path in UTF-8");
+    let (pings, fences) = (file("buses.csv.zst"), file("austin_neighborhoods.geojson"));
+    let of_day = ["--pings", &pings, "--fences", &fences];
+    let only = ["pipeline", "--only", "parquet", "--rounds", "1"];
+    let tables = printed(&[&only[..], &of_day].concat());
+    for (table, share_max) in [("pings", 0.73), ("events", 0.83)] {
+        let share = share(&tables, &format!(", {table}, bytes a row"));
+        assert!(share <= share_max, "{table}: {share} of the default size\n{tables}");
+    }
+}
+
+/// Ours as a share of the baseline, in the row that `named` stands in.
+fn share(tables: &str, named: &str) -> f64 {
+    let row = tables.lines().find(|line| line.contains(named)).expect("the row is there");
+    let baseline_by_ours = row.split('|').nth(5).expect("a row has seven cells").trim();
+    1.0 / baseline_by_ours.parse::<f64>().expect("one round has no spread")
 }

@@ -157,7 +157,7 @@ fn type_name(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Name | ColumnKind::Text | ColumnKind::Point => "text",
         ColumnKind::Integer => "64-bit integer",
-        ColumnKind::Number => "double",
+        ColumnKind::Number | ColumnKind::Measure => "double",
         ColumnKind::Flag => "boolean",
         ColumnKind::Time => "timestamp, µs, UTC",
         ColumnKind::Date => "date",

@@ -5,18 +5,15 @@
 //! Integers are 64 bits with a sign throughout, because that is all BigQuery
 //! has; a producer's `seq` above 2^63 − 1 keeps its bits and reads as negative.
 
+pub(crate) mod packing;
+
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::WriterProperties;
 
-/// Rows of a Parquet row group: large enough for good compression and the
-/// vectorised readers' unit of parallel work, small enough that a group of
-/// every open partition fits in memory.
-pub(crate) const ROW_GROUP_ROWS: usize = 128 * 1024;
+pub use self::packing::parquet_properties;
 
 /// One column, as every store of the table has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,19 +34,22 @@ pub struct Column {
 /// packs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Text of few distinct values: Utf8, dictionary-encoded; BigQuery STRING.
+    /// Text of few distinct values: Utf8; BigQuery STRING.
     Name,
-    /// Text that hardly repeats: Utf8, lengths and bytes apart; BigQuery STRING.
+    /// Text that hardly repeats: Utf8; BigQuery STRING.
     Text,
     /// Well-known text of a point, `POINT(lon lat)`: Utf8; BigQuery GEOGRAPHY.
     Point,
-    /// 64-bit integer, delta-packed; BigQuery INT64.
+    /// 64-bit integer; BigQuery INT64.
     Integer,
-    /// Double, its bytes stored in eight streams; BigQuery FLOAT64.
+    /// Double, of few distinct values or of many; BigQuery FLOAT64.
     Number,
+    /// Double of many distinct values, each in rows that lie close together;
+    /// BigQuery FLOAT64.
+    Measure,
     /// Boolean; BigQuery BOOL.
     Flag,
-    /// Microseconds since the Unix epoch, UTC, delta-packed; BigQuery TIMESTAMP.
+    /// Microseconds since the Unix epoch, UTC; BigQuery TIMESTAMP.
     Time,
     /// Days since the Unix epoch; BigQuery DATE.
     Date,
@@ -60,28 +60,11 @@ impl ColumnKind {
         match self {
             Self::Name | Self::Text | Self::Point => DataType::Utf8,
             Self::Integer => DataType::Int64,
-            Self::Number => DataType::Float64,
+            Self::Number | Self::Measure => DataType::Float64,
             Self::Flag => DataType::Boolean,
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Date => DataType::Date32,
         }
-    }
-
-    /// Encoding in Parquet; `None` is a dictionary.
-    fn encoding(self) -> Option<Encoding> {
-        match self {
-            Self::Name | Self::Date => None,
-            Self::Text | Self::Point => Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),
-            Self::Integer | Self::Time => Some(Encoding::DELTA_BINARY_PACKED),
-            Self::Number => Some(Encoding::BYTE_STREAM_SPLIT),
-            Self::Flag => Some(Encoding::PLAIN),
-        }
-    }
-
-    /// Whether least and largest value help a reader to skip row groups. Of
-    /// hashes and texts they do not, and cost a comparison a row.
-    fn ordered(self) -> bool {
-        !matches!(self, Self::Text | Self::Point)
     }
 }
 
@@ -103,7 +86,7 @@ const fn required(
     Column { name, kind, nullable: false, unit, description }
 }
 
-use ColumnKind::{Date, Flag, Integer, Name, Number, Point, Text, Time};
+use ColumnKind::{Date, Flag, Integer, Measure, Name, Number, Point, Text, Time};
 
 /// Table `pings`: every distinct ping once, partitioned by `day`.
 #[rustfmt::skip]
@@ -155,7 +138,7 @@ pub const EVENTS: &[Column] = &[
     column("observed_at", Time, "", "Receive time of the ping that decided it."),
     column("lat", Number, "degrees", "WGS 84 latitude of the cause."),
     column("lon", Number, "degrees", "WGS 84 longitude of the cause."),
-    column("distance_m", Number, "m", "Signed distance of the cause to the fence's edge, positive inside."),
+    column("distance_m", Measure, "m", "Signed distance of the cause to the fence's edge, positive inside."),
     column("accuracy_m", Number, "m", "68 % radius of the cause."),
     column("confidence", Number, "", "Probability that the cause lies inside the fence, 0 to 1."),
     column("reason", Name, "", "Why it happened, such as crossed or first_seen; refused where BigQuery would not take the rest."),
@@ -209,33 +192,6 @@ fn field(column: &Column) -> Field {
         metadata.insert("unit".to_owned(), column.unit.to_owned());
     }
     Field::new(column.name, column.kind.data_type(), column.nullable).with_metadata(metadata)
-}
-
-/// How Parquet files with `columns` are written: zstd level 1 and an encoding by
-/// kind. Columns that a file has besides are written as by default.
-///
-/// `cargo run --release -p benches -- pipeline --only parquet` measures it against
-/// the defaults at the same level. On the archive of Austin's buses it gives 1.05
-/// times their bytes (docs/benchmarks.md).
-#[must_use]
-pub fn parquet_properties(columns: &[Column]) -> WriterProperties {
-    let level = ZstdLevel::try_new(1).expect("zstd has a level 1");
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
-    for column in columns {
-        let path = ColumnPath::from(column.name);
-        if let Some(encoding) = column.kind.encoding() {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path.clone(), encoding);
-        }
-        if !column.kind.ordered() {
-            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
-    }
-    properties.build()
 }
 
 #[cfg(test)]

@@ -23,13 +23,43 @@ use crate::usage::thread_cpu;
 pub(super) struct Parquet {
     pub(super) who: Who,
     pub(super) world: World,
+    pub(super) table: Table,
+}
+
+/// Which of the two tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Table {
+    Pings,
+    Events,
+}
+
+impl Table {
+    fn columns(self) -> &'static [schema::Column] {
+        match self {
+            Self::Pings => schema::PINGS,
+            Self::Events => schema::EVENTS,
+        }
+    }
+
+    /// Files of it that the engine has written, by day.
+    fn files(self, data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+        let directory = match self {
+            Self::Pings => "pings",
+            Self::Events => "events",
+        };
+        let mut files = Vec::new();
+        for day in sorted(&data_dir.join(directory))? {
+            files.extend(sorted(&day)?);
+        }
+        Ok(files)
+    }
 }
 
 impl Parquet {
     pub(super) fn run(&self, scratch: &Scratch) -> anyhow::Result<Sample> {
         let batches = self.archive(scratch)?;
         let properties = match self.who {
-            Who::Ours | Who::Floor => schema::parquet_properties(schema::PINGS),
+            Who::Ours | Who::Floor => schema::parquet_properties(self.table.columns()),
             Who::Naive => table::default_properties(),
         };
         let begun = thread_cpu();
@@ -49,7 +79,7 @@ impl Parquet {
         let archive = scratch
             .prepared("archive", |out| program::replay(&pings, &fences, out, &[]).map(drop))?;
         let mut batches = Vec::new();
-        for file in archived_files(&archive)? {
+        for file in self.table.files(&archive)? {
             batches.extend(open(&file)?.collect::<Result<Vec<_>, _>>()?);
         }
         ensure!(!batches.is_empty(), "replay archived nothing");
@@ -60,22 +90,13 @@ impl Parquet {
 /// Fails unless the engine has archived so many pings under `data_dir`: what it
 /// left out would cost nothing.
 pub(super) fn ensure_archived(data_dir: &Path, pings: u64) -> anyhow::Result<()> {
-    let rows = archived_files(data_dir)?.into_iter().map(|file| {
+    let rows = Table::Pings.files(data_dir)?.into_iter().map(|file| {
         let reader = SerializedFileReader::new(fs::File::open(file)?)?;
         Ok(u64::try_from(reader.metadata().file_metadata().num_rows())?)
     });
     let rows = rows.sum::<anyhow::Result<u64>>()?;
     ensure!(rows == pings, "{rows} of {pings} pings were archived");
     Ok(())
-}
-
-/// Files of archived pings, by day.
-fn archived_files(data_dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for day in sorted(&data_dir.join("pings"))? {
-        files.extend(sorted(&day)?);
-    }
-    Ok(files)
 }
 
 fn sorted(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {

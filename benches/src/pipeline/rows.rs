@@ -8,7 +8,7 @@ use super::file::{File, Profile};
 use super::goal::Goal;
 use super::http::Http;
 use super::index::Index;
-use super::parquet::Parquet;
+use super::parquet::{Parquet, Table};
 use super::pubsub::Pubsub;
 use super::recovery::Recovery;
 use super::sample::Sample;
@@ -213,14 +213,17 @@ fn pubsub(size: &Size) -> Vec<Row> {
 }
 
 fn parquet(world: &World) -> Vec<Row> {
-    let case = |who| Case::Parquet(Parquet { who, world: world.clone() });
-    let row = |what: &str, figure| {
-        Row::new(Section::Parquet, format!("{}, {what}", world.name()), case(Who::Ours))
-            .figure(figure)
-            .beside(case(Who::Naive))
-            .goal(Goal::Share(0.65))
+    let rows = |(name, table): (&str, Table)| {
+        let case = |who| Case::Parquet(Parquet { who, world: world.clone(), table });
+        let row = |what: &str, figure| {
+            Row::new(Section::Parquet, format!("{}, {name}, {what}", world.name()), case(Who::Ours))
+                .figure(figure)
+                .beside(case(Who::Naive))
+                .goal(Goal::Share(0.65))
+        };
+        [row("CPU a row", Figure::Cpu), row("bytes a row", Figure::Bytes)]
     };
-    vec![row("CPU a row", Figure::Cpu), row("bytes a row", Figure::Bytes)]
+    [("pings", Table::Pings), ("events", Table::Events)].into_iter().flat_map(rows).collect()
 }
 
 fn recovery(size: &Size, world: &World) -> Vec<Row> {

@@ -92,7 +92,7 @@ impl Section {
                  acknowledged before anything is durable."
             }
             Self::Parquet => {
-                "Rows of the archive written once more, in memory; CPU and bytes a row. Baseline: \
+                "Rows of both tables written once more, in memory; CPU and bytes a row. Baseline: \
                  arrow-rs defaults with zstd-1."
             }
             Self::Recovery => {

@@ -101,7 +101,7 @@ mod tests {
             ColumnKind::Name | ColumnKind::Text => "STRING",
             ColumnKind::Point => "GEOGRAPHY",
             ColumnKind::Integer => "INTEGER",
-            ColumnKind::Number => "FLOAT",
+            ColumnKind::Number | ColumnKind::Measure => "FLOAT",
             ColumnKind::Flag => "BOOLEAN",
             ColumnKind::Time => "TIMESTAMP",
             ColumnKind::Date => "DATE",

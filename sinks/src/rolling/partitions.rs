@@ -5,10 +5,10 @@ use super::part::{FinishedPart, OpenPart};
 use super::{BUFFERED_BYTES_MAX, Columns, Kept, OPEN_DAYS_MAX, Rows};
 use crate::SinkError;
 use crate::day::Day;
-use crate::schema::{ROW_GROUP_ROWS, TableSchema};
+use crate::schema::TableSchema;
 
 /// Rows of other days after which a day's row group ends.
-const ROWS_AWAY: u64 = ROW_GROUP_ROWS as u64;
+const ROWS_AWAY: u64 = 128 * 1024;
 
 /// Files that take rows, and those of the same range that are complete.
 pub(crate) struct Partitions<C> {

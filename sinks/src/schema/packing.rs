@@ -1,0 +1,96 @@
+//! How Parquet packs the columns of a table: by what their values look like.
+//!
+//! The settings are measured, not guessed (decision 0041, docs/benchmarks.md);
+//! they change files, never what is read from them. Only what long-standing
+//! readers know is used: of the newer encodings those that arrow-cpp has read
+//! since version 15, `BYTE_STREAM_SPLIT` for doubles alone.
+
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use super::{Column, ColumnKind};
+
+/// Rows of a row group. A dictionary is begun anew with each, and where values
+/// do not repeat it has been tried in vain by then: the larger, the less of
+/// either. Small enough that open groups fit in memory (17 to 21 MiB of pings
+/// with all their columns filled, before the bound on it ends them) and that
+/// readers, who share out row groups, have several of a large file.
+pub(crate) const ROW_GROUP_ROWS: usize = 512 * 1024;
+
+/// Rows of a page, and so what is compressed at a time. A fleet's ids, speeds
+/// and standing positions repeat from one round of it to the next, thousands of
+/// rows on: a page holds some rounds. And a byte of each of so many doubles is
+/// one block of zstd (128 KiB), with statistics of its own.
+const PAGE_ROWS: usize = 128 * 1024;
+
+/// A page is cut by its rows; this only bounds those of long texts.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Dictionary of doubles, past which the rest of a row group does without: 32,768
+/// values. Coordinates of 5 decimals in a city have fewer, those of 7 have one
+/// a row, of which a dictionary costs more than it saves.
+const NUMBERS_MAX_BYTES: usize = 256 * 1024;
+
+/// How Parquet files with `columns` are written: zstd, and an encoding by kind.
+/// Columns that a file has besides are written as numbers or texts by their
+/// default dictionary.
+///
+/// `cargo run --release -p benches -- pipeline --only parquet` measures it against
+/// the defaults of arrow-rs at zstd level 1.
+#[must_use]
+pub fn parquet_properties(columns: &[Column]) -> WriterProperties {
+    let properties = WriterProperties::builder()
+        .set_compression(zstd(1))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES_MAX);
+    columns.iter().fold(properties, pack).build()
+}
+
+fn pack(properties: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {
+    let path = || ColumnPath::from(column.name);
+    let without_dictionary = |properties: WriterPropertiesBuilder, encoding| {
+        properties
+            .set_column_dictionary_enabled(path(), false)
+            .set_column_encoding(path(), encoding)
+    };
+    // Least and greatest value let readers skip row groups by time and place.
+    // Of names and texts in the order of arrival they do not, and cost a
+    // comparison a row.
+    let without_statistics = |properties: WriterPropertiesBuilder| {
+        properties.set_column_statistics_enabled(path(), EnabledStatistics::None)
+    };
+    match column.kind {
+        // Few bits a row: compressing them harder costs little. The encoding is
+        // for more names than a dictionary of 1 MiB holds.
+        ColumnKind::Name => without_statistics(properties)
+            .set_column_compression(path(), zstd(3))
+            .set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        ColumnKind::Text => {
+            without_statistics(without_dictionary(properties, Encoding::DELTA_LENGTH_BYTE_ARRAY))
+        }
+        // What neighbours begin with alike is left out: fewer bytes to compress.
+        ColumnKind::Point => {
+            without_statistics(without_dictionary(properties, Encoding::DELTA_BYTE_ARRAY))
+        }
+        ColumnKind::Integer | ColumnKind::Time => {
+            without_dictionary(properties, Encoding::DELTA_BINARY_PACKED)
+        }
+        ColumnKind::Number => properties
+            .set_column_dictionary_page_size_limit(path(), NUMBERS_MAX_BYTES)
+            .set_column_encoding(path(), Encoding::BYTE_STREAM_SPLIT),
+        // A value that comes again does so close by, where zstd finds it whole.
+        ColumnKind::Measure | ColumnKind::Flag | ColumnKind::Date => {
+            without_dictionary(properties, Encoding::PLAIN)
+        }
+    }
+}
+
+fn zstd(level: i32) -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(level).expect("zstd has levels 1 to 22"))
+}
+
+#[cfg(test)]
+mod tests;
