@@ -5,7 +5,7 @@
 //! Integers are 64 bits with a sign throughout, because that is all BigQuery
 //! has; a producer's `seq` above 2^63 − 1 keeps its bits and reads as negative.
 
-pub(crate) mod packing;
+mod packing;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::file::properties::WriterProperties;
 
-pub use self::packing::parquet_properties;
+pub use self::packing::{EVENTS_PACKING, PINGS_PACKING, Packing};
 
 /// One column, as every store of the table has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,18 +171,20 @@ pub(crate) struct TableSchema {
 
 impl TableSchema {
     pub(crate) fn pings() -> &'static Self {
-        static PINGS_SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| TableSchema::new(PINGS));
+        static PINGS_SCHEMA: LazyLock<TableSchema> =
+            LazyLock::new(|| TableSchema::new(PINGS, PINGS_PACKING));
         &PINGS_SCHEMA
     }
 
     pub(crate) fn events() -> &'static Self {
-        static EVENTS_SCHEMA: LazyLock<TableSchema> = LazyLock::new(|| TableSchema::new(EVENTS));
+        static EVENTS_SCHEMA: LazyLock<TableSchema> =
+            LazyLock::new(|| TableSchema::new(EVENTS, EVENTS_PACKING));
         &EVENTS_SCHEMA
     }
 
-    fn new(columns: &[Column]) -> Self {
+    fn new(columns: &[Column], packing: Packing) -> Self {
         let fields: Vec<Field> = columns.iter().map(field).collect();
-        Self { arrow: Arc::new(Schema::new(fields)), properties: parquet_properties(columns) }
+        Self { arrow: Arc::new(Schema::new(fields)), properties: packing.properties(columns) }
     }
 }
 

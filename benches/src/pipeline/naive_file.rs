@@ -49,7 +49,7 @@ pub(super) fn judge(pings: &Path, fences: &Path, out: &Path) -> anyhow::Result<S
 /// Reads `pings` and writes them to `out` as the engine's archive is written.
 pub(super) fn copy(pings: &Path, out: &Path) -> anyhow::Result<Sample> {
     std::fs::create_dir_all(out)?;
-    timed(|| pass(pings, out, schema::parquet_properties(schema::PINGS), |_| Ok(())))
+    timed(|| pass(pings, out, schema::PINGS_PACKING.properties(schema::PINGS), |_| Ok(())))
 }
 
 fn timed(act: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<Sample> {

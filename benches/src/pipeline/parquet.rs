@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::ensure;
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use serde::{Deserialize, Serialize};
 use sinks::schema;
@@ -34,10 +35,11 @@ pub(super) enum Table {
 }
 
 impl Table {
-    fn columns(self) -> &'static [schema::Column] {
+    /// As the engine writes it.
+    fn properties(self) -> WriterProperties {
         match self {
-            Self::Pings => schema::PINGS,
-            Self::Events => schema::EVENTS,
+            Self::Pings => schema::PINGS_PACKING.properties(schema::PINGS),
+            Self::Events => schema::EVENTS_PACKING.properties(schema::EVENTS),
         }
     }
 
@@ -59,7 +61,7 @@ impl Parquet {
     pub(super) fn run(&self, scratch: &Scratch) -> anyhow::Result<Sample> {
         let batches = self.archive(scratch)?;
         let properties = match self.who {
-            Who::Ours | Who::Floor => schema::parquet_properties(self.table.columns()),
+            Who::Ours | Who::Floor => self.table.properties(),
             Who::Naive => table::default_properties(),
         };
         let begun = thread_cpu();

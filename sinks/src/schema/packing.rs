@@ -11,18 +11,26 @@ use parquet::schema::types::ColumnPath;
 
 use super::{Column, ColumnKind};
 
-/// Rows of a row group. A dictionary is begun anew with each, and where values
-/// do not repeat it has been tried in vain by then: the larger, the less of
-/// either. Small enough that open groups fit in memory (17 to 21 MiB of pings
-/// with all their columns filled, before the bound on it ends them) and that
-/// readers, who share out row groups, have several of a large file.
-pub(crate) const ROW_GROUP_ROWS: usize = 512 * 1024;
+/// How many rows of a table are packed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Rows of a row group. A dictionary is begun anew with each, and where
+    /// values do not repeat it has been tried in vain by then: the larger, the
+    /// less of either, and the more memory. Readers share out row groups.
+    pub group_rows: usize,
+    /// Rows of a page, and so what is compressed at a time.
+    pub page_rows: usize,
+}
 
-/// Rows of a page, and so what is compressed at a time. A fleet's ids, speeds
-/// and standing positions repeat from one round of it to the next, thousands of
-/// rows on: a page holds some rounds. And a byte of each of so many doubles is
-/// one block of zstd (128 KiB), with statistics of its own.
-const PAGE_ROWS: usize = 128 * 1024;
+/// A fleet's ids, speeds and standing positions repeat from one round of it to
+/// the next, thousands of rows on: a page holds some rounds. And a byte of each
+/// of so many doubles is one block of zstd (128 KiB), with statistics of its own.
+/// An open row group of Austin's buses takes 21 MiB at the most.
+pub const PINGS_PACKING: Packing = Packing { group_rows: 512 * 1024, page_rows: 128 * 1024 };
+
+/// Events come in no rounds: what repeats is close by, and larger pages and
+/// groups would take memory alone (13 MiB of Austin's; 35 MiB with those above).
+pub const EVENTS_PACKING: Packing = Packing { group_rows: 128 * 1024, page_rows: 32 * 1024 };
 
 /// A page is cut by its rows; this only bounds those of long texts.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,21 +40,23 @@ const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// a row, of which a dictionary costs more than it saves.
 const NUMBERS_MAX_BYTES: usize = 256 * 1024;
 
-/// How Parquet files with `columns` are written: zstd, and an encoding by kind.
-/// Columns that a file has besides are written as numbers or texts by their
-/// default dictionary.
-///
-/// `cargo run --release -p benches -- pipeline --only parquet` measures it against
-/// the defaults of arrow-rs at zstd level 1.
-#[must_use]
-pub fn parquet_properties(columns: &[Column]) -> WriterProperties {
-    let properties = WriterProperties::builder()
-        .set_compression(zstd(1))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_data_page_size_limit(PAGE_BYTES_MAX);
-    columns.iter().fold(properties, pack).build()
+impl Packing {
+    /// How Parquet files with `columns` are written: zstd, and an encoding by kind.
+    /// Columns that a file has besides are written with a dictionary, as by
+    /// default.
+    ///
+    /// `cargo run --release -p benches -- pipeline --only parquet` measures it
+    /// against the defaults of arrow-rs at zstd level 1.
+    #[must_use]
+    pub fn properties(self, columns: &[Column]) -> WriterProperties {
+        let properties = WriterProperties::builder()
+            .set_compression(zstd(1))
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_max_row_group_row_count(Some(self.group_rows))
+            .set_data_page_row_count_limit(self.page_rows)
+            .set_data_page_size_limit(PAGE_BYTES_MAX);
+        columns.iter().fold(properties, pack).build()
+    }
 }
 
 fn pack(properties: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {

@@ -267,7 +267,7 @@ fn a_full_disk_holds_up_writing_and_bounds_memory() {
     let blocked = bench.root().join(TODAY);
     fs::write(&blocked, b"").unwrap();
     // Enough rows to end a row group, so that there are bytes to write.
-    let group = crate::schema::packing::ROW_GROUP_ROWS as u64;
+    let group = crate::schema::PINGS_PACKING.group_rows as u64;
     let big = segment_of_days(1, group + 5000, 1);
     assert!(bench.rolling.write(&big, bench.now).is_err());
     // The next segment is not taken before the bytes of this one are out.

@@ -83,14 +83,17 @@ fn values(kind: ColumnKind, nullable: bool, rows: usize, of: Choice) -> ArrayRef
     }
 }
 
+/// Both tables, packed as they are.
+const TABLES: [(&[Column], Packing); 2] = [(PINGS, PINGS_PACKING), (EVENTS, EVENTS_PACKING)];
+
 fn table(columns: &[Column], rows: usize, of: Choice) -> RecordBatch {
-    let schema = TableSchema::new(columns).arrow;
+    let schema = TableSchema::new(columns, PINGS_PACKING).arrow;
     let arrays = columns.iter().map(|column| values(column.kind, column.nullable, rows, of));
     RecordBatch::try_new(schema, arrays.collect()).unwrap()
 }
 
-fn written(columns: &[Column], batch: &RecordBatch) -> Vec<u8> {
-    let properties = parquet_properties(columns);
+fn written(columns: &[Column], packing: Packing, batch: &RecordBatch) -> Vec<u8> {
+    let properties = packing.properties(columns);
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     writer.into_inner().unwrap()
@@ -118,9 +121,9 @@ fn one_of_each(columns: &[Column]) -> Vec<Column> {
     chosen
 }
 
-fn ensure_reads_back(columns: &[Column], rows: usize, of: Choice) {
+fn ensure_reads_back(columns: &[Column], packing: Packing, rows: usize, of: Choice) {
     let batch = table(columns, rows, of);
-    let (again, _) = read(written(columns, &batch), rows);
+    let (again, _) = read(written(columns, packing, &batch), rows);
     assert_eq!(again.schema(), batch.schema());
     for (column, (wrote, read)) in columns.iter().zip(batch.columns().iter().zip(again.columns())) {
         // `assert_eq` would print them.
@@ -131,9 +134,9 @@ fn ensure_reads_back(columns: &[Column], rows: usize, of: Choice) {
 /// Nulls and the ends of every range.
 #[test]
 fn every_column_reads_back_as_it_was_written() {
-    for columns in [PINGS, EVENTS] {
+    for (columns, packing) in TABLES {
         for rows in [1, 2, 100] {
-            ensure_reads_back(columns, rows, |row| row % 40);
+            ensure_reads_back(columns, packing, rows, |row| row % 40);
         }
     }
 }
@@ -142,18 +145,19 @@ fn every_column_reads_back_as_it_was_written() {
 #[test]
 fn every_kind_reads_back_where_its_packing_changes() {
     let unrepeated = |row: usize| row.wrapping_mul(0x9e37_79b1) % 10_000_000;
-    for columns in [PINGS, EVENTS] {
-        ensure_reads_back(&one_of_each(columns), PAGE_ROWS + 1000, unrepeated);
+    for (columns, packing) in TABLES {
+        let rows = packing.page_rows.max(NUMBERS_MAX) + 1000;
+        ensure_reads_back(&one_of_each(columns), packing, rows, unrepeated);
     }
 }
 
 #[test]
 fn a_column_of_nulls_reads_back() {
     let nullable: Vec<Column> = PINGS.iter().filter(|column| column.nullable).copied().collect();
-    let schema = TableSchema::new(&nullable).arrow;
+    let schema = TableSchema::new(&nullable, PINGS_PACKING).arrow;
     let nulls = schema.fields().iter().map(|it| arrow_array::new_null_array(it.data_type(), 5000));
     let batch = RecordBatch::try_new(schema.clone(), nulls.collect()).unwrap();
-    assert_eq!(read(written(&nullable, &batch), 5000).0, batch);
+    assert_eq!(read(written(&nullable, PINGS_PACKING, &batch), 5000).0, batch);
 }
 
 /// The encodings of `name`'s data, and of its dictionary.
@@ -175,7 +179,8 @@ fn numbers_that_hardly_repeat_go_on_without_a_dictionary() {
     let columns: Vec<Column> =
         PINGS.iter().filter(|column| column.kind == ColumnKind::Number).copied().collect();
     for (of, expected) in cases {
-        let (_, metadata) = read(written(&columns, &table(&columns, rows, of)), rows);
+        let (_, metadata) =
+            read(written(&columns, PINGS_PACKING, &table(&columns, rows, of)), rows);
         for name in ["lat", "lon"] {
             assert_eq!(encodings(&metadata, name), expected);
         }
@@ -185,9 +190,10 @@ fn numbers_that_hardly_repeat_go_on_without_a_dictionary() {
 /// Many readers know no `BYTE_STREAM_SPLIT` of integers.
 #[test]
 fn bytes_of_doubles_alone_are_split() {
-    for columns in [PINGS, EVENTS].map(one_of_each) {
-        let rows = 2 * NUMBERS_MAX;
-        let (_, metadata) = read(written(&columns, &table(&columns, rows, |row| row)), rows);
+    for (columns, packing) in TABLES {
+        let (columns, rows) = (one_of_each(columns), 2 * NUMBERS_MAX);
+        let batch = table(&columns, rows, |row| row);
+        let (_, metadata) = read(written(&columns, packing, &batch), rows);
         for column in columns {
             let split = encodings(&metadata, column.name).contains(&Encoding::BYTE_STREAM_SPLIT);
             assert_eq!(split, column.kind == ColumnKind::Number, "{}", column.name);
@@ -197,7 +203,7 @@ fn bytes_of_doubles_alone_are_split() {
 
 #[test]
 fn least_and_greatest_are_kept_of_times_and_places() {
-    let (_, metadata) = read(written(PINGS, &table(PINGS, 10, |row| row)), 10);
+    let (_, metadata) = read(written(PINGS, PINGS_PACKING, &table(PINGS, 10, |row| row)), 10);
     let with: Vec<&str> = PINGS
         .iter()
         .zip(metadata.row_group(0).columns())
