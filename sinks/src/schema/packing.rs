@@ -40,6 +40,12 @@ const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// a row, of which a dictionary costs more than it saves.
 const NUMBERS_MAX_BYTES: usize = 256 * 1024;
 
+/// Columns whose least and greatest value are kept for each row group: readers
+/// skip groups by time, place and segment. By the others, in the order of
+/// arrival, they could not, and each would cost a comparison a row.
+const SKIPPED_BY: [&str; 7] =
+    ["event_time", "receive_time", "observed_at", "lat", "lon", "journal_seq", "day"];
+
 impl Packing {
     /// How Parquet files with `columns` are written: zstd, and an encoding by kind.
     /// Columns that a file has besides are written with a dictionary, as by
@@ -51,7 +57,7 @@ impl Packing {
     pub fn properties(self, columns: &[Column]) -> WriterProperties {
         let properties = WriterProperties::builder()
             .set_compression(zstd(1))
-            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_statistics_enabled(EnabledStatistics::None)
             .set_max_row_group_row_count(Some(self.group_rows))
             .set_data_page_row_count_limit(self.page_rows)
             .set_data_page_size_limit(PAGE_BYTES_MAX);
@@ -61,40 +67,32 @@ impl Packing {
 
 fn pack(properties: WriterPropertiesBuilder, column: &Column) -> WriterPropertiesBuilder {
     let path = || ColumnPath::from(column.name);
-    let without_dictionary = |properties: WriterPropertiesBuilder, encoding| {
+    let properties = if SKIPPED_BY.contains(&column.name) {
+        properties.set_column_statistics_enabled(path(), EnabledStatistics::Chunk)
+    } else {
         properties
-            .set_column_dictionary_enabled(path(), false)
-            .set_column_encoding(path(), encoding)
     };
-    // Least and greatest value let readers skip row groups by time and place.
-    // Of names and texts in the order of arrival they do not, and cost a
-    // comparison a row.
-    let without_statistics = |properties: WriterPropertiesBuilder| {
-        properties.set_column_statistics_enabled(path(), EnabledStatistics::None)
-    };
-    match column.kind {
-        // Few bits a row: compressing them harder costs little. The encoding is
-        // for more names than a dictionary of 1 MiB holds.
-        ColumnKind::Name => without_statistics(properties)
-            .set_column_compression(path(), zstd(3))
-            .set_column_encoding(path(), Encoding::DELTA_LENGTH_BYTE_ARRAY),
-        ColumnKind::Text => {
-            without_statistics(without_dictionary(properties, Encoding::DELTA_LENGTH_BYTE_ARRAY))
-        }
+    let (dictionary, encoding) = match column.kind {
+        // The encoding is for more names than a dictionary of 1 MiB holds.
+        ColumnKind::Name => (true, Encoding::DELTA_LENGTH_BYTE_ARRAY),
+        ColumnKind::Text => (false, Encoding::DELTA_LENGTH_BYTE_ARRAY),
         // What neighbours begin with alike is left out: fewer bytes to compress.
-        ColumnKind::Point => {
-            without_statistics(without_dictionary(properties, Encoding::DELTA_BYTE_ARRAY))
+        ColumnKind::Point => (false, Encoding::DELTA_BYTE_ARRAY),
+        ColumnKind::Integer | ColumnKind::Time => (false, Encoding::DELTA_BINARY_PACKED),
+        ColumnKind::Number => (true, Encoding::BYTE_STREAM_SPLIT),
+        // A measure that comes again does so close by, where zstd finds it whole.
+        ColumnKind::Measure | ColumnKind::Flag | ColumnKind::Date => (false, Encoding::PLAIN),
+    };
+    let properties = properties
+        .set_column_dictionary_enabled(path(), dictionary)
+        .set_column_encoding(path(), encoding);
+    match column.kind {
+        // Few bits a row: compressing them harder costs little.
+        ColumnKind::Name => properties.set_column_compression(path(), zstd(3)),
+        ColumnKind::Number => {
+            properties.set_column_dictionary_page_size_limit(path(), NUMBERS_MAX_BYTES)
         }
-        ColumnKind::Integer | ColumnKind::Time => {
-            without_dictionary(properties, Encoding::DELTA_BINARY_PACKED)
-        }
-        ColumnKind::Number => properties
-            .set_column_dictionary_page_size_limit(path(), NUMBERS_MAX_BYTES)
-            .set_column_encoding(path(), Encoding::BYTE_STREAM_SPLIT),
-        // A value that comes again does so close by, where zstd finds it whole.
-        ColumnKind::Measure | ColumnKind::Flag | ColumnKind::Date => {
-            without_dictionary(properties, Encoding::PLAIN)
-        }
+        _ => properties,
     }
 }
 
