@@ -159,7 +159,7 @@ fn type_name(kind: ColumnKind) -> &'static str {
         ColumnKind::Integer => "64-bit integer",
         ColumnKind::Number | ColumnKind::Measure => "double",
         ColumnKind::Flag => "boolean",
-        ColumnKind::Time => "timestamp, µs, UTC",
+        ColumnKind::Time | ColumnKind::Moment => "timestamp, µs, UTC",
         ColumnKind::Date => "date",
     }
 }

@@ -49,8 +49,12 @@ pub enum ColumnKind {
     Measure,
     /// Boolean; BigQuery BOOL.
     Flag,
-    /// Microseconds since the Unix epoch, UTC; BigQuery TIMESTAMP.
+    /// Microseconds since the Unix epoch, UTC, each close to the row's before;
+    /// BigQuery TIMESTAMP.
     Time,
+    /// The same, of a step between pings: equal in rows that lie close together,
+    /// far apart otherwise.
+    Moment,
     /// Days since the Unix epoch; BigQuery DATE.
     Date,
 }
@@ -62,7 +66,9 @@ impl ColumnKind {
             Self::Integer => DataType::Int64,
             Self::Number | Self::Measure => DataType::Float64,
             Self::Flag => DataType::Boolean,
-            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Time | Self::Moment => {
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            }
             Self::Date => DataType::Date32,
         }
     }
@@ -86,7 +92,7 @@ const fn required(
     Column { name, kind, nullable: false, unit, description }
 }
 
-use ColumnKind::{Date, Flag, Integer, Measure, Name, Number, Point, Text, Time};
+use ColumnKind::{Date, Flag, Integer, Measure, Moment, Name, Number, Point, Text, Time};
 
 /// Table `pings`: every distinct ping once, partitioned by `day`.
 #[rustfmt::skip]
@@ -133,9 +139,9 @@ pub const EVENTS: &[Column] = &[
     column("visit_id", Text, "", "Shared by the events of one visit."),
     column("episode_id", Text, "", "Shared by the events of one stationary or idle episode."),
     required("event_time", Time, "", "When it happened."),
-    column("not_before", Time, "", "Earliest time it can have happened."),
-    column("not_after", Time, "", "Latest time it can have happened."),
-    column("observed_at", Time, "", "Receive time of the ping that decided it."),
+    column("not_before", Moment, "", "Earliest time it can have happened."),
+    column("not_after", Moment, "", "Latest time it can have happened."),
+    column("observed_at", Moment, "", "Receive time of the ping that decided it."),
     column("lat", Number, "degrees", "WGS 84 latitude of the cause."),
     column("lon", Number, "degrees", "WGS 84 longitude of the cause."),
     column("distance_m", Measure, "m", "Signed distance of the cause to the fence's edge, positive inside."),
@@ -146,7 +152,7 @@ pub const EVENTS: &[Column] = &[
     column("replaces", Text, "", "Id of the event that a correction retracts in favour of this one."),
     required("schema_version", Integer, "", "Version of the event's schema."),
     column("enter_time", Time, "", "geofence_visit: when it began."),
-    column("duration_s", Number, "s", "geofence_visit, stationary_end, idle_end: end minus start."),
+    column("duration_s", Measure, "s", "geofence_visit, stationary_end, idle_end: end minus start."),
     column("certain_s", Number, "s", "geofence_visit: last inside ping minus first."),
     column("possible_s", Number, "s", "geofence_visit: latest possible exit minus earliest possible enter."),
     column("max_gap_s", Number, "s", "geofence_visit: largest step between two inside pings."),

@@ -103,7 +103,7 @@ mod tests {
             ColumnKind::Integer => "INTEGER",
             ColumnKind::Number | ColumnKind::Measure => "FLOAT",
             ColumnKind::Flag => "BOOLEAN",
-            ColumnKind::Time => "TIMESTAMP",
+            ColumnKind::Time | ColumnKind::Moment => "TIMESTAMP",
             ColumnKind::Date => "DATE",
         }
     }

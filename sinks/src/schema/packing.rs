@@ -80,8 +80,9 @@ fn pack(properties: WriterPropertiesBuilder, column: &Column) -> WriterPropertie
         ColumnKind::Point => (false, Encoding::DELTA_BYTE_ARRAY),
         ColumnKind::Integer | ColumnKind::Time => (false, Encoding::DELTA_BINARY_PACKED),
         ColumnKind::Number => (true, Encoding::BYTE_STREAM_SPLIT),
-        // A measure that comes again does so close by, where zstd finds it whole.
-        ColumnKind::Measure | ColumnKind::Flag | ColumnKind::Date => (false, Encoding::PLAIN),
+        // What comes again does so close by, where zstd finds it whole.
+        ColumnKind::Measure | ColumnKind::Moment => (false, Encoding::PLAIN),
+        ColumnKind::Flag | ColumnKind::Date => (false, Encoding::PLAIN),
     };
     let properties = properties
         .set_column_dictionary_enabled(path(), dictionary)

@@ -63,7 +63,7 @@ fn values(kind: ColumnKind, nullable: bool, rows: usize, of: Choice) -> ArrayRef
             let other = |row| of(row) as i64 - 500;
             Arc::new(column(nullable, rows, &whole, other).collect::<Int64Array>())
         }
-        ColumnKind::Time => {
+        ColumnKind::Time | ColumnKind::Moment => {
             let other = |row| of(row) as i64 * 1_000_000;
             let times =
                 column(nullable, rows, &whole, other).collect::<TimestampMicrosecondArray>();
