@@ -6,6 +6,7 @@ pub mod city;
 pub mod curve;
 pub mod detection;
 pub mod fleet;
+pub mod journal;
 pub mod naive;
 pub mod pipeline;
 mod usage;

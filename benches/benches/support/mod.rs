@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use benches::city;
 use benches::fleet::{Fleet, payloads, run};
-use engine::journal::{Fenced, Journal, OpenOptions, Standby, Store, WriterId, claim};
+use benches::journal::open_options;
+use engine::journal::{Fenced, Journal, Store, claim};
 use geofence::{Detector, Input, Settings, TimeMs};
 use protos::journal::{Disposition, PingRun, Segment, input};
 
@@ -33,16 +34,7 @@ pub(crate) fn segment(pings: usize) -> Segment {
 /// A new journal in `directory`, with fsync as in a worker.
 pub(crate) async fn journal(directory: &std::path::Path) -> Journal {
     let store = Store::local(directory).expect("a directory to write to");
-    let options = OpenOptions {
-        shard: 0,
-        shards: 1,
-        first_seq: 1,
-        created_at_ms: 0,
-        writer: WriterId::random(),
-        standby: Standby::ExclusiveLock,
-        set_aside_tail: false,
-    };
-    let mut claim = claim(store, options).await.expect("a new journal");
+    let mut claim = claim(store, open_options()).await.expect("a new journal");
     assert!(claim.next_segment().await.expect("readable").is_none(), "a new journal is empty");
     match claim.fence(Segment::default()).await.expect("a first segment") {
         Fenced::Won(journal, _) => *journal,

@@ -120,14 +120,14 @@ fn pings_of(batch: &RecordBatch) -> anyhow::Result<impl Iterator<Item = VehicleP
     let times = column("event_time")?;
     let micros = times.as_primitive_opt::<TimestampMicrosecondType>();
     let millis = times.as_primitive_opt::<TimestampMillisecondType>();
-    anyhow::ensure!(micros.or(None).is_some() || millis.is_some(), "event_time is no time");
-    let time_us = move |row| match (micros, millis) {
-        (Some(micros), _) => micros.value(row),
-        (None, millis) => millis.map_or(0, |millis| millis.value(row) * 1000),
+    let (times, unit_us) = match (micros, millis) {
+        (Some(micros), _) => (micros.values(), 1),
+        (None, Some(millis)) => (millis.values(), 1000),
+        (None, None) => anyhow::bail!("event_time is no time"),
     };
     Ok((0..ids.len()).map(move |row| VehiclePing {
         vehicle_id: ids.value(row).to_owned(),
-        event_time_us: time_us(row),
+        event_time_us: times[row] * unit_us,
         lat: lats.value(row),
         lon: lons.value(row),
         ..VehiclePing::default()

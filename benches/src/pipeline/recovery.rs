@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use engine::journal::{
-    self, FenceObjects, Fenced, History, OpenOptions, RetentionPolicy, Snapshots, Standby, Store,
-    WriterId,
-};
+use engine::journal::{self, FenceObjects, Fenced, History, RetentionPolicy, Snapshots, Store};
 use engine::process_stats;
 use engine::shard::{ClaimOptions, Claimed};
 use geofence::{CORE_VERSION, Detector, Input, Settings, TimeMs};
@@ -21,6 +18,7 @@ use super::sample::Sample;
 use super::scratch::{Scratch, World};
 use crate::city;
 use crate::fleet::{Fleet, run};
+use crate::journal::open_options;
 
 /// A journal to recover from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,18 +74,6 @@ async fn claim(store: Store) -> anyhow::Result<Claimed> {
         strict_audit: true,
     })
     .await
-}
-
-fn open_options() -> OpenOptions {
-    OpenOptions {
-        shard: 0,
-        shards: 1,
-        first_seq: 1,
-        created_at_ms: 0,
-        writer: WriterId::random(),
-        standby: Standby::ExclusiveLock,
-        set_aside_tail: false,
-    }
 }
 
 /// Reads every segment; the pings in them.

@@ -97,11 +97,11 @@ impl Section {
             }
             Self::Recovery => {
                 "A shard claimed from its journal: pings judged again, each a ping's share; and \
-                 1,000,000 vehicles from a snapshot, the whole. Wall time where it says so. Floor: \
+                 a fleet from a snapshot, the whole. Wall time where it says so. Floor: \
                  the same segments read and decoded, nothing judged."
             }
             Self::Fences => {
-                "GeoJSON to fences and index, then their uptake by a detector of 8,200 vehicles; \
+                "GeoJSON to fences and index, then their uptake by a detector of a fleet; \
                  the whole. Baseline: serde_json into rstar and geo."
             }
             Self::Scaling => {
