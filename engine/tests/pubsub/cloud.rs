@@ -15,6 +15,7 @@ use protos::events::FleetEvent;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use crate::support::{Launch, Worker, wait_at_most};
 
@@ -97,12 +98,21 @@ impl Cloud {
     /// Asserts that nothing of `end` is delivered again, for longer than any
     /// lease lasts.
     pub(crate) fn assert_acknowledged(&self, end: &str) {
+        let found = self.delivered_again(end);
+        assert!(found.is_none(), "delivered again: {found:?}");
+    }
+
+    /// What of `end` is delivered again first, and goes back; `None` if nothing
+    /// is for longer than any lease lasts.
+    pub(crate) fn delivered_again(&self, end: &str) -> Option<Message> {
         let subscription = self.subscription(end);
-        let patience = Duration::from_secs(12);
-        let anything =
-            self.client.collect(&subscription, patience, |messages| !messages.is_empty());
-        let found = self.runtime.block_on(anything);
-        assert!(found.is_err(), "delivered again: {found:?}");
+        self.runtime.block_on(async {
+            let mut stream = self.client.stream(&subscription).await.unwrap();
+            let next = timeout(Duration::from_secs(12), stream.next()).await.ok();
+            let message = next.map(|next| next.expect("the stream goes on").unwrap().0);
+            stream.shutdown_token().shutdown().await;
+            message
+        })
     }
 }
 
