@@ -85,16 +85,11 @@ pub fn clear_unknown(ping: &mut PingView<'_>) -> Dropped {
 }
 
 /// Checks a decoded ping whose unknown fields were cleared
-/// ([`clear_unknown`]) and rounds its position.
+/// ([`clear_unknown`]); gives its position, rounded.
 ///
 /// # Errors
 /// The first rule that the ping breaks; nothing of it may be used then.
-pub fn admit<'a>(
-    ping: impl Into<PingView<'a>>,
-    receive_time: TimeMs,
-    allow_null_island: bool,
-) -> Result<Ping, Reject> {
-    let ping = &ping.into();
+pub fn check(ping: &PingView<'_>, allow_null_island: bool) -> Result<Position, Reject> {
     check_vehicle_id(ping.vehicle_id)?;
     check_finite(ping)?;
     if !(-90.0..=90.0).contains(&ping.lat) {
@@ -105,6 +100,21 @@ pub fn admit<'a>(
     if position == (Position { lat: 0, lon: 0 }) && !allow_null_island {
         return Err(Reject::NullIsland);
     }
+    Ok(position)
+}
+
+/// Admits a decoded ping whose unknown fields were cleared
+/// ([`clear_unknown`]), received at `receive_time`.
+///
+/// # Errors
+/// Those of [`check`].
+pub fn admit<'a>(
+    ping: impl Into<PingView<'a>>,
+    receive_time: TimeMs,
+    allow_null_island: bool,
+) -> Result<Ping, Reject> {
+    let ping = &ping.into();
+    let position = check(ping, allow_null_island)?;
     Ok(Ping {
         vehicle_id: ping.vehicle_id.into(),
         event_time: TimeMs(ping.event_time_us.div_euclid(1000)),

@@ -8,7 +8,7 @@ use prost::Message;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, DecodeError, Decoded, Item, decode, protobuf_item, view};
+use super::{ContentType, DecodeError, Decoded, Item, decode, view};
 use crate::intake::Entry;
 
 /// What the source knows of a message besides its bytes.
@@ -71,11 +71,6 @@ impl Envelope<'_> {
                 Entry::Rejected(self.dead_letter(code, detail, original, content_type.name()))
             }
         }
-    }
-
-    /// Judges one encoded `VehiclePing`.
-    pub(crate) fn entry_of_payload(&self, payload: Bytes) -> Entry {
-        self.entry(ContentType::Ping, protobuf_item(payload))
     }
 
     fn admit(&self, payload: Bytes) -> Result<Entry, Refusal> {

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use geofence::admission::VEHICLE_ID_CHARS_MAX;
 use protos::PingView;
 
 use super::DecodeError;
@@ -312,34 +311,6 @@ impl<'a> PingFields<'a> {
             return Err(DecodeError::Missing { field: Field::Lon.name() });
         }
         Ok(())
-    }
-
-    /// True when admission is sure to take the ping; false when it has to be
-    /// asked. Cheap: reads the borrowed fields and builds nothing.
-    pub(crate) fn surely_admitted(&self) -> bool {
-        let id = self.vehicle_id.as_deref().unwrap_or_default().as_bytes();
-        let id_byte = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-        let (lat, lon) = (self.lat.unwrap_or(0.0), self.lon.unwrap_or(0.0));
-        let finite = |value: &Option<f64>| value.is_none_or(f64::is_finite);
-        (1..=VEHICLE_ID_CHARS_MAX).contains(&id.len())
-            && id.iter().all(id_byte)
-            && (-90.0..=90.0).contains(&lat)
-            && (-180.0..=180.0).contains(&lon)
-            && (lat.abs() > 1e-6 || lon.abs() > 1e-6)
-            && self.optional_numbers().iter().all(finite)
-    }
-
-    fn optional_numbers(&self) -> [Option<f64>; 8] {
-        [
-            self.altitude_m,
-            self.accuracy_m,
-            self.speed_mps,
-            self.heading_deg,
-            self.odometer_m,
-            self.engine_rpm,
-            self.fuel_percent,
-            self.battery_percent,
-        ]
     }
 
     /// The ping, borrowed.

@@ -411,15 +411,6 @@ proptest! {
     }
 
     #[test]
-    fn what_is_surely_admitted_is_admitted(ping in any_ping()) {
-        let sure = fields(&ping).surely_admitted();
-        let mut ping = PingView::from(&ping);
-        geofence::admission::clear_unknown(&mut ping);
-        let admitted = geofence::admission::admit(ping, TimeMs(0), false).is_ok();
-        prop_assert!(admitted || !sure);
-    }
-
-    #[test]
     fn a_batch_is_cut_as_prost_decodes_it(pings in prop::collection::vec(any_ping(), 0..20)) {
         let bytes = Bytes::from(VehiclePingBatch { pings }.encode_to_vec());
         let whole = VehiclePingBatch::decode(bytes.clone()).expect("encoded by prost");

@@ -41,6 +41,7 @@ use prost::Message;
 use protos::journal::DeadLetter;
 
 use crate::decode::entry::Envelope;
+use crate::decode::{ContentType, decode_part};
 use crate::intake::Entry;
 use crate::source::SourceBatch;
 use crate::source::low_mark::LowMark;
@@ -237,7 +238,7 @@ impl FileReplay {
                     receive_time,
                     allow_null_island: self.options.allow_null_island,
                 };
-                envelope.entry_of_payload(record)
+                envelope.entry(ContentType::Ping, decode_part(ContentType::Ping, record))
             }
             Kind::DeadLetter => {
                 let letter = DeadLetter::decode(record).expect("encoded by the feed");

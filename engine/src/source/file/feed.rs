@@ -100,13 +100,10 @@ impl Feed {
     fn judge(&mut self, fields: &PingFields<'_>) -> Result<(), (&'static str, String)> {
         let undecodable = |error: DecodeError| (error.code(), error.to_string());
         fields.check_required().map_err(undecodable)?;
-        if !fields.surely_admitted() {
-            let mut ping = fields.view();
-            admission::clear_unknown(&mut ping);
-            // The receive time decides nothing here.
-            admission::admit(ping, TimeMs(0), self.allow_null_island)
-                .map_err(|reject| (reject.code(), reject.to_string()))?;
-        }
+        let mut ping = fields.view();
+        admission::clear_unknown(&mut ping);
+        admission::check(&ping, self.allow_null_island)
+            .map_err(|reject| (reject.code(), reject.to_string()))?;
         fields.encode(&mut self.payload);
         check_size(self.payload.len()).map_err(undecodable)
     }
