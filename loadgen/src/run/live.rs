@@ -32,6 +32,7 @@ use crate::wire::Encoder;
 
 /// Longest wait for a target that is starting.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
+
 /// What the producer knows at the end.
 pub(super) struct Produced {
     counts: Counts,
