@@ -88,7 +88,11 @@ fn assert_same_answers(set: &FenceSet, naive: &NaiveIndex, places: &[(f64, f64)]
         let position = position((lon, lat));
         set.containing(position, &mut found);
         naive.containing(lon, lat, &mut expected);
-        let ours: BTreeSet<usize> = found.iter().map(|&fence| fence as usize).collect();
+        let ours = found.iter().map(|&fence| fence as usize);
+        if ours.clone().eq(expected.iter().copied()) {
+            continue;
+        }
+        let ours: BTreeSet<usize> = ours.collect();
         for &fence in ours.symmetric_difference(&expected.iter().copied().collect()) {
             let distance_m = set.fences()[fence].shape.signed_distance_m(position);
             assert!(
