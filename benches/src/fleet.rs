@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use bytes::Bytes;
 use geofence::{Input, PingRun, TimeMs, admission};
 use prost::Message;
+use protos::PingView;
 use protos::telemetry::VehiclePing;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -112,7 +113,8 @@ impl Vehicle {
 pub fn run(pings: &[VehiclePing]) -> Input {
     let admitted = |ping: &VehiclePing| {
         let receive_time = TimeMs(ping.event_time_us.div_euclid(1000));
-        admission::admit(ping, receive_time, false).expect("the fleet's pings are in order")
+        admission::admit(&PingView::from(ping), receive_time, false)
+            .expect("the fleet's pings are in order")
     };
     Input::Pings(PingRun {
         source: 0,

@@ -192,10 +192,24 @@ impl DecodeError {
 pub struct Item {
     /// The bytes of this part, a slice of the message.
     pub original: Bytes,
+    /// The ping of a text as an encoded `VehiclePing`, or why it is no ping;
+    /// `None` where the original is to be an encoded `VehiclePing` itself.
+    pub encoded: Option<Result<Bytes, DecodeError>>,
+}
+
+impl Item {
     /// What stands for the ping from here on: one encoded `VehiclePing`, to be
-    /// read with [`view`]. The very bytes that came in where they were to be
-    /// protobuf; of text, made from it, or why it is no ping.
-    pub payload: Result<Bytes, DecodeError>,
+    /// read with [`view`].
+    ///
+    /// # Errors
+    /// It is a text that says no ping.
+    pub fn payload(&self) -> Result<&Bytes, &DecodeError> {
+        self.encoded.as_ref().map_or(Ok(&self.original), Result::as_ref)
+    }
+
+    fn protobuf(original: Bytes) -> Self {
+        Self { original, encoded: None }
+    }
 }
 
 /// The pings of one message, in its order.
@@ -207,10 +221,10 @@ pub type Decoded = Vec<Item>;
 /// When the message as such cannot be read, or has more than
 /// [`PINGS_PER_BATCH_MAX`] pings; nothing of it may be used then. A message
 /// that can be read, one of whose pings cannot, is no error: see
-/// [`Item::payload`] and [`view`].
+/// [`Item::payload()`] and [`view`].
 pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match content_type {
-        ContentType::Ping => Ok(vec![protobuf_item(bytes.clone())]),
+        ContentType::Ping => Ok(vec![Item::protobuf(bytes.clone())]),
         ContentType::Batch => decode_batch(bytes),
         ContentType::Json => json::decode_message(bytes),
         ContentType::Ndjson => json::decode_lines(bytes),
@@ -224,7 +238,7 @@ pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, Decod
 pub fn decode_part(content_type: ContentType, original: Bytes) -> Item {
     match content_type.of_one_ping() {
         ContentType::Json | ContentType::Ndjson => json::item(original),
-        ContentType::Ping | ContentType::Batch => protobuf_item(original),
+        ContentType::Ping | ContentType::Batch => Item::protobuf(original),
     }
 }
 
@@ -245,11 +259,6 @@ pub fn view(payload: &[u8]) -> Result<PingView<'_>, DecodeError> {
     Ok(ping)
 }
 
-fn protobuf_item(original: Bytes) -> Item {
-    let payload = Ok(original.clone());
-    Item { original, payload }
-}
-
 /// A batch with its pings left encoded. From `Bytes`, prost gives each as a
 /// slice of the message.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -264,7 +273,7 @@ fn decode_batch(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         detail: error.to_string(),
     })?;
     check_count(batch.pings.len())?;
-    Ok(batch.pings.into_iter().map(protobuf_item).collect())
+    Ok(batch.pings.into_iter().map(Item::protobuf).collect())
 }
 
 pub(crate) fn check_size(bytes: usize) -> Result<(), DecodeError> {

@@ -108,12 +108,11 @@ pub fn check(ping: &PingView<'_>, allow_null_island: bool) -> Result<Position, R
 ///
 /// # Errors
 /// Those of [`check`].
-pub fn admit<'a>(
-    ping: impl Into<PingView<'a>>,
+pub fn admit(
+    ping: &PingView<'_>,
     receive_time: TimeMs,
     allow_null_island: bool,
 ) -> Result<Ping, Reject> {
-    let ping = &ping.into();
     let position = check(ping, allow_null_island)?;
     Ok(Ping {
         vehicle_id: ping.vehicle_id.into(),
@@ -130,6 +129,18 @@ pub fn admit<'a>(
     })
 }
 
+/// Which bytes an id may hold.
+static IN_IDS: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        allowed[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    allowed
+};
+
 /// Whether this can be a vehicle's id.
 ///
 /// # Errors
@@ -138,8 +149,7 @@ pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     if id.is_empty() {
         return Err(Reject::VehicleIdEmpty);
     }
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
-    if let Some(at) = id.bytes().position(|b| !allowed(b)) {
+    if let Some(at) = id.bytes().position(|b| !IN_IDS[usize::from(b)]) {
         // What comes before is ASCII: a character begins here.
         let bad = id[at..].chars().next().unwrap_or_default();
         return Err(Reject::VehicleIdBadCharacter(bad));
@@ -163,12 +173,12 @@ fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
         ("fuel_percent", ping.fuel_percent),
         ("battery_percent", ping.battery_percent),
     ];
-    for (name, value) in numbers {
-        if value.is_some_and(|value| !value.is_finite()) {
-            return Err(Reject::NumberNotFinite(name));
-        }
+    // Zero times a number is zero, unless the number is not finite.
+    if numbers.iter().map(|(_, value)| value.unwrap_or(0.0) * 0.0).sum::<f64>() == 0.0 {
+        return Ok(());
     }
-    Ok(())
+    let bad = numbers.iter().find(|(_, value)| value.is_some_and(|value| !value.is_finite()));
+    bad.map_or(Ok(()), |(name, _)| Err(Reject::NumberNotFinite(name)))
 }
 
 /// Hash of the producer's id and every field that detection reads. Each
@@ -176,9 +186,7 @@ fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
 /// that no two pings run together.
 fn identity(ping: &PingView<'_>, position: Position) -> Identity {
     let key = &mut KeyBytes::new();
-    number(key, Some((ping.vehicle_id.len() as u64).to_le_bytes()));
     text(key, Some(ping.vehicle_id));
-    number(key, Some((ping.ping_id.map_or(0, str::len) as u64).to_le_bytes()));
     text(key, ping.ping_id);
     number(key, Some(ping.event_time_us.div_euclid(1000).to_le_bytes()));
     number(key, Some(position.lat.to_le_bytes()));
@@ -191,7 +199,9 @@ fn identity(ping: &PingView<'_>, position: Position) -> Identity {
     Identity(key.hash128())
 }
 
+/// Its length as a number, and the text as one.
 fn text(key: &mut KeyBytes, text: Option<&str>) {
+    number(key, Some((text.map_or(0, str::len) as u64).to_le_bytes()));
     key.push_few([u8::from(text.is_some())]);
     key.push(text.unwrap_or_default().as_bytes());
 }
@@ -224,7 +234,7 @@ mod tests {
         change(&mut ping);
         let mut ping = PingView::from(&ping);
         clear_unknown(&mut ping);
-        admit(ping, TimeMs(0), false).map_err(|reject| reject.code())
+        admit(&ping, TimeMs(0), false).map_err(|reject| reject.code())
     }
 
     #[rstest]
@@ -264,7 +274,7 @@ mod tests {
         let mut ping = PingView::from(&ping);
         let dropped = clear_unknown(&mut ping);
         assert_eq!(dropped, Dropped { speed: true, heading: true, accuracy: true });
-        let taken = admit(ping, TimeMs(0), false).expect("the position counts");
+        let taken = admit(&ping, TimeMs(0), false).expect("the position counts");
         assert_eq!((taken.speed_mps, taken.heading_deg, taken.accuracy_m), (None, None, None));
     }
 

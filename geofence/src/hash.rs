@@ -65,6 +65,7 @@ pub(crate) fn group_id(
 /// text in one go costs a fraction of what a hasher's state costs to set up.
 pub(crate) struct KeyBytes {
     stack: [u8; STACK_BYTES],
+    /// Of those on the stack; past its end once they are on the heap.
     length: usize,
     /// All of them, once they are too many for the stack.
     heap: Vec<u8>,
@@ -79,16 +80,22 @@ impl KeyBytes {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if self.heap.is_empty() && end <= STACK_BYTES {
-            self.stack[self.length..end].copy_from_slice(bytes);
-            self.length = end;
-        } else {
-            if self.heap.is_empty() {
-                self.heap.extend_from_slice(&self.stack[..self.length]);
+        match self.stack.get_mut(self.length..).and_then(|free| free.get_mut(..bytes.len())) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.length += bytes.len();
             }
-            self.heap.extend_from_slice(bytes);
+            None => self.push_to_heap(bytes),
         }
+    }
+
+    #[cold]
+    fn push_to_heap(&mut self, bytes: &[u8]) {
+        if self.heap.is_empty() {
+            self.heap.extend_from_slice(&self.stack[..self.length]);
+            self.length = STACK_BYTES + 1;
+        }
+        self.heap.extend_from_slice(bytes);
     }
 
     /// The same for few bytes, whose number the compiler knows: that saves the
@@ -97,11 +104,11 @@ impl KeyBytes {
     pub(crate) fn push_few<const N: usize>(&mut self, bytes: [u8; N]) {
         let place = self.stack.get_mut(self.length..).and_then(|free| free.first_chunk_mut());
         match place {
-            Some(place) if self.heap.is_empty() => {
+            Some(place) => {
                 *place = bytes;
                 self.length += N;
             }
-            _ => self.push(&bytes),
+            None => self.push_to_heap(&bytes),
         }
     }
 
@@ -112,8 +119,7 @@ impl KeyBytes {
     }
 
     pub(crate) fn hash128(&self) -> u128 {
-        let few = self.heap.is_empty();
-        xxh3_128(if few { &self.stack[..self.length] } else { &self.heap })
+        xxh3_128(self.stack.get(..self.length).unwrap_or(&self.heap))
     }
 }
 

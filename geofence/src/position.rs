@@ -20,7 +20,7 @@ impl Position {
     #[must_use]
     pub fn from_degrees(lat: f64, lon: f64) -> Option<Self> {
         let valid = (-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon);
-        valid.then(|| Self { lat: (lat * E7).round() as i32, lon: (lon * E7).round() as i32 })
+        valid.then(|| Self { lat: round(lat * E7), lon: round(lon * E7) })
     }
 
     /// Latitude in degrees.
@@ -33,5 +33,30 @@ impl Position {
     #[must_use]
     pub fn lon_deg(self) -> f64 {
         f64::from(self.lon) / E7
+    }
+}
+
+/// [`f64::round`] of a number that fits, without the call that it costs where
+/// the processor is not known to round.
+fn round(value: f64) -> i32 {
+    let whole = value as i32;
+    let rest = value - f64::from(whole);
+    whole + i32::from(rest >= 0.5) - i32::from(rest <= -0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::round;
+
+    proptest! {
+        #[test]
+        fn rounds_half_away_from_zero(near in -1_800_000_000_i32..=1_800_000_000, by in -2.0..2.0) {
+            for value in [f64::from(near) + by, f64::from(near) + 0.5, f64::from(near) * 0.1] {
+                prop_assert_eq!(round(value), value.round() as i32);
+                prop_assert_eq!(round(value.next_down()), value.next_down().round() as i32);
+            }
+        }
     }
 }

@@ -60,40 +60,46 @@ impl<'a> PingView<'a> {
     ///
     /// # Errors
     /// Whenever the generated decoder has one.
+    #[inline]
     pub fn decode(payload: &'a [u8]) -> Result<Self, NoPing> {
-        Self::read(payload).ok_or_else(|| NoPing::in_words(payload))
+        let mut view = Self::default();
+        match view.read(payload) {
+            Some(()) => Ok(view),
+            None => Err(NoPing::in_words(payload)),
+        }
     }
 
-    fn read(mut payload: &'a [u8]) -> Option<Self> {
-        let mut view = Self::default();
+    /// In place: a view is too large to be handed from call to call.
+    #[inline]
+    fn read(&mut self, mut payload: &'a [u8]) -> Option<()> {
         let payload = &mut payload;
         while !payload.is_empty() {
             // Field and wire type at once: a value of another type than its
             // field's is not known.
             match varint(payload)? {
-                0x0a => view.vehicle_id = text(payload)?,
-                0x12 => view.ping_id = Some(text(payload)?),
-                0x18 => view.seq = Some(varint(payload)?),
+                0x0a => self.vehicle_id = text(payload)?,
+                0x12 => self.ping_id = Some(text(payload)?),
+                0x18 => self.seq = Some(varint(payload)?),
                 // An int64 travels as the varint of its bits.
-                0x20 => view.event_time_us = varint(payload)?.cast_signed(),
-                0x29 => view.lat = double(payload)?,
-                0x31 => view.lon = double(payload)?,
-                0x39 => view.altitude_m = Some(double(payload)?),
-                0x41 => view.accuracy_m = Some(double(payload)?),
-                0x49 => view.speed_mps = Some(double(payload)?),
-                0x51 => view.heading_deg = Some(double(payload)?),
-                0x59 => view.odometer_m = Some(double(payload)?),
-                0x60 => view.ignition = Some(varint(payload)? != 0),
-                0x69 => view.engine_rpm = Some(double(payload)?),
-                0x71 => view.fuel_percent = Some(double(payload)?),
-                0x79 => view.battery_percent = Some(double(payload)?),
-                0x82 => view.driver_id = Some(text(payload)?),
-                0x8a => view.route_id = Some(text(payload)?),
-                0x92 => view.trip_id = Some(text(payload)?),
+                0x20 => self.event_time_us = varint(payload)?.cast_signed(),
+                0x29 => self.lat = double(payload)?,
+                0x31 => self.lon = double(payload)?,
+                0x39 => self.altitude_m = Some(double(payload)?),
+                0x41 => self.accuracy_m = Some(double(payload)?),
+                0x49 => self.speed_mps = Some(double(payload)?),
+                0x51 => self.heading_deg = Some(double(payload)?),
+                0x59 => self.odometer_m = Some(double(payload)?),
+                0x60 => self.ignition = Some(varint(payload)? != 0),
+                0x69 => self.engine_rpm = Some(double(payload)?),
+                0x71 => self.fuel_percent = Some(double(payload)?),
+                0x79 => self.battery_percent = Some(double(payload)?),
+                0x82 => self.driver_id = Some(text(payload)?),
+                0x8a => self.route_id = Some(text(payload)?),
+                0x92 => self.trip_id = Some(text(payload)?),
                 key => skip_unknown(payload, key)?,
             }
         }
-        Some(view)
+        Some(())
     }
 
     /// The same as the message.
@@ -156,8 +162,26 @@ fn varint(payload: &mut &[u8]) -> Option<u64> {
             *payload = rest;
             Some(value)
         }
-        _ => decode_varint(payload).ok(),
+        _ => long_varint(payload),
     }
+}
+
+/// One of up to eight bytes, as times are, is read without a look at each; not
+/// inlined, so that those of one byte are.
+#[inline(never)]
+fn long_varint(payload: &mut &[u8]) -> Option<u64> {
+    const MORE: u64 = 0x8080_8080_8080_8080;
+    let word = payload.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    let last = word.map(|word| (!word & MORE).trailing_zeros() / 8);
+    let (Some(word), Some(last @ 0..8)) = (word, last) else {
+        return decode_varint(payload).ok();
+    };
+    *payload = &payload[last as usize + 1..];
+    // Groups of seven bits close up by pairs, then fours, then all.
+    let groups = word & !MORE & (u64::MAX >> (56 - 8 * last));
+    let pairs = groups & 0x007f_007f_007f_007f | (groups & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    Some(fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4)
 }
 
 #[inline]

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 
 use geofence::{FenceSet, Input, PingRun, TimeMs, admission, parse_fences};
+use protos::PingView;
 use protos::telemetry::VehiclePing;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -88,7 +89,8 @@ impl Seen {
 /// A single ping, received as it was taken.
 pub(super) fn run(ping: &VehiclePing) -> Input {
     let receive_time = TimeMs(ping.event_time_us.div_euclid(1000));
-    let admitted = admission::admit(ping, receive_time, false).expect("the pings are in order");
+    let admitted = admission::admit(&PingView::from(ping), receive_time, false)
+        .expect("the pings are in order");
     Input::Pings(PingRun { pings: vec![admitted], ..PingRun::default() })
 }
 

@@ -2,8 +2,8 @@
 //! admission, and dead letters.
 
 use bytes::Bytes;
-use geofence::TimeMs;
 use geofence::admission::{self, Dropped, Reject};
+use geofence::{Ping, TimeMs};
 use prost::Message;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
@@ -63,9 +63,18 @@ impl Envelope<'_> {
     /// Judges one ping of `content_type`.
     #[must_use]
     pub fn entry(&self, content_type: ContentType, item: Item) -> Entry {
-        let Item { original, payload } = item;
-        match payload.map_err(Refusal::Unreadable).and_then(|payload| self.admit(payload)) {
-            Ok(entry) => entry,
+        let admitted = match item.payload() {
+            Ok(payload) => self.admit(payload),
+            Err(error) => Err(Refusal::Unreadable(error.clone())),
+        };
+        let Item { original, encoded } = item;
+        match admitted {
+            Ok((ping, dropped, known)) => Entry::Ping {
+                ping,
+                payload: known.or(encoded.and_then(Result::ok)).unwrap_or(original),
+                message_id: self.message_id.to_owned(),
+                dropped,
+            },
             Err(refusal) => {
                 let (code, detail) = refusal.told();
                 Entry::Rejected(self.dead_letter(code, detail, original, content_type.name()))
@@ -73,18 +82,16 @@ impl Envelope<'_> {
         }
     }
 
-    fn admit(&self, payload: Bytes) -> Result<Entry, Refusal> {
-        let mut view = view(&payload)?;
+    /// The ping, what was dropped from it, and if anything was, the payload
+    /// without it: whoever reads that later (the archive, a replay of the
+    /// journal) must find unknown what was taken for unknown here.
+    #[inline]
+    fn admit(&self, payload: &[u8]) -> Result<(Ping, Dropped, Option<Bytes>), Refusal> {
+        let mut view = view(payload)?;
         let dropped = admission::clear_unknown(&mut view);
-        let ping = admission::admit(view, self.receive_time, self.allow_null_island)?;
-        let payload = if dropped == Dropped::default() {
-            payload
-        } else {
-            // Whoever reads the payload later (the archive, a replay of the
-            // journal) must find unknown what was taken for unknown here.
-            view.to_ping().encode_to_vec().into()
-        };
-        Ok(Entry::Ping { ping, payload, message_id: self.message_id.to_owned(), dropped })
+        let ping = admission::admit(&view, self.receive_time, self.allow_null_island)?;
+        let any = dropped != Dropped::default();
+        Ok((ping, dropped, any.then(|| view.to_ping().encode_to_vec().into())))
     }
 
     /// A dead letter of `payload`, which is kept whole.

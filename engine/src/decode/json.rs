@@ -24,14 +24,14 @@ pub(super) fn decode_message(bytes: &Bytes) -> Result<Decoded, DecodeError> {
         }
         _ => {
             let item = item(bytes.clone());
-            match item.payload {
+            match item.encoded {
                 // What is no object is no message; an object with a wrong
                 // value is a message that was read and whose ping is refused.
-                Err(
+                Some(Err(
                     error @ (DecodeError::Json(_)
                     | DecodeError::NotAnObject(_)
                     | DecodeError::TooLarge { .. }),
-                ) => Err(error),
+                )) => Err(error),
                 _ => Ok(vec![item]),
             }
         }
@@ -52,8 +52,8 @@ pub(super) fn decode_lines(bytes: &Bytes) -> Result<Decoded, DecodeError> {
 
 /// Decodes one object.
 pub(super) fn item(original: Bytes) -> Item {
-    let payload = encode_object(&original);
-    Item { original, payload }
+    let encoded = Some(encode_object(&original));
+    Item { original, encoded }
 }
 
 fn encode_object(bytes: &[u8]) -> Result<Bytes, DecodeError> {

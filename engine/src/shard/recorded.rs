@@ -160,6 +160,6 @@ impl RawPing<'_> {
             PingView::decode(payload).map_err(|cause| format!("ping {index}: {cause}"))?;
         clear_unknown(&mut ping);
         // Whether 0, 0 counts was decided when the ping was admitted.
-        admit(ping, TimeMs(received), true).map_err(|cause| format!("ping {index}: {cause}"))
+        admit(&ping, TimeMs(received), true).map_err(|cause| format!("ping {index}: {cause}"))
     }
 }

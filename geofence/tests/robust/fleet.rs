@@ -7,6 +7,7 @@ use geofence::{
     Counters, Detector, Effects, Fence, FenceSet, Input, Outcome, Ping, PingRun, Settings,
     TagChanges, TimeMs, admission, order_key,
 };
+use protos::PingView;
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
 use protos::telemetry::VehiclePing;
@@ -68,7 +69,7 @@ impl At {
     pub(crate) fn ping(&self) -> Ping {
         let t_ms = self.wire.event_time_us / 1000;
         let received = self.received_s.map_or(t_ms, |s| T_MS + (s * 1000.0).round() as i64);
-        admission::admit(&self.wire, TimeMs(received), false).unwrap()
+        admission::admit(&PingView::from(&self.wire), TimeMs(received), false).unwrap()
     }
 }
 

@@ -7,6 +7,7 @@ use geofence::{
     Disposition, Fence, FenceSet, FenceSettings, Input, Outcome, PingRun, Settings, Shape,
     SourceState, TimeMs, admission, parse_fences,
 };
+use protos::PingView;
 use protos::events::{FleetEvent, Op};
 use protos::telemetry::VehiclePing;
 
@@ -599,7 +600,7 @@ fn v43_broken_pings_are_refused_by_name() {
     let ping = |change: fn(&mut VehiclePing)| {
         let mut wire = at(0.0, 10.005, MID).wire;
         change(&mut wire);
-        admission::admit(&wire, TimeMs(T_MS), false).unwrap_err().code()
+        admission::admit(&PingView::from(&wire), TimeMs(T_MS), false).unwrap_err().code()
     };
     let codes = [
         ping(|p| (p.lat, p.lon) = (0.0, 0.0)),

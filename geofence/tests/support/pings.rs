@@ -1,6 +1,7 @@
 //! Pings as tests write them: seconds and degrees, everything else on demand.
 
 use geofence::{Ping, TimeMs, admission};
+use protos::PingView;
 use protos::telemetry::VehiclePing;
 
 /// A ping in the making. It goes through admission, so that its identity is
@@ -77,6 +78,6 @@ impl Made {
 
     pub fn done(self) -> Ping {
         let t = TimeMs(self.wire.event_time_us.div_euclid(1000));
-        admission::admit(&self.wire, self.received.unwrap_or(t), false).unwrap()
+        admission::admit(&PingView::from(&self.wire), self.received.unwrap_or(t), false).unwrap()
     }
 }
