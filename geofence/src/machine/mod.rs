@@ -130,8 +130,8 @@ pub(crate) static FRESH: Machine = Machine {
     rest: None,
 };
 
-/// Visits, and arrivals, that a copied machine has room for whether it has any
-/// or not: as many as a vector's first push makes room for.
+/// Visits, and arrivals, that a copied machine has room for at the most,
+/// whether it has any or not.
 const SMALL: usize = 4;
 
 impl Clone for Machine {
@@ -303,9 +303,14 @@ impl Machine {
     }
 
     /// The next turn there is.
+    #[inline]
     fn due(&self, judge: Judge<'_>) -> Option<Due> {
         let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
         let tags = judge.tags.next(self.assigned);
+        if fences.is_none() && tags.is_none() && self.wakes.is_none() {
+            // As good as always, and asked several times of each fix.
+            return None;
+        }
         let at = [fences, tags, self.wakes].into_iter().flatten().min()?;
         Some(Due { at, fences: fences == Some(at), tags: tags == Some(at) })
     }
@@ -321,8 +326,9 @@ impl Machine {
     fn heed_fences_near(&mut self, scope: Scope<'_>) {
         let visits = self.visits.iter().map(|visit| visit.fence);
         let arrivals = self.arrivals.iter().map(|arrival| arrival.visit.fence);
-        let near = scope.still_until(visits.chain(arrivals));
-        self.wakes = [self.wakes, near].into_iter().flatten().min();
+        if let Some(near) = scope.still_until(visits.chain(arrivals)) {
+            self.wakes = Some(self.wakes.map_or(near, |wakes| wakes.min(near)));
+        }
     }
 }
 
@@ -403,6 +409,14 @@ impl Epoch {
     fn fence_ref(&self, index: u32) -> FenceRef {
         let index = index as usize;
         FenceRef { id: self.ids[index].clone(), version: self.versions[index] }
+    }
+}
+
+/// Makes room for one more in a list of which most vehicles hold one or two: a
+/// vector's own first push would make room for four.
+pub(crate) fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 2);
     }
 }
 

@@ -3,7 +3,7 @@
 //! later one's time.
 
 use super::transitions::{Crossing, Transition};
-use super::{Judge, Machine, Scratch, place_at_fence};
+use super::{Judge, Machine, Scratch, make_room, place_at_fence};
 use crate::fix::Fix;
 use crate::hash::Cause;
 
@@ -45,6 +45,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
                 let mut visit = transition.open(fix.identity);
                 transition.enter(&visit, scratch);
                 visit.stay(judge, epoch, fix, scratch);
+                make_room(&mut machine.visits);
                 machine.visits.insert(slot, visit);
             }
         }

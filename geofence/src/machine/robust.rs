@@ -15,7 +15,7 @@ use super::refused::Refusal;
 use super::scope::Scope;
 use super::step::{Step, Way};
 use super::transitions::{Crossing, Transition};
-use super::{Draft, Judge, Machine, Scratch, Visit, place_at_fence};
+use super::{Draft, Judge, Machine, Scratch, Visit, make_room, place_at_fence};
 use crate::decided::{FenceRef, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
@@ -256,6 +256,7 @@ impl View<'_> {
         self.transition(fence, version, visit.cause, visit.place, crossing).enter(&visit, scratch);
         visit.reach_dwells(self.judge, self.epoch, self.fix, scratch);
         let slot = machine.visits.partition_point(|other| other.fence < fence);
+        make_room(&mut machine.visits);
         machine.visits.insert(slot, visit);
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Rules, Stale, Vehicle};
 use crate::TimeMs;
-use crate::machine::Scratch;
+use crate::machine::{Scratch, make_room};
 
 /// Fixes between two checkpoints at the most: the price of a late fix against
 /// the memory of a vehicle.
@@ -22,20 +22,18 @@ impl Vehicle {
         let in_force =
             judge.tags.newest_from().map_or(rules.in_force, |from| from.max(rules.in_force));
         let through = through.max(in_force);
-        if self.judged < self.newest {
-            for fix in self.window.winners(self.judged, through) {
-                self.machine.step(judge, &fix, scratch);
-                self.judged = fix.t;
-                self.since_checkpoint += 1;
-                let last = self.checkpoints.last_at();
-                let span = if last == TimeMs::MIN { 0 } else { fix.t.since(last) };
-                if self.since_checkpoint >= CHECKPOINT_FIXES
-                    || span >= rules.settings.hot_lateness_ms
-                {
-                    let spares = &mut scratch.spares.machines;
-                    self.checkpoints.push(fix.t, &self.machine, spares);
-                    self.since_checkpoint = 0;
-                }
+        while self.judged < self.newest
+            && let Some(fix) = self.window.first_winner(self.judged, through)
+        {
+            self.machine.step(judge, &fix, scratch);
+            self.judged = fix.t;
+            self.since_checkpoint += 1;
+            let last = self.checkpoints.last_at();
+            let span = if last == TimeMs::MIN { 0 } else { fix.t.since(last) };
+            if self.since_checkpoint >= CHECKPOINT_FIXES || span >= rules.settings.hot_lateness_ms {
+                let spares = &mut scratch.spares.machines;
+                self.checkpoints.push(fix.t, &self.machine, spares);
+                self.since_checkpoint = 0;
             }
         }
         if self.machine.last.is_some() {
@@ -132,6 +130,7 @@ impl Vehicle {
             decided.at = at;
             decided.late = late;
             self.judged = self.judged.max(at);
+            make_room(&mut self.decided);
             self.decided.push(decided);
         }
     }

@@ -141,6 +141,14 @@ impl Window {
         })
     }
 
+    /// The first of [`Self::winners`], without what an iterator costs.
+    #[inline]
+    pub(crate) fn first_winner(&self, after: TimeMs, through: TimeMs) -> Option<Fix> {
+        let at = self.upper_bound(after);
+        let chunk = self.chunk_at(at.chunk)?;
+        (at.fix < chunk.len() && chunk.t(at.fix) <= through).then(|| chunk.fix(at.fix))
+    }
+
     /// Time of the first fix after `after`.
     pub(crate) fn next_after(&self, after: TimeMs) -> Option<TimeMs> {
         let at = self.upper_bound(after);
@@ -277,8 +285,8 @@ impl Window {
     fn upper_bound(&self, t: TimeMs) -> At {
         let Some(tail) = &self.tail else { return At { chunk: 0, fix: 0 } };
         let last = self.earlier.len();
-        if tail.t(0) <= t {
-            let fix = if tail.last_t() <= t { tail.len() } else { tail.count_through(t) };
+        let fix = tail.count_through(t);
+        if fix > 0 {
             return At { chunk: last, fix };
         }
         if self.earlier.back().is_none_or(|before| before.last_t() <= t) {

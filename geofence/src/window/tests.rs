@@ -77,6 +77,8 @@ fn a_window_is_a_sorted_list_whatever_the_order() {
             let (after, through) = (random.random_range(0..spread), random.random_range(0..spread));
             let winners: Vec<Fix> = window.winners(TimeMs(after), TimeMs(through)).collect();
             assert_eq!(winners, model.winners(after, through), "seed {seed}");
+            let first = window.first_winner(TimeMs(after), TimeMs(through));
+            assert_eq!(first, winners.first().copied(), "seed {seed}");
             let next = model.winners(after, i64::MAX).first().map(|fix| fix.t);
             assert_eq!(window.next_after(TimeMs(after)), next, "seed {seed}");
         }
