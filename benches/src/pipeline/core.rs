@@ -1,19 +1,24 @@
 //! From encoded batches to effects, in one thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use geofence::{Detector, Input, PingRun, Profile, Settings, TimeMs};
 use prost::Message as _;
 use protos::telemetry::VehiclePingBatch;
 use serde::{Deserialize, Serialize};
 
 use super::decode::entries_of;
-use super::load::{Arrival, Load};
+use super::load::{Arrival, BATCH_PINGS, Load};
 use super::sample::Sample;
 use crate::city;
 use crate::naive::{NaiveDetector, NaiveIndex};
 use crate::usage::thread_cpu;
 use engine::intake::Entry;
+
+/// Batches of a segment: as many pings as `replay` puts into one.
+const SEGMENT_BATCHES: usize = 10_000 / BATCH_PINGS;
 
 /// Rounds of a fleet through the core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +42,19 @@ pub(super) enum Rules {
 }
 
 /// CPU time of one round, seconds.
+#[derive(Default)]
 struct Spent {
     decode_s: f64,
     judge_s: f64,
+}
+
+impl Spent {
+    /// Adds what was done since `begun`: decoding until `decoded`, judging
+    /// until now.
+    fn add(&mut self, begun: Duration, decoded: Duration) {
+        self.decode_s += (decoded - begun).as_secs_f64();
+        self.judge_s += (thread_cpu() - decoded).as_secs_f64();
+    }
 }
 
 impl Core {
@@ -80,37 +95,40 @@ impl Judge {
     }
 
     fn round(&mut self, arrival: &Arrival) -> anyhow::Result<Spent> {
-        let begun = thread_cpu();
-        let decoded;
+        let mut spent = Spent::default();
         match self {
             Self::Engine { detector, seq } => {
-                let run = Input::Pings(decode(arrival));
-                decoded = thread_cpu();
-                *seq += 1;
-                drop(detector.apply(&[run], arrival.now, *seq));
+                for batches in arrival.batches.chunks(SEGMENT_BATCHES) {
+                    let begun = thread_cpu();
+                    let run = Input::Pings(decode(arrival.now, batches));
+                    let decoded = thread_cpu();
+                    *seq += 1;
+                    drop(detector.apply(&[run], arrival.now, *seq));
+                    spent.add(begun, decoded);
+                }
             }
             Self::Naive(naive) => {
+                let begun = thread_cpu();
                 let decode = |bytes| VehiclePingBatch::decode(bytes);
                 let batches = arrival.batches.iter().map(|bytes| decode(bytes.as_ref()));
                 let batches = batches.collect::<Result<Vec<_>, _>>()?;
-                decoded = thread_cpu();
+                let decoded = thread_cpu();
                 let mut events = Vec::new();
                 for ping in batches.iter().flat_map(|batch| &batch.pings) {
                     naive.apply(ping, &mut events);
                 }
+                spent.add(begun, decoded);
             }
         }
-        let done = thread_cpu();
-        let decode_s = (decoded - begun).as_secs_f64();
-        Ok(Spent { decode_s, judge_s: (done - decoded).as_secs_f64() })
+        Ok(spent)
     }
 }
 
-/// The batches as a shard is handed them.
-fn decode(arrival: &Arrival) -> PingRun {
-    let mut entries = Vec::with_capacity(arrival.pings as usize);
-    for bytes in &arrival.batches {
-        entries_of(arrival.now, bytes, &mut entries);
+/// Batches received at `now`, as a shard is handed them.
+fn decode(now: TimeMs, batches: &[Bytes]) -> PingRun {
+    let mut entries = Vec::new();
+    for bytes in batches {
+        entries_of(now, bytes, &mut entries);
     }
     let ping = |entry| match entry {
         Entry::Ping { ping, .. } => ping,

@@ -78,7 +78,7 @@ async fn from_snapshot(
     for hash in &snapshot.fence_hashes {
         fences.load(hash).await?;
     }
-    let detector = Detector::decode_state(&snapshot.core, |hash| fences.get(hash))
+    let detector = Detector::decode_state(snapshot.core.clone(), |hash| fences.get(hash))
         .with_context(|| format!("snapshot {} of shard {}", snapshot.seq, snapshot.shard))?;
     let cursors =
         snapshot.cursors.iter().map(|cursor| (cursor.sink.clone(), cursor.clone())).collect();

@@ -7,7 +7,8 @@ mod vehicle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use prost::encoding::{DecodeContext, decode_key, skip_field};
+use bytes::Bytes;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{DecodeError, Message};
 use protos::journal::{
     CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicle,
@@ -50,12 +51,10 @@ impl Detector {
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
         let mut position = vec![0; self.vehicles.len()];
-        let mut vehicles = Vec::with_capacity(self.index.len());
-        for (index, vehicle) in self.vehicles.iter().enumerate() {
-            if let Some(vehicle) = vehicle {
-                position[index] = vehicles.len() as u32;
-                vehicles.push(vehicle::encode(vehicle));
-            }
+        let mut count = 0;
+        for (vehicle, position) in self.vehicles.iter().zip(&mut position) {
+            *position = count;
+            count += u32::from(vehicle.is_some());
         }
         let waiting = self.waiting.iter().filter_map(|waiting| {
             let vehicle = self.vehicles[waiting.vehicle as usize].as_ref()?;
@@ -65,7 +64,7 @@ impl Detector {
                 through_ms: waiting.through.0,
             })
         });
-        let state = CoreState {
+        let before_vehicles = CoreState {
             settings: serde_json::to_string(&self.settings)
                 .expect("settings are plain data with string keys"),
             first_epoch: self.timeline.first(),
@@ -95,11 +94,20 @@ impl Detector {
             end_ms: self.end.map(|end| end.0),
             event_time_max_ms: self.event_time_max.map(|max| max.0),
             forgotten_at_ms: self.forgotten_at.0,
-            vehicles,
+            ..CoreState::default()
+        };
+        let after_vehicles = CoreState {
             tags_since_ms: self.roster.since().map(|since| since.0),
             tags: encode_tags(&self.roster),
+            ..CoreState::default()
         };
-        state.encode_to_vec()
+        let mut state = before_vehicles.encode_to_vec();
+        for vehicle in self.vehicles.iter().flatten() {
+            // One at a time: as messages they are many times their bytes.
+            prost::encoding::message::encode(VEHICLES, &vehicle::encode(vehicle), &mut state);
+        }
+        state.extend(after_vehicles.encode_to_vec());
+        state
     }
 
     /// Reads a state back. `fences` finds a fence set by its hash.
@@ -108,10 +116,11 @@ impl Detector {
     /// If the bytes are no state, or refer to a fence set that `fences` does
     /// not find. Nothing of a state that fails may be used.
     pub fn decode_state(
-        bytes: &[u8],
+        bytes: impl Into<Bytes>,
         mut fences: impl FnMut(&str) -> Option<Arc<FenceSet>>,
     ) -> Result<Self, StateError> {
-        let state = CoreState::decode(bytes)?;
+        let Parts { vehicles, rest } = Parts::of(&bytes.into())?;
+        let state = CoreState::decode(rest.as_slice())?;
         let settings: Settings = serde_json::from_str(&state.settings)?;
         let mut detector = Self::new(settings);
         detector.timeline = decode_timeline(&state, &mut fences)?;
@@ -130,8 +139,9 @@ impl Detector {
         let Detector { settings, timeline, roster, .. } = &detector;
         let rules = Rules::at(detector.now, settings, timeline, roster, detector.end);
         detector.in_force = rules.in_force;
-        for vehicle in state.vehicles {
-            let vehicle = vehicle::decode(vehicle, &detector.timeline)?;
+        detector.vehicles.reserve(vehicles.len());
+        for vehicle in vehicles {
+            let vehicle = vehicle::decode(CoreVehicle::decode(vehicle)?, &detector.timeline)?;
             detector.window_fixes += vehicle.window.len() as u64;
             detector.adopt(vehicle);
         }
@@ -173,29 +183,52 @@ fn decode_roster(state: &CoreState) -> Roster {
     Roster::restore(state.tags_since_ms.map(TimeMs), vehicles)
 }
 
-// Fields of `CoreState`.
-const WAITING: u32 = 6;
+/// The field `vehicles` of `CoreState`.
 const VEHICLES: u32 = 11;
+
+/// An encoded state, taken apart without reading its vehicles: as messages,
+/// those of a large fleet are many times their bytes.
+struct Parts {
+    /// Each an encoded `CoreVehicle`, whose own bytes are then slices of it.
+    vehicles: Vec<Bytes>,
+    /// The state without them.
+    rest: Vec<u8>,
+}
+
+impl Parts {
+    fn of(bytes: &Bytes) -> Result<Self, DecodeError> {
+        let mut state = &bytes[..];
+        let mut parts = Self { vehicles: Vec::new(), rest: Vec::new() };
+        while !state.is_empty() {
+            let field = state;
+            let (tag, wire_type) = decode_key(&mut state)?;
+            let value = state;
+            skip_field(wire_type, tag, &mut state, DecodeContext::default())?;
+            if tag == VEHICLES && wire_type == WireType::LengthDelimited {
+                let mut vehicle = &value[..value.len() - state.len()];
+                decode_varint(&mut vehicle)?;
+                parts.vehicles.push(bytes.slice_ref(vehicle));
+            } else {
+                parts.rest.extend_from_slice(&field[..field.len() - state.len()]);
+            }
+        }
+        Ok(parts)
+    }
+}
 
 /// The encoded state without the vehicles other than `vehicle_id`, of which
 /// only one at a time is held, and without what refers to them.
-pub(crate) fn of_one_vehicle(state: &[u8], vehicle_id: &str) -> Result<Vec<u8>, DecodeError> {
-    let mut rest = state;
-    let mut kept = Vec::new();
-    while !rest.is_empty() {
-        let field = rest;
-        let (tag, wire_type) = decode_key(&mut rest)?;
-        let is_other = match tag {
-            WAITING => true,
-            VEHICLES => CoreVehicle::decode_length_delimited(rest)?.id != vehicle_id,
-            _ => false,
-        };
-        skip_field(wire_type, tag, &mut rest, DecodeContext::default())?;
-        if !is_other {
-            kept.extend_from_slice(&field[..field.len() - rest.len()]);
+pub(crate) fn of_one_vehicle(state: &Bytes, vehicle_id: &str) -> Result<Vec<u8>, DecodeError> {
+    let Parts { vehicles, rest } = Parts::of(state)?;
+    let mut kept = CoreState::decode(rest.as_slice())?;
+    kept.waiting.clear();
+    for vehicle in vehicles {
+        let vehicle = CoreVehicle::decode(vehicle)?;
+        if vehicle.id == vehicle_id {
+            kept.vehicles.push(vehicle);
         }
     }
-    Ok(kept)
+    Ok(kept.encode_to_vec())
 }
 
 fn encode_epoch(epoch: &Epoch) -> CoreEpoch {

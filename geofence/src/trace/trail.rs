@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protos::events::FleetEvent;
 
 use super::{Moment, Step, Thresholds};
@@ -88,11 +89,11 @@ impl Trail {
     /// # Errors
     /// As for [`Detector::decode_state`].
     pub fn from_state(
-        state: &[u8],
+        state: &Bytes,
         vehicle_id: &str,
         fences: impl FnMut(&str) -> Option<Arc<FenceSet>>,
     ) -> Result<Self, StateError> {
-        let mut rules = Detector::decode_state(&of_one_vehicle(state, vehicle_id)?, fences)?;
+        let mut rules = Detector::decode_state(of_one_vehicle(state, vehicle_id)?, fences)?;
         let vehicle = rules.slot_of(vehicle_id).and_then(|index| {
             rules.index.remove(rules.index.hash(vehicle_id), index);
             let mut vehicle = rules.vehicles[index as usize].take()?;

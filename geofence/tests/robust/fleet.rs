@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use geofence::{
     Counters, Detector, Effects, Fence, FenceSet, Input, Outcome, Ping, PingRun, Settings,
     TagChanges, TimeMs, admission, order_key,
@@ -171,9 +172,10 @@ impl Shard {
 
     /// Goes on from its own snapshot.
     pub(crate) fn restart(&mut self) {
-        let bytes = self.detector.encode_state();
+        let bytes = Bytes::from(self.detector.encode_state());
         let sets = &self.sets;
-        let restored = Detector::decode_state(&bytes, |hash| sets.get(hash).cloned()).unwrap();
+        let restored =
+            Detector::decode_state(bytes.clone(), |hash| sets.get(hash).cloned()).unwrap();
         assert_eq!(restored.encode_state(), bytes, "the snapshot holds all of the state");
         self.detector = restored;
     }

@@ -354,7 +354,7 @@ fn a_trail_from_a_snapshot_tells_the_same() {
         for recorded in &whole.journal[1..half] {
             shard.segment(&recorded.inputs, recorded.now);
         }
-        let state = shard.detector.encode_state();
+        let state = shard.detector.encode_state().into();
         for pings in &world.pings {
             let vehicle = pings[0].vehicle_id.as_str();
             let find = |hash: &str| shard.sets.get(hash).cloned();

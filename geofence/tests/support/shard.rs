@@ -205,7 +205,7 @@ impl Shard {
     /// The shard after a restart from its own snapshot.
     pub fn restored(&self) -> Detector {
         let bytes = self.detector.encode_state();
-        Detector::decode_state(&bytes, |hash| self.fence_sets.get(hash).cloned()).unwrap()
+        Detector::decode_state(bytes, |hash| self.fence_sets.get(hash).cloned()).unwrap()
     }
 
     /// The folded events as lines: kind, fence and event time in seconds.
