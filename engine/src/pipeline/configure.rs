@@ -47,7 +47,7 @@ pub(super) async fn configure(
     for shard in claimed.iter_mut() {
         shard.configure(&options.settings, configured.as_ref(), received).await?;
     }
-    configure_tags(claimed, &is_new, named.tags.as_ref(), now).await?;
+    configure_tags(claimed, &is_new, named.tags.as_ref(), options.config.shards, now).await?;
     let first = claimed.first().expect("a worker has at least one shard");
     Ok(Taken {
         history: first.detector.fence_history(),
@@ -62,17 +62,18 @@ async fn configure_tags(
     claimed: &mut [Claimed],
     is_new: &[bool],
     configured: Option<&ConfiguredTags>,
+    shards: u32,
     now: TimeMs,
 ) -> anyhow::Result<()> {
     let none = ConfiguredTags::default();
     let wanted = configured.unwrap_or(&none);
-    let (hash, shards) = (wanted.hash(), claimed.len());
+    let hash = wanted.hash();
     let count = claimed.iter().any(|shard| shard.detector.tags_count_from().is_some());
-    for (number, (shard, is_new)) in claimed.iter_mut().zip(is_new).enumerate() {
+    for (shard, is_new) in claimed.iter_mut().zip(is_new) {
         let valid_from = if *is_new { TimeMs::MIN } else { now };
         let never_named = shard.configured_tags.is_empty() && configured.is_none();
         let input = if shard.configured_tags != hash && !never_named {
-            let changes = wanted.of_shard(number, shards);
+            let changes = wanted.of_shard(shard.number, shards);
             TagInput { changes, valid_from, configured: Some(hash.clone()) }
         } else if count && shard.detector.tags_count_from().is_none() {
             TagInput { changes: TagChanges::default(), valid_from, configured: None }
