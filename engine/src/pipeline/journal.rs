@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::directory::DataDir;
 use crate::config::Config;
-use crate::journal::{RetentionPolicy, Standby, Store, await_quiet};
+use crate::journal::{RetentionPolicy, Standby, Store, await_quiet, refuse_other_number};
 
 /// A takeover waits for so many commit delays at the least: a live owner with
 /// input commits within one.
@@ -38,6 +38,9 @@ impl Place {
         info!(%url, "the journal is in Cloud Storage");
         let quiet = takeover_after(config);
         let owned = config.owned_shards();
+        if !owned.is_all() {
+            refuse_other_number(&store, owned.shards()).await?;
+        }
         await_quiet(&store, owned.numbers(), quiet, quiet / LOOKS).await?;
         Ok(Self { store, standby: Standby::Waited, retention: RetentionPolicy::shared(keep) })
     }
