@@ -188,6 +188,7 @@ impl Shard {
     /// not. Nothing that was not committed has been acknowledged.
     pub async fn run(mut self) -> anyhow::Result<()> {
         self.services.health.claimed(self.number);
+        metrics::SHARD_OWNED.gauge(&[&self.number.to_string()]).set(1.0);
         loop {
             let mut batch = Batch::default();
             match self.gather(&mut batch).await {
