@@ -77,7 +77,7 @@ pub(super) fn routes(services: Services, limits: &HttpLimits, stop: Cancellation
     let positions = Arc::new(Positions::new(services.positions, owned.clone()));
     let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
     let streams = Arc::new(EventStreams::new(services.events, streams_max, keep_alive, stop));
-    let explainer = Arc::new(Explainer::new(services.journal));
+    let explainer = Arc::new(Explainer::new(services.journal, owned.numbers()[0]));
     let fences = Arc::new(Fences {
         owned,
         editor: services.fence_editor,
