@@ -151,8 +151,12 @@ fn two_workers_with_a_shard_each_are_as_one_with_both_also_after_a_kill() {
     let expected = over_http(&drives);
     let [early, late] = halves(&drives);
     let seats = [Seat::of("0"), Seat::of("1")];
-    let mut first = fleet.launch(&seats[0]).start();
     let second = fleet.launch(&seats[1]).start();
+    assert_eq!(shard_of("nobody-1", SHARDS), 1, "as any library of XXH3 says");
+    let stranger = "/v1/explain?vehicle=nobody-1&fence=square&at=2026-03-01T12:00:00Z";
+    let told = second.client().get(stranger).unwrap().json();
+    assert_eq!(told["code"], "vehicle_unknown", "there is no shard 0 yet: {told}");
+    let mut first = fleet.launch(&seats[0]).start();
     for (worker, shard) in [(&first, 0), (&second, 1)] {
         let own = format!("{{shard=\"{shard}\"}}");
         assert_eq!(metric(worker, "fleetstream_shard_owned"), 1.0);
