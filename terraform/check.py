@@ -44,7 +44,7 @@ class Module:
         return set(re.findall(rf"(?<![\w.]){kind}\.(\w+)", self.text))
 
     def module_outputs(self):
-        return set(re.findall(r"(?<![\w.])module\.(\w+)(?:\[(?:\d+|\*)\])?\.(\w+)", self.text))
+        return set(re.findall(r"(?<![\w.])module\.(\w+)(?:\[(?:\d+|\*|each\.key)\])?\.(\w+)", self.text))
 
 
 def faults(module, modules):

@@ -22,6 +22,7 @@ fn decode(c: &mut Criterion) {
         message_id: "",
         receive_time: TimeMs(batch.pings[0].event_time_us / 1000),
         allow_null_island: false,
+        owned: None,
     };
     let mut group = c.benchmark_group("decode a batch of 1,000 pings");
     group.throughput(Throughput::Elements(PINGS as u64));

@@ -15,7 +15,7 @@ use engine::fences::Editor;
 use engine::http::{
     EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder,
 };
-use engine::intake::{Intake, QueueLimits};
+use engine::intake::{Intake, OwnedShards, QueueLimits};
 use engine::journal::Store;
 use engine::tags::Tagger;
 use geofence::{FenceSet, LivePosition, Position, Status, TimeMs};
@@ -43,7 +43,9 @@ async fn main() -> anyhow::Result<()> {
     let fences = std::fs::read(&path).with_context(|| format!("cannot read {path}"))?;
     let area = Area::of(&serde_json::from_slice(&fences)?).context("no fence has coordinates")?;
 
-    let (intake, _queues) = Intake::new(1, QueueLimits { max_pings: 1_000, max_bytes: 1 << 24 });
+    let owned = OwnedShards::all(1);
+    let limits = QueueLimits { max_pings: 1_000, max_bytes: 1 << 24 };
+    let (intake, _queues) = Intake::new(owned.clone(), limits);
     let (_sender, fences) = watch::channel(Bytes::from(fences));
     let positions = PositionStore::new();
     let feed = EventFeed::new(FeedLimits::default());
@@ -59,9 +61,9 @@ async fn main() -> anyhow::Result<()> {
         journal: Store::shared(Arc::new(InMemory::new())),
         fences,
         fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
-        tagger: Tagger::new(Vec::new()),
+        tagger: Tagger::new(owned, Vec::new()),
         token_file: None,
-        health: Health::new(1),
+        health: Health::new([0]),
         metrics: Arc::new(String::new),
     };
     let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -325,6 +325,8 @@ Examples:
       --topic projects/fleet/topics/pings --reason position_zero --dry-run
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
       --topic projects/fleet/topics/pings --rate 500
+  fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
+      --topic 'projects/fleet/topics/pings-shard-{shard}' --shards 8 --reason foreign_shard
 
 A letter leaves the subscription once it is published again. Its receive time stays what it was.
 Exit code 1, with what was done and what was left, if one could not be published or if more stay
@@ -333,9 +335,13 @@ pub struct DlqRedriveArgs {
     /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
     #[arg(long, value_name = "NAME")]
     pub subscription: String,
-    /// Topic that the worker pulls from: projects/PROJECT/topics/ID.
+    /// Topic that the worker pulls from: projects/PROJECT/topics/ID. {shard} in ID
+    /// stands for the shard of each letter's vehicle, in three digits.
     #[arg(long, value_name = "NAME")]
     pub topic: String,
+    /// Number of the worker's shards, where each has its own topic.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub shards: Option<u32>,
     /// Which letters.
     #[command(flatten)]
     pub filter: DlqFilter,

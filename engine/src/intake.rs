@@ -10,6 +10,7 @@
 //!
 //! Knows nothing of formats, sockets or the journal.
 
+mod owned;
 mod pause;
 mod queue;
 mod told;
@@ -29,6 +30,7 @@ use pause::Paused;
 use queue::{Front, Reservation};
 use told::ToldMarks;
 
+pub use owned::OwnedShards;
 pub use pause::PauseReason;
 pub use queue::{QueueLimits, Room, ShardQueue};
 pub use verdict::{Ack, NoVerdict, PendingVerdicts, Rejection, Verdict};
@@ -73,22 +75,23 @@ impl Entry {
         size_of::<Self>() + heap
     }
 
-    /// The shard that owns this entry: by vehicle, or for a reject, whose
-    /// vehicle is unknown, by the hash of its message id.
-    #[must_use]
-    pub fn shard(&self, shards: usize) -> usize {
-        let key = match self {
-            Self::Ping { ping, .. } => &*ping.vehicle_id,
-            Self::Rejected(letter) => &letter.source_message_id,
-        };
-        shard_of(key, shards)
+    /// The place among `owned` of the shard that takes this entry: by vehicle,
+    /// or for a reject, which is any shard's, by the hash of its message id.
+    fn place(&self, owned: &OwnedShards) -> usize {
+        match self {
+            Self::Ping { ping, .. } => {
+                let place = owned.place_of(&ping.vehicle_id);
+                place.expect("sources refuse the pings of shards that are not owned")
+            }
+            Self::Rejected(letter) => owned.any_place(&letter.source_message_id),
+        }
     }
 }
 
 /// The one of `shards` that owns the vehicle with this id.
 #[must_use]
-pub fn shard_of(key: &str, shards: usize) -> usize {
-    (xxh3_64(key.as_bytes()) % shards as u64) as usize
+pub fn shard_of(vehicle_id: &str, shards: u32) -> u32 {
+    (xxh3_64(vehicle_id.as_bytes()) % u64::from(shards)) as u32
 }
 
 /// What one source hands to one shard at one moment.
@@ -149,7 +152,7 @@ pub enum IntakeError {
     #[error("the queue of shard {shard} is full")]
     Full {
         /// The first shard that had no room.
-        shard: usize,
+        shard: u32,
     },
     /// The part of one shard is larger than its whole queue: it never fits,
     /// submit less at a time.
@@ -159,7 +162,7 @@ pub enum IntakeError {
     )]
     TooLarge {
         /// The shard whose part is too large.
-        shard: usize,
+        shard: u32,
         /// Entries for it.
         pings: usize,
         /// Their bytes.
@@ -174,31 +177,40 @@ pub enum IntakeError {
     #[error("shard {shard} takes no more input")]
     Closed {
         /// Which shard.
-        shard: usize,
+        shard: u32,
     },
 }
 
-/// Clonable front of all shards.
+/// Clonable front of all shards of this process.
 #[derive(Clone, Debug)]
 pub struct Intake {
-    shards: Arc<[Front]>,
+    owned: OwnedShards,
+    /// By the place of the shard.
+    fronts: Arc<[Front]>,
     limits: QueueLimits,
     paused: watch::Sender<Paused>,
     told: Arc<ToldMarks>,
 }
 
 impl Intake {
-    /// An open intake in front of `shards` queues, each with its own `limits`;
-    /// queue `i` belongs to shard `i`.
+    /// An open intake in front of the queues of the `owned` shards, each with
+    /// its own `limits`; the queues are in the order of the shards.
     ///
     /// # Panics
-    /// If `shards` is 0 or a limit is outside what [`QueueLimits`] states.
+    /// If a limit is outside what [`QueueLimits`] states.
     #[must_use]
-    pub fn new(shards: usize, limits: QueueLimits) -> (Self, Vec<ShardQueue>) {
-        assert!(shards > 0, "an intake needs a shard to hand to");
-        let (fronts, queues): (Vec<_>, Vec<_>) = (0..shards).map(|_| queue::new(limits)).unzip();
+    pub fn new(owned: OwnedShards, limits: QueueLimits) -> (Self, Vec<ShardQueue>) {
+        let queues = owned.numbers().iter().map(|&shard| queue::new(shard, limits));
+        let (fronts, queues): (Vec<_>, Vec<_>) = queues.unzip();
         let paused = watch::Sender::new(Paused::default());
-        (Self { shards: fronts.into(), limits, paused, told: Arc::default() }, queues)
+        let intake = Self { owned, fronts: fronts.into(), limits, paused, told: Arc::default() };
+        (intake, queues)
+    }
+
+    /// The shards behind it. A ping of any other must not be submitted.
+    #[must_use]
+    pub fn owned(&self) -> &OwnedShards {
+        &self.owned
     }
 
     /// Hands `entries` to their shards if every one of them has room now, and
@@ -206,6 +218,9 @@ impl Intake {
     ///
     /// # Errors
     /// See [`IntakeError`]; nothing was taken then.
+    ///
+    /// # Panics
+    /// If a ping's shard is none of [`Intake::owned`].
     pub fn try_submit(
         &self,
         source: u32,
@@ -219,8 +234,8 @@ impl Intake {
         let parts = self.split(entries, self.told.is_news(source, low_mark))?;
         let mut reservations = Vec::with_capacity(parts.len());
         for part in &parts {
-            let front = &self.shards[part.shard];
-            reservations.push(front.try_reserve(part.shard, part.entries.len(), part.bytes)?);
+            let front = &self.fronts[part.place];
+            reservations.push(front.try_reserve(part.entries.len(), part.bytes)?);
         }
         self.told.tell(source, low_mark);
         Ok(send_all(source, low_mark, low_mark_bounds_lateness, None, parts, reservations))
@@ -234,6 +249,9 @@ impl Intake {
     /// [`IntakeError::TooLarge`], [`IntakeError::Closed`], or
     /// [`IntakeError::Paused`] when draining, which never ends; nothing was
     /// taken then.
+    ///
+    /// # Panics
+    /// If a ping's shard is none of [`Intake::owned`].
     pub async fn submit(
         &self,
         source: u32,
@@ -247,6 +265,9 @@ impl Intake {
     /// [`Intake::submit`] of entries that came with a trace context.
     ///
     /// # Errors
+    /// The same.
+    ///
+    /// # Panics
     /// The same.
     pub async fn submit_traced(
         &self,
@@ -263,9 +284,8 @@ impl Intake {
             // In the order of shards, so that two submitters that wait never
             // hold what the other one needs.
             for part in &parts {
-                let front = &self.shards[part.shard];
-                let room = front.reserve(part.shard, part.entries.len(), part.bytes);
-                reservations.push(room.await?);
+                let front = &self.fronts[part.place];
+                reservations.push(front.reserve(part.entries.len(), part.bytes).await?);
             }
             // Closed while waiting for room: give it back and wait again.
             if self.paused().is_none() {
@@ -300,16 +320,16 @@ impl Intake {
         self.paused.borrow().gravest()
     }
 
-    /// Pings taken and not yet durable, over all shards.
+    /// Pings taken and not yet durable, over all shards of this process.
     #[must_use]
     pub fn pings_held(&self) -> usize {
-        self.shards.iter().map(|front| front.pings_held(&self.limits)).sum()
+        self.fronts.iter().map(|front| front.pings_held(&self.limits)).sum()
     }
 
-    /// Bytes taken and not yet durable, over all shards.
+    /// Bytes taken and not yet durable, over all shards of this process.
     #[must_use]
     pub fn bytes_held(&self) -> usize {
-        self.shards.iter().map(|front| front.bytes_held(&self.limits)).sum()
+        self.fronts.iter().map(|front| front.bytes_held(&self.limits)).sum()
     }
 
     /// Waits until intake is open.
@@ -328,16 +348,16 @@ impl Intake {
     /// One part for each shard concerned, in the order of shards; with `to_all`
     /// for every shard.
     fn split(&self, entries: Vec<Entry>, to_all: bool) -> Result<Vec<Part>, IntakeError> {
-        let mut parts = if self.shards.len() == 1 {
+        let mut parts = if self.owned.shards() == 1 {
             vec![Part::whole(entries)]
         } else {
-            split_by_shard(entries, self.shards.len())
+            split_by_shard(entries, &self.owned)
         };
         parts.retain(|part| to_all || !part.entries.is_empty());
         for part in &parts {
             let (pings, bytes) = (part.entries.len(), part.bytes);
             if pings > self.limits.max_pings || bytes > self.limits.max_bytes {
-                let (shard, limits) = (part.shard, self.limits);
+                let (shard, limits) = (self.owned.numbers()[part.place], self.limits);
                 return Err(IntakeError::TooLarge { shard, pings, bytes, limits });
             }
         }
@@ -347,7 +367,8 @@ impl Intake {
 
 /// The entries of one submission that one shard owns.
 struct Part {
-    shard: usize,
+    /// The shard's, among those of this process.
+    place: usize,
     entries: Vec<Entry>,
     /// Where each entry stood in the submission; `None` when this is all of it.
     indexes: Option<Vec<usize>>,
@@ -357,15 +378,15 @@ struct Part {
 impl Part {
     fn whole(entries: Vec<Entry>) -> Self {
         let bytes = entries.iter().map(Entry::bytes).sum();
-        Self { shard: 0, entries, indexes: None, bytes }
+        Self { place: 0, entries, indexes: None, bytes }
     }
 }
 
-fn split_by_shard(entries: Vec<Entry>, shards: usize) -> Vec<Part> {
-    let empty = |shard| Part { shard, entries: Vec::new(), indexes: Some(Vec::new()), bytes: 0 };
-    let mut parts: Vec<Part> = (0..shards).map(empty).collect();
+fn split_by_shard(entries: Vec<Entry>, owned: &OwnedShards) -> Vec<Part> {
+    let empty = |place| Part { place, entries: Vec::new(), indexes: Some(Vec::new()), bytes: 0 };
+    let mut parts: Vec<Part> = (0..owned.numbers().len()).map(empty).collect();
     for (index, entry) in entries.into_iter().enumerate() {
-        let part = &mut parts[entry.shard(shards)];
+        let part = &mut parts[entry.place(owned)];
         part.bytes += entry.bytes();
         part.entries.push(entry);
         part.indexes.get_or_insert_default().push(index);
@@ -387,7 +408,7 @@ fn send_all(
     for (part, reservation) in parts.into_iter().zip(reservations) {
         let ack = match part.entries.len() {
             0 => Ack::none(),
-            entries => pending.expect(part.shard, entries, part.indexes),
+            entries => pending.expect(reservation.shard(), entries, part.indexes),
         };
         reservation.send(|room| Delivery {
             source,

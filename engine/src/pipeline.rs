@@ -63,7 +63,7 @@ pub struct Pipeline {
     /// Where the journals are, for those who only read.
     pub journal: Store,
     readers: Vec<JournalReader>,
-    /// What the core counted, summed over all shards.
+    /// What the core counted, summed over all shards of this process.
     pub tally: Arc<Mutex<Counters>>,
     /// How the journals compared when they were applied again, by shard.
     pub audits: Vec<Audit>,
@@ -73,6 +73,7 @@ pub struct Pipeline {
     fences: Taken,
     fence_objects: FenceObjects,
     clock: Clock,
+    /// By the place of the shard, as `last` and `readers`.
     control: Vec<mpsc::Sender<Control>>,
     last: Vec<latest::Sender<Option<u64>>>,
     shards: JoinSet<anyhow::Result<()>>,
@@ -84,7 +85,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Claims every shard, recovers it, and starts the sinks in `directory`
+    /// Claims every owned shard, recovers it, and starts the sinks in `directory`
     /// and elsewhere where their cursors say. `configured` is called once the
     /// journals are this process's to take: it may have stood by for days.
     ///
@@ -110,8 +111,8 @@ impl Pipeline {
         fence_objects.sweep_staging().await?;
 
         let writer = WriterId::random();
-        let shards = options.config.shards;
-        let claims = (0..shards).map(|shard| claim(&options, &place, shard, writer));
+        let owned = options.config.owned_shards();
+        let claims = owned.numbers().iter().map(|&shard| claim(&options, &place, shard, writer));
         let mut claimed = try_join_all(claims).await?;
         let fences =
             configure::configure(&mut claimed, &options, &configured, &fence_objects).await?;
@@ -120,7 +121,7 @@ impl Pipeline {
             max_pings: usize::try_from(options.config.queue.max_pings).unwrap_or(usize::MAX),
             max_bytes: usize::try_from(options.config.queue.max_bytes).unwrap_or(usize::MAX),
         };
-        let (intake, queues) = Intake::new(shards as usize, limits);
+        let (intake, queues) = Intake::new(owned.clone(), limits);
         let positions = PositionStore::new();
         let interval = options.config.positions.min_interval;
         let file = options
@@ -132,7 +133,7 @@ impl Pipeline {
             intake,
             feed: EventFeed::new(options.feed),
             positions,
-            health: Health::new(shards as usize),
+            health: Health::new(owned.numbers().iter().copied()),
             journal: place.store.clone(),
             tally: Arc::default(),
             readers: Vec::new(),
@@ -150,11 +151,12 @@ impl Pipeline {
             _directory: Arc::clone(&directory),
         };
         if let Some(file) = &file {
-            file.load()?;
+            // Of another process's vehicles it would never hear again.
+            file.load(|vehicle_id| owned.place_of(vehicle_id).is_ok())?;
         }
         let mut commits = Vec::new();
         for (claimed, queue) in claimed.into_iter().zip(queues) {
-            commits.push(claimed.journal.health());
+            commits.push((claimed.number, claimed.journal.health()));
             pipeline
                 .add_shard(&options, &directory, &services, live.as_ref(), claimed, queue)
                 .await?;
@@ -218,7 +220,7 @@ impl Pipeline {
         &mut self,
         options: &PipelineOptions,
         on_disk: Option<PathBuf>,
-        commits: Vec<CommitHealth>,
+        commits: Vec<(u32, CommitHealth)>,
         file: Option<PositionFile>,
     ) {
         if let Some(file) = file {
@@ -235,10 +237,13 @@ impl Pipeline {
         self.background.spawn(watch::commits(commits, intake, stop));
     }
 
-    /// A way to tell of a source's own state.
+    /// A way to tell of the own state of a source that feeds this `shard`, which
+    /// is owned; without one, all shards.
     #[must_use]
-    pub fn source_teller(&self) -> SourceTeller {
-        SourceTeller(self.control[0].clone())
+    pub fn source_teller(&self, shard: Option<u32>) -> SourceTeller {
+        let numbers = self.intake.owned().numbers();
+        let place = numbers.iter().position(|&number| Some(number) == shard);
+        SourceTeller(self.control[place.unwrap_or(0)].clone())
     }
 
     /// A keeper of the fences, to be run with the other end of an [`Editor`](crate::fences::Editor),
@@ -264,7 +269,7 @@ impl Pipeline {
     /// A handle on the tags of the vehicles.
     #[must_use]
     pub fn tagger(&self) -> Tagger {
-        Tagger::new(self.control.clone())
+        Tagger::new(self.intake.owned().clone(), self.control.clone())
     }
 
     /// Reads along with the commits of each shard from here on.
@@ -385,8 +390,7 @@ async fn until(
     })
 }
 
-/// Tells the lowest shard that a source feeds, which is the first, of the
-/// source's own state.
+/// Tells the lowest shard that a source feeds of the source's own state.
 pub struct SourceTeller(mpsc::Sender<Control>);
 
 impl SourceTeller {

@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod file;
+pub mod id;
 pub mod low_mark;
 pub mod pubsub;
 

@@ -12,20 +12,15 @@ use tracing::{info, warn};
 
 use crate::config::{Clock, Config, Pulling};
 use crate::fences::{Editor, Watched, watch};
-use crate::http::{self, HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
+use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
 use crate::pipeline::{Configured, DataDir, Pipeline, PipelineOptions, SourceTeller};
-use crate::source::pubsub::{self, PubsubSource, Subscribed};
+use crate::source::id::{HTTP_SOURCE, SourceId};
+use crate::source::pubsub::{Listening, PubsubSources, Subscribed};
 use crate::tags;
 use crate::wall_clock::WallClock;
 
-/// Number of the HTTP source; others follow it.
-pub const HTTP_SOURCE: u32 = 0;
-/// Number of the Pub/Sub source.
-pub const PUBSUB_SOURCE: u32 = 1;
-/// Names of a worker's sources, by number.
-pub const SOURCES: [&str; 2] = [http::SOURCE_NAME, pubsub::SOURCE_NAME];
 /// Histograms are folded this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// HTTP requests under way have this long to end, once the shards are done.
@@ -41,7 +36,7 @@ pub struct Worker {
     pub address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
-    pubsub: Option<PubsubSource>,
+    pubsub: Option<PubsubSources>,
 }
 
 impl Worker {
@@ -108,17 +103,12 @@ impl Worker {
         }
         let pubsub = subscribed.map(|subscribed| {
             let allow_null_island = config.detection.allow_null_island;
-            PubsubSource::start(
-                subscribed,
-                pipeline.intake.clone(),
-                PUBSUB_SOURCE,
-                allow_null_island,
-            )
+            PubsubSources::start(subscribed, &pipeline.intake, allow_null_island)
         });
-        let watcher = |source| Watcher {
+        let watcher = |source, shard| Watcher {
             source,
             stalled_after: config.source.stalled_after,
-            teller: pipeline.source_teller(),
+            teller: pipeline.source_teller(shard),
             stop: stop.clone(),
         };
         if let Some(path) = config.vehicle_tags.clone() {
@@ -130,11 +120,12 @@ impl Worker {
             // Beside another source HTTP may well never be used.
             let alone = pubsub.is_none();
             let silent_for = move || (alone || clock.has_heard()).then(|| clock.silent_for());
-            tokio::spawn(watcher(HTTP_SOURCE).watch(silent_for));
+            tokio::spawn(watcher(SourceId::http(), None).watch(silent_for));
         }
-        if let Some(pubsub) = &pubsub {
-            let heard = pubsub.heard();
-            tokio::spawn(watcher(PUBSUB_SOURCE).watch(move || Some(heard.silent_for())));
+        for Listening { source, shard, heard } in pubsub.iter().flat_map(PubsubSources::listening) {
+            let heard = Arc::clone(heard);
+            let watcher = watcher(source.clone(), *shard);
+            tokio::spawn(watcher.watch(move || Some(heard.silent_for())));
         }
         tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
         stop_early.disarm();
@@ -195,7 +186,7 @@ async fn keep_up(page: Page, intake: Intake, stop: CancellationToken) {
 
 /// Says when a source has brought nothing for long, and when it does again.
 struct Watcher {
-    source: u32,
+    source: SourceId,
     stalled_after: Duration,
     teller: SourceTeller,
     stop: CancellationToken,
@@ -211,8 +202,8 @@ impl Watcher {
             if silent != stalled {
                 stalled = silent;
                 let state = SourceState {
-                    source: self.source,
-                    name: SOURCES[self.source as usize].to_owned(),
+                    source: self.source.number,
+                    name: self.source.name.clone(),
                     stalled,
                     at: WallClock::read(),
                 };

@@ -41,8 +41,13 @@ fn batch(round: i64) -> Bytes {
 /// A batch, from its bytes to what the core makes of it.
 fn take(detector: &mut Detector, bytes: &Bytes, round: i64) -> usize {
     let now = TimeMs(round * EVERY_MS);
-    let envelope =
-        Envelope { source: "test", message_id: "", receive_time: now, allow_null_island: false };
+    let envelope = Envelope {
+        source: "test",
+        message_id: "",
+        receive_time: now,
+        allow_null_island: false,
+        owned: None,
+    };
     let mut entries = Vec::new();
     envelope.entries(ContentType::Batch, bytes, &mut entries);
     let mut pings: Vec<Ping> = Vec::with_capacity(entries.len());

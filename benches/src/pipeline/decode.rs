@@ -53,8 +53,13 @@ impl Decode {
 
 /// Appends what the batch `bytes`, received at `now`, holds.
 pub(super) fn entries_of(now: TimeMs, bytes: &Bytes, entries: &mut Vec<Entry>) {
-    let envelope =
-        Envelope { source: "bench", message_id: "", receive_time: now, allow_null_island: false };
+    let envelope = Envelope {
+        source: "bench",
+        message_id: "",
+        receive_time: now,
+        allow_null_island: false,
+        owned: None,
+    };
     envelope.entries(ContentType::Batch, bytes, entries);
 }
 

@@ -23,8 +23,9 @@ use crate::pipeline::{Configured, PipelineOptions, cut_by_clock};
 use crate::signals::Signals;
 use crate::source::demo;
 use crate::source::file::{FileReplay, ReplayInput, ReplayOptions};
+use crate::source::id::HTTP_SOURCE;
 use crate::wall_clock::WallClock;
-use crate::worker::{DRAIN_MAX, HTTP_SOURCE, Worker};
+use crate::worker::{DRAIN_MAX, Worker};
 use crate::{commands, http, logging, metrics};
 use narrate::Narrator;
 

@@ -25,7 +25,7 @@ pub fn execute(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let question = Question { vehicle: args.vehicle.clone(), about };
     let store = open(&args.data_dir)?;
     let explanation = commands::block_on(async {
-        Ok(explain::explain(&store, &question, &CancellationToken::new()).await?)
+        Ok(explain::explain(&store, 0, &question, &CancellationToken::new()).await?)
     })?;
     match args.format {
         Format::Text => exit::print(&explanation.text())?,

@@ -8,8 +8,9 @@ use crate::cli::RunArgs;
 use crate::exit::Exit;
 use crate::pipeline::{PipelineOptions, cut_by_clock};
 use crate::signals::Signals;
+use crate::source::id;
 use crate::wall_clock::WallClock;
-use crate::worker::{DRAIN_MAX, SOURCES, Worker};
+use crate::worker::{DRAIN_MAX, Worker};
 use crate::{commands, http, logging, metrics};
 
 /// Runs `run`.
@@ -35,7 +36,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         cut: cut_by_clock(&config),
         first_seq: WallClock::first_seq(),
         set_aside_tail: args.set_aside_tail,
-        sources: SOURCES.map(str::to_owned).into(),
+        sources: id::names(config.shards),
         feed: http::FeedLimits::default(),
         config,
     };

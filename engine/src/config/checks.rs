@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::domain::{duration_text, size_text};
 use super::pulling::Pulling;
+use super::shard_name::ShardName;
 use super::table::{Clock, Config};
 
 /// A relation between settings, judged when all of them could be read.
@@ -17,6 +18,53 @@ pub(super) struct Check {
 }
 
 const CHECKS: &[Check] = &[
+    Check {
+        keys: &["shards_owned", "shards"],
+        judge: |config| {
+            let beyond =
+                config.shards_owned.iter().flatten().find(|shard| **shard >= config.shards);
+            beyond.map(|shard| {
+                format!(
+                    "shards_owned names shard {shard}, but shards = {} are numbered from 0 to {}",
+                    config.shards,
+                    config.shards - 1
+                )
+            })
+        },
+    },
+    Check {
+        keys: &["shards_owned", "journal.url", "shards"],
+        judge: |config| {
+            (is_one_of_several(config) && config.journal.url.is_none()).then(|| {
+                "shards_owned leaves shards to other processes, which cannot reach a journal under \
+                 data_dir: set journal.url"
+                    .into()
+            })
+        },
+    },
+    Check {
+        keys: &["shards_owned", "pubsub.subscription", "shards"],
+        judge: |config| {
+            let named = config.pubsub.subscription.as_ref();
+            let is_per_shard = named.is_some_and(ShardName::is_per_shard);
+            (is_one_of_several(config) && !is_per_shard).then(|| {
+                "shards_owned leaves shards to other processes, so pings come by a subscription of \
+                 each shard alone: set pubsub.subscription, with {shard} where its name has the \
+                 shard's number"
+                    .into()
+            })
+        },
+    },
+    Check {
+        keys: &["shards_owned", "http.token_file", "shards"],
+        judge: |config| {
+            (is_one_of_several(config) && config.http.token_file.is_some()).then(|| {
+                "shards_owned leaves shards to other processes, so fences and tags cannot be changed \
+                 over HTTP, in all shards or in none: leave http.token_file out, and name files"
+                    .into()
+            })
+        },
+    },
     Check {
         keys: &["detection.reorder_delay", "detection.hot_lateness"],
         judge: |config| {
@@ -207,6 +255,11 @@ pub(super) fn failed<'a>(
         .iter()
         .filter(|check| !check.keys.iter().any(|key| mistaken.contains(key)))
         .filter_map(|check| Some((check, (check.judge)(config)?)))
+}
+
+/// Whether other processes own shards too.
+fn is_one_of_several(config: &Config) -> bool {
+    !config.owned_shards().is_all()
 }
 
 fn longer(a: Duration, b: Duration) -> bool {

@@ -16,6 +16,7 @@ mod nearest;
 mod pulling;
 mod reference;
 mod resolve;
+mod shard_name;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,9 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use mistakes::{Mistake, Mistakes, Origin, Place};
-pub use pulling::Pulling;
+pub use pulling::{Pulling, Subscription};
 pub use reference::reference;
+pub use shard_name::{ShardName, digits};
 pub use table::{
     Archive, Bigquery, Clock, Commit, Config, Detection, Files, Firestore, Http, Journal,
     LiveLayout, Log, Positions, Pubsub, Queue, Source,
@@ -37,6 +39,8 @@ use document::Document;
 use literal::Literal;
 pub(crate) use nearest::nearest;
 use resolve::{Resolver, Setting};
+
+use crate::intake::OwnedShards;
 
 /// A setting given by a command line flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +193,15 @@ fn unknown_key(setting: Setting, keys: &[&'static str]) -> Mistake {
 }
 
 impl Config {
+    /// The shards that this process owns.
+    #[must_use]
+    pub fn owned_shards(&self) -> OwnedShards {
+        match &self.shards_owned {
+            None => OwnedShards::all(self.shards),
+            Some(numbers) => OwnedShards::some(self.shards, numbers.iter().copied()),
+        }
+    }
+
     /// Where pings and events go in BigQuery, if they do.
     #[must_use]
     pub fn bigquery_settings(&self) -> Option<sinks::bigquery::Settings> {

@@ -23,12 +23,21 @@ const MESSAGE_BYTES_MAX: u64 = 10 << 20;
 const BYTES_MIN: u64 = 64 << 20;
 const MESSAGES_MIN: u32 = 1_000;
 
-/// What is pulled from the subscription, and how.
+/// What is pulled from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Full name.
+    pub name: String,
+    /// The shard whose own it is; `None` for one of all shards.
+    pub shard: Option<u32>,
+}
+
+/// What is pulled, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulling {
-    /// Full name of the subscription.
-    pub subscription: String,
-    /// Pull streams.
+    /// One, or one for each owned shard.
+    pub subscriptions: Vec<Subscription>,
+    /// Pull streams, over all subscriptions.
     pub streams: u32,
     /// Messages outstanding at the most, over all streams.
     pub messages_max: u32,
@@ -46,12 +55,14 @@ impl Pulling {
     #[must_use]
     pub fn of(config: &Config) -> Option<Self> {
         let pubsub = &config.pubsub;
-        let subscription = pubsub.subscription.clone()?;
+        let subscriptions = subscriptions(config)?;
+        let streams = pubsub
+            .streams
+            .unwrap_or_else(|| pubsub.expected_rate.div_ceil(STREAM_RATE).min(STREAMS_MAX));
+        let count = u32::try_from(subscriptions.len()).expect("no more than there are shards");
         let mut pulling = Self {
-            subscription,
-            streams: pubsub
-                .streams
-                .unwrap_or_else(|| pubsub.expected_rate.div_ceil(STREAM_RATE).min(STREAMS_MAX)),
+            subscriptions,
+            streams: streams.next_multiple_of(count),
             messages_max: 0,
             bytes_max: 0,
             lease: pubsub.lease,
@@ -68,6 +79,13 @@ impl Pulling {
             planned.max(BYTES_MIN).max(u64::from(pulling.streams) * MESSAGE_BYTES_MAX)
         });
         Some(pulling)
+    }
+
+    /// Pull streams of each subscription.
+    #[must_use]
+    pub fn streams_each(&self) -> u32 {
+        let count = u32::try_from(self.subscriptions.len()).expect("they were counted before");
+        self.streams / count
     }
 
     /// For how long a message is held: while its segment gathers and the one
@@ -154,4 +172,15 @@ impl Pulling {
             )
         })
     }
+}
+
+/// What `config` names: the subscription, or that of each owned shard.
+fn subscriptions(config: &Config) -> Option<Vec<Subscription>> {
+    let named = config.pubsub.subscription.as_ref()?;
+    if !named.is_per_shard() {
+        return Some(vec![Subscription { name: named.to_string(), shard: None }]);
+    }
+    let owned = config.owned_shards();
+    let of = |&shard: &u32| Subscription { name: named.of(shard), shard: Some(shard) };
+    Some(owned.numbers().iter().map(of).collect())
 }

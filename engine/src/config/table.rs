@@ -4,6 +4,7 @@
 //! documentation; the environment variable, the parser, `check-config`, the
 //! reference page and the fields of [`Config`] all follow from it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,10 +13,11 @@ use sinks::bigquery::{Dataset, Mode};
 
 use super::domain::{
     Address, Auto, Choice, CollectionId, Count, Database, Datasets, Domain, DurationList,
-    Durations, Filter, OptionalBucket, OptionalPath, Paths, Percent, Resource, Sizes, Switch,
-    TableName, Tenant,
+    Durations, Filter, OptionalBucket, OptionalPath, Paths, Percent, Resource, ShardList,
+    ShardResource, Sizes, Switch, TableName, Tenant,
 };
 use super::resolve::Resolver;
+use super::shard_name::ShardName;
 use crate::journal::BucketUrl;
 use crate::logging;
 
@@ -160,6 +162,13 @@ settings! {
         /// Number of shards, each with its own journal. Fixed when a data
         /// directory is first used; another number is refused from then on.
         shards: u32 = "1", Count { min: 1, max: 1_024 };
+        /// Shards that this process owns: "all", or those with these numbers
+        /// (from 0) where other processes own the others. Some of them need
+        /// journal.url, and {shard} in pubsub.subscription; nothing is then
+        /// taken or changed over HTTP. Lists of two processes should not
+        /// overlap: one of the two would stand by.
+        shards_owned: Option<BTreeSet<u32>> = "all",
+            ShardList { each: Count { min: 0, max: 1_023 } };
         /// Where receive times come from: "wall" is this machine's clock,
         /// "event" the largest event time seen so far, for old traces.
         clock: Clock = "wall", Choice(&[("wall", Clock::Wall), ("event", Clock::Event)]);
@@ -391,15 +400,17 @@ settings! {
     /// emulator instead of Google's service.
     [pubsub] Pubsub {
         /// Pings are pulled from this subscription; they are acknowledged once
-        /// they are durable.
-        subscription: Option<String> = "", Resource { collection: "subscriptions" };
-        /// Messages a second that the subscription is to keep up with; what is
-        /// left to the engine here follows from it.
+        /// they are durable. {shard} stands for the number of a shard, in three
+        /// digits: the subscription of each owned shard is pulled.
+        subscription: Option<ShardName> = "", ShardResource { collection: "subscriptions" };
+        /// Messages a second that this process is to keep up with, over all its
+        /// subscriptions; what is left to the engine here follows from it.
         expected_rate: u32 = "5000", Count { min: 1, max: 10_000_000 };
         /// Size of a message that memory is planned for.
         expected_bytes: u64 = "1KiB", Sizes { min: "16B", max: "10MiB" };
         /// Pull streams; "auto" opens one for each 1,000 messages a second
-        /// expected, at most 32.
+        /// expected, at most 32. Each subscription has as many as any other,
+        /// and one at the least.
         streams: Option<u32> = "auto", Auto(Count { min: 1, max: 256 });
         /// Messages that are pulled and not yet acknowledged, over all
         /// streams; "auto" takes twice what the expected rate needs while a

@@ -202,13 +202,32 @@ fn mistakes(text: &str) -> Vec<String> {
 )]
 #[case::no_name_of_a_subscription(
     "pubsub.subscription = \"pings\"\n",
-    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", or \
-     \"\" for none, found \"pings\""
+    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", with \
+     {shard} in ID where each shard has its own, or \"\" for none, found \"pings\""
 )]
 #[case::a_topic_is_no_subscription(
     "pubsub.subscription = \"projects/p/topics/pings\"\n",
-    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", or \
-     \"\" for none, found \"projects/p/topics/pings\""
+    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", with \
+     {shard} in ID where each shard has its own, or \"\" for none, found \
+     \"projects/p/topics/pings\""
+)]
+#[case::a_shard_twice(
+    "shards = 4\nshards_owned = [1, 3, 1]\n",
+    "fleet.toml:2:16: shards_owned: shard 1 is there twice"
+)]
+#[case::no_shard(
+    "shards_owned = []\n",
+    "fleet.toml:1:16: shards_owned: expected \"all\" or a list of shards by number, from 0 to 1023, \
+     such as [0, 3], found a list"
+)]
+#[case::a_shard_below(
+    "shards_owned = [-1]\n",
+    "fleet.toml:1:16: shards_owned: -1 is too small: at least 0"
+)]
+#[case::a_shard_by_name(
+    "shards_owned = \"first\"\n",
+    "fleet.toml:1:16: shards_owned: expected \"all\" or a list of shards by number, from 0 to 1023, \
+     such as [0, 3], found \"first\""
 )]
 #[case::streams(
     "pubsub.streams = \"some\"\n",
@@ -294,6 +313,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("data_dir", "\"/var/lib/fleet\""),
     ("tenant", "\"city-1\""),
     ("shards", "4"),
+    ("shards_owned", "[0, 1, 2, 3]"),
     ("clock", "\"event\""),
     ("fences", "\"/etc/fences.json\""),
     ("fences_poll", "\"5s\""),
@@ -366,10 +386,10 @@ const OTHER_VALUES: &[(&str, &str)] = &[
 ];
 
 /// What a key's other value asks for beside it.
-const WHAT_GOES_WITH: &[(&str, &str)] = &[(
-    "journal.url",
-    "files.parquet = false\nfiles.event_log = false\nfiles.dead_letters = false\n",
-)];
+const WHAT_GOES_WITH: &[(&str, &str)] = &[
+    ("journal.url", "files.parquet = false\nfiles.event_log = false\nfiles.dead_letters = false\n"),
+    ("shards_owned", "shards = 4\n"),
+];
 /// All of them that go together: a subscription has no clock of the pings.
 fn other_values_together() -> String {
     let together = OTHER_VALUES.iter().filter(|(key, _)| *key != "pubsub.subscription");
@@ -447,6 +467,57 @@ fn what_is_pulled_at_a_time_follows_from_rate_and_commit_delay() {
     assert_eq!(pulling.bytes_max, 64 << 20);
     let none = load_text("", &[], &[]).expect("valid").config;
     assert_eq!(super::Pulling::of(&none), None);
+}
+
+/// One of two workers as it should be.
+const ONE_OF_TWO: &str = "shards = 4\nshards_owned = [1, 3]\n\
+    journal.url = \"gs://fleet/journal\"\n\
+    pubsub.subscription = \"projects/p/subscriptions/worker-shard-{shard}\"\n\
+    files.parquet = false\nfiles.event_log = false\nfiles.dead_letters = false\n";
+
+#[test]
+fn the_subscription_of_each_owned_shard_is_pulled_within_the_bounds_of_the_process() {
+    let pulling = |more: &str| {
+        let config = load_text(&format!("{ONE_OF_TWO}{more}"), &[], &[]).expect("valid").config;
+        super::Pulling::of(&config).expect("subscriptions")
+    };
+    let own = pulling("");
+    let of = |shard| Subscription {
+        name: format!("projects/p/subscriptions/worker-shard-00{shard}"),
+        shard: Some(shard),
+    };
+    assert_eq!(own.subscriptions, [of(1), of(3)]);
+    assert_eq!((own.streams, own.streams_each()), (6, 3), "5 for the rate, as many each");
+    let one = load_text("pubsub.subscription = \"projects/p/subscriptions/pings\"\n", &[], &[]);
+    let one = super::Pulling::of(&one.expect("valid").config).expect("a subscription");
+    assert_eq!((own.messages_max, own.bytes_max), (one.messages_max, one.bytes_max));
+    assert_eq!(one.subscriptions[0].shard, None);
+    assert_eq!(pulling("pubsub.streams = 1\n").streams_each(), 1);
+}
+
+#[test]
+fn shards_of_other_processes_ask_for_what_all_can_reach_and_all_of_it_is_told() {
+    let owned = load_text(ONE_OF_TWO, &[], &[]).expect("valid").config.owned_shards();
+    assert_eq!((owned.numbers(), owned.shards(), owned.is_all()), (&[1, 3][..], 4, false));
+    let ordinal = [("FLEETSTREAM_SHARDS_OWNED", "2")];
+    let owned = load_text(ONE_OF_TWO, &ordinal, &[]).expect("valid").config.owned_shards();
+    assert_eq!(owned.numbers(), [2], "as Kubernetes gives a pod its ordinal");
+
+    let alone = "shards = 4\nshards_owned = [0, 4]\nhttp.token_file = \"token\"\n";
+    let told = mistakes(alone);
+    let at = "fleet.toml:2:1: shards_owned ";
+    let expected = [
+        "names shard 4, but shards = 4 are numbered from 0 to 3",
+        "leaves shards to other processes, which cannot reach a journal under data_dir: set \
+         journal.url",
+        "leaves shards to other processes, so pings come by a subscription of each shard alone: set \
+         pubsub.subscription, with {shard} where its name has the shard's number",
+        "leaves shards to other processes, so fences and tags cannot be changed over HTTP, in all \
+         shards or in none: leave http.token_file out, and name files",
+    ];
+    assert_eq!(told, expected.map(|told| format!("{at}{told}")));
+    let shared = ONE_OF_TWO.replace("-{shard}", "");
+    assert!(mistakes(&shared)[0].contains("with {shard} where"), "one subscription of all shards");
 }
 
 #[test]

@@ -9,7 +9,10 @@ use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
 use super::{ContentType, DecodeError, Decoded, Item, decode, view};
-use crate::intake::Entry;
+use crate::intake::{Entry, OwnedShards};
+
+/// Code of what concerns a vehicle whose shard another process owns.
+pub const FOREIGN_SHARD: &str = "foreign_shard";
 
 /// What the source knows of a message besides its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +25,9 @@ pub struct Envelope<'a> {
     pub receive_time: TimeMs,
     /// Accept position 0, 0.
     pub allow_null_island: bool,
+    /// Refuse pings of other shards than these; `None` where the process owns
+    /// all.
+    pub owned: Option<&'a OwnedShards>,
 }
 
 impl Envelope<'_> {
@@ -90,6 +96,9 @@ impl Envelope<'_> {
         let mut view = view(payload)?;
         let dropped = admission::clear_unknown(&mut view);
         let ping = admission::admit(&view, self.receive_time, self.allow_null_island)?;
+        if let Some(Err(shard)) = self.owned.map(|owned| owned.place_of(&ping.vehicle_id)) {
+            return Err(Refusal::Foreign { shard });
+        }
         let any = dropped != Dropped::default();
         Ok((ping, dropped, any.then(|| view.to_ping().encode_to_vec().into())))
     }
@@ -122,6 +131,10 @@ impl Envelope<'_> {
 enum Refusal {
     Unreadable(DecodeError),
     Inadmissible(Reject),
+    /// It came to a process that does not own its vehicle's shard.
+    Foreign {
+        shard: u32,
+    },
 }
 
 impl Refusal {
@@ -130,6 +143,13 @@ impl Refusal {
         match self {
             Self::Unreadable(error) => (error.code(), error.to_string()),
             Self::Inadmissible(reject) => (reject.code(), reject.to_string()),
+            Self::Foreign { shard } => {
+                let detail = format!(
+                    "its vehicle belongs to shard {shard}, which this worker does not own; publish \
+                     it to the topic of that shard"
+                );
+                (FOREIGN_SHARD, detail)
+            }
         }
     }
 }

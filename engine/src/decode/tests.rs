@@ -20,6 +20,7 @@ const ENVELOPE: Envelope<'_> = Envelope {
     message_id: "m1",
     receive_time: TimeMs(1_700_000_000_000),
     allow_null_island: false,
+    owned: None,
 };
 
 fn ping() -> VehiclePing {

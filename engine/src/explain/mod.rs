@@ -68,7 +68,9 @@ pub enum Failure {
     Unreadable(#[source] anyhow::Error),
 }
 
-/// Answers `question` from the journal in `store`, until `given_up`.
+/// Answers `question` from the journal in `store`, until `given_up`. The shard
+/// `founded`, which tells how many there are, is one that must be there; the
+/// vehicle may be of another.
 ///
 /// Cost: the whole journal of the vehicle's shard, as far back as it is kept,
 /// is read once; of it only what concerns the vehicle is held.
@@ -77,10 +79,11 @@ pub enum Failure {
 /// See [`Failure`].
 pub async fn explain(
     store: &Store,
+    founded: u32,
     question: &Question,
     given_up: &CancellationToken,
 ) -> Result<Explanation, Failure> {
-    let reading = reading::read(store, question, given_up).await?;
+    let reading = reading::read(store, founded, question, given_up).await?;
     match &question.about {
         About::Event { id } => event::explain(&reading, id),
         About::Fence { id, at } => focus::explain(&reading, id, *at),

@@ -89,10 +89,11 @@ impl Reading {
 /// Reads the journal of the vehicle's shard.
 pub(super) async fn read(
     store: &Store,
+    founded: u32,
     question: &Question,
     given_up: &CancellationToken,
 ) -> Result<Reading, Failure> {
-    let mut reader = Reader::open(store, question).await.map_err(Failure::Unreadable)?;
+    let mut reader = Reader::open(store, founded, question).await.map_err(Failure::Unreadable)?;
     loop {
         if given_up.is_cancelled() {
             return Err(Failure::GivenUp);
@@ -118,10 +119,10 @@ struct Reader {
 }
 
 impl Reader {
-    async fn open(store: &Store, question: &Question) -> anyhow::Result<Self> {
-        let shards = History::shards(store)
+    async fn open(store: &Store, founded: u32, question: &Question) -> anyhow::Result<Self> {
+        let shards = History::shards(store, founded)
             .await?
-            .context("there is no journal here: no shard-0/genesis")?;
+            .with_context(|| format!("there is no journal here: no shard-{founded}/genesis"))?;
         let shard = (xxh3_64(question.vehicle.as_bytes()) % u64::from(shards.max(1))) as u32;
         let history = History::open(store.clone(), shard).await?;
         let mut fences = FenceSets::new(FenceObjects::new(store.clone()));

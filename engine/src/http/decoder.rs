@@ -28,8 +28,13 @@ fn decode_entry(
     receive_time: TimeMs,
     allow_null_island: bool,
 ) -> Entry {
-    let envelope =
-        Envelope { source: SOURCE_NAME, message_id: "", receive_time, allow_null_island };
+    let envelope = Envelope {
+        source: SOURCE_NAME,
+        message_id: "",
+        receive_time,
+        allow_null_island,
+        owned: None,
+    };
     let entry = envelope.entry(content_type, decode_part(content_type, bytes));
     count_dropped(&entry);
     entry

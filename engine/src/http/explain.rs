@@ -28,12 +28,14 @@ const QUESTIONS_MAX: usize = 1;
 /// The handler's state.
 pub(super) struct Explainer {
     journal: Store,
+    /// A shard of this process, whose journal is there.
+    own: u32,
     places: Arc<Semaphore>,
 }
 
 impl Explainer {
-    pub(super) fn new(journal: Store) -> Self {
-        Self { journal, places: Arc::new(Semaphore::new(QUESTIONS_MAX)) }
+    pub(super) fn new(journal: Store, own: u32) -> Self {
+        Self { journal, own, places: Arc::new(Semaphore::new(QUESTIONS_MAX)) }
     }
 }
 
@@ -81,14 +83,14 @@ pub(super) async fn get(
                        `fleetstream explain`, which reads beside the worker";
         Refusal::too_many("explain_busy", message)
     })?;
-    let journal = explainer.journal.clone();
+    let (journal, own) = (explainer.journal.clone(), explainer.own);
     let given_up = CancellationToken::new();
     let stop = given_up.clone().drop_guard();
     let handle = Handle::current();
     let answered = tokio::task::spawn_blocking(move || {
         // The place is free when the reading has ended, whoever still waits.
         let _place = place;
-        handle.block_on(explain(&journal, &question, &given_up))
+        handle.block_on(explain(&journal, own, &question, &given_up))
     })
     .await;
     drop(stop);
@@ -127,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_question_at_a_time() {
-        let explainer = Arc::new(Explainer::new(Store::shared(Arc::new(InMemory::new()))));
+        let explainer = Arc::new(Explainer::new(Store::shared(Arc::new(InMemory::new())), 0));
         let ask = || async {
             let question = query("vehicle=v&fence=f&at=2026-03-01T12:00:00Z");
             get(State(Arc::clone(&explainer)), question).await.unwrap_err()

@@ -22,13 +22,16 @@ use super::HttpLimits;
 use super::answer::Refusal;
 use super::body;
 use super::cached::tagged;
+use super::shards::need_all;
 use super::token::authorise;
 use crate::fences::{Edit, EditError, Edited, Editor};
+use crate::intake::OwnedShards;
 
 const GEOJSON: &str = "application/geo+json";
 
 /// The handlers' state.
 pub(super) struct Fences {
+    pub(super) owned: OwnedShards,
     pub(super) editor: Editor,
     pub(super) token_file: Option<PathBuf>,
     pub(super) limits: HttpLimits,
@@ -135,6 +138,7 @@ pub(super) async fn put(
     query: Result<Query<ChangeQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    need_all(&fences.owned)?;
     authorise(fences.token_file.as_ref(), request.headers()).await?;
     let id = read_id(id)?;
     let valid_from = read_time(query)?;
@@ -158,6 +162,7 @@ pub(super) async fn delete(
     query: Result<Query<ChangeQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    need_all(&fences.owned)?;
     authorise(fences.token_file.as_ref(), &headers).await?;
     let id = read_id(id)?;
     let valid_from = read_time(query)?;

@@ -1,6 +1,7 @@
 //! `/livez` and `/readyz`: whether the process runs, and whether it can take
 //! pings and make them durable.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,8 @@ const TURN_MAX: Duration = Duration::from_secs(2);
 /// reads.
 #[derive(Clone, Debug)]
 pub struct Health {
-    shards: Arc<[Mutex<ShardHealth>]>,
+    /// By number.
+    shards: Arc<BTreeMap<u32, Mutex<ShardHealth>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,20 +36,21 @@ struct ShardHealth {
 }
 
 impl Health {
-    /// Of shards that own nothing yet.
+    /// Of the shards with these numbers, which own nothing yet.
     #[must_use]
-    pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Mutex::default()).collect() }
+    pub fn new(shards: impl IntoIterator<Item = u32>) -> Self {
+        let unclaimed = |shard| (shard, Mutex::default());
+        Self { shards: Arc::new(shards.into_iter().map(unclaimed).collect()) }
     }
 
     /// `shard` owns its journal from here on.
-    pub fn claimed(&self, shard: usize) {
+    pub fn claimed(&self, shard: u32) {
         self.report(shard, |health| health.claimed = true);
     }
 
     /// `shard` holds input that waits for a commit since `since`; an earlier
     /// wait that has not ended stands.
-    pub fn commit_awaited(&self, shard: usize, since: Instant) {
+    pub fn commit_awaited(&self, shard: u32, since: Instant) {
         self.report(shard, |health| {
             health.waiting_since.get_or_insert(since);
         });
@@ -55,7 +58,7 @@ impl Health {
 
     /// `shard` has committed; `still_waiting_since` is when the oldest input
     /// after that commit came in, if there is any.
-    pub fn committed(&self, shard: usize, still_waiting_since: Option<Instant>) {
+    pub fn committed(&self, shard: u32, still_waiting_since: Option<Instant>) {
         self.report(shard, |health| health.waiting_since = still_waiting_since);
     }
 
@@ -63,7 +66,7 @@ impl Health {
     #[must_use]
     pub fn hindrances(&self, now: Instant) -> Vec<Hindrance> {
         let mut hindrances = Vec::new();
-        for (shard, health) in self.shards.iter().enumerate() {
+        for (shard, health) in self.shards.iter() {
             let health = *health.lock().unwrap_or_else(PoisonError::into_inner);
             if !health.claimed {
                 let message = format!("shard {shard} does not own its journal yet");
@@ -80,8 +83,8 @@ impl Health {
         hindrances
     }
 
-    fn report(&self, shard: usize, change: impl FnOnce(&mut ShardHealth)) {
-        change(&mut self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner));
+    fn report(&self, shard: u32, change: impl FnOnce(&mut ShardHealth)) {
+        change(&mut self.shards[&shard].lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -154,18 +157,19 @@ mod tests {
 
     #[test]
     fn ready_when_every_shard_is_claimed() {
-        let health = Health::new(2);
+        let health = Health::new([3, 5]);
         let now = Instant::now();
         assert_eq!(codes(&health, now), ["not_claimed", "not_claimed"]);
-        health.claimed(1);
+        health.claimed(5);
         assert_eq!(codes(&health, now), ["not_claimed"]);
-        health.claimed(0);
+        assert!(health.hindrances(now)[0].message.contains("shard 3"));
+        health.claimed(3);
         assert!(codes(&health, now).is_empty());
     }
 
     #[test]
     fn unready_from_exactly_30_s_of_waiting_until_the_commit() {
-        let health = Health::new(1);
+        let health = Health::new([0]);
         health.claimed(0);
         let start = Instant::now();
         health.commit_awaited(0, start);

@@ -20,6 +20,7 @@ use super::answer::Refusal;
 use super::body::{self, Encoding, Layout};
 use super::decoder::SOURCE_NAME;
 use super::receive_clock::ReceiveClock;
+use super::shards::need_all;
 use super::split::split;
 use crate::decode::ContentType;
 use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
@@ -84,6 +85,7 @@ impl Ingestion {
     }
 
     async fn take(&self, request: Request) -> Result<Response, Refusal> {
+        need_all(self.parts.intake.owned())?;
         let _under_way = self.reserve(&self.requests, 1, "too_many_requests")?;
         if let Some(reason) = self.parts.intake.paused() {
             return Err(IntakeError::Paused(reason).into());

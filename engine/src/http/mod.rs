@@ -21,6 +21,7 @@ mod positions;
 mod receive_clock;
 mod routes;
 mod server;
+mod shards;
 mod split;
 mod stall_guard;
 mod tags;

@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 
 use super::answer::Refusal;
 use super::cached::tagged;
+use super::shards::need_shard_of;
+use crate::intake::OwnedShards;
 
 /// Most positions in one answer.
 pub const POSITIONS_MAX: usize = 100_000;
@@ -28,12 +30,13 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 /// The handlers' state.
 pub(super) struct Positions {
     store: PositionStore,
+    owned: OwnedShards,
     lists: Semaphore,
 }
 
 impl Positions {
-    pub(super) fn new(store: PositionStore) -> Self {
-        Self { store, lists: Semaphore::new(LISTS_MAX) }
+    pub(super) fn new(store: PositionStore, owned: OwnedShards) -> Self {
+        Self { store, owned, lists: Semaphore::new(LISTS_MAX) }
     }
 }
 
@@ -92,6 +95,7 @@ pub(super) async fn get(
     Path(vehicle_id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    need_shard_of(&positions.owned, &vehicle_id)?;
     let live = positions.store.get(&vehicle_id).ok_or_else(|| {
         let message = format!("no position is known of vehicle {vehicle_id:?}");
         Refusal::new(StatusCode::NOT_FOUND, "vehicle_unknown", message)

@@ -64,19 +64,22 @@ pub struct Services {
 /// All routes. Cancelling `stop` ends the event streams.
 pub(super) fn routes(services: Services, limits: &HttpLimits, stop: CancellationToken) -> Router {
     let intake = services.ingest.intake.clone();
+    let owned = intake.owned().clone();
     let readiness = Arc::new(Readiness { health: services.health, intake });
     let tags = Arc::new(Tags {
+        owned: owned.clone(),
         tagger: services.tagger,
         clock: Arc::clone(&services.ingest.clock),
         token_file: services.token_file.clone(),
         limits: limits.clone(),
     });
     let ingestion = Arc::new(Ingestion::new(services.ingest, limits.clone()));
-    let positions = Arc::new(Positions::new(services.positions));
+    let positions = Arc::new(Positions::new(services.positions, owned.clone()));
     let (streams_max, keep_alive) = (limits.event_streams_max, limits.keep_alive);
     let streams = Arc::new(EventStreams::new(services.events, streams_max, keep_alive, stop));
-    let explainer = Arc::new(Explainer::new(services.journal));
+    let explainer = Arc::new(Explainer::new(services.journal, owned.numbers()[0]));
     let fences = Arc::new(Fences {
+        owned,
         editor: services.fence_editor,
         token_file: services.token_file,
         limits: limits.clone(),

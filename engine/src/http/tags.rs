@@ -15,8 +15,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::Refusal;
+use super::shards::{foreign, need_all};
 use super::token::authorise;
 use super::{HttpLimits, ReceiveClock, body};
+use crate::intake::OwnedShards;
 use crate::tags::{Tagger, TaggerError, read_tags};
 
 /// Largest body, bytes: a vehicle's tags at their longest fit several times.
@@ -24,6 +26,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// The handlers' state.
 pub(super) struct Tags {
+    pub(super) owned: OwnedShards,
     pub(super) tagger: Tagger,
     pub(super) clock: Arc<ReceiveClock>,
     pub(super) token_file: Option<PathBuf>,
@@ -56,6 +59,7 @@ pub(super) async fn put(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    need_all(&state.owned)?;
     authorise(state.token_file.as_ref(), request.headers()).await?;
     let id = read_id(id)?;
     let (parts, body) = request.into_parts();
@@ -89,6 +93,7 @@ impl From<TaggerError> for Refusal {
     fn from(error: TaggerError) -> Self {
         let message = error.to_string();
         let code = match error {
+            TaggerError::Foreign { shard } => return foreign(shard),
             TaggerError::Ending => {
                 return Self::unavailable("not_taken_up", message).retry_after(5);
             }

@@ -18,8 +18,8 @@ pub struct QueueLimits {
     pub max_bytes: usize,
 }
 
-/// Both ends of a queue with room for `limits`.
-pub(super) fn new(limits: QueueLimits) -> (Front, ShardQueue) {
+/// Both ends of the queue of `shard`, with room for `limits`.
+pub(super) fn new(shard: u32, limits: QueueLimits) -> (Front, ShardQueue) {
     assert!(
         (1..=1 << 28).contains(&limits.max_pings)
             && (1..=u32::MAX as usize).contains(&limits.max_bytes),
@@ -30,6 +30,7 @@ pub(super) fn new(limits: QueueLimits) -> (Front, ShardQueue) {
     // low mark comes once for each mark, and waits for a slot like any other.
     let (sender, receiver) = mpsc::channel(limits.max_pings);
     let front = Front {
+        shard,
         pings: Arc::new(Semaphore::new(limits.max_pings)),
         bytes: Arc::new(Semaphore::new(limits.max_bytes)),
         sender,
@@ -40,6 +41,7 @@ pub(super) fn new(limits: QueueLimits) -> (Front, ShardQueue) {
 /// The submitters' end.
 #[derive(Debug)]
 pub(super) struct Front {
+    shard: u32,
     pings: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     sender: mpsc::Sender<Delivery>,
@@ -49,10 +51,10 @@ impl Front {
     /// Room for one delivery, now or not at all.
     pub(super) fn try_reserve(
         &self,
-        shard: usize,
         pings: usize,
         bytes: usize,
     ) -> Result<Reservation, IntakeError> {
+        let shard = self.shard;
         let no_room = |error| match error {
             TryAcquireError::NoPermits => IntakeError::Full { shard },
             TryAcquireError::Closed => IntakeError::Closed { shard },
@@ -65,16 +67,16 @@ impl Front {
             mpsc::error::TrySendError::Full(_) => IntakeError::Full { shard },
             mpsc::error::TrySendError::Closed(_) => IntakeError::Closed { shard },
         })?;
-        Ok(Reservation { slot, room: Room::new(pings, bytes) })
+        Ok(Reservation { shard, slot, room: Room::new(pings, bytes) })
     }
 
     /// Room for one delivery, as soon as there is some.
     pub(super) async fn reserve(
         &self,
-        shard: usize,
         pings: usize,
         bytes: usize,
     ) -> Result<Reservation, IntakeError> {
+        let shard = self.shard;
         let closed = |_| IntakeError::Closed { shard };
         // A queue that ends while one waits for room says so here: no shard is
         // left to give any back.
@@ -89,7 +91,7 @@ impl Front {
             () = self.sender.closed() => return Err(IntakeError::Closed { shard }),
         };
         let slot = self.sender.clone().reserve_owned().await.map_err(closed)?;
-        Ok(Reservation { slot, room })
+        Ok(Reservation { shard, slot, room })
     }
 
     pub(super) fn pings_held(&self, limits: &QueueLimits) -> usize {
@@ -108,11 +110,17 @@ fn count(amount: usize) -> u32 {
 
 /// Room and a slot in the channel, promised by the shard.
 pub(super) struct Reservation {
+    shard: u32,
     slot: mpsc::OwnedPermit<Delivery>,
     room: Room,
 }
 
 impl Reservation {
+    /// Whose promise it is.
+    pub(super) fn shard(&self) -> u32 {
+        self.shard
+    }
+
     /// Uses the promise.
     pub(super) fn send(self, delivery: impl FnOnce(Room) -> Delivery) {
         self.slot.send(delivery(self.room));

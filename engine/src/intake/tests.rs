@@ -38,8 +38,8 @@ fn pings(n: usize) -> Vec<Entry> {
 }
 
 /// A vehicle that `shard` owns.
-fn vehicle_of(shard: usize, shards: usize) -> String {
-    (0..).map(|i| format!("v{i}")).find(|id| ping(id, 0).shard(shards) == shard).unwrap()
+fn vehicle_of(shard: u32, shards: u32) -> String {
+    (0..).map(|i| format!("v{i}")).find(|id| shard_of(id, shards) == shard).unwrap()
 }
 
 fn limits(max_pings: usize) -> QueueLimits {
@@ -53,7 +53,7 @@ fn accept_all(delivery: Delivery) {
 
 #[tokio::test]
 async fn verdicts_come_back_in_the_order_of_the_submission() {
-    let (intake, mut queues) = Intake::new(3, limits(100));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(3), limits(100));
     let mut entries = pings(20);
     entries.insert(7, reject("junk"));
     let pending = intake.try_submit(1, Some(TimeMs(5)), true, entries.clone()).unwrap();
@@ -84,7 +84,7 @@ async fn verdicts_come_back_in_the_order_of_the_submission() {
 
 #[tokio::test]
 async fn no_verdict_before_every_shard_has_answered() {
-    let (intake, mut queues) = Intake::new(2, limits(100));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(2), limits(100));
     let mut waiting = pin!(intake.try_submit(0, None, false, pings(10)).unwrap().wait());
     accept_all(queues[1].try_recv().unwrap());
     assert!(waiting.as_mut().now_or_never().is_none());
@@ -94,7 +94,7 @@ async fn no_verdict_before_every_shard_has_answered() {
 
 #[tokio::test]
 async fn a_delivery_dropped_unanswered_is_not_acknowledged() {
-    let (intake, mut queues) = Intake::new(1, limits(100));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(100));
     let pending = intake.try_submit(0, None, false, pings(3)).unwrap();
     drop(queues[0].try_recv().unwrap());
     assert_eq!(pending.wait().await, Err(NoVerdict { shard: 0 }));
@@ -103,14 +103,14 @@ async fn a_delivery_dropped_unanswered_is_not_acknowledged() {
 #[test]
 #[should_panic(expected = "one verdict for each entry")]
 fn a_wrong_number_of_verdicts_stops_the_shard() {
-    let (intake, mut queues) = Intake::new(1, limits(100));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(100));
     let _pending = intake.try_submit(0, None, false, pings(3)).unwrap();
     queues[0].try_recv().unwrap().ack.resolve(vec![Verdict::Duplicate]);
 }
 
 #[test]
 fn nobody_asks_once_the_pending_verdicts_are_dropped() {
-    let (intake, mut queues) = Intake::new(1, limits(100));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(100));
     let pending = intake.try_submit(0, None, false, pings(1)).unwrap();
     let delivery = queues[0].try_recv().unwrap();
     assert!(delivery.ack.is_wanted());
@@ -122,7 +122,7 @@ fn nobody_asks_once_the_pending_verdicts_are_dropped() {
 
 #[test]
 fn full_in_pings_at_the_exact_number_and_until_the_room_is_dropped() {
-    let (intake, mut queues) = Intake::new(1, limits(10));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(10));
     let _first = intake.try_submit(0, None, false, pings(7)).unwrap();
     let full = |n| intake.try_submit(0, None, false, pings(n)).map(drop);
     assert_eq!(full(4), Err(IntakeError::Full { shard: 0 }));
@@ -142,7 +142,7 @@ fn full_in_pings_at_the_exact_number_and_until_the_room_is_dropped() {
 fn full_in_bytes_at_the_exact_number() {
     let bytes = ping("v", 100).bytes();
     let exact = QueueLimits { max_pings: 100, max_bytes: 3 * bytes };
-    let (intake, queues) = Intake::new(1, exact);
+    let (intake, queues) = Intake::new(OwnedShards::all(1), exact);
     let _two = intake.try_submit(0, None, false, vec![ping("v", 100); 2]).unwrap();
     let more = |payload| intake.try_submit(0, None, false, vec![ping("v", payload)]).map(drop);
     assert_eq!(more(101), Err(IntakeError::Full { shard: 0 }));
@@ -153,7 +153,7 @@ fn full_in_bytes_at_the_exact_number() {
 
 #[test]
 fn what_can_never_fit_is_told_apart_from_what_does_not_fit_now() {
-    let (intake, _queues) = Intake::new(1, limits(10));
+    let (intake, _queues) = Intake::new(OwnedShards::all(1), limits(10));
     let error = intake.try_submit(0, None, false, pings(11)).map(drop).unwrap_err();
     assert!(matches!(error, IntakeError::TooLarge { pings: 11, .. }), "{error}");
     assert_eq!(intake.pings_held(), 0);
@@ -161,7 +161,7 @@ fn what_can_never_fit_is_told_apart_from_what_does_not_fit_now() {
 
 #[test]
 fn one_full_shard_refuses_the_whole_submission_and_keeps_no_room_elsewhere() {
-    let (intake, mut queues) = Intake::new(2, limits(4));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(2), limits(4));
     let (first, second) = (vehicle_of(0, 2), vehicle_of(1, 2));
     let _fill = intake.try_submit(0, None, false, vec![ping(&second, 0); 4]).unwrap();
     let both = vec![ping(&first, 0), ping(&second, 0)];
@@ -175,7 +175,7 @@ fn one_full_shard_refuses_the_whole_submission_and_keeps_no_room_elsewhere() {
 
 #[tokio::test]
 async fn a_low_mark_that_has_moved_goes_to_every_shard() {
-    let (intake, mut queues) = Intake::new(2, limits(10));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(2), limits(10));
     let entry = || vec![ping(&vehicle_of(0, 2), 0)];
     let mark = |ms| Some(TimeMs(ms));
     for (source, low_mark, told) in [
@@ -205,8 +205,32 @@ async fn a_low_mark_that_has_moved_goes_to_every_shard() {
 }
 
 #[tokio::test]
+async fn the_owned_shards_have_queues_in_their_order_and_take_every_reject() {
+    let (intake, mut queues) = Intake::new(OwnedShards::some(4, [3, 1]), limits(10));
+    assert_eq!(queues.len(), 2);
+    let rejects = (0..6).map(|n| reject(&format!("m{n}")));
+    let pings = [3, 1].map(|shard| ping(&vehicle_of(shard, 4), 0));
+    let pending = intake.try_submit(0, None, false, pings.into_iter().chain(rejects).collect());
+    let mut taken = 0;
+    for (queue, shard) in queues.iter_mut().zip([1, 3]) {
+        let delivery = queue.try_recv().expect("each has a ping");
+        let vehicles = delivery.entries.iter().filter_map(|entry| match entry {
+            Entry::Ping { ping, .. } => Some(&*ping.vehicle_id),
+            Entry::Rejected(_) => None,
+        });
+        assert_eq!(vehicles.collect::<Vec<_>>(), [vehicle_of(shard, 4)]);
+        taken += delivery.entries.len();
+        accept_all(delivery);
+    }
+    assert_eq!((taken, pending.unwrap().wait().await.unwrap().len()), (8, 8));
+    let too_many = vec![ping(&vehicle_of(3, 4), 0); 11];
+    let error = intake.try_submit(0, None, false, too_many).map(drop).unwrap_err();
+    assert!(matches!(error, IntakeError::TooLarge { shard: 3, .. }), "by its number: {error}");
+}
+
+#[tokio::test]
 async fn submit_waits_for_room_and_takes_none_when_given_up() {
-    let (intake, mut queues) = Intake::new(1, limits(10));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(10));
     let _held = intake.try_submit(0, None, false, pings(8)).unwrap();
     {
         let mut given_up = pin!(intake.submit(0, None, false, pings(5)));
@@ -221,7 +245,7 @@ async fn submit_waits_for_room_and_takes_none_when_given_up() {
 
 #[tokio::test]
 async fn a_pause_refuses_or_delays_until_its_last_reason_is_withdrawn() {
-    let (intake, mut queues) = Intake::new(1, limits(10));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(10));
     intake.pause(PauseReason::CommitStuck);
     intake.pause(PauseReason::DiskNearlyFull);
     let refused = intake.try_submit(0, None, false, pings(1)).map(drop);
@@ -238,7 +262,7 @@ async fn a_pause_refuses_or_delays_until_its_last_reason_is_withdrawn() {
 
 #[tokio::test]
 async fn draining_is_for_good_and_wakes_whoever_waits() {
-    let (intake, queues) = Intake::new(1, limits(10));
+    let (intake, queues) = Intake::new(OwnedShards::all(1), limits(10));
     intake.pause(PauseReason::CommitStuck);
     let mut waiting = pin!(intake.submit(0, None, false, pings(1)));
     assert!(waiting.as_mut().now_or_never().is_none());
@@ -251,7 +275,7 @@ async fn draining_is_for_good_and_wakes_whoever_waits() {
 
 #[tokio::test]
 async fn a_closed_queue_hands_over_what_it_took_and_takes_no_more() {
-    let (intake, mut queues) = Intake::new(1, limits(10));
+    let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits(10));
     let _pending = intake.try_submit(0, None, false, pings(10)).unwrap();
     let mut waiting = pin!(intake.submit(0, None, false, pings(1)));
     assert!(waiting.as_mut().now_or_never().is_none());
@@ -288,11 +312,11 @@ proptest! {
     /// no trace on any shard, and all room is back at the end.
     #[test]
     fn room_never_leaks(
-        shards in 1usize..5,
+        shards in 1_u32..5,
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let limits = QueueLimits { max_pings: 16, max_bytes: 12_000 };
-        let (intake, mut queues) = Intake::new(shards, limits);
+        let (intake, mut queues) = Intake::new(OwnedShards::all(shards), limits);
         let mut queued = 0;
         let entries = |list: Vec<(u8, u8)>| -> Vec<Entry> {
             list.into_iter().map(|(v, size)| ping(&format!("v{v}"), size.into())).collect()
@@ -325,11 +349,11 @@ proptest! {
                         _ => prop_assert_eq!((intake.pings_held(), intake.bytes_held()), held),
                     }
                 }
-                Step::Commit(shard) => if let Some(delivery) = queues[shard % shards].try_recv() {
+                Step::Commit(shard) => if let Some(delivery) = queues[shard % shards as usize].try_recv() {
                     queued -= delivery.entries.len();
                     accept_all(delivery);
                 },
-                Step::Drop(shard) => if let Some(delivery) = queues[shard % shards].try_recv() {
+                Step::Drop(shard) => if let Some(delivery) = queues[shard % shards as usize].try_recv() {
                     queued -= delivery.entries.len();
                 },
             }

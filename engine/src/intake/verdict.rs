@@ -70,7 +70,7 @@ impl Ack {
 #[error("shard {shard} ended before it committed the input")]
 pub struct NoVerdict {
     /// Which shard.
-    pub shard: usize,
+    pub shard: u32,
 }
 
 /// The verdicts of one submission, on their way.
@@ -83,7 +83,7 @@ pub struct PendingVerdicts {
 
 #[derive(Debug)]
 struct PendingPart {
-    shard: usize,
+    shard: u32,
     /// Where each entry stood in the submission; `None` when this is all of it.
     indexes: Option<Vec<usize>>,
     answer: oneshot::Receiver<Vec<Verdict>>,
@@ -93,7 +93,7 @@ impl PendingVerdicts {
     /// Adds a part of `entries` entries and returns its shard's promise.
     pub(super) fn expect(
         &mut self,
-        shard: usize,
+        shard: u32,
         entries: usize,
         indexes: Option<Vec<usize>>,
     ) -> Ack {

@@ -31,8 +31,8 @@ pub enum Standby {
     /// This process holds the exclusive lock of the data directory
     /// ([`super::lock`]): nobody else writes.
     ExclusiveLock,
-    /// A shared store: the caller has stood by until the journals of all
-    /// shards stood still ([`super::await_quiet`]).
+    /// A shared store: the caller has stood by until the journals of all the
+    /// shards it takes stood still ([`super::await_quiet`]).
     Waited,
 }
 

@@ -5,6 +5,7 @@
 //! `founding` beside it, nothing was ever durable; without, a journal was
 //! lost, and that is never passed over.
 
+use futures::future::join_all;
 use protos::journal::Genesis;
 
 use super::claim::OpenOptions;
@@ -24,14 +25,35 @@ pub(super) async fn read_or_create(
         Some(genesis) => genesis,
         None => create(store, options).await?,
     };
-    if genesis.shards != options.shards {
-        return Err(JournalError::ShardCount {
-            shard: options.shard,
-            recorded: genesis.shards,
-            configured: options.shards,
-        });
-    }
+    refuse_other(&genesis, options.shard, options.shards)?;
     Ok(genesis)
+}
+
+/// Refuses another number of `shards` than that with which any of them was
+/// founded, whoever owns it: a vehicle would have two of them. For whoever does
+/// not claim all of them itself.
+///
+/// # Errors
+/// [`JournalError::ShardCount`], or the store fails.
+pub async fn refuse_other_number(store: &Store, shards: u32) -> Result<(), JournalError> {
+    let reads = (0..shards).map(|shard| read(store, shard));
+    for (shard, genesis) in (0..).zip(join_all(reads).await) {
+        match genesis {
+            Ok(Some(genesis)) => refuse_other(&genesis, shard, shards)?,
+            // A damaged one is its owner's matter.
+            Ok(None) | Err(JournalError::BadObject(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn refuse_other(genesis: &Genesis, shard: u32, configured: u32) -> Result<(), JournalError> {
+    let recorded = genesis.shards;
+    if recorded == configured {
+        return Ok(());
+    }
+    Err(JournalError::ShardCount { shard, recorded, configured })
 }
 
 /// The genesis, `None` if there is none.

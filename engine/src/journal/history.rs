@@ -28,12 +28,13 @@ pub struct History {
 }
 
 impl History {
-    /// Number of shards of the journal in `store`; `None` if none is there.
+    /// Number of shards of the journal in `store`, as `shard` was founded with;
+    /// `None` if that is not there.
     ///
     /// # Errors
     /// The store fails, or the genesis is damaged.
-    pub async fn shards(store: &Store) -> Result<Option<u32>, JournalError> {
-        Ok(genesis::read(store, 0).await?.map(|genesis| genesis.shards))
+    pub async fn shards(store: &Store, shard: u32) -> Result<Option<u32>, JournalError> {
+        Ok(genesis::read(store, shard).await?.map(|genesis| genesis.shards))
     }
 
     /// The history of `shard`.

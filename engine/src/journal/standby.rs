@@ -9,12 +9,12 @@ use super::genesis;
 use super::name;
 use super::store::Store;
 
-/// Returns once the journals of all `shards` have stood still together for
+/// Returns once the journals of these `shards` have stood still together for
 /// `quiet` by this process's own monotonic clock; looks every `poll`. Where
 /// nobody has ever founded one of them, at once.
 ///
-/// One worker owns them all: an idle shard is no sign that it is gone while
-/// another one moves. A tail that cannot be read counts as moving, and is
+/// One worker owns all of them: an idle shard is no sign that it is gone while
+/// another one moves. Shards that are not named are others' matter. A tail that cannot be read counts as moving, and is
 /// looked for anew: what happened meanwhile is not known. An owner that
 /// commits nothing stands still like one that is gone, so `quiet` is at least
 /// 5 s and ten commit delays, and longer than the owners' heartbeat if idle
@@ -24,11 +24,11 @@ use super::store::Store;
 /// The store fails at the first look.
 pub async fn await_quiet(
     store: &Store,
-    shards: u32,
+    shards: &[u32],
     quiet: Duration,
     poll: Duration,
 ) -> Result<(), JournalError> {
-    let looks = (0..shards).map(|shard| Tail::find(store, shard));
+    let looks = shards.iter().map(|&shard| Tail::find(store, shard));
     let tails = futures::future::try_join_all(looks).await?;
     if tails.iter().all(|tail| tail.next.is_none()) {
         return Ok(());

@@ -58,6 +58,8 @@ metrics! {
         "Time to make a segment durable.";
     COMMIT_AGE "fleetstream_commit_age_seconds" Kind::Gauge, Seconds, ["shard"],
         "Age of the oldest input that is not durable yet; 0 when all is.";
+    SHARD_OWNED "fleetstream_shard_owned" Kind::Gauge, Count, ["shard"],
+        "1 for each shard whose journal is this process's; over all workers each is there once.";
     COMMITTED_BYTES "fleetstream_committed_bytes_total" Kind::Counter, Bytes, [],
         "Bytes of segments made durable.";
     AUDIT_DIFFERENCES "fleetstream_audit_differences_total" Kind::Counter, Count, [],

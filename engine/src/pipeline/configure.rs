@@ -29,10 +29,11 @@ pub(super) async fn configure(
     let is_new: Vec<bool> = claimed.iter().map(|shard| !shard.settings_known).collect();
     let standings: Vec<Standing> = claimed.iter().map(standing).collect();
     let Plan { missed, configured } = reconcile(&standings, &named.fences, now);
-    for (shard, missed) in claimed.iter_mut().zip(&missed) {
-        if let Some(fences) = missed {
+    for (shard, missed) in claimed.iter_mut().zip(missed) {
+        if let Some(missed) = missed {
             info!(shard = shard.number, "makes a change of the fences that it missed");
-            shard.configure(&options.settings, Some(fences), now).await?;
+            let fences = in_time(shard, missed, now);
+            shard.configure(&options.settings, Some(&fences), now).await?;
         }
     }
     let configured = configured.filter(|fences| all_accept(claimed, fences));
@@ -47,7 +48,7 @@ pub(super) async fn configure(
     for shard in claimed.iter_mut() {
         shard.configure(&options.settings, configured.as_ref(), received).await?;
     }
-    configure_tags(claimed, &is_new, named.tags.as_ref(), now).await?;
+    configure_tags(claimed, &is_new, named.tags.as_ref(), options.config.shards, now).await?;
     let first = claimed.first().expect("a worker has at least one shard");
     Ok(Taken {
         history: first.detector.fence_history(),
@@ -62,17 +63,18 @@ async fn configure_tags(
     claimed: &mut [Claimed],
     is_new: &[bool],
     configured: Option<&ConfiguredTags>,
+    shards: u32,
     now: TimeMs,
 ) -> anyhow::Result<()> {
     let none = ConfiguredTags::default();
     let wanted = configured.unwrap_or(&none);
-    let (hash, shards) = (wanted.hash(), claimed.len());
+    let hash = wanted.hash();
     let count = claimed.iter().any(|shard| shard.detector.tags_count_from().is_some());
-    for (number, (shard, is_new)) in claimed.iter_mut().zip(is_new).enumerate() {
+    for (shard, is_new) in claimed.iter_mut().zip(is_new) {
         let valid_from = if *is_new { TimeMs::MIN } else { now };
         let never_named = shard.configured_tags.is_empty() && configured.is_none();
         let input = if shard.configured_tags != hash && !never_named {
-            let changes = wanted.of_shard(number, shards);
+            let changes = wanted.of_shard(shard.number, shards);
             TagInput { changes, valid_from, configured: Some(hash.clone()) }
         } else if count && shard.detector.tags_count_from().is_none() {
             TagInput { changes: TagChanges::default(), valid_from, configured: None }
@@ -97,6 +99,19 @@ fn standing(shard: &Claimed) -> Standing {
     }
 }
 
+/// The change that `shard` missed as it can still make it: since it counts in
+/// the others, as after a crash in the middle of it; where the shard was
+/// another process's and is past that time, from now on.
+fn in_time(shard: &Claimed, missed: FenceInput, now: TimeMs) -> FenceInput {
+    match shard.detector.judge_fences(&missed.set, missed.valid_from) {
+        FenceOutcome::TakenUp | FenceOutcome::Unchanged => missed,
+        FenceOutcome::Refused(_) => {
+            let newest = shard.detector.fence_history().newest().valid_from;
+            FenceInput { valid_from: now.max(newest.plus(1)), ..missed }
+        }
+    }
+}
+
 /// Whether every shard takes `fences` up. Where one does not, the journals'
 /// stand: whoever watches the configured ones asks again as time goes on.
 fn all_accept(claimed: &[Claimed], fences: &FenceInput) -> bool {
@@ -110,4 +125,69 @@ fn all_accept(claimed: &[Claimed], fences: &FenceInput) -> bool {
         error!(%refusal, "the configured fences are not taken up yet");
     }
     refusal.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use geofence::{FenceSet, Settings, parse_fences};
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::journal::{OpenOptions, RetentionPolicy, Standby, Store, WriterId};
+    use crate::shard::ClaimOptions;
+
+    fn circle(radius_m: u32) -> Arc<FenceSet> {
+        let text = format!(
+            r#"{{"type":"Feature","id":"c","properties":{{"radius_m":{radius_m}}},
+            "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
+        );
+        Arc::new(parse_fences(text.as_bytes()).expect("GeoJSON").set)
+    }
+
+    async fn shard() -> Claimed {
+        let open = OpenOptions {
+            shard: 0,
+            shards: 2,
+            first_seq: 1,
+            created_at_ms: 0,
+            writer: WriterId::random(),
+            standby: Standby::Waited,
+            set_aside_tail: false,
+        };
+        let claimed = Claimed::claim(ClaimOptions {
+            open,
+            store: Store::shared(Arc::new(InMemory::new())),
+            settings: Settings::default(),
+            retention: RetentionPolicy::shared(Duration::ZERO),
+            snapshot_segments_min: 64,
+            sinks: Vec::new(),
+            strict_audit: true,
+        });
+        claimed.await.expect("a journal that nobody has")
+    }
+
+    fn change(set: &Arc<FenceSet>, valid_from: TimeMs) -> FenceInput {
+        FenceInput { set: Arc::clone(set), valid_from, configured: set.hash().to_owned() }
+    }
+
+    /// Shards that were with two processes come together: each took the files
+    /// up when it saw them.
+    #[tokio::test]
+    async fn what_a_shard_missed_counts_since_then_or_from_now_on() {
+        let (old, other, new) = (circle(40), circle(50), circle(60));
+        let now = TimeMs(9_000);
+        let mut shard = shard().await;
+        let settings = Settings::default();
+        shard.configure(&settings, Some(&change(&old, TimeMs::MIN)), now).await.expect("new");
+        let missed = change(&new, TimeMs(5_000));
+        assert_eq!(in_time(&shard, missed.clone(), now).valid_from, TimeMs(5_000));
+
+        let later = change(&other, TimeMs(7_000));
+        shard.configure(&settings, Some(&later), now).await.expect("after the first");
+        let now_on = in_time(&shard, missed, now);
+        assert_eq!(now_on.valid_from, now);
+        shard.configure(&settings, Some(&now_on), now).await.expect("it is in time");
+    }
 }

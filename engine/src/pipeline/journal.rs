@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::directory::DataDir;
 use crate::config::Config;
-use crate::journal::{RetentionPolicy, Standby, Store, await_quiet};
+use crate::journal::{RetentionPolicy, Standby, Store, await_quiet, refuse_other_number};
 
 /// A takeover waits for so many commit delays at the least: a live owner with
 /// input commits within one.
@@ -22,8 +22,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place that `config` names. In Cloud Storage it is another's for as
-    /// long as its journals move: returns once they stand still.
+    /// The place that `config` names. In Cloud Storage the shards that this
+    /// process is to own are another's for as long as any of their journals
+    /// moves: returns once all of them stand still.
     pub(super) async fn open(config: &Config, directory: &DataDir) -> anyhow::Result<Self> {
         let keep = config.journal.keep;
         let Some(url) = &config.journal.url else {
@@ -36,7 +37,11 @@ impl Place {
         let store = Store::in_bucket(url).await?;
         info!(%url, "the journal is in Cloud Storage");
         let quiet = takeover_after(config);
-        await_quiet(&store, config.shards, quiet, quiet / LOOKS).await?;
+        let owned = config.owned_shards();
+        if !owned.is_all() {
+            refuse_other_number(&store, owned.shards()).await?;
+        }
+        await_quiet(&store, owned.numbers(), quiet, quiet / LOOKS).await?;
         Ok(Self { store, standby: Standby::Waited, retention: RetentionPolicy::shared(keep) })
     }
 

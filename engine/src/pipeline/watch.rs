@@ -48,15 +48,16 @@ pub(super) async fn disk(
     }
 }
 
-/// Pauses intake while a commit has been failing for too long.
+/// Pauses intake while a commit of one of the shards, each by its number, has
+/// been failing for too long.
 pub(super) async fn commits(
-    commits: Vec<CommitHealth>,
+    commits: Vec<(u32, CommitHealth)>,
     intake: Intake,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut paused = false;
     loop {
-        let longest = commits.iter().filter_map(CommitHealth::failing_for).max();
+        let longest = commits.iter().filter_map(|(_, commit)| commit.failing_for()).max();
         let stuck = longest.as_ref().is_some_and(|(age, _)| *age >= COMMIT_AGE_MAX);
         if let Some((_, error)) = longest
             && stuck
@@ -69,7 +70,7 @@ pub(super) async fn commits(
             intake.resume(PauseReason::CommitStuck);
         }
         paused = stuck;
-        for (shard, commit) in commits.iter().enumerate() {
+        for (shard, commit) in &commits {
             let age = commit.pending_for().unwrap_or_default();
             metrics::COMMIT_AGE.gauge(&[&shard.to_string()]).set(age.as_secs_f64());
         }

@@ -110,7 +110,7 @@ pub struct ShardServices {
     pub cursors: CursorBoard,
     /// Names of sources by number, for dead letters.
     pub sources: Arc<[String]>,
-    /// What the core counted, summed over all shards.
+    /// What the core counted, summed over all shards of this process.
     pub tally: Arc<Mutex<Counters>>,
     /// Names of the sinks whose cursors hold back deletion.
     pub sinks: Vec<&'static str>,
@@ -187,7 +187,8 @@ impl Shard {
     /// The journal belongs to another writer now, or holds what it should
     /// not. Nothing that was not committed has been acknowledged.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        self.services.health.claimed(self.number as usize);
+        self.services.health.claimed(self.number);
+        metrics::SHARD_OWNED.gauge(&[&self.number.to_string()]).set(1.0);
         loop {
             let mut batch = Batch::default();
             match self.gather(&mut batch).await {
@@ -297,7 +298,7 @@ impl Shard {
         if let Cut::Clock { delay_max, .. } = self.options.cut
             && batch.is_empty()
         {
-            self.services.health.commit_awaited(self.number as usize, delivery.since.into_std());
+            self.services.health.commit_awaited(self.number, delivery.since.into_std());
             let at = delivery.since + delay_max;
             *apply_at = Some(apply_at.map_or(at, |earlier| earlier.min(at)));
         }
@@ -380,7 +381,7 @@ impl Shard {
         fail_point::hit("ack.before");
         acks.resolve();
         fail_point::hit("ack.after");
-        self.services.health.committed(self.number as usize, None);
+        self.services.health.committed(self.number, None);
         Ok(())
     }
 

@@ -237,6 +237,7 @@ impl FileReplay {
                     message_id: "",
                     receive_time,
                     allow_null_island: self.options.allow_null_island,
+                    owned: None,
                 };
                 envelope.entry(ContentType::Ping, decode_part(ContentType::Ping, record))
             }

@@ -1,10 +1,10 @@
-//! Pings pulled from a Pub/Sub subscription.
+//! Pings pulled from a Pub/Sub subscription, or from that of each owned shard.
 //!
-//! Several streams pull; one task turns what they bring into entries, hands
-//! these to the shards and acknowledges each message once every shard it
-//! touched has it on disk. Its receive time is its publish time, so that a
-//! backlog is judged by when it was published, and one low mark speaks for
-//! all streams.
+//! Each subscription is a source of its own. Several streams pull from it; one
+//! task turns what they bring into entries, hands these to the shards and
+//! acknowledges each message once every shard it touched has it on disk. Its
+//! receive time is its publish time, so that a backlog is judged by when it
+//! was published, and one low mark speaks for all streams of a subscription.
 //!
 //! While intake is paused, or full for longer than a moment, the streams are
 //! closed and what was not handed over goes back: Pub/Sub keeps a backlog
@@ -33,99 +33,128 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::Pulling;
+use crate::config::{Pulling, Subscription};
 use crate::exit::{Exit, WithExit as _};
 use crate::intake::Intake;
+use crate::source::id::SourceId;
 use decode::Decoder;
 use gate::Gate;
 use hand_over::HandOver;
 use stream::Stream;
 
-/// Name of the source in dead letters, metrics and logs.
+/// Name of the source that feeds all shards in dead letters, metrics and logs.
 pub const SOURCE_NAME: &str = "pubsub";
 
 /// Batches from the streams that wait to be handed over, for each stream.
 const WAITING_PER_STREAM: usize = 2;
 
-/// A subscription that was found fit to be pulled from.
+/// Subscriptions that were found fit to be pulled from.
 pub struct Subscribed {
     pulling: Pulling,
     subscriber: Subscriber,
 }
 
 impl Subscribed {
-    /// Reaches Pub/Sub and looks at the subscription; pulls nothing yet.
+    /// Reaches Pub/Sub and looks at the subscriptions; pulls nothing yet.
     ///
     /// # Errors
-    /// It cannot be used as configured (exit code 78), or there is no token for
+    /// One cannot be used as configured (exit code 78), or there is no token for
     /// Pub/Sub now (1).
     pub async fn new(pulling: Pulling) -> anyhow::Result<Self> {
         let client = PubsubClient::of_environment()
             .await
             .exit_as_config_unless(PubsubError::passes)
             .context("pubsub.subscription")?;
-        check::check(&client, &pulling).await?;
+        for subscription in &pulling.subscriptions {
+            check::check(&client, &subscription.name).await?;
+        }
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
         Ok(Self { pulling, subscriber })
     }
 }
 
-/// A running source.
-pub struct PubsubSource {
+/// One of the sources, and what it heard last.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// Who it is.
+    pub source: SourceId,
+    /// The shard that its subscription is for; `None` if for all.
+    pub shard: Option<u32>,
+    /// Says for how long no message has come.
+    pub heard: Arc<Heard>,
+}
+
+/// The running sources, one for each subscription.
+pub struct PubsubSources {
     stop: CancellationToken,
-    heard: Arc<Heard>,
+    listening: Vec<Listening>,
     tasks: JoinSet<()>,
 }
 
-impl PubsubSource {
-    /// Begins to pull and to hand over to `intake` as source `number`.
+impl PubsubSources {
+    /// Begins to pull and to hand over to `intake`.
     #[must_use]
-    pub fn start(
-        subscribed: Subscribed,
-        intake: Intake,
-        number: u32,
-        allow_null_island: bool,
-    ) -> Self {
+    pub fn start(subscribed: Subscribed, intake: &Intake, allow_null_island: bool) -> Self {
         let Subscribed { pulling, subscriber } = subscribed;
-        let streams = pulling.streams;
-        let (stop, heard) = (CancellationToken::new(), Arc::new(Heard::new()));
-        let (gate, passage) = Gate::open();
-        let (sender, received) = mpsc::channel(streams as usize * WAITING_PER_STREAM);
-        let mut tasks = JoinSet::new();
-        for _ in 0..streams {
-            let stream = Stream {
-                subscriber: subscriber.clone(),
-                pulling: pulling.clone(),
-                received: sender.clone(),
-                passage: passage.clone(),
-                heard: Arc::clone(&heard),
-            };
-            tasks.spawn(stream.run());
+        let pulling = Arc::new(pulling);
+        let mut sources =
+            Self { stop: CancellationToken::new(), listening: Vec::new(), tasks: JoinSet::new() };
+        for subscription in &pulling.subscriptions {
+            sources.add(subscription, &pulling, &subscriber, intake, allow_null_island);
         }
-        let decoder = Decoder { allow_null_island };
-        let hand_over = HandOver::new(intake, number, decoder, received, gate, stop.clone());
-        tasks.spawn(hand_over.run());
         info!(
-            subscription = pulling.subscription,
-            streams,
+            streams = pulling.streams,
             messages_max = pulling.messages_max,
             bytes_max = pulling.bytes_max,
             "pulling"
         );
-        Self { stop, heard, tasks }
+        sources
     }
 
-    /// Says for how long no message has come.
+    fn add(
+        &mut self,
+        subscription: &Subscription,
+        pulling: &Arc<Pulling>,
+        subscriber: &Subscriber,
+        intake: &Intake,
+        allow_null_island: bool,
+    ) {
+        let source = SourceId::of(subscription);
+        let heard = Arc::new(Heard::new());
+        let (gate, passage) = Gate::open();
+        let streams = pulling.streams_each();
+        let (sender, received) = mpsc::channel(streams as usize * WAITING_PER_STREAM);
+        for _ in 0..streams {
+            let stream = Stream {
+                subscriber: subscriber.clone(),
+                subscription: subscription.name.clone(),
+                pulling: Arc::clone(pulling),
+                received: sender.clone(),
+                passage: passage.clone(),
+                heard: Arc::clone(&heard),
+            };
+            self.tasks.spawn(stream.run());
+        }
+        let owned = Some(intake.owned()).filter(|owned| !owned.is_all()).cloned();
+        let decoder = Decoder { source: source.name.clone(), allow_null_island, owned };
+        let stop = self.stop.clone();
+        let hand_over = HandOver::new(intake.clone(), source.number, decoder, received, gate, stop);
+        self.tasks.spawn(hand_over.run());
+        info!(subscription = subscription.name, source = source.name, streams, "subscribed");
+        self.listening.push(Listening { source, shard: subscription.shard, heard });
+    }
+
+    /// Each of them.
     #[must_use]
-    pub fn heard(&self) -> Arc<Heard> {
-        Arc::clone(&self.heard)
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
     }
 
-    /// Waits until a part of the source ends, which none does by itself.
+    /// Waits until a part of a source ends, which none does by itself.
     pub async fn failed(&mut self) -> anyhow::Error {
         match self.tasks.join_next().await {
-            Some(Err(panic)) => anyhow::Error::new(panic).context("the Pub/Sub source panicked"),
-            _ => anyhow::anyhow!("the Pub/Sub source ended before it was told to"),
+            Some(Err(panic)) => anyhow::Error::new(panic).context("a Pub/Sub source panicked"),
+            _ => anyhow::anyhow!("a Pub/Sub source ended before it was told to"),
         }
     }
 
@@ -134,12 +163,12 @@ impl PubsubSource {
     /// then is delivered again.
     ///
     /// # Errors
-    /// A part of the source panicked.
+    /// A part of a source panicked.
     pub async fn drain(mut self, deadline: Option<Instant>) -> anyhow::Result<()> {
         self.stop.cancel();
         let joined = async {
             while let Some(ended) = self.tasks.join_next().await {
-                ended.context("the Pub/Sub source panicked")?;
+                ended.context("a Pub/Sub source panicked")?;
             }
             anyhow::Ok(())
         };

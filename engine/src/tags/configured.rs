@@ -30,7 +30,7 @@ impl ConfiguredTags {
 
     /// What they mean for one of `shards`: all of the tags of its vehicles.
     #[must_use]
-    pub fn of_shard(&self, shard: usize, shards: usize) -> TagChanges {
+    pub fn of_shard(&self, shard: u32, shards: u32) -> TagChanges {
         let own = self.vehicles.iter().filter(|(id, _)| shard_of(id, shards) == shard);
         let vehicles = own.map(|(id, tags)| (id.clone(), tags.clone())).collect();
         TagChanges { vehicles, is_whole: true }

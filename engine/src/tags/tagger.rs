@@ -4,12 +4,14 @@ use geofence::{TagChanges, TagOutcome, TagRefusal, TimeMs};
 use tokio::sync::{mpsc, oneshot};
 
 use super::ConfiguredTags;
-use crate::intake::shard_of;
+use crate::intake::OwnedShards;
 use crate::shard::{Control, TagChange};
 
 /// A handle on the tags of the worker's vehicles. Clones ask the same shards.
 #[derive(Clone, Debug)]
 pub struct Tagger {
+    owned: OwnedShards,
+    /// By the place of the shard.
     shards: Vec<mpsc::Sender<Control>>,
 }
 
@@ -27,32 +29,39 @@ pub enum TaggerError {
     /// A shard cannot judge by them from now on.
     #[error(transparent)]
     Refused(#[from] TagRefusal),
+    /// The vehicle is another process's.
+    #[error("the vehicle belongs to shard {shard}, which this worker does not own")]
+    Foreign {
+        /// The shard.
+        shard: u32,
+    },
     /// The worker is ending.
     #[error("the worker is ending")]
     Ending,
 }
 
 impl Tagger {
-    /// A tagger of these shards, each by its ear for [`Control`].
+    /// A tagger of the `owned` shards, each by its ear for [`Control`].
     #[must_use]
-    pub fn new(shards: Vec<mpsc::Sender<Control>>) -> Self {
-        Self { shards }
+    pub fn new(owned: OwnedShards, shards: Vec<mpsc::Sender<Control>>) -> Self {
+        Self { owned, shards }
     }
 
     /// The newest tags of a vehicle, sorted; none for one never named.
     ///
     /// # Errors
-    /// The worker is ending.
+    /// The vehicle is another process's, or the worker is ending.
     pub async fn of(&self, vehicle_id: &str) -> Result<Vec<String>, TaggerError> {
         let (answer, ear) = oneshot::channel();
-        let shard = &self.shards[shard_of(vehicle_id, self.shards.len())];
+        let shard = &self.shards[self.place_of(vehicle_id)?];
         let asked = shard.send(Control::TagsOf(vehicle_id.to_owned(), answer)).await;
         asked.map_err(|_| TaggerError::Ending)?;
         ear.await.map_err(|_| TaggerError::Ending)
     }
 
     /// Gives a vehicle these tags from the receipt on. Waits until that is
-    /// durable. The first tags of all have tags count in every shard.
+    /// durable. The first tags of all have tags count in every shard
+    /// of this process.
     ///
     /// # Errors
     /// See [`TaggerError`].
@@ -62,7 +71,7 @@ impl Tagger {
         tags: Vec<String>,
         received: TimeMs,
     ) -> Result<Tagged, TaggerError> {
-        let own = shard_of(vehicle_id, self.shards.len());
+        let own = self.place_of(vehicle_id)?;
         let vehicles = [(vehicle_id.to_owned(), tags)].into();
         let changes = TagChanges { vehicles, is_whole: false };
         let tagged = self.change(own, changes, received, None).await?;
@@ -81,23 +90,28 @@ impl Tagger {
         tags: &ConfiguredTags,
         received: TimeMs,
     ) -> Result<(), TaggerError> {
-        let (hash, shards) = (tags.hash(), self.shards.len());
-        for shard in 0..shards {
-            self.change(shard, tags.of_shard(shard, shards), received, Some(hash.clone())).await?;
+        let hash = tags.hash();
+        for (place, shard) in self.owned.numbers().iter().enumerate() {
+            let changes = tags.of_shard(*shard, self.owned.shards());
+            self.change(place, changes, received, Some(hash.clone())).await?;
         }
         Ok(())
     }
 
+    fn place_of(&self, vehicle_id: &str) -> Result<usize, TaggerError> {
+        self.owned.place_of(vehicle_id).map_err(|shard| TaggerError::Foreign { shard })
+    }
+
     async fn change(
         &self,
-        shard: usize,
+        place: usize,
         changes: TagChanges,
         received: TimeMs,
         configured: Option<String>,
     ) -> Result<Tagged, TaggerError> {
         let (done, ear) = oneshot::channel();
         let change = TagChange { changes, received, configured, done };
-        let sent = self.shards[shard].send(Control::Tags(Box::new(change))).await;
+        let sent = self.shards[place].send(Control::Tags(Box::new(change))).await;
         sent.map_err(|_| TaggerError::Ending)?;
         let (outcome, valid_from) = ear.await.map_err(|_| TaggerError::Ending)?;
         match outcome {

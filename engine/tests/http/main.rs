@@ -10,4 +10,5 @@ mod limits;
 mod pages;
 mod reads;
 mod server;
+mod shards;
 mod world;

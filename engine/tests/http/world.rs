@@ -10,7 +10,9 @@ use engine::http::{
     BindError, EventFeed, FeedLimits, Health, HttpLimits, HttpServer, Ingest, ReceiveClock,
     Services, decoder,
 };
-use engine::intake::{Delivery, Entry, Intake, QueueLimits, Rejection, ShardQueue, Verdict};
+use engine::intake::{
+    Delivery, Entry, Intake, OwnedShards, QueueLimits, Rejection, ShardQueue, Verdict,
+};
 use engine::journal::Store;
 use engine::tags::Tagger;
 use geofence::{FenceSet, TimeMs};
@@ -37,6 +39,7 @@ pub(crate) struct World {
 }
 
 pub(crate) struct Setup {
+    pub(crate) owned: OwnedShards,
     pub(crate) limits: HttpLimits,
     pub(crate) queue: QueueLimits,
     pub(crate) feed: FeedLimits,
@@ -46,6 +49,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            owned: OwnedShards::all(1),
             limits: HttpLimits::default(),
             queue: QueueLimits { max_pings: 10_000, max_bytes: 64 << 20 },
             feed: FeedLimits::default(),
@@ -69,11 +73,11 @@ impl World {
     }
 
     pub(crate) async fn with(setup: Setup) -> Self {
-        let (intake, mut queues) = Intake::new(1, setup.queue);
+        let (intake, mut queues) = Intake::new(setup.owned, setup.queue);
         let feed = EventFeed::new(setup.feed);
         let positions = PositionStore::new();
         let (fences, watched) = watch::channel(Bytes::from_static(b"{}"));
-        let health = Health::new(1);
+        let health = Health::new([0]);
         health.claimed(0);
         let services = Services {
             ingest: Ingest {
@@ -87,7 +91,7 @@ impl World {
             journal: no_journal(),
             fences: watched,
             fence_editor: Editor::new(Arc::new(FenceSet::empty())).0,
-            tagger: Tagger::new(Vec::new()),
+            tagger: Tagger::new(intake.owned().clone(), Vec::new()),
             token_file: None,
             health: health.clone(),
             metrics: Arc::new(|| "fleetstream_test 1\n".to_owned()),

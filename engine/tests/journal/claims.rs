@@ -1,6 +1,8 @@
 //! Claiming a shard: genesis, damage, and who comes first.
 
-use engine::journal::{Fenced, FrameFault, JournalError, Snapshots, claim, frame};
+use engine::journal::{
+    Fenced, FrameFault, JournalError, OpenOptions, Snapshots, claim, frame, refuse_other_number,
+};
 use protos::journal::Segment;
 
 use crate::support::*;
@@ -46,6 +48,20 @@ async fn another_number_of_shards_is_refused() {
     let error = claim(store.store(), other).await.unwrap_err();
     assert!(matches!(error, JournalError::ShardCount { recorded: 1, configured: 4, .. }));
     assert_eq!(error.exit_code(), 78);
+}
+
+/// Whoever owns other shards founds none beside them for another number.
+#[tokio::test(start_paused = true)]
+async fn another_number_of_shards_is_seen_at_the_shards_of_others() {
+    let store = Faulty::new();
+    refuse_other_number(&store.store(), 4).await.unwrap();
+    own_with(store.store(), OpenOptions { shard: 1, shards: 4, ..options() }).await;
+    refuse_other_number(&store.store(), 4).await.unwrap();
+    let error = refuse_other_number(&store.store(), 8).await.unwrap_err();
+    assert!(
+        matches!(error, JournalError::ShardCount { shard: 1, recorded: 4, configured: 8 }),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

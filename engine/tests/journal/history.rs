@@ -22,12 +22,12 @@ async fn rest(history: &mut History) -> Result<Vec<u64>, JournalError> {
 #[tokio::test(start_paused = true)]
 async fn singles_packs_and_what_is_left_of_them() {
     let store = Faulty::new();
-    assert_eq!(History::shards(&store.store()).await.unwrap(), None);
+    assert_eq!(History::shards(&store.store(), 0).await.unwrap(), None);
     let mut journal = own(store.store()).await;
     for mark in 1..=12 {
         commit(&mut journal, &mark.to_string()).await;
     }
-    assert_eq!(History::shards(&store.store()).await.unwrap(), Some(options().shards));
+    assert_eq!(History::shards(&store.store(), 0).await.unwrap(), Some(options().shards));
     let mut whole = History::open(store.store(), 0).await.unwrap();
     assert!(whole.is_whole());
     assert_eq!(rest(&mut whole).await.unwrap(), (0..=12).collect::<Vec<_>>());

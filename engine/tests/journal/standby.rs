@@ -49,13 +49,13 @@ async fn waits_while_the_tail_moves_then_fences() {
 async fn nobody_is_waited_for_where_nobody_has_ever_been() {
     let store = Faulty::new();
     let begun = Instant::now();
-    await_quiet(&store.store(), 2, QUIET, QUIET / 10).await.unwrap();
+    await_quiet(&store.store(), &[0, 1], QUIET, QUIET / 10).await.unwrap();
     assert_eq!(begun.elapsed(), Duration::ZERO);
     // Whoever was there may still be, however long ago that was.
     own(store.store()).await;
     sleep(1_000 * QUIET).await;
     let begun = Instant::now();
-    await_quiet(&store.store(), 2, QUIET, QUIET / 10).await.unwrap();
+    await_quiet(&store.store(), &[0, 1], QUIET, QUIET / 10).await.unwrap();
     assert!(begun.elapsed() >= QUIET, "{:?}", begun.elapsed());
 }
 
@@ -67,7 +67,7 @@ async fn a_shard_that_moves_stands_for_those_that_do_not() {
     own_with(store.store(), shards(1)).await;
     let standing_by = store.store();
     let waiting =
-        tokio::spawn(async move { await_quiet(&standing_by, 2, QUIET, QUIET / 10).await });
+        tokio::spawn(async move { await_quiet(&standing_by, &[0, 1], QUIET, QUIET / 10).await });
     for mark in 0..10 {
         sleep(SIGNS_OF_LIFE).await;
         assert!(!waiting.is_finished(), "one of the two shards moves");
@@ -76,6 +76,26 @@ async fn a_shard_that_moves_stands_for_those_that_do_not() {
     waiting.await.unwrap().unwrap();
     let mut idle = claim(store.store(), shards(1)).await.unwrap();
     assert!(reapply(&mut idle).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_of_others_that_moves_is_nobodys_matter() {
+    let store = Faulty::new();
+    let shards = |shard| OpenOptions { shard, shards: 2, ..waited() };
+    let (mut busy, _) = own_with(store.store(), shards(0)).await;
+    let begun = Instant::now();
+    await_quiet(&store.store(), &[1], QUIET, QUIET / 10).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody has ever had shard 1");
+    own_with(store.store(), shards(1)).await;
+    let standing_by = store.store();
+    let waiting =
+        tokio::spawn(async move { await_quiet(&standing_by, &[1], QUIET, QUIET / 10).await });
+    for mark in 0..3 {
+        sleep(SIGNS_OF_LIFE).await;
+        commit(&mut busy, &mark.to_string()).await;
+    }
+    assert!(waiting.is_finished(), "shard 1 stood still");
+    commit(&mut busy, "it goes on").await;
 }
 
 #[tokio::test(start_paused = true)]

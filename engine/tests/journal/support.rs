@@ -347,7 +347,7 @@ pub(crate) async fn take_over(
     store: Store,
     quiet: Duration,
 ) -> std::result::Result<Claim, JournalError> {
-    await_quiet(&store, 1, quiet, quiet / 10).await?;
+    await_quiet(&store, &[0], quiet, quiet / 10).await?;
     claim(store, waited()).await
 }
 

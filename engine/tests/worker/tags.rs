@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::intake::OwnedShards;
 use engine::journal::Store;
 use engine::tags::{Tagger, read};
 use geofence::TimeMs;
@@ -187,7 +188,7 @@ async fn the_file_as_it_was_before_a_restart_leaves_what_was_put_since() {
     let store = Store::shared(Arc::new(InMemory::new()));
     let start = async || {
         let owner = Owner::start(claim(store.clone()).await.unwrap());
-        let tagger = Tagger::new(vec![owner.control.clone()]);
+        let tagger = Tagger::new(OwnedShards::all(1), vec![owner.control.clone()]);
         (owner, tagger)
     };
     let at = |second: i64| TimeMs(1_770_000_000_000 + second * 1_000);

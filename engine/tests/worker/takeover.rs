@@ -28,7 +28,7 @@ const QUIET: Duration = Duration::from_secs(5);
 
 /// Stands by until nothing moves, then claims.
 async fn take_over(store: Store) -> anyhow::Result<Claimed> {
-    await_quiet(&store, 1, QUIET, QUIET / 20).await?;
+    await_quiet(&store, &[0], QUIET, QUIET / 20).await?;
     claim(store).await
 }
 

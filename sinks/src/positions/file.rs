@@ -37,8 +37,8 @@ impl PositionFile {
         Self { path, store, interval_min, written: None }
     }
 
-    /// Fills the store from the file, if there is one; returns the number of
-    /// positions read. Blocks.
+    /// Fills the store from the file, if there is one, with the positions of
+    /// the vehicles that are `wanted`; returns how many. Blocks.
     ///
     /// A line that cannot be read is skipped with a warning: the state of the
     /// shards is what counts, the file only bridges the time until they are
@@ -46,7 +46,7 @@ impl PositionFile {
     ///
     /// # Errors
     /// The file is there but cannot be read at all.
-    pub fn load(&self) -> Result<usize, SinkError> {
+    pub fn load(&self, wanted: impl Fn(&str) -> bool) -> Result<usize, SinkError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -56,10 +56,11 @@ impl PositionFile {
         for (index, line) in BufReader::new(file).split(b'\n').enumerate() {
             let line = line.map_err(io_error(&self.path))?;
             match parse_position(&line) {
-                Ok(position) => {
+                Ok(position) if wanted(&position.vehicle_id) => {
                     self.store.update([position]);
                     read += 1;
                 }
+                Ok(_) => {}
                 Err(error) => {
                     let (path, line) = (self.path.display(), index + 1);
                     tracing::warn!(%path, line, error, "skipping a position that cannot be read");
@@ -163,7 +164,7 @@ mod tests {
         assert!(!written.temporary().exists());
 
         let (read, restored) = file(directory.path());
-        assert_eq!(read.load().unwrap(), 3);
+        assert_eq!(read.load(|_| true).unwrap(), 3);
         assert_eq!(restored.list(None, 9), store.list(None, 9));
     }
 
@@ -171,7 +172,7 @@ mod tests {
     fn no_file_is_an_empty_view() {
         let directory = tempfile::tempdir().unwrap();
         let (file, store) = file(directory.path());
-        assert_eq!(file.load().unwrap(), 0);
+        assert_eq!(file.load(|_| true).unwrap(), 0);
         assert!(store.is_empty());
     }
 
@@ -190,7 +191,7 @@ mod tests {
         fs::write(&written.path, torn.join("\n")).unwrap();
 
         let (read, restored) = file(directory.path());
-        assert_eq!(read.load().unwrap(), 2);
+        assert_eq!(read.load(|_| true).unwrap(), 2);
         assert!(restored.get("a").is_some() && restored.get("c").is_some());
         assert_eq!(restored.get("b"), None);
     }

@@ -8,6 +8,11 @@ output "ingest" {
   value       = local.ingest
 }
 
+output "subscription" {
+  description = "Id of the subscription of pings as the worker's setting takes it: {shard} stands for a shard's number where each has its own."
+  value       = var.topic_per_shard ? "${var.prefix}-worker-shard-{shard}" : "${var.prefix}-worker"
+}
+
 output "ping_schema" {
   description = "Id of the Pub/Sub schema of a ping."
   value       = "${var.prefix}-vehicle-ping"
@@ -51,9 +56,9 @@ output "database" {
   value       = var.prefix
 }
 
-output "worker_pool" {
-  description = "Name of the Cloud Run worker pool."
-  value       = "${var.prefix}-worker"
+output "workers" {
+  description = "Name of each Cloud Run worker pool and the shards it owns, by a stable key."
+  value       = local.workers
 }
 
 output "accounts" {

@@ -40,3 +40,19 @@ variable "topic_per_shard" {
   default     = false
   nullable    = false
 }
+
+variable "workers" {
+  description = "Workers that share the shards. More than one need a topic for each shard."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.workers >= 1 && var.workers <= var.shards && floor(var.workers) == var.workers
+    error_message = "There are 1 worker to as many as there are shards, a whole number."
+  }
+  validation {
+    condition     = var.workers == 1 || var.topic_per_shard
+    error_message = "Several workers pull the subscriptions of their own shards: set topic_per_shard too."
+  }
+}

@@ -7,6 +7,7 @@ module "names" {
   prefix          = var.prefix
   shards          = var.shards
   topic_per_shard = var.topic_per_shard
+  workers         = var.workers
 }
 
 module "ping_schema" {

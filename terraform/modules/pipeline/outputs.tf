@@ -1,6 +1,6 @@
 output "environment" {
-  description = "The worker's settings as environment variables, to run it elsewhere; null with a topic for each shard."
-  value       = one(module.worker_settings[*].environment)
+  description = "Each worker's settings as environment variables, to run it elsewhere."
+  value       = { for key, settings in module.worker_settings : key => settings.environment }
 }
 
 output "ingest_topics" {

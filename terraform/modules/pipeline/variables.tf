@@ -24,7 +24,7 @@ variable "image" {
 }
 
 variable "instances" {
-  description = "Instances of the worker: 1, 2 with a standby, 0 to stop it."
+  description = "Instances of each worker: 1, 2 with a standby, 0 to stop it."
   type        = number
   default     = 1
   nullable    = false
@@ -52,15 +52,17 @@ variable "shards" {
 }
 
 variable "topic_per_shard" {
-  description = "One topic and subscription for each shard instead of one for all, for readers of one's own. `fleetstream` pulls one subscription and has all shards, so it cannot work from these: leave it out (image = null)."
+  description = "One topic and subscription for each shard instead of one for all, which several workers need. Producers send each ping to the topic of its vehicle's shard."
   type        = bool
   default     = false
   nullable    = false
+}
 
-  validation {
-    condition     = !var.topic_per_shard || var.image == null
-    error_message = "The worker pulls one subscription and has all shards: with topic_per_shard there can be none (image = null)."
-  }
+variable "workers" {
+  description = "Workers that share the shards, each a pool of its own. More than one need topic_per_shard. To change it, stop the workers first (instances = 0)."
+  type        = number
+  default     = 1
+  nullable    = false
 }
 
 variable "ingest_retention" {

@@ -1,12 +1,13 @@
-# The worker itself.
+# The workers themselves: one that owns all shards, or several that share them.
 
 module "worker_settings" {
-  source = "../worker_settings"
-  count  = var.topic_per_shard ? 0 : 1
+  source   = "../worker_settings"
+  for_each = module.names.workers
 
   shards            = var.shards
+  shards_owned      = var.workers == 1 ? null : each.value.shards
   journal_url       = module.journal.url
-  subscription      = one(values(module.subscriptions.ingest))
+  subscription      = "projects/${var.project}/subscriptions/${module.names.subscription}"
   events_topic      = module.topics.events
   dead_letter_topic = module.topics.dead_letters
   database          = one(module.positions[*].database)
@@ -16,15 +17,15 @@ module "worker_settings" {
 }
 
 module "worker" {
-  source = "../worker"
-  count  = var.image == null ? 0 : 1
+  source   = "../worker"
+  for_each = var.image == null ? {} : module.names.workers
 
   project         = var.project
-  name            = module.names.worker_pool
+  name            = each.value.pool
   location        = var.region
   image           = var.image
   service_account = google_service_account.account["worker"].email
-  environment     = module.worker_settings[0].environment
+  environment     = module.worker_settings[each.key].environment
   fences_bucket   = var.fences_bucket
   instances       = var.instances
   cpu             = var.cpu

@@ -23,6 +23,7 @@ locals {
       "log.format" = "json"
     },
     { for key, value in {
+      "shards_owned"       = var.shards_owned == null ? null : join(",", var.shards_owned)
       "firestore.database" = var.database
       "bigquery.dataset"   = var.dataset
       "fences"             = var.fences

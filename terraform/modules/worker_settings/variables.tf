@@ -4,6 +4,17 @@ variable "shards" {
   nullable    = false
 }
 
+variable "shards_owned" {
+  description = "Shards that this worker owns, by number; null for all."
+  type        = list(number)
+  default     = null
+
+  validation {
+    condition     = var.shards_owned == null ? true : length(setsubtract(var.shards_owned, range(var.shards))) == 0 && length(var.shards_owned) > 0
+    error_message = "A worker owns one shard at the least, and none but 0 to shards - 1."
+  }
+}
+
 variable "journal_url" {
   description = "Where the journal is: gs://bucket/prefix."
   type        = string
@@ -16,9 +27,14 @@ variable "journal_url" {
 }
 
 variable "subscription" {
-  description = "Full name of the subscription that pings come from."
+  description = "Full name of the subscription that pings come from, with {shard} where each shard has its own."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = var.shards_owned == null || strcontains(var.subscription, "{shard}")
+    error_message = "A worker that owns some of the shards pulls their own subscriptions: {shard} stands for a shard's number."
+  }
 }
 
 variable "events_topic" {
@@ -62,7 +78,7 @@ variable "settings" {
     error_message = "A setting's key is written section.key, in lower case."
   }
   validation {
-    condition     = !contains(keys(var.settings), "shards") && !contains(keys(var.settings), "journal.url")
+    condition     = length(setintersection(keys(var.settings), ["shards", "shards_owned", "journal.url"])) == 0
     error_message = "Shards and journal follow from the module's own variables; set those."
   }
 }

@@ -1,15 +1,15 @@
 //! Sending dead letters in again.
 
 mod pace;
+mod topics;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
-use anyhow::Context;
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
 use sinks::SinkError;
-use sinks::pubsub::{PubsubClient, PubsubError, Topic, attributes, published_ms};
+use sinks::pubsub::{PubsubClient, PubsubError, attributes, published_ms};
 
 use super::letter::{Letter, original_publish_time};
 use super::look::{End, Letters, Look, Next, Shown};
@@ -18,6 +18,7 @@ use crate::cli::DlqRedriveArgs;
 use crate::exit::{Exit, WithExit as _};
 use crate::wall_clock::WallClock;
 use pace::Pace;
+use topics::Topics;
 
 /// Bytes published together, about.
 const TOGETHER_BYTES_MAX: usize = 8 << 20;
@@ -75,22 +76,16 @@ pub(super) trait Publish {
     async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>>;
 }
 
-impl Publish for Topic {
-    async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>> {
-        self.publish_each(messages).await
-    }
-}
-
-/// Publishes the letters that `args` asks for to the topic and acknowledges
+/// Publishes the letters that `args` asks for to their topic and acknowledges
 /// each once it is published. The others go back at the end. What was done,
 /// and how it ended.
 pub(super) async fn run(args: &DlqRedriveArgs) -> anyhow::Result<(Done, anyhow::Result<End>)> {
+    let names = topics::names(args).exit_with(Exit::Usage)?;
     let client = PubsubClient::of_environment().await;
     let client = client.exit_as_config_unless(PubsubError::passes)?;
-    let topic = client.find_topic(&args.topic).await.context("--topic").exit_with(Exit::Config)?;
-    let topic = topic.publisher().await.exit_with(Exit::Config)?;
+    let topics = Topics::find(&client, &names).await?;
     let look = Look::new(Pulled::open(&args.subscription, args.filter.wait()).await?);
-    Ok(redrive(look, &topic, args, WallClock::read().0).await)
+    Ok(redrive(look, &topics, args, WallClock::read().0).await)
 }
 
 /// As [`run`], of the letters that `look` shows. Those that were published to

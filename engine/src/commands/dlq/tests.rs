@@ -141,6 +141,7 @@ fn args() -> DlqRedriveArgs {
     DlqRedriveArgs {
         subscription: String::new(),
         topic: String::new(),
+        shards: None,
         filter: filter("junk"),
         rate: 0,
         dry_run: false,

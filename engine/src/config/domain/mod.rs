@@ -10,6 +10,7 @@ mod firestore;
 mod number;
 mod quantity;
 mod resource;
+mod shards;
 mod text;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(super) use firestore::{CollectionId, Database};
 pub(super) use number::{Count, Percent, Switch};
 pub(super) use quantity::{DurationList, Durations, Sizes, duration_text, size_text};
 pub(super) use resource::{Auto, Resource};
+pub(super) use shards::{ShardList, ShardResource};
 pub(super) use text::{Address, Choice, Filter, OptionalBucket, OptionalPath, Paths, Tenant};
 
 use super::literal::Literal;

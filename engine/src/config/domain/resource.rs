@@ -10,7 +10,7 @@ pub(in crate::config) struct Resource {
 }
 
 impl Resource {
-    fn fits(&self, name: &str) -> bool {
+    pub(super) fn fits(&self, name: &str) -> bool {
         let parts: Vec<&str> = name.split('/').collect();
         let [projects, project, collection, id] = parts.as_slice() else { return false };
         *projects == "projects"

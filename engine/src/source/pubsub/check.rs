@@ -7,19 +7,17 @@ use anyhow::Context;
 use sinks::pubsub::{PubsubClient, SubscriptionFacts};
 use tracing::warn;
 
-use crate::config::Pulling;
 use crate::exit::{Exit, WithExit as _};
 
 /// The low mark counts on a message that was delivered before being delivered
 /// again within two minutes: a deadline and a pause of this much each.
 const REDELIVERY_MAX: Duration = Duration::from_secs(60);
 
-/// Looks at the subscription.
+/// Looks at the subscription with this full name.
 ///
 /// # Errors
 /// It is missing, or a setting of it is refused (exit code 78).
-pub(super) async fn check(client: &PubsubClient, pulling: &Pulling) -> anyhow::Result<()> {
-    let name = &pulling.subscription;
+pub(super) async fn check(client: &PubsubClient, name: &str) -> anyhow::Result<()> {
     let facts =
         client.subscription(name).await.context("pubsub.subscription").exit_with(Exit::Config)?;
     let Some(facts) = facts else { return Ok(()) };

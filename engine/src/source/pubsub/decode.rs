@@ -4,15 +4,19 @@ use geofence::TimeMs;
 use google_cloud_pubsub::model::Message;
 use sinks::pubsub::{attributes, published_ms};
 
-use super::SOURCE_NAME;
 use crate::decode::ContentType;
 use crate::decode::entry::Envelope;
-use crate::intake::Entry;
+use crate::intake::{Entry, OwnedShards};
 use crate::wall_clock::WallClock;
 
 /// Decodes and admits messages.
+#[derive(Clone, Debug)]
 pub(super) struct Decoder {
+    /// Name of the source in dead letters and metrics.
+    pub(super) source: String,
     pub(super) allow_null_island: bool,
+    /// Shards of this process; `None` where that is all.
+    pub(super) owned: Option<OwnedShards>,
 }
 
 impl Decoder {
@@ -20,10 +24,11 @@ impl Decoder {
     /// each ping, or a dead letter of the whole where it cannot be read.
     pub(super) fn entries(&self, message: &Message, receive_time: TimeMs, out: &mut Vec<Entry>) {
         let envelope = Envelope {
-            source: SOURCE_NAME,
+            source: &self.source,
             message_id: &message.message_id,
             receive_time,
             allow_null_island: self.allow_null_island,
+            owned: self.owned.as_ref(),
         };
         let named = message.attributes.get(attributes::CONTENT_TYPE).map(String::as_str);
         let first = out.len();

@@ -174,7 +174,7 @@ impl HandOver {
         match self.submit(entries, traceparent).await {
             Some(pending) => {
                 fail_point::hit("pubsub.handed_over");
-                metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(count);
+                metrics::RECEIVED.counter(&[&self.decoder.source]).increment(count);
                 self.full = None;
                 self.waiting.push(Box::pin(async move {
                     let settled = pending.wait().await.map(drop);

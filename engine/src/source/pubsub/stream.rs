@@ -34,7 +34,9 @@ pub(super) struct Received {
 /// A stream and what it needs to be opened again.
 pub(super) struct Stream {
     pub(super) subscriber: Subscriber,
-    pub(super) pulling: Pulling,
+    /// Full name of the subscription.
+    pub(super) subscription: String,
+    pub(super) pulling: Arc<Pulling>,
     pub(super) received: mpsc::Sender<Vec<Received>>,
     pub(super) passage: Passage,
     pub(super) heard: Arc<Heard>,
@@ -71,12 +73,12 @@ impl Stream {
             if brought {
                 backoff = google::backoff();
                 if std::mem::take(&mut failing) {
-                    info!(subscription = self.pulling.subscription, "pulling again");
+                    info!(subscription = self.subscription, "pulling again");
                 }
             }
             if let Ended::Failed(error) = ended {
                 if !std::mem::replace(&mut failing, true) {
-                    let subscription = &self.pulling.subscription;
+                    let subscription = &self.subscription;
                     warn!(subscription, error, "a pull stream ended; it is opened again");
                 }
                 tokio::select! {
@@ -93,7 +95,7 @@ impl Stream {
         let messages = i64::from(pulling.messages_max.div_ceil(pulling.streams));
         let bytes = pulling.bytes_max.div_ceil(pulling.streams.into());
         self.subscriber
-            .subscribe(&pulling.subscription)
+            .subscribe(&self.subscription)
             .set_max_outstanding_messages(messages)
             .set_max_outstanding_bytes(i64::try_from(bytes).unwrap_or(i64::MAX))
             .set_max_lease_extension(pulling.lease)

@@ -10,7 +10,7 @@ use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use super::decode::{Decoder, receive_time};
 use super::in_flight::{Handle, InFlight};
 use crate::decode::ContentType;
-use crate::intake::Entry;
+use crate::intake::{Entry, OwnedShards, shard_of};
 
 fn ping(vehicle: &str) -> VehiclePing {
     VehiclePing {
@@ -23,8 +23,13 @@ fn ping(vehicle: &str) -> VehiclePing {
 }
 
 fn entries(message: &Message) -> Vec<Entry> {
+    entries_of(None, message)
+}
+
+fn entries_of(owned: Option<OwnedShards>, message: &Message) -> Vec<Entry> {
+    let decoder = Decoder { source: "pubsub".into(), allow_null_island: false, owned };
     let mut out = Vec::new();
-    Decoder { allow_null_island: false }.entries(message, TimeMs(1_770_000_000_500), &mut out);
+    decoder.entries(message, TimeMs(1_770_000_000_500), &mut out);
     out
 }
 
@@ -69,6 +74,23 @@ fn the_content_type_says_what_the_bytes_are() {
     ] {
         assert_eq!(summary(&entries(&message(content_type, data))), expected, "{content_type:?}");
     }
+}
+
+#[test]
+fn a_ping_of_a_shard_of_another_process_is_refused_with_its_bytes() {
+    let vehicle = |shard| {
+        (0..).map(|n| format!("bus-{n}")).find(|id| shard_of(id, 2) == shard).expect("one of many")
+    };
+    let (own, foreign) = (ping(&vehicle(0)), ping(&vehicle(1)));
+    let batch = VehiclePingBatch { pings: vec![own.clone(), foreign.clone()] }.encode_to_vec();
+    let message = message(Some(ContentType::Batch.name()), batch);
+    let found = entries_of(Some(OwnedShards::some(2, [0])), &message);
+    let expected =
+        [format!("{} m7 1770000000500", own.vehicle_id), "foreign_shard pubsub m7#1".into()];
+    assert_eq!(summary(&found), expected);
+    let Entry::Rejected(letter) = &found[1] else { panic!("{found:?}") };
+    assert_eq!(letter.payload, foreign.encode_to_vec());
+    assert!(letter.detail.contains("belongs to shard 1"), "{}", letter.detail);
 }
 
 #[test]

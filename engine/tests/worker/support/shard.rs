@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::config::Clock;
 use engine::http::{EventFeed, FeedLimits, Health};
-use engine::intake::{Intake, QueueLimits};
+use engine::intake::{Intake, OwnedShards, QueueLimits};
 use engine::journal::{OpenOptions, RetentionPolicy, Standby, Store, WriterId};
 use engine::shard::{
     ClaimOptions, Claimed, Control, CursorBoard, Cursors, Cut, Shard, ShardOptions, ShardServices,
@@ -53,7 +53,7 @@ impl Owner {
     /// Has the shard that was claimed work by the clock of its pings.
     pub(crate) fn start(claimed: Claimed) -> Self {
         let limits = QueueLimits { max_pings: 1_000, max_bytes: 1 << 20 };
-        let (intake, mut queues) = Intake::new(1, limits);
+        let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits);
         let (control, ear) = mpsc::channel(1);
         let options = ShardOptions {
             cut: Cut::Clock { delay_max: Duration::from_millis(5), bytes_max: 1 << 20 },
@@ -64,7 +64,7 @@ impl Owner {
             feed: EventFeed::new(FeedLimits::default()),
             positions: PositionStore::new(),
             live: None,
-            health: Health::new(1),
+            health: Health::new([0]),
             cursors: CursorBoard::new(Cursors::new()),
             sources: ["test".to_owned()].into(),
             tally: Arc::default(),

@@ -16,6 +16,16 @@ run "one_topic_serves_every_shard" {
     })
     error_message = "One topic and one subscription carry all shards."
   }
+  assert {
+    condition     = output.subscription == one([for ingest in output.ingest : ingest.subscription])
+    error_message = "The worker's setting names the subscription there is."
+  }
+  assert {
+    condition = jsonencode(output.workers) == jsonencode({
+      worker = { pool = "fleet-worker", shards = [0, 1, 2, 3] }
+    })
+    error_message = "One worker owns all shards."
+  }
 }
 
 run "each_shard_has_a_topic" {
@@ -34,6 +44,56 @@ run "each_shard_has_a_topic" {
     })
     error_message = "Topic, subscription and shard go together, one of each."
   }
+  assert {
+    condition = [for ingest in output.ingest : ingest.subscription] == [
+      for shard in output.shards : replace(output.subscription, "{shard}", format("%03d", shard))
+    ]
+    error_message = "With a shard's number in three digits the worker's setting names its subscription."
+  }
+  assert {
+    condition     = jsonencode(output.workers["worker"].shards) == jsonencode(output.shards)
+    error_message = "Topics of their own do not make several workers."
+  }
+}
+
+run "workers_share_the_shards" {
+  command = plan
+
+  variables {
+    shards          = 5
+    topic_per_shard = true
+    workers         = 2
+  }
+
+  assert {
+    condition = jsonencode(output.workers) == jsonencode({
+      worker-000 = { pool = "fleet-worker-000", shards = [0, 2, 4] }
+      worker-001 = { pool = "fleet-worker-001", shards = [1, 3] }
+    })
+    error_message = "Each shard has one worker."
+  }
+}
+
+run "workers_without_topics_of_their_shards_are_refused" {
+  command = plan
+
+  variables {
+    workers = 2
+  }
+
+  expect_failures = [var.workers]
+}
+
+run "a_worker_without_a_shard_is_refused" {
+  command = plan
+
+  variables {
+    shards          = 2
+    topic_per_shard = true
+    workers         = 3
+  }
+
+  expect_failures = [var.workers]
 }
 
 run "no_topic_is_shared" {

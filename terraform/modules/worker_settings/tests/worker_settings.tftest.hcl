@@ -23,11 +23,50 @@ run "keys_become_variables" {
   }
 }
 
+run "a_worker_is_told_its_shards" {
+  command = plan
+
+  variables {
+    shards_owned = [1, 3]
+    subscription = "projects/acme/subscriptions/fleet-worker-shard-{shard}"
+  }
+
+  assert {
+    condition     = output.environment["FLEETSTREAM_SHARDS_OWNED"] == "1,3"
+    error_message = "A list is separated by commas in the environment."
+  }
+  assert {
+    condition     = output.environment["FLEETSTREAM_PUBSUB__SUBSCRIPTION"] == "projects/acme/subscriptions/fleet-worker-shard-{shard}"
+    error_message = "The worker fills the numbers in."
+  }
+}
+
+run "some_shards_of_one_subscription_are_refused" {
+  command = plan
+
+  variables {
+    shards_owned = [1, 3]
+  }
+
+  expect_failures = [var.subscription]
+}
+
+run "a_shard_that_is_not_there_is_refused" {
+  command = plan
+
+  variables {
+    shards_owned = [8]
+    subscription = "projects/acme/subscriptions/fleet-worker-shard-{shard}"
+  }
+
+  expect_failures = [var.shards_owned]
+}
+
 run "what_is_not_there_is_not_set" {
   command = plan
 
   assert {
-    condition     = length(setintersection(keys(output.environment), ["FLEETSTREAM_FIRESTORE__DATABASE", "FLEETSTREAM_BIGQUERY__DATASET", "FLEETSTREAM_FENCES"])) == 0
+    condition     = length(setintersection(keys(output.environment), ["FLEETSTREAM_FIRESTORE__DATABASE", "FLEETSTREAM_BIGQUERY__DATASET", "FLEETSTREAM_FENCES", "FLEETSTREAM_SHARDS_OWNED"])) == 0
     error_message = "An output without a target is off."
   }
 }
