@@ -164,7 +164,11 @@ pub struct Thresholds {
     /// 99th percentile from a ping's intended send time to its event,
     /// milliseconds, at most.
     pub event_p99_ms_max: Option<f64>,
-    /// The same to the answer to the ping.
+    /// 99th percentile from a ping's publishing to its event's, by the clock of
+    /// Pub/Sub, milliseconds, at most.
+    pub published_p99_ms_max: Option<f64>,
+    /// 99th percentile from a ping's intended send time to its answer,
+    /// milliseconds, at most.
     pub answer_p99_ms_max: Option<f64>,
     /// The same to the position.
     pub position_p99_ms_max: Option<f64>,
@@ -189,6 +193,7 @@ impl Thresholds {
             ("time_error_p95_ms_max", self.time_error_p95_ms_max.is_some()),
             ("inside_interval_min", self.inside_interval_min.is_some()),
             ("event_p99_ms_max", self.event_p99_ms_max.is_some()),
+            ("published_p99_ms_max", self.published_p99_ms_max.is_some()),
             ("answer_p99_ms_max", self.answer_p99_ms_max.is_some()),
             ("position_p99_ms_max", self.position_p99_ms_max.is_some()),
             ("rejects_exact", self.rejects_exact),
