@@ -9,13 +9,14 @@
 //! While intake is paused, or full for longer than a moment, the streams are
 //! closed and what was not handed over goes back: Pub/Sub keeps a backlog
 //! better than a lease does. A stream that ends is opened again for as long
-//! as the worker lives.
+//! as the worker lives, and all of them when the service was away.
 
 mod check;
 mod decode;
 mod gate;
 mod hand_over;
 mod in_flight;
+mod presence;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use google_cloud_pubsub::client::Subscriber;
-use sinks::pubsub::{PubsubClient, PubsubError};
-use tokio::sync::mpsc;
+use sinks::pubsub::{PubsubClient, PubsubError, SubscriptionProbe};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ const WAITING_PER_STREAM: usize = 2;
 pub struct Subscribed {
     pulling: Pulling,
     subscriber: Subscriber,
+    probe: SubscriptionProbe,
 }
 
 impl Subscribed {
@@ -66,7 +68,8 @@ impl Subscribed {
             .context("pubsub.subscription")?;
         check::check(&client, &pulling).await?;
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
-        Ok(Self { pulling, subscriber })
+        let probe = client.probe(&pulling.subscription).await.exit_with(Exit::Config)?;
+        Ok(Self { pulling, subscriber, probe })
     }
 }
 
@@ -86,11 +89,12 @@ impl PubsubSource {
         number: u32,
         allow_null_island: bool,
     ) -> Self {
-        let Subscribed { pulling, subscriber } = subscribed;
+        let Subscribed { pulling, subscriber, probe } = subscribed;
         let streams = pulling.streams;
         let (stop, heard) = (CancellationToken::new(), Arc::new(Heard::new()));
         let (gate, passage) = Gate::open();
         let (sender, received) = mpsc::channel(streams as usize * WAITING_PER_STREAM);
+        let (renew, renewing) = watch::channel(());
         let mut tasks = JoinSet::new();
         for _ in 0..streams {
             let stream = Stream {
@@ -99,9 +103,15 @@ impl PubsubSource {
                 received: sender.clone(),
                 passage: passage.clone(),
                 heard: Arc::clone(&heard),
+                renew: renewing.clone(),
             };
             tasks.spawn(stream.run());
         }
+        let (listened, stopped) = (Arc::clone(&heard), stop.clone());
+        tasks.spawn(async move {
+            let watching = presence::watch(listened, renew, || probe.answers());
+            let _ = stopped.run_until_cancelled(watching).await;
+        });
         let decoder = Decoder { allow_null_island };
         let hand_over = HandOver::new(intake, number, decoder, received, gate, stop.clone());
         tasks.spawn(hand_over.run());
