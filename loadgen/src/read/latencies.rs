@@ -11,7 +11,8 @@ use crate::truth::Kind;
 
 use super::Event;
 
-/// How soon events came; corrections and what is learnt late are left out.
+/// How soon events came; corrections, what is learnt late and what happened
+/// while the run was warming up are left out.
 ///
 /// Enters, passes and exits count from the intended send time of the ping that
 /// shows them to their arrival here. That ping is the one at the end of the
@@ -28,8 +29,9 @@ pub struct EventLatencies {
 }
 
 impl EventLatencies {
-    /// Takes an event that arrived `now_us` microseconds after the start.
-    pub fn take(&mut self, world: &World, event: &Event, now_us: i64) {
+    /// Takes an event that arrived `now_us` microseconds after the start, and was
+    /// published so long after its ping, where that is known.
+    pub fn take(&mut self, world: &World, event: &Event, now_us: i64, publishing_us: Option<i64>) {
         let (Some(kind), Some(vehicle), Some((not_before, not_after))) =
             (event.kind, event.vehicle, event.interval_ms)
         else {
@@ -41,7 +43,12 @@ impl EventLatencies {
         if event.late || event.op != super::Op::Assert || not_before > not_after {
             return;
         }
-        let latency_us = now_us - (not_after - offset_ms) * 1000;
+        let shown_ms = not_after - offset_ms;
+        if shown_ms < i64::from(world.profile.load.warm_up_s) * 1000 {
+            return;
+        }
+        publishing_us.into_iter().for_each(|us| self.published.record(us));
+        let latency_us = now_us - shown_ms * 1000;
         match kind {
             Kind::Enter | Kind::Cross => self.entry.record(latency_us),
             Kind::Exit => self.exit.record(latency_us),
@@ -83,6 +90,39 @@ mod tests {
     use protos::events::{GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Op};
 
     use super::*;
+    use crate::profile::Profile;
+
+    #[test]
+    fn what_happens_while_a_run_warms_up_is_not_measured() {
+        let mut profile = Profile::load("smoke").unwrap();
+        profile.load.warm_up_s = 2;
+        let world = profile.world(None).unwrap();
+        let event = |kind, shown_ms| Event {
+            id: 1,
+            op: super::super::Op::Assert,
+            revision: 1,
+            kind: Some(kind),
+            vehicle: Some(0),
+            fence: None,
+            t_ms: 1_000,
+            interval_ms: Some((1_000, shown_ms)),
+            threshold_ms: 0,
+            late: false,
+        };
+        let mut latencies = EventLatencies::default();
+        for shown_ms in [1_999, 2_000, 2_001] {
+            for kind in [Kind::Enter, Kind::Exit, Kind::Visit] {
+                latencies.take(&world, &event(kind, shown_ms), 3_000_000, Some(7_000));
+            }
+        }
+        let EventLatencies { entry, exit, published } = &latencies;
+        let counts = [entry, exit, published].map(|it| it.percentiles().count);
+        assert_eq!(counts, [2, 2, 6]);
+        assert_eq!(
+            (entry.percentiles().max_ms.round(), published.quantile_ms(1.0).round()),
+            (1_000.0, 7.0)
+        );
+    }
 
     const PUBLISHED: &str = "2026-01-05T06:00:02.345678Z";
     /// When the ping was published: 06:00:02, milliseconds.

@@ -69,11 +69,7 @@ impl Inbox {
         let mut state = self.lock();
         state.last_us = now_us;
         if state.fold.take(event) {
-            state.latencies.take(world, &event, now_us);
-            // Of this fleet, and not what a run before has left behind.
-            if let Some(us) = publishing_us.filter(|_| event.vehicle.is_some()) {
-                state.latencies.published.record(us);
-            }
+            state.latencies.take(world, &event, now_us, publishing_us);
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Report {
     /// Length of the schedule, seconds; of one that was interrupted, up to
     /// then.
     pub seconds: f64,
+    /// From when on latencies of events were measured, seconds since the start.
+    pub warm_up_s: u32,
     /// Whether it is known what really happened; not of recorded traces.
     pub has_truth: bool,
     /// How sending went.

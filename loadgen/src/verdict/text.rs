@@ -116,6 +116,9 @@ pub fn text(report: &Report) -> String {
         "\n{:18} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "latency, ms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     ));
+    if report.warm_up_s > 0 {
+        line(format!("(of events only what happened from {} s on)", report.warm_up_s));
+    }
     for (name, of) in [
         ("ping to answer", &timing.answer),
         ("ping to enter", &timing.event),
