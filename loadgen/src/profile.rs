@@ -19,11 +19,12 @@ use crate::windows::Windows;
 use crate::world::{City, StopTimes, fences_geojson};
 
 /// The profiles that come with the binary: name and text.
-pub const SHIPPED: [(&str, &str); 7] = [
+pub const SHIPPED: [(&str, &str); 8] = [
     ("smoke", include_str!("../profiles/smoke.toml")),
     ("seed-baseline", include_str!("../profiles/seed-baseline.toml")),
     ("dispatch-wave", include_str!("../profiles/dispatch-wave.toml")),
     ("peak", include_str!("../profiles/peak.toml")),
+    ("cloud-peak", include_str!("../profiles/cloud-peak.toml")),
     ("four-times", include_str!("../profiles/four-times.toml")),
     ("million", include_str!("../profiles/million.toml")),
     ("hostile", include_str!("../profiles/hostile.toml")),
@@ -68,6 +69,11 @@ pub struct Profile {
 pub struct Load {
     /// Length of the run.
     pub seconds: u32,
+    /// From when on latencies of events are measured, seconds: before it a fleet
+    /// is seen for the first time, all of it at once, and a target that has just
+    /// begun is warming up.
+    #[serde(default)]
+    pub warm_up_s: u32,
     /// Pings a second, by time; changes evenly between two points.
     pub rate: Vec<Point>,
     /// Times of several times the rate.
@@ -164,7 +170,11 @@ pub struct Thresholds {
     /// 99th percentile from a ping's intended send time to its event,
     /// milliseconds, at most.
     pub event_p99_ms_max: Option<f64>,
-    /// The same to the answer to the ping.
+    /// 99th percentile from a ping's publishing to its event's, by the clock of
+    /// Pub/Sub, milliseconds, at most.
+    pub published_p99_ms_max: Option<f64>,
+    /// 99th percentile from a ping's intended send time to its answer,
+    /// milliseconds, at most.
     pub answer_p99_ms_max: Option<f64>,
     /// The same to the position.
     pub position_p99_ms_max: Option<f64>,
@@ -189,6 +199,7 @@ impl Thresholds {
             ("time_error_p95_ms_max", self.time_error_p95_ms_max.is_some()),
             ("inside_interval_min", self.inside_interval_min.is_some()),
             ("event_p99_ms_max", self.event_p99_ms_max.is_some()),
+            ("published_p99_ms_max", self.published_p99_ms_max.is_some()),
             ("answer_p99_ms_max", self.answer_p99_ms_max.is_some()),
             ("position_p99_ms_max", self.position_p99_ms_max.is_some()),
             ("rejects_exact", self.rejects_exact),
@@ -255,6 +266,8 @@ impl Profile {
         ensure!(stop_s.0 > 0 && stop_s.0 <= stop_s.1, "fleet.stop_s must be [shortest, longest]");
         ensure!(stop_s.1 <= 86_400, "fleet.stop_s must be at most a day");
         ensure!(profile.load.seconds > 0, "load.seconds must be above 0");
+        let warms_up = profile.load.warm_up_s < profile.load.seconds;
+        ensure!(warms_up, "load.warm_up_s must be below load.seconds");
         profile
             .curve()
             .context("load.rate must have points in order of time, and bursts a period")?;
@@ -266,7 +279,7 @@ impl Profile {
     }
 
     fn curve(&self) -> Option<Curve> {
-        let Load { rate, bursts, seconds } = &self.load;
+        let Load { rate, bursts, seconds, .. } = &self.load;
         Curve::new(rate.clone(), *bursts, i64::from(*seconds) * 1000)
     }
 
@@ -365,6 +378,7 @@ mod tests {
         for (from, to, message) in [
             ("[fleet]", "[fleet]\nwheels = 4", "wheels"),
             ("seconds = 10", "seconds = 0", "load.seconds"),
+            ("seconds = 10", "seconds = 10\nwarm_up_s = 10", "load.warm_up_s"),
             ("geofence_dwell = 1.0", "arrive = 1.0", "arrive"),
         ] {
             let text = smoke.replacen(from, to, 1);

@@ -8,11 +8,13 @@ mod client;
 mod dead_letters;
 mod events;
 mod late;
+mod probe;
 mod sink;
 mod topic;
 mod trace;
 
 pub use client::{FoundTopic, PubsubClient, PubsubError, SubscriptionFacts};
+pub use probe::SubscriptionProbe;
 pub use topic::Topic;
 pub use trace::traceparent;
 

@@ -9,13 +9,14 @@
 //! While intake is paused, or full for longer than a moment, the streams are
 //! closed and what was not handed over goes back: Pub/Sub keeps a backlog
 //! better than a lease does. A stream that ends is opened again for as long
-//! as the worker lives.
+//! as the worker lives, and all of them when the service was away.
 
 mod check;
 mod decode;
 mod gate;
 mod hand_over;
 mod in_flight;
+mod presence;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use google_cloud_pubsub::client::Subscriber;
-use sinks::pubsub::{PubsubClient, PubsubError};
-use tokio::sync::mpsc;
+use sinks::pubsub::{PubsubClient, PubsubError, SubscriptionProbe};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,8 @@ const WAITING_PER_STREAM: usize = 2;
 pub struct Subscribed {
     pulling: Pulling,
     subscriber: Subscriber,
+    /// One for each subscription, in their order.
+    probes: Vec<SubscriptionProbe>,
 }
 
 impl Subscribed {
@@ -65,11 +68,13 @@ impl Subscribed {
             .await
             .exit_as_config_unless(PubsubError::passes)
             .context("pubsub.subscription")?;
+        let mut probes = Vec::with_capacity(pulling.subscriptions.len());
         for subscription in &pulling.subscriptions {
             check::check(&client, &subscription.name).await?;
+            probes.push(client.probe(&subscription.name).await.exit_with(Exit::Config)?);
         }
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
-        Ok(Self { pulling, subscriber })
+        Ok(Self { pulling, subscriber, probes })
     }
 }
 
@@ -95,11 +100,11 @@ impl PubsubSources {
     /// Begins to pull and to hand over to `intake`.
     #[must_use]
     pub fn start(subscribed: Subscribed, intake: &Intake, allow_null_island: bool) -> Self {
-        let Subscribed { pulling, subscriber } = subscribed;
+        let Subscribed { pulling, subscriber, probes } = subscribed;
         let pulling = Arc::new(pulling);
         let mut sources =
             Self { stop: CancellationToken::new(), listening: Vec::new(), tasks: JoinSet::new() };
-        for subscription in &pulling.subscriptions {
+        for subscription in pulling.subscriptions.iter().zip(probes) {
             sources.add(subscription, &pulling, &subscriber, intake, allow_null_island);
         }
         info!(
@@ -113,7 +118,7 @@ impl PubsubSources {
 
     fn add(
         &mut self,
-        subscription: &Subscription,
+        (subscription, probe): (&Subscription, SubscriptionProbe),
         pulling: &Arc<Pulling>,
         subscriber: &Subscriber,
         intake: &Intake,
@@ -124,6 +129,7 @@ impl PubsubSources {
         let (gate, passage) = Gate::open();
         let streams = pulling.streams_each();
         let (sender, received) = mpsc::channel(streams as usize * WAITING_PER_STREAM);
+        let (renew, renewing) = watch::channel(());
         for _ in 0..streams {
             let stream = Stream {
                 subscriber: subscriber.clone(),
@@ -132,9 +138,15 @@ impl PubsubSources {
                 received: sender.clone(),
                 passage: passage.clone(),
                 heard: Arc::clone(&heard),
+                renew: renewing.clone(),
             };
             self.tasks.spawn(stream.run());
         }
+        let (listened, stopped) = (Arc::clone(&heard), self.stop.clone());
+        self.tasks.spawn(async move {
+            let watching = presence::watch(listened, renew, || probe.answers());
+            let _ = stopped.run_until_cancelled(watching).await;
+        });
         let owned = Some(intake.owned()).filter(|owned| !owned.is_all()).cloned();
         let decoder = Decoder { source: source.name.clone(), allow_null_island, owned };
         let stop = self.stop.clone();

@@ -15,6 +15,7 @@ use geofence::TimeMs;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use prost::Message as _;
+use protos::PingView;
 use protos::journal::{Segment, SegmentKind, input};
 use protos::telemetry::VehiclePing;
 use tempfile::TempDir;
@@ -43,7 +44,8 @@ fn entry(n: i64) -> Entry {
         ..VehiclePing::default()
     };
     let received = TimeMs(ping.event_time_us / 1_000);
-    let admitted = geofence::admission::admit(&ping, received, false).expect("a good ping");
+    let admitted =
+        geofence::admission::admit(&PingView::from(&ping), received, false).expect("a good ping");
     Entry::Ping {
         ping: admitted,
         payload: ping.encode_to_vec().into(),

@@ -83,6 +83,7 @@ pub fn encode(code: usize, number: u64, ping: &VehiclePing) -> Vec<u8> {
 mod tests {
     use super::*;
     use geofence::{TimeMs, admission};
+    use protos::PingView;
 
     #[test]
     fn each_is_refused_with_its_code() {
@@ -100,7 +101,7 @@ mod tests {
                 assert_eq!(name, "undecodable");
                 continue;
             };
-            match admission::admit(&ping, TimeMs(0), false) {
+            match admission::admit(&PingView::from(&ping), TimeMs(0), false) {
                 Err(reject) => assert_eq!(reject.code(), name),
                 Ok(_) => assert!(name == "too_large" || ping.event_time_us == 0, "{name}"),
             }

@@ -1,5 +1,9 @@
 //! From a ping to what came of it.
 
+use google_cloud_pubsub::model::Message;
+use protos::events::fleet_event::Detail;
+use protos::events::{self, FleetEvent, Reason};
+
 use crate::dials::ClockFault;
 use crate::latency::Latencies;
 use crate::profile::World;
@@ -7,24 +11,27 @@ use crate::truth::Kind;
 
 use super::Event;
 
-/// From the intended send time of the ping that shows an event to its arrival
-/// here.
+/// How soon events came; corrections, what is learnt late and what happened
+/// while the run was warming up are left out.
 ///
-/// That ping is the one at the end of the event's interval: the first on the
-/// new side. So an enter's and a pass's latency holds the target's reorder
-/// delay, and an exit's its confirmation too; corrections and what is learnt
-/// late are left out.
+/// Enters, passes and exits count from the intended send time of the ping that
+/// shows them to their arrival here. That ping is the one at the end of the
+/// event's interval: the first on the new side. So an enter's and a pass's
+/// latency holds the target's reorder delay, and an exit's its confirmation too.
 #[derive(Clone, Debug, Default)]
 pub struct EventLatencies {
     /// Enters and passes.
     pub entry: Latencies,
     /// Exits.
     pub exit: Latencies,
+    /// From a ping's publishing to its event's; see [`publishing_us`].
+    pub published: Latencies,
 }
 
 impl EventLatencies {
-    /// Takes an event that arrived `now_us` microseconds after the start.
-    pub fn take(&mut self, world: &World, event: &Event, now_us: i64) {
+    /// Takes an event that arrived `now_us` microseconds after the start, and was
+    /// published so long after its ping, where that is known.
+    pub fn take(&mut self, world: &World, event: &Event, now_us: i64, publishing_us: Option<i64>) {
         let (Some(kind), Some(vehicle), Some((not_before, not_after))) =
             (event.kind, event.vehicle, event.interval_ms)
         else {
@@ -36,11 +43,151 @@ impl EventLatencies {
         if event.late || event.op != super::Op::Assert || not_before > not_after {
             return;
         }
-        let latency_us = now_us - (not_after - offset_ms) * 1000;
+        let shown_ms = not_after - offset_ms;
+        if shown_ms < i64::from(world.profile.load.warm_up_s) * 1000 {
+            return;
+        }
+        publishing_us.into_iter().for_each(|us| self.published.record(us));
+        let latency_us = now_us - shown_ms * 1000;
         match kind {
             Kind::Enter | Kind::Cross => self.entry.record(latency_us),
             Kind::Exit => self.exit.record(latency_us),
             _ => {}
         }
+    }
+}
+
+/// From the publishing of the ping that decided `event` to the publishing of
+/// the event, which came in `message`: microseconds, to a millisecond, by the
+/// clock of the service alone.
+///
+/// Neither the way to the topic of pings is in it nor that from the topic of
+/// events, and nothing of this process; the target's reorder delay is. `None`
+/// for what no ping decided, or perhaps none: of dwells silence is a reason too,
+/// of the ends of rests a gap, and the moment at which a fence opens is no ping's.
+/// Corrections, and what is learnt late, stand for an older ping.
+pub(super) fn publishing_us(event: &FleetEvent, message: &Message) -> Option<i64> {
+    let of_a_kind = matches!(
+        event.detail.as_ref()?,
+        Detail::GeofenceEnter(_)
+            | Detail::GeofenceExit(_)
+            | Detail::GeofenceCross(_)
+            | Detail::GeofenceVisit(_)
+    );
+    let of_a_ping =
+        matches!(event.reason(), Reason::Crossed | Reason::FirstSeen | Reason::Reappeared);
+    let in_order = event.op() == events::Op::Assert && !event.late;
+    if !(of_a_kind && of_a_ping && in_order && event.observed_at_ms != 0) {
+        return None;
+    }
+    let published = message.publish_time.as_ref()?;
+    let published_us = published.seconds() * 1_000_000 + i64::from(published.nanos() / 1_000);
+    Some(published_us - event.observed_at_ms * 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use protos::events::{GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Op};
+
+    use super::*;
+    use crate::profile::Profile;
+
+    #[test]
+    fn what_happens_while_a_run_warms_up_is_not_measured() {
+        let mut profile = Profile::load("smoke").unwrap();
+        profile.load.warm_up_s = 2;
+        let world = profile.world(None).unwrap();
+        let event = |kind, shown_ms| Event {
+            id: 1,
+            op: super::super::Op::Assert,
+            revision: 1,
+            kind: Some(kind),
+            vehicle: Some(0),
+            fence: None,
+            t_ms: 1_000,
+            interval_ms: Some((1_000, shown_ms)),
+            threshold_ms: 0,
+            late: false,
+        };
+        let mut latencies = EventLatencies::default();
+        for shown_ms in [1_999, 2_000, 2_001] {
+            for kind in [Kind::Enter, Kind::Exit, Kind::Visit] {
+                latencies.take(&world, &event(kind, shown_ms), 3_000_000, Some(7_000));
+            }
+        }
+        let EventLatencies { entry, exit, published } = &latencies;
+        let counts = [entry, exit, published].map(|it| it.percentiles().count);
+        assert_eq!(counts, [2, 2, 6]);
+        assert_eq!(
+            (entry.percentiles().max_ms.round(), published.quantile_ms(1.0).round()),
+            (1_000.0, 7.0)
+        );
+    }
+
+    const PUBLISHED: &str = "2026-01-05T06:00:02.345678Z";
+    /// When the ping was published: 06:00:02, milliseconds.
+    const OBSERVED_MS: i64 = 1_767_592_802_000;
+
+    fn enter() -> FleetEvent {
+        FleetEvent {
+            op: Op::Assert.into(),
+            reason: Reason::Crossed.into(),
+            observed_at_ms: OBSERVED_MS,
+            detail: Some(Detail::GeofenceEnter(GeofenceEnter {})),
+            ..FleetEvent::default()
+        }
+    }
+
+    fn with(detail: Detail) -> FleetEvent {
+        FleetEvent { detail: Some(detail), ..enter() }
+    }
+
+    fn because(reason: Reason) -> FleetEvent {
+        FleetEvent { reason: reason.into(), ..enter() }
+    }
+
+    fn published(event: &FleetEvent) -> Option<i64> {
+        let mut message = Message::new();
+        message.publish_time = Some(PUBLISHED.try_into().unwrap());
+        publishing_us(event, &message)
+    }
+
+    #[test]
+    fn what_a_ping_decided_in_order_counts_from_its_publishing() {
+        for event in [
+            enter(),
+            with(Detail::GeofenceExit(GeofenceExit {})),
+            with(Detail::GeofenceCross(Default::default())),
+            with(Detail::GeofenceVisit(GeofenceVisit::default())),
+            because(Reason::FirstSeen),
+            because(Reason::Reappeared),
+        ] {
+            assert_eq!(published(&event), Some(345_678), "{event:?}");
+        }
+        let earlier = FleetEvent { observed_at_ms: OBSERVED_MS + 1_000, ..enter() };
+        assert_eq!(published(&earlier), Some(-654_322), "clocks that differ are told, not hidden");
+    }
+
+    #[test]
+    fn what_no_ping_decided_or_an_older_one_does_not_count() {
+        for event in [
+            FleetEvent { late: true, ..enter() },
+            FleetEvent { op: Op::Amend.into(), ..enter() },
+            FleetEvent { op: Op::Retract.into(), ..enter() },
+            FleetEvent { observed_at_ms: 0, ..enter() },
+            FleetEvent { detail: None, ..enter() },
+            with(Detail::GeofenceDwell(GeofenceDwell { threshold_s: 10 })),
+            with(Detail::IdleEnd(Default::default())),
+            with(Detail::StationaryStart(Default::default())),
+            with(Detail::VehicleOffline(Default::default())),
+            with(Detail::VehicleOnline(Default::default())),
+            because(Reason::FenceCreated),
+            because(Reason::ScheduleClosed),
+            because(Reason::AssignmentChanged),
+            because(Reason::Unspecified),
+        ] {
+            assert_eq!(published(&event), None, "{event:?}");
+        }
+        assert_eq!(publishing_us(&enter(), &Message::new()), None, "never published");
     }
 }

@@ -54,10 +54,22 @@ pub struct Inbox {
 impl Inbox {
     /// Takes an event that has just come.
     pub fn take(&self, world: &World, event: Event, now_us: i64) {
+        self.take_published(world, event, now_us, None);
+    }
+
+    /// Takes an event that has just come from a topic, to which it was published
+    /// so many microseconds after its ping, where that is known.
+    pub fn take_published(
+        &self,
+        world: &World,
+        event: Event,
+        now_us: i64,
+        publishing_us: Option<i64>,
+    ) {
         let mut state = self.lock();
         state.last_us = now_us;
         if state.fold.take(event) {
-            state.latencies.take(world, &event, now_us);
+            state.latencies.take(world, &event, now_us, publishing_us);
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::EventReader;
+use super::latencies::publishing_us;
 use super::sse::Inbox;
 use crate::google::Pubsub;
 use crate::profile::World;
@@ -48,11 +49,13 @@ impl EventSubscription {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let take = |message: Message| {
             let now_us = self.progress.now_us();
-            let event = FleetEvent::decode(message.data)
+            let event = FleetEvent::decode(message.data.clone())
                 .map_err(anyhow::Error::from)
-                .and_then(|event| self.reader.from_message(&event));
+                .and_then(|it| Ok((self.reader.from_message(&it)?, publishing_us(&it, &message))));
             match event {
-                Ok(event) => self.inbox.take(&self.world, event, now_us),
+                Ok((event, publishing_us)) => {
+                    self.inbox.take_published(&self.world, event, now_us, publishing_us);
+                }
                 Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
             }
         };

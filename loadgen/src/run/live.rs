@@ -276,10 +276,12 @@ fn take_feed(
     directory: &RunDirectory,
     names: &Names,
 ) -> anyhow::Result<()> {
-    let EventLatencies { entry, exit } = &received.latencies;
+    let EventLatencies { entry, exit, published } = &received.latencies;
     report.events.get_or_insert_default().feed = received.feed;
     report.latency.event = entry.percentiles();
     report.latency.exit = exit.percentiles();
+    report.latency.published = published.percentiles();
     directory.write_latencies("event", entry, names, report.seconds)?;
-    directory.write_latencies("exit", exit, names, report.seconds)
+    directory.write_latencies("exit", exit, names, report.seconds)?;
+    directory.write_latencies("published", published, names, report.seconds)
 }

@@ -210,6 +210,7 @@ impl RunPlan {
             },
             start: start.map_or_else(|_| names.start_ms.to_string(), |time| time.to_string()),
             seconds: self.length_ms() as f64 / 1e3,
+            warm_up_s: self.world.profile.load.warm_up_s,
             has_truth: self.traces.is_none(),
             unchecked_allowed: self.allow_unchecked,
             sending: Sending {

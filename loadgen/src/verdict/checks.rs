@@ -54,6 +54,9 @@ pub(super) fn needed_for(threshold: &str) -> &'static str {
         "event_p99_ms_max" => {
             "enters or passes as they come, over HTTP or by --events or --events-subscription"
         }
+        "published_p99_ms_max" => {
+            "enters, exits or passes that a ping decided, by --events-subscription"
+        }
         "answer_p99_ms_max" => "answers of the target",
         "rejects_exact" => {
             "answers over HTTP, or dead letters: --data-dir, or --dead-letters-subscription"
@@ -102,6 +105,10 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     let event = &report.latency.event;
     if event.count > 0 {
         list.at_most("event_p99_ms_max", thresholds.event_p99_ms_max, event.p99_ms);
+    }
+    let published = &report.latency.published;
+    if published.count > 0 {
+        list.at_most("published_p99_ms_max", thresholds.published_p99_ms_max, published.p99_ms);
     }
     let answer = &report.latency.answer;
     if answer.count > 0 {
@@ -192,6 +199,7 @@ impl List {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Percentiles;
     use crate::read::sse::Feed;
     use crate::verdict::{Events, KindScore, Part};
 
@@ -272,6 +280,25 @@ mod tests {
         report.pings.tally.missing = 1;
         pass_verdict(&thresholds, &mut report);
         assert!(!report.pass);
+    }
+
+    #[test]
+    fn how_soon_events_are_published_is_judged_where_a_topic_was_read() {
+        let thresholds = Thresholds { published_p99_ms_max: Some(700.0), ..Thresholds::default() };
+        let mut report = report();
+        // Events came, and by no topic.
+        report.events = Some(Events::default());
+        report.latency.event = Percentiles { count: 9, p99_ms: 9.0, ..Percentiles::default() };
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!(
+            (&report.unchecked[..], report.pass),
+            (&["published_p99_ms_max".into()][..], false)
+        );
+        for (p99_ms, passes) in [(700.0, true), (701.0, false)] {
+            report.latency.published = Percentiles { count: 1, p99_ms, ..Percentiles::default() };
+            pass_verdict(&thresholds, &mut report);
+            assert_eq!((report.unchecked.len(), report.pass), (0, passes), "{p99_ms}");
+        }
     }
 
     #[test]

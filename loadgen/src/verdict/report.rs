@@ -71,6 +71,8 @@ pub struct Report {
     /// Length of the schedule, seconds; of one that was interrupted, up to
     /// then.
     pub seconds: f64,
+    /// From when on latencies of events were measured, seconds since the start.
+    pub warm_up_s: u32,
     /// Whether it is known what really happened; not of recorded traces.
     pub has_truth: bool,
     /// How sending went.
@@ -83,7 +85,7 @@ pub struct Report {
     pub events: Option<Events>,
     /// Events against the truth, by kind.
     pub kinds: BTreeMap<String, KindScore>,
-    /// Latencies, each from the intended send time.
+    /// Latencies.
     pub latency: Timing,
     /// What the target used.
     pub process: Option<Usage>,
@@ -219,7 +221,7 @@ pub struct Events {
     pub feed: Feed,
 }
 
-/// Latencies, each from the intended send time.
+/// Latencies, all but one from the intended send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Timing {
@@ -229,6 +231,10 @@ pub struct Timing {
     pub event: Percentiles,
     /// To the event of an exit; holds its confirmation too.
     pub exit: Percentiles,
+    /// From the publishing of the ping that decided an enter, an exit, a pass or
+    /// a visit to the publishing of that event, by the clock of Pub/Sub; holds the
+    /// reorder delay.
+    pub published: Percentiles,
     /// To the position.
     pub position: Percentiles,
 }

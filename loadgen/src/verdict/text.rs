@@ -116,10 +116,14 @@ pub fn text(report: &Report) -> String {
         "\n{:18} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "latency, ms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     ));
+    if report.warm_up_s > 0 {
+        line(format!("(of events only what happened from {} s on)", report.warm_up_s));
+    }
     for (name, of) in [
         ("ping to answer", &timing.answer),
         ("ping to enter", &timing.event),
         ("ping to exit", &timing.exit),
+        ("publish to publish", &timing.published),
         ("ping to position", &timing.position),
     ] {
         if of.count > 0 {
@@ -192,6 +196,7 @@ mod tests {
             p99_99_ms: 5.5,
             max_ms: 6.0,
         };
+        report.latency.published = Percentiles { p99_ms: 7.0, ..report.latency.event };
         let text = text(&report);
         let of = |head: &str, row: &str, name: &str| {
             let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
@@ -204,5 +209,6 @@ mod tests {
         assert_eq!(of("kind", "geofence_exit", "corrected"), "41");
         assert_eq!(of("latency", "ping to enter", "p99.99"), "5.5");
         assert_eq!(of("latency", "ping to enter", "max"), "6.0");
+        assert_eq!(of("latency", "publish to publish", "p99"), "7.0");
     }
 }

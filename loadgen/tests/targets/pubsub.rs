@@ -13,6 +13,8 @@ use loadgen::truth::Names;
 use loadgen::verdict::Part;
 use local_cloud::{PubsubClient, PubsubEmulator};
 use prost::Message as _;
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, Reason};
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use rstest::rstest;
 use tokio::sync::watch::channel;
@@ -91,6 +93,71 @@ async fn every_ping_is_published_once_and_events_are_judged(
     seen.dedup();
     assert_eq!(seen.len(), 900);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_published_long_after_their_pings_are_told_as_that() -> anyhow::Result<()> {
+    let Some(emulator) = PubsubEmulator::shared()? else { return Ok(()) };
+    let client = PubsubClient::connect(&emulator.endpoint()).await?;
+    let topic = client.create_topic("pings-published-late").await?;
+    let (events_topic, events) = client.create_pair("events-published-late").await?;
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let names = Names { start_ms: now_ms + 500, prefix: "t-".into() };
+    // As if the pings that decided them had been published 5 s ago.
+    let decided = |event: FleetEvent| FleetEvent {
+        observed_at_ms: now_ms - 5_000,
+        reason: Reason::Crossed.into(),
+        ..event
+    };
+    let told: Vec<FleetEvent> =
+        messages_of(&world(300, 3), &names, Faults::default()).into_iter().map(decided).collect();
+    // Of another fleet, as a run before may have left it in the subscription.
+    let strange = FleetEvent {
+        event_id: format!("{:032x}", u64::MAX),
+        vehicle_id: "x-v0000001".into(),
+        ..told.iter().find(|event| is_enter(event)).expect("somebody enters").clone()
+    };
+    let enters = told.iter().filter(|event| is_enter(event)).count() as u64;
+    // The first one comes twice.
+    let all = told.iter().chain(told.first()).chain([&strange]);
+    let messages = all.map(|event| Message::new().set_data(event.encode_to_vec()));
+    client.publish(&events_topic, messages).await?;
+
+    let directory = tempfile::tempdir()?;
+    let mut world = world(300, 3);
+    world.profile.thresholds =
+        Thresholds { published_p99_ms_max: Some(4_000.0), ..Thresholds::default() };
+    let report = run(RunPlan {
+        start_ms: Some(names.start_ms),
+        prefix: Some(names.prefix.clone()),
+        patience: PATIENCE,
+        pubsub: Pubsub::Emulator(emulator.endpoint()),
+        events_subscription: Some(events),
+        ..RunPlan::new(
+            world,
+            Target::Pubsub(topic, Shape { pings_per_message: 1, ordering_keys: 0 }),
+            directory.path(),
+        )
+    })
+    .await?;
+
+    let published = report.latency.published;
+    let of_a_ping = |kind: &&str| !kind.contains("dwell") && kind.starts_with("geofence");
+    let counted: u64 = (report.kinds.iter())
+        .filter(|(kind, _)| of_a_ping(&kind.as_str()))
+        .map(|(_, score)| score.found)
+        .sum();
+    assert!(enters > 0 && published.count >= enters, "{enters} of {published:?}");
+    assert_eq!(published.count, counted);
+    assert!(published.p50_ms >= 5_000.0, "{published:?}");
+    let [check] = &report.checks[..] else { panic!("{:?}", report.checks) };
+    assert_eq!((&check.name[..], check.holds, report.pass), ("published_p99_ms_max", false, false));
+    assert!(directory.path().join("published.hlog").exists());
+    Ok(())
+}
+
+fn is_enter(event: &FleetEvent) -> bool {
+    matches!(event.detail, Some(Detail::GeofenceEnter(_)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use google_cloud_pubsub::retry_policy::RetryableErrors;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::Topic;
+use super::{SubscriptionProbe, Topic};
 use crate::google::{
     self, CredentialsError, Endpoint, EndpointError, Failure, Service, credentials,
 };
@@ -125,13 +125,7 @@ impl PubsubClient {
     /// # Errors
     /// It does not exist, or no client can be made.
     pub async fn subscription(&self, name: &str) -> Result<Option<SubscriptionFacts>, PubsubError> {
-        let admin = SubscriptionAdmin::builder()
-            .with_endpoint(self.endpoint.url())
-            .with_credentials(self.credentials.clone())
-            .with_retry_policy(NeverRetry)
-            .build()
-            .await
-            .map_err(|error| self.no_client(error))?;
+        let admin = self.subscriptions().await?;
         let found =
             self.look_up(name, || admin.get_subscription().set_subscription(name).send()).await?;
         let Some(found) = found else { return Ok(None) };
@@ -145,6 +139,26 @@ impl PubsubClient {
             retry_backoff_max,
             ordered: found.enable_message_ordering,
         }))
+    }
+
+    /// What tells whether Pub/Sub answers when it is asked after the
+    /// subscription `name` (a full name).
+    ///
+    /// # Errors
+    /// No client can be made.
+    pub async fn probe(&self, name: &str) -> Result<SubscriptionProbe, PubsubError> {
+        Ok(SubscriptionProbe::new(self.subscriptions().await?, name))
+    }
+
+    /// A client that asks once.
+    async fn subscriptions(&self) -> Result<SubscriptionAdmin, PubsubError> {
+        SubscriptionAdmin::builder()
+            .with_endpoint(self.endpoint.url())
+            .with_credentials(self.credentials.clone())
+            .with_retry_policy(NeverRetry)
+            .build()
+            .await
+            .map_err(|error| self.no_client(error))
     }
 
     /// A client to pull with.

@@ -1,7 +1,6 @@
 //! One pull stream: opened, read, closed and opened again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt as _;
 use google_cloud_pubsub::client::Subscriber;
@@ -9,7 +8,7 @@ use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::MessageStream;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::google;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -19,10 +18,6 @@ use crate::config::Pulling;
 
 /// Messages of one batch at the most.
 const BATCH_MAX: usize = 500;
-/// A stream of a source that has heard nothing for so long is opened anew:
-/// while the service is away the client's own pauses grow to a minute, and a
-/// new stream does not wait for them.
-const RENEW_AFTER: Duration = Duration::from_secs(15);
 
 /// A message as it came; dropped, it goes back.
 #[derive(Debug)]
@@ -40,14 +35,16 @@ pub(super) struct Stream {
     pub(super) received: mpsc::Sender<Vec<Received>>,
     pub(super) passage: Passage,
     pub(super) heard: Arc<Heard>,
+    /// Changes when it is to be opened anew.
+    pub(super) renew: watch::Receiver<()>,
 }
 
 /// Why a stream is closed.
 enum Ended {
     /// The gate is shut.
     Shut,
-    /// Nothing has come for long.
-    Silent,
+    /// It is to be opened anew.
+    Renewed,
     /// The service ended it.
     Failed(String),
 }
@@ -90,7 +87,8 @@ impl Stream {
         while closing.join_next().await.is_some() {}
     }
 
-    fn open(&self) -> MessageStream {
+    fn open(&mut self) -> MessageStream {
+        self.renew.mark_unchanged();
         let pulling = &self.pulling;
         let messages = i64::from(pulling.messages_max.div_ceil(pulling.streams));
         let bytes = pulling.bytes_max.div_ceil(pulling.streams.into());
@@ -109,16 +107,13 @@ impl Stream {
             let next = tokio::select! {
                 biased;
                 () = self.passage.shut() => return (Ended::Shut, brought),
-                next = tokio::time::timeout(RENEW_AFTER, stream.next()) => next,
+                Ok(()) = self.renew.changed() => return (Ended::Renewed, brought),
+                next = stream.next() => next,
             };
             let first = match next {
-                Err(_) if self.heard.silent_for() >= RENEW_AFTER => {
-                    return (Ended::Silent, brought);
-                }
-                Err(_) => continue,
-                Ok(Some(Ok((message, handler)))) => Received { message, handler },
-                Ok(Some(Err(error))) => return (Ended::Failed(error.to_string()), brought),
-                Ok(None) => return (Ended::Failed("it ended".into()), brought),
+                Some(Ok((message, handler))) => Received { message, handler },
+                Some(Err(error)) => return (Ended::Failed(error.to_string()), brought),
+                None => return (Ended::Failed("it ended".into()), brought),
             };
             brought = true;
             self.heard.now();
