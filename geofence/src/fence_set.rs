@@ -6,11 +6,16 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::cells::{CellIndex, Hit, STEP_UNITS_MAX};
+use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
 use crate::geojson::write_fences;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
-use crate::{Fence, Plane, Position, Schedule, Shape};
+use crate::{Fence, Plane, Position, Schedule};
+
+/// Positions that [`FenceSet::containing_many`] reads ahead for: enough for
+/// their cache misses to overlap, few enough for what is read to stay in the
+/// first cache.
+const AHEAD: usize = 64;
 
 /// Fences sorted by id, with their index and the hash of their content. A
 /// change makes a new set; two sets of one content have one hash.
@@ -23,9 +28,6 @@ pub struct FenceSet {
     cells: CellIndex,
     /// The others.
     wide: EnvelopeIndex,
-    /// Fences of whose outlines the cells do not know every edge: the others,
-    /// and those without edges.
-    edgeless: EnvelopeIndex,
     hash: String,
     has_schedules: bool,
     has_tags: bool,
@@ -54,23 +56,14 @@ impl FenceSet {
             return Err(DuplicateFence(pair[0].id.clone()));
         }
         share_schedules(&mut fences);
-        let numbered = || (0_u32..).zip(fences.iter().map(|fence| &fence.shape));
-        let envelopes = || numbered().map(|(i, shape)| (i, shape.envelope()));
+        let envelopes = || (0_u32..).zip(fences.iter().map(|fence| fence.shape.envelope()));
         let index = EnvelopeIndex::over(envelopes());
-        let cells = CellIndex::over(numbered());
+        let cells = CellIndex::over(|i| &fences[i as usize].shape, fences.len() as u32);
         let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
-        let edgeless = EnvelopeIndex::over(
-            numbered()
-                .filter(|(_, shape)| {
-                    let has_edges = matches!(shape, Shape::Polygon(_));
-                    !(has_edges && CellIndex::takes(&shape.envelope()))
-                })
-                .map(|(i, shape)| (i, shape.envelope())),
-        );
         let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Ok(Self { fences, index, cells, wide, edgeless, hash, has_schedules, has_tags })
+        Ok(Self { fences, index, cells, wide, hash, has_schedules, has_tags })
     }
 
     /// A set of no fences.
@@ -103,22 +96,50 @@ impl FenceSet {
 
     /// Replaces `out` with the ascending indexes of the fences that hold `p`
     /// (see [`Shape::contains`](crate::Shape::contains)). Allocates nothing
-    /// but what `out` may need to grow.
+    /// but what `out` may need to grow. Of many positions
+    /// [`Self::containing_many`] asks faster.
     pub fn containing(&self, p: Position, out: &mut Vec<u32>) {
+        self.containing_at(self.cells.spot(p), p, out);
+    }
+
+    /// Calls `found` for each of `positions`, in their order, with its index
+    /// and with what [`Self::containing`] says of it. Reads the index for some
+    /// positions ahead, so that it waits for memory once for all of them.
+    pub fn containing_many(&self, positions: &[Position], mut found: impl FnMut(usize, &[u32])) {
+        let mut out = Vec::with_capacity(AHEAD);
+        let mut spots = [Spot::default(); AHEAD];
+        let (mut touched, mut index) = (0, 0);
+        for positions in positions.chunks(AHEAD) {
+            // Nothing waits for what is read here until it has been asked for
+            // on behalf of all.
+            for (spot, position) in spots.iter_mut().zip(positions) {
+                *spot = self.cells.spot(*position);
+            }
+            for spot in &spots[..positions.len()] {
+                touched ^= self.cells.touch(*spot);
+            }
+            for (spot, position) in spots.iter().zip(positions) {
+                self.containing_at(*spot, *position, &mut out);
+                found(index, &out);
+                index += 1;
+            }
+        }
+        std::hint::black_box(touched);
+    }
+
+    /// [`Self::containing`] for a position whose spot is known.
+    #[inline]
+    fn containing_at(&self, spot: Spot, p: Position, out: &mut Vec<u32>) {
         out.clear();
         let plane = LazyCell::new(|| Plane::at(p));
         let holds = |fence: u32| self.fences[fence as usize].shape.contains_at(p, &plane);
-        self.cells.at(p, |hit| match hit {
-            Hit::Holds(fence) => out.push(fence),
-            Hit::Ask(fence) if holds(fence) => out.push(fence),
-            Hit::Ask(_) => {}
-        });
-        self.wide.at(p, |fence| {
-            if holds(fence) {
-                out.push(fence);
-            }
-        });
-        if out.len() > 1 {
+        self.cells.at(spot, p, out, holds);
+        if !self.wide.is_empty() {
+            self.wide.at(p, |fence| {
+                if holds(fence) {
+                    out.push(fence);
+                }
+            });
             out.sort_unstable();
             // A fence over the antimeridian has two boxes.
             out.dedup();
@@ -128,7 +149,7 @@ impl FenceSet {
     /// Something of the memory that [`Self::containing`] reads, to have it
     /// fetched.
     pub(crate) fn touch(&self, p: Position) -> usize {
-        self.cells.touch(p) as usize
+        self.cells.touch(self.cells.spot(p)) as usize
     }
 
     /// Replaces `out` with the ascending indexes of the fences whose envelope
@@ -155,7 +176,7 @@ impl FenceSet {
         out.clear();
         for piece in step.pieces() {
             self.cells.outlines(&piece, |fence| out.push(fence));
-            self.edgeless.meeting(&piece, |fence| out.push(fence));
+            self.wide.meeting(&piece, |fence| out.push(fence));
         }
         out.sort_unstable();
         out.dedup();

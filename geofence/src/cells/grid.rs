@@ -17,6 +17,7 @@ pub(super) fn from_corner(p: Position) -> (u32, u32) {
 }
 
 /// [`from_corner`] of any place, also past the ends of the map.
+#[inline]
 pub(super) fn corner_of(lon: i64, lat: i64) -> (i64, i64) {
     (lon + HALF_TURN, lat + QUARTER_TURN)
 }

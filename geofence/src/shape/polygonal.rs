@@ -224,11 +224,15 @@ impl Polygonal {
         (north(x) + north(x + TURN)) % 2 == 1
     }
 
-    /// The edges of the outline on the shape's own axis, each from its western
-    /// end to its eastern one, northwards if vertical.
-    pub(crate) fn outline(&self) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
-        let ends = |edge: &Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
-        self.edges.edges().iter().map(ends)
+    /// The edges of the outline whose boxes meet `area`, and some more, on the
+    /// shape's own axis, each from its western end to its eastern one,
+    /// northwards if vertical.
+    pub(crate) fn outline_near(
+        &self,
+        area: Envelope,
+    ) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
+        let ends = |edge: Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
+        self.edges.meeting(area).map(ends)
     }
 
     /// Whether the place an infinitesimal step east of this longitude and
