@@ -4,10 +4,10 @@ use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
-use crate::geojson::write_fences;
+use crate::geojson::{write_fences, write_pieces};
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
 use crate::{Fence, Plane, Position, Schedule};
@@ -60,7 +60,9 @@ impl FenceSet {
         let index = EnvelopeIndex::over(envelopes());
         let cells = CellIndex::over(|i| &fences[i as usize].shape, fences.len() as u32);
         let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
-        let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
+        let mut hasher = Xxh3::new();
+        write_pieces(&fences, |piece| hasher.update(piece.as_bytes()));
+        let hash = format!("{:032x}", hasher.digest128());
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
         Ok(Self { fences, index, cells, wide, hash, has_schedules, has_tags })

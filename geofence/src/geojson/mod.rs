@@ -22,11 +22,12 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use note::FenceNote;
 use note::{Refusal, Repair};
-pub(crate) use write::{write_fence, write_fences};
+pub(crate) use write::{write_fence, write_fences, write_pieces};
 
 use crate::{Fence, FenceSet};
 
@@ -82,6 +83,9 @@ pub enum FencesError {
 /// ```
 pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if let Some(read) = read_one_by_one(text) {
+        return Ok(taken(read));
+    }
     let document: Value =
         serde_json::from_slice(text).map_err(|error| FencesError::NotJson(error.to_string()))?;
     let no_geojson = |what: String| Err(FencesError::NotGeoJson(what));
@@ -105,12 +109,26 @@ pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
             ));
         }
     };
-    Ok(read_features(features))
+    Ok(taken(features.iter().enumerate().map(|(i, value)| read_feature(i, value)).collect()))
 }
 
-fn read_features(features: &[Value]) -> Parsed {
-    let read: Vec<(String, Read)> =
-        features.iter().enumerate().map(|(i, value)| read_feature(i, value)).collect();
+/// Reads the features of a FeatureCollection without holding more of it than
+/// its text and one of them. Nothing if `text` is none, or no JSON: whoever
+/// reads it whole can say why.
+fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(text).ok()?;
+    let kind: String = serde_json::from_str(members.get("type")?.get()).ok()?;
+    let features = members.get("features").filter(|_| kind == "FeatureCollection")?;
+    let features: Vec<&RawValue> = serde_json::from_str(features.get()).ok()?;
+    let read = |(i, feature): (usize, &&RawValue)| {
+        let value = serde_json::from_str(feature.get()).ok()?;
+        Some(read_feature(i, &value))
+    };
+    features.iter().enumerate().map(read).collect()
+}
+
+/// What becomes of the features read.
+fn taken(read: Vec<(String, Read)>) -> Parsed {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, (label, read)) in read.iter().enumerate() {
         if read.has_id {

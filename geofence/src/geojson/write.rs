@@ -13,13 +13,22 @@ use crate::{Fence, Position};
 
 /// The canonical bytes of `fences`, which are sorted by id.
 pub(crate) fn write_fences(fences: &[Fence]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_pieces(fences, |piece| bytes.extend_from_slice(piece.as_bytes()));
+    bytes
+}
+
+/// Hands the canonical bytes of `fences` on fence by fence.
+pub(crate) fn write_pieces(fences: &[Fence], mut write: impl FnMut(&str)) {
     let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
     for (i, fence) in fences.iter().enumerate() {
         text.push_str(if i == 0 { "\n" } else { ",\n" });
         write_feature(fence, &mut text);
+        write(&text);
+        text.clear();
     }
     text.push_str("\n]}\n");
-    text.into_bytes()
+    write(&text);
 }
 
 /// The canonical feature of `fence`, as it stands in [`write_fences`].
@@ -119,13 +128,21 @@ fn write_vertex(vertex: &Vertex, text: &mut String) {
 
 /// Exactly `units` / 1e7, in decimal.
 fn write_degrees(units: i64, text: &mut String) {
-    let (whole, fraction) = (units.abs() / 10_000_000, units.abs() % 10_000_000);
     if units < 0 {
         text.push('-');
     }
-    text.push_str(&whole.to_string());
-    if fraction > 0 {
-        let digits = format!(".{fraction:07}");
-        text.push_str(digits.trim_end_matches('0'));
+    // Three before the point, seven after it.
+    let mut digits = [0_u8; 10];
+    let mut rest = units.unsigned_abs();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let first = digits[..3].iter().position(|digit| *digit != b'0').unwrap_or(2).min(2);
+    let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
+    text.extend(digits[first..3].iter().map(|digit| char::from(*digit)));
+    if last >= 3 {
+        text.push('.');
+        text.extend(digits[3..=last].iter().map(|digit| char::from(*digit)));
     }
 }

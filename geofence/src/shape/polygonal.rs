@@ -30,7 +30,8 @@ pub struct Polygonal {
     origin: i64,
     envelope: Envelope,
     edges: Runs,
-    slabs: Slabs<Edge>,
+    /// Indexes of the edges.
+    slabs: Slabs<u32>,
     area_m2: f64,
     perimeter_m: f64,
 }
@@ -77,14 +78,17 @@ impl Polygonal {
             .chain(edges.iter().map(Edge::envelope))
             .reduce(Envelope::join)
             .expect("there is a part");
+        let numbers: Vec<u32> = (0..edges.len() as u32).collect();
         let polygonal = Self {
             area_m2: parts.iter().map(part_area_m2).sum(),
             perimeter_m: edges.iter().filter(|e| !e.is_at_pole()).map(length_m).sum(),
-            slabs: Slabs::build(&edges, |e| (e.west.x, e.east.x)),
+            slabs: Slabs::build(&numbers, |i| {
+                (edges[*i as usize].west.x, edges[*i as usize].east.x)
+            }),
             parts,
             origin,
             envelope,
-            edges: Runs::new(edges),
+            edges: Runs::new(&edges, origin),
         };
         Ok((polygonal, outline.mends))
     }
@@ -121,7 +125,7 @@ impl Polygonal {
         // An outline longer than a turn lies over some meridians twice.
         let mut inside = false;
         while x <= bounds.east {
-            for edge in self.slabs.over(x) {
+            for edge in self.over(x) {
                 match edge.sight(x, y) {
                     Sight::On => return true,
                     Sight::North => inside = !inside,
@@ -160,7 +164,7 @@ impl Polygonal {
         let meets = |turn: i64| {
             let area = area.turned(-turn);
             let edges = self.slabs.between(area.west, area.east);
-            edges.iter().any(|edge| edge.envelope().overlaps(&area))
+            edges.iter().any(|i| self.edges.edge(*i).envelope().overlaps(&area))
         };
         [-TURN, 0, TURN].into_iter().any(meets)
     }
@@ -176,7 +180,7 @@ impl Polygonal {
         let scale = Scale::at(f64::from(p.lat));
         let near: Vec<(Edge, i64)> = [-TURN, 0, TURN]
             .into_iter()
-            .flat_map(|turn| self.edges.edges().iter().map(move |edge| (*edge, turn)))
+            .flat_map(|turn| self.edges.edges().map(move |edge| (edge, turn)))
             .filter(|(edge, turn)| edge.is_within(start, *turn, reach_m, scale))
             .collect();
         move |(east, north)| {
@@ -217,11 +221,15 @@ impl Polygonal {
     /// to its left, is inside.
     fn inside_ahead(&self, step: Step) -> bool {
         let (x, y) = step.start;
-        let north = |x| {
-            let over = self.slabs.over(x).iter();
-            over.filter(move |edge| edge.is_north_of_step((x, y), step.by)).count()
-        };
+        let north =
+            |x| self.over(x).filter(move |edge| edge.is_north_of_step((x, y), step.by)).count();
         (north(x) + north(x + TURN)) % 2 == 1
+    }
+
+    /// The edges over the meridian `x`, and some more.
+    #[inline]
+    fn over(&self, x: i64) -> impl Iterator<Item = Edge> {
+        self.slabs.over(x).iter().map(|i| self.edges.edge(*i))
     }
 
     /// The edges of the outline whose boxes meet `area`, and some more, on the

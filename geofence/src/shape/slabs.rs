@@ -8,8 +8,8 @@ pub(super) struct Slabs<T> {
     west: i64,
     width: i64,
     /// Slab `i` holds `items[starts[i]..starts[i + 1]]`.
-    starts: Vec<u32>,
-    items: Vec<T>,
+    starts: Box<[u32]>,
+    items: Box<[T]>,
 }
 
 impl<T: Copy> Slabs<T> {
@@ -42,7 +42,7 @@ impl<T: Copy> Slabs<T> {
                 next[slab] += 1;
             }
         }
-        Self { west, width, starts, items: sorted.into_iter().flatten().collect() }
+        Self { west, width, starts: starts.into(), items: sorted.into_iter().flatten().collect() }
     }
 
     /// All items whose extent meets `west..=east`, some more, and some twice.
