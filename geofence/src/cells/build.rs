@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::content::{ByCell, Cells, Content, Stretch};
+use super::content::{ByCell, Cells, Content, Stretch, Touch};
 use super::draft::{Draft, Shift};
 use super::raster::{Edge, clamped};
 use super::run::{self, RunWriter};
@@ -78,8 +78,7 @@ fn write(draft: &Draft<'_>) -> Tile {
     for (index, crossing) in (0_u32..).zip(&draft.polygons) {
         let edges = edges_from..crossing.edges_end;
         edges_from = crossing.edges_end;
-        let numbered = edges.map(|number| (number as u32, draft.edges[number]));
-        content.add_polygon(cells, index, crossing, numbered);
+        content.add_polygon(cells, index, crossing, &draft.edges, edges);
     }
     for round in &draft.round {
         content.add_round(cells, round);
@@ -97,7 +96,8 @@ fn write_runs(draft: &Draft<'_>, cells: Cells, mut content: Content) -> (Box<[u3
     let mut covering: Vec<Stretch> = Vec::new();
     let mut starts = Vec::with_capacity(cells.count());
     let mut last_plain = None;
-    let mut runs = Runs { cells, draft, writer: RunWriter::new(), known: BTreeMap::new() };
+    let mut runs =
+        Runs { cells, draft, writer: RunWriter::new(), known: BTreeMap::new(), within: Vec::new() };
     for row in 0..cells.in_row() {
         covering.clear();
         for column in 0..cells.in_row() {
@@ -130,6 +130,8 @@ struct Runs<'a> {
     /// Where runs without edges begin, by the fences that cover and those to
     /// be asked.
     known: BTreeMap<(Vec<u32>, Vec<u32>), u32>,
+    /// The edges that are being written.
+    within: Vec<Edge>,
 }
 
 impl Runs<'_> {
@@ -139,7 +141,7 @@ impl Runs<'_> {
         place: (u32, u32),
         covering: &[Stretch],
         asked: &[u32],
-        edges: &[(u32, u32)],
+        edges: &[Touch],
     ) -> u32 {
         let covering: Vec<u32> = covering.iter().map(|stretch| stretch.fence).collect();
         if !edges.is_empty() {
@@ -164,18 +166,19 @@ impl Runs<'_> {
         (column, row): (u32, u32),
         covering: &[u32],
         asked: &[u32],
-        edges: &[(u32, u32)],
+        edges: &[Touch],
     ) -> u32 {
-        let by_polygon = || edges.chunk_by(|a, b| a.0 == b.0);
+        let by_polygon = || edges.chunk_by(|a, b| a.polygon == b.polygon);
         let start = self.writer.begin(covering, asked, by_polygon().count());
         let (column, row) = (i64::from(column), i64::from(row));
         let corner = (-(column << self.cells.bits), -(row << self.cells.bits));
         for of_polygon in by_polygon() {
-            let crossing = &self.draft.polygons[of_polygon[0].0 as usize];
-            let edge = |number: u32| self.draft.edges[number as usize].moved(corner);
-            let within: Vec<Edge> = of_polygon.iter().map(|(_, number)| edge(*number)).collect();
-            let inside = self.cells.is_inside_at_corner(crossing, column, row);
-            self.writer.crossing(crossing.fence, inside, &within, 1 << self.cells.bits);
+            let Touch { polygon, inside, .. } = of_polygon[0];
+            let edge = |touch: &Touch| self.draft.edges[touch.edge as usize].moved(corner);
+            self.within.clear();
+            self.within.extend(of_polygon.iter().map(edge));
+            let fence = self.draft.polygons[polygon as usize].fence;
+            self.writer.crossing(fence, inside, &self.within, 1 << self.cells.bits);
         }
         start
     }

@@ -1,6 +1,8 @@
 //! What the cells of a tile will say, before it is written cell by cell:
 //! stretches of cells that fences cover, fences to be asked, and edges.
 
+use std::ops::Range;
+
 use super::draft::{Crossing, Round};
 use super::raster::{self, Edge};
 use super::{TILE_BITS, run};
@@ -33,14 +35,8 @@ impl Cells {
         (row << self.row_bits() | column) as u32
     }
 
-    /// The side of the cell's north-western corner, a bit to the east of it and
-    /// a yet smaller one to the north.
-    pub(super) fn is_inside_at_corner(
-        self,
-        crossing: &Crossing<'_>,
-        column: i64,
-        row: i64,
-    ) -> bool {
+    /// The side of the cell's north-western corner, see [`Touch`].
+    fn is_inside_at_corner(self, crossing: &Crossing<'_>, column: i64, row: i64) -> bool {
         let corner = (column << self.bits, (row + 1) << self.bits);
         crossing.polygon.is_inside_beside(crossing.shift.back(corner))
     }
@@ -50,10 +46,21 @@ impl Cells {
 #[derive(Default)]
 pub(super) struct Content {
     pub(super) covered: Vec<Stretch>,
-    /// (cell, fence), fences in ascending order of kinds.
+    /// (cell, fence).
     pub(super) asked: Vec<(u32, u32)>,
-    /// (cell, (index of the polygon, number of the edge)) in ascending order of these.
-    pub(super) edges: Vec<(u32, (u32, u32))>,
+    /// By cell, polygons and their edges in ascending order.
+    pub(super) edges: Vec<(u32, Touch)>,
+}
+
+/// An edge that touches a cell.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Touch {
+    /// Indexes in the draft.
+    pub(super) polygon: u32,
+    pub(super) edge: u32,
+    /// Whether the polygon holds the cell's north-western corner, seen a bit to
+    /// the east of it and a yet smaller one to the north.
+    pub(super) inside: bool,
 }
 
 /// Cells of a row that a fence covers.
@@ -66,51 +73,59 @@ pub(super) struct Stretch {
 }
 
 impl Content {
+    /// Adds a polygon, numbered among the draft's, with those of `all` edges
+    /// that are its own.
     pub(super) fn add_polygon(
         &mut self,
         cells: Cells,
-        index: u32,
+        polygon: u32,
         crossing: &Crossing<'_>,
-        edges: impl Iterator<Item = (u32, Edge)>,
+        all: &[Edge],
+        edges: Range<usize>,
     ) {
         let (columns, rows) = crossing.shift.cells(&crossing.polygon.envelope(), cells.bits);
         let first = self.edges.len();
-        for (number, edge) in edges {
-            raster::touched(&edge, cells.bits, &columns, &rows, |column, row| {
-                self.edges.push((cells.number(column, row), (index, number)));
+        for number in edges {
+            raster::touched(&all[number], cells.bits, &columns, &rows, |column, row| {
+                let touch = Touch { polygon, edge: number as u32, inside: false };
+                self.edges.push((cells.number(column, row), touch));
             });
         }
-        let mut touched: Vec<u32> = self.edges[first..].iter().map(|entry| entry.0).collect();
-        touched.sort_unstable();
-        self.ask_where_crowded(crossing.fence, first, &touched);
-        touched.dedup();
-        let mut touched = touched.into_iter().peekable();
+        self.edges[first..].sort_unstable_by_key(|(cell, touch)| (*cell, touch.edge));
+        let mut next = first;
         for row in rows {
-            let mut stretch_is_inside = None;
+            let mut inside = cells.is_inside_at_corner(crossing, *columns.start(), row);
             for column in columns.clone() {
-                if touched.next_if_eq(&cells.number(column, row)).is_some() {
-                    stretch_is_inside = None;
-                    continue;
+                let cell = cells.number(column, row);
+                let here = self.edges[next..].iter_mut().take_while(|entry| entry.0 == cell);
+                let corner = (-(column << cells.bits), -(row << cells.bits));
+                let (mut touches, mut next_inside) = (0, inside);
+                for (_, touch) in here {
+                    let edge = all[touch.edge as usize].moved(corner);
+                    touch.inside = inside;
+                    next_inside ^= edge.crosses_top(1 << cells.bits);
+                    touches += 1;
                 }
-                let inside = *stretch_is_inside
-                    .get_or_insert_with(|| cells.is_inside_at_corner(crossing, column, row));
-                if inside {
+                if touches == 0 && inside {
                     self.cover(crossing.fence, column as u32, row as u32);
                 }
+                next += touches;
+                inside = next_inside;
             }
         }
+        self.ask_where_crowded(crossing.fence, first);
     }
 
     /// Has the fence asked in cells that too many of its edges touch, which
-    /// are those from `first` on; `touched` says the cell of each, in order.
-    fn ask_where_crowded(&mut self, fence: u32, first: usize, touched: &[u32]) {
-        let of_cells = touched.chunk_by(|a, b| a == b);
+    /// are those from `first` on, by cell.
+    fn ask_where_crowded(&mut self, fence: u32, first: usize) {
+        let of_cells = self.edges[first..].chunk_by(|a, b| a.0 == b.0);
         let crowded: Vec<u32> =
-            of_cells.filter(|same| same.len() > EDGES_OF_CELL_MAX).map(|same| same[0]).collect();
+            of_cells.filter(|same| same.len() > EDGES_OF_CELL_MAX).map(|same| same[0].0).collect();
         if !crowded.is_empty() {
-            let is_crowded = |entry: &(u32, _)| crowded.binary_search(&entry.0).is_ok();
+            let is_crowded = |cell: &u32| crowded.binary_search(cell).is_ok();
             let own = self.edges.split_off(first);
-            self.edges.extend(own.into_iter().filter(|entry| !is_crowded(entry)));
+            self.edges.extend(own.into_iter().filter(|(cell, _)| !is_crowded(cell)));
             self.asked.extend(crowded.iter().map(|cell| (*cell, fence)));
         }
     }

@@ -308,23 +308,28 @@ impl RunWriter {
     pub(super) fn crossing(&mut self, fence: u32, inside: bool, edges: &[Edge], side: i64) {
         let north = edges.iter().filter(|edge| is_north_of_corner(edge, side)).count();
         let above = u32::from(inside) ^ north as u32 & 1;
-        let far = ends_above(edges, side).into_iter().map(|x| {
+        let ends = ends_above(edges, side);
+        let far = ends.iter().map(|x| {
             let y = (side + 1).max(i64::from(i16::MAX));
-            Edge { west: (x, y), east: (side, y) }
+            Edge { west: (*x, y), east: (side, y) }
         });
-        let all: Vec<Edge> = edges.iter().copied().chain(far).collect();
-        let (narrow, wide): (Vec<&Edge>, Vec<&Edge>) = all.iter().partition(|edge| is_narrow(edge));
-        debug_assert!(narrow.len().max(wide.len()) <= EDGES_MAX);
-        let counts = (wide.len() as u32) << 16 | (narrow.len() as u32) << 1 | above;
-        self.words.extend([fence, counts]);
-        let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
-        self.words.extend(narrow.iter().flat_map(|edge| [edge.west, edge.east].map(packed)));
-        self.words.extend(wide.iter().flat_map(|edge| {
+        let all = edges.iter().copied().chain(far);
+        let counts_at = self.words.len() + 1;
+        self.words.extend([fence, 0]);
+        for edge in all.clone().filter(is_narrow) {
+            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
+            self.words.extend([edge.west, edge.east].map(packed));
+        }
+        let narrow = (self.words.len() - counts_at) / NARROW;
+        for edge in all.clone().filter(|edge| !is_narrow(edge)) {
             let (dx, dy) = (edge.east.0 - edge.west.0, edge.east.1 - edge.west.1);
-            [edge.west.0, edge.west.1, dx, dy].map(|word| {
+            self.words.extend([edge.west.0, edge.west.1, dx, dy].map(|word| {
                 i32::try_from(word).expect("an edge near a cell spans less than half a turn") as u32
-            })
-        }));
+            }));
+        }
+        let wide = all.count() - narrow;
+        debug_assert!(narrow.max(wide) <= EDGES_MAX);
+        self.words[counts_at] = (wide as u32) << 16 | (narrow as u32) << 1 | above;
     }
 
     pub(super) fn finish(mut self) -> Box<[u32]> {
