@@ -128,21 +128,28 @@ fn write_vertex(vertex: &Vertex, text: &mut String) {
 
 /// Exactly `units` / 1e7, in decimal.
 fn write_degrees(units: i64, text: &mut String) {
+    // A sign, three digits, the point, seven digits; written from the end.
+    let mut digits = [b'0'; 12];
+    let (mut whole, mut fraction) = (units.abs() / 10_000_000, units.abs() % 10_000_000);
+    let mut end = 4;
+    for place in (5..12).rev() {
+        let digit = (fraction % 10) as u8;
+        digits[place] = b'0' + digit;
+        fraction /= 10;
+        if digit > 0 && end == 4 {
+            end = place + 1;
+        }
+    }
+    digits[4] = b'.';
+    let mut first = 4;
+    while first == 4 || whole > 0 {
+        first -= 1;
+        digits[first] = b'0' + (whole % 10) as u8;
+        whole /= 10;
+    }
     if units < 0 {
-        text.push('-');
+        first -= 1;
+        digits[first] = b'-';
     }
-    // Three before the point, seven after it.
-    let mut digits = [0_u8; 10];
-    let mut rest = units.unsigned_abs();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let first = digits[..3].iter().position(|digit| *digit != b'0').unwrap_or(2).min(2);
-    let last = digits.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
-    text.extend(digits[first..3].iter().map(|digit| char::from(*digit)));
-    if last >= 3 {
-        text.push('.');
-        text.extend(digits[3..=last].iter().map(|digit| char::from(*digit)));
-    }
+    text.push_str(std::str::from_utf8(&digits[first..end]).expect("digits are ASCII"));
 }

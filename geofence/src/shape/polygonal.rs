@@ -6,12 +6,15 @@
 //! closes on itself after a turn. Where parts touch, at the antimeridian or
 //! elsewhere, no edge is left between them.
 
+use std::sync::Arc;
+
 use super::dissolve::{Mend, dissolve};
 use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
 use super::runs::Runs;
+use super::simple::simple;
 use super::slabs::Slabs;
 use super::sweep::{self, Step};
 use super::trace::trace;
@@ -22,10 +25,10 @@ use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_wa
 /// round the equator.
 const HALF_WAY_ROUND_M: f64 = 20_037_508.343;
 
-/// A union of polygons with holes.
+/// A union of polygons with holes. Clones share what is long of it.
 #[derive(Clone, Debug)]
 pub struct Polygonal {
-    parts: Vec<Part>,
+    parts: Arc<[Part]>,
     /// West of every edge's western end and less than a turn from it.
     origin: i64,
     envelope: Envelope,
@@ -63,8 +66,13 @@ impl Polygonal {
     /// a turn or more), goes round no pole and has three distinct vertices.
     pub(crate) fn new(mut parts: Vec<Part>) -> Result<(Self, Vec<Mend>), Unusable> {
         place(&mut parts);
-        let outline = dissolve(&parts)?;
-        let mut parts = trace(&outline.edges);
+        let (mut parts, mends) = match simple(&parts) {
+            Some(exterior) => (vec![Part { exterior, holes: Vec::new() }], Vec::new()),
+            None => {
+                let outline = dissolve(&parts)?;
+                (trace(&outline.edges), outline.mends)
+            }
+        };
         if parts.is_empty() {
             return Err(Unusable::ZeroArea);
         }
@@ -85,12 +93,12 @@ impl Polygonal {
             slabs: Slabs::build(&numbers, |i| {
                 (edges[*i as usize].west.x, edges[*i as usize].east.x)
             }),
-            parts,
+            parts: parts.into(),
             origin,
             envelope,
             edges: Runs::new(&edges, origin),
         };
-        Ok((polygonal, outline.mends))
+        Ok((polygonal, mends))
     }
 
     pub(crate) fn parts(&self) -> &[Part] {

@@ -1,6 +1,8 @@
 //! Edges in runs of neighbours, with a box round each run: what a place is
 //! near to, or a step meets, is found without asking every edge.
 
+use std::sync::Arc;
+
 use super::edge::{Edge, Packed};
 use super::envelope::Envelope;
 use crate::plane::{HALF_TURN, Scale, TURN};
@@ -13,13 +15,13 @@ const RUN: usize = 8;
 /// this, metres: more than rounding ever makes of a distance on the Earth.
 const SLACK_M: f64 = 1e-6;
 
-/// Edges, neighbours next to each other.
+/// Edges, neighbours next to each other; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Runs {
     origin: i64,
-    edges: Box<[Packed]>,
+    edges: Arc<[Packed]>,
     /// One for each [`RUN`] edges.
-    boxes: Box<[Envelope]>,
+    boxes: Arc<[Envelope]>,
     /// Round all of them; `None` if there is no edge.
     around: Option<Envelope>,
 }
@@ -28,7 +30,7 @@ impl Runs {
     /// Of edges whose western ends lie less than a turn east of `origin`.
     pub(super) fn new(edges: &[Edge], origin: i64) -> Self {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
-        let boxes: Box<[_]> = edges.chunks(RUN).filter_map(around).collect();
+        let boxes: Arc<[_]> = edges.chunks(RUN).filter_map(around).collect();
         let around = boxes.iter().copied().reduce(Envelope::join);
         let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
         Self { origin, edges, boxes, around }

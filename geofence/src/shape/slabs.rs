@@ -1,5 +1,7 @@
 //! Edges by longitude: which edges lie over a meridian.
 
+use std::sync::Arc;
+
 /// Items with an extent in x, bucketed by equal slabs of it, each slab's items
 /// side by side in memory. An item appears in every slab its extent touches;
 /// the number of slabs is chosen so that copies stay below three per item.
@@ -8,8 +10,8 @@ pub(super) struct Slabs<T> {
     west: i64,
     width: i64,
     /// Slab `i` holds `items[starts[i]..starts[i + 1]]`.
-    starts: Box<[u32]>,
-    items: Box<[T]>,
+    starts: Arc<[u32]>,
+    items: Arc<[T]>,
 }
 
 impl<T: Copy> Slabs<T> {
