@@ -10,6 +10,7 @@ use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
 use crate::geojson::{write_fences, write_pieces};
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
+use crate::slots::Slots;
 use crate::{Fence, Plane, Position, Schedule};
 
 /// Positions that [`FenceSet::containing_many`] reads ahead for: enough for
@@ -24,8 +25,9 @@ pub struct FenceSet {
     fences: Vec<Fence>,
     /// Every fence.
     index: EnvelopeIndex,
-    /// Fences of no great extent.
+    /// Fences of no great extent, by slot.
     cells: CellIndex,
+    slots: Slots,
     /// The others.
     wide: EnvelopeIndex,
     hash: String,
@@ -50,28 +52,51 @@ impl FenceSet {
     ///
     /// # Errors
     /// When two of them have the same id.
-    pub fn new(mut fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
-        fences.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        if let Some(pair) = fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(DuplicateFence(pair[0].id.clone()));
-        }
+    pub fn new(fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
+        Self::after(&Self::empty(), fences)
+    }
+
+    /// [`Self::new`] at less cost where `before` has most of these fences: of
+    /// its index, only the tiles are made anew in which a fence is new, gone or
+    /// of another shape.
+    ///
+    /// # Errors
+    /// When two of the fences have the same id.
+    pub fn after(before: &Self, fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
+        let mut fences = sorted(fences)?;
+        let (slots, touched) = Slots::after(before, &mut fences);
+        let index = EnvelopeIndex::over(envelopes(&fences));
+        let cells = before.cells.changed(&touched, |bounds| {
+            let mut members = Vec::new();
+            index.meeting(bounds, |i| members.push((slots.of_fence(i), &fences[i as usize].shape)));
+            members.sort_unstable_by_key(|member| member.0);
+            members.dedup_by_key(|member| member.0);
+            members
+        });
+        Ok(Self::indexed(fences, index, cells, slots.by_slot()))
+    }
+
+    fn indexed(
+        mut fences: Vec<Fence>,
+        index: EnvelopeIndex,
+        cells: CellIndex,
+        slots: Slots,
+    ) -> Self {
         share_schedules(&mut fences);
-        let envelopes = || (0_u32..).zip(fences.iter().map(|fence| fence.shape.envelope()));
-        let index = EnvelopeIndex::over(envelopes());
-        let cells = CellIndex::over(|i| &fences[i as usize].shape, fences.len() as u32);
-        let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
+        let wide = EnvelopeIndex::over(envelopes(&fences).filter(|(_, it)| !CellIndex::takes(it)));
         let mut hasher = Xxh3::new();
         write_pieces(&fences, |piece| hasher.update(piece.as_bytes()));
         let hash = format!("{:032x}", hasher.digest128());
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Ok(Self { fences, index, cells, wide, hash, has_schedules, has_tags })
+        Self { fences, index, cells, slots, wide, hash, has_schedules, has_tags }
     }
 
     /// A set of no fences.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(Vec::new()).expect("no two of no fences have the same id")
+        let index = EnvelopeIndex::over(std::iter::empty());
+        Self::indexed(Vec::new(), index, CellIndex::empty(), Slots::default())
     }
 
     /// The fences, sorted by id (bytewise).
@@ -84,6 +109,10 @@ impl FenceSet {
     #[must_use]
     pub fn position_of(&self, id: &str) -> Option<u32> {
         self.fences.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok().map(|i| i as u32)
+    }
+
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
     }
 
     /// Whether some fence opens and closes.
@@ -135,7 +164,8 @@ impl FenceSet {
         out.clear();
         let plane = LazyCell::new(|| Plane::at(p));
         let holds = |fence: u32| self.fences[fence as usize].shape.contains_at(p, &plane);
-        self.cells.at(spot, p, out, holds);
+        self.cells.at(spot, p, out, |slot| holds(self.slots.fence(slot)));
+        self.slots.name_fences(out);
         if !self.wide.is_empty() {
             self.wide.at(p, |fence| {
                 if holds(fence) {
@@ -177,7 +207,7 @@ impl FenceSet {
         }
         out.clear();
         for piece in step.pieces() {
-            self.cells.outlines(&piece, |fence| out.push(fence));
+            self.cells.outlines(&piece, |slot| out.push(self.slots.fence(slot)));
             self.wide.meeting(&piece, |fence| out.push(fence));
         }
         out.sort_unstable();
@@ -202,6 +232,20 @@ impl FenceSet {
     pub fn hash(&self) -> &str {
         &self.hash
     }
+}
+
+/// The fences by id.
+fn sorted(mut fences: Vec<Fence>) -> Result<Vec<Fence>, DuplicateFence> {
+    fences.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    match fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        Some(pair) => Err(DuplicateFence(pair[0].id.clone())),
+        None => Ok(fences),
+    }
+}
+
+/// The box of each fence, by its index.
+fn envelopes(fences: &[Fence]) -> impl Iterator<Item = (u32, Envelope)> {
+    (0_u32..).zip(fences.iter().map(|fence| fence.shape.envelope()))
 }
 
 /// Has fences with the same opening hours share them, and with them what is

@@ -1,10 +1,11 @@
-//! Making a tile from the shapes that may touch it, and knowing which do.
+//! Making a tile from the shapes that may touch it.
 //!
 //! Cells in a row that no edge touches all lie on one side, which is asked
 //! once: such stretches, not cells, are kept until the tile is written, row by
 //! row. Nothing is held of one tile while another is made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::content::{ByCell, Cells, Content, Stretch, Touch};
 use super::draft::{Draft, Shift};
@@ -16,22 +17,8 @@ use crate::Shape;
 use crate::plane::TURN;
 use crate::shape::Envelope;
 
-/// The fences whose boxes touch a tile, by the tile's key; of all `shapes` that
-/// the index [takes](CellIndex::takes).
-pub(super) fn members<'a>(
-    shapes: impl Iterator<Item = (u32, &'a Shape)>,
-) -> BTreeMap<u32, Vec<u32>> {
-    let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for (fence, shape) in shapes {
-        for key in keys(&shape.envelope()) {
-            members.entry(key).or_default().push(fence);
-        }
-    }
-    members
-}
-
 /// The tiles that a shape with this envelope may touch, if the index takes it.
-fn keys(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
+pub(super) fn keys(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
     let envelope = *envelope;
     let turns = CellIndex::takes(&envelope).then(|| turns(&envelope));
     turns.into_iter().flatten().flat_map(move |turn| {
@@ -88,10 +75,10 @@ fn write(draft: &Draft<'_>) -> Tile {
 }
 
 /// Where each cell's run begins, and the runs.
-fn write_runs(draft: &Draft<'_>, cells: Cells, mut content: Content) -> (Box<[u32]>, Box<[u32]>) {
+fn write_runs(draft: &Draft<'_>, cells: Cells, mut content: Content) -> (Arc<[u32]>, Arc<[u32]>) {
     content.covered.sort_unstable_by_key(|it| (it.row, it.first, it.fence));
-    let edges = ByCell::new(cells, &content.edges);
-    let asked = ByCell::new(cells, &content.asked);
+    let edges = ByCell::new(cells.count(), &content.edges);
+    let asked = ByCell::new(cells.count(), &content.asked);
     let mut covered = content.covered.iter().peekable();
     let mut covering: Vec<Stretch> = Vec::new();
     let mut starts = Vec::with_capacity(cells.count());

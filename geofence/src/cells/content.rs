@@ -1,7 +1,7 @@
 //! What the cells of a tile will say, before it is written cell by cell:
 //! stretches of cells that fences cover, fences to be asked, and edges.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::draft::{Crossing, Round};
 use super::raster::{self, Edge};
@@ -84,49 +84,41 @@ impl Content {
         edges: Range<usize>,
     ) {
         let (columns, rows) = crossing.shift.cells(&crossing.polygon.envelope(), cells.bits);
-        let first = self.edges.len();
+        let (width, height) = (length(&columns), length(&rows));
+        let (west, south) = (*columns.start(), *rows.start());
+        let mut entries: Vec<(u32, u32)> = Vec::new();
         for number in edges {
             raster::touched(&all[number], cells.bits, &columns, &rows, |column, row| {
-                let touch = Touch { polygon, edge: number as u32, inside: false };
-                self.edges.push((cells.number(column, row), touch));
+                let in_box = (row - south) as usize * width + (column - west) as usize;
+                entries.push((in_box as u32, number as u32));
             });
         }
-        self.edges[first..].sort_unstable_by_key(|(cell, touch)| (*cell, touch.edge));
-        let mut next = first;
+        let entries = ByCell::new(width * height, &entries);
+        let mut in_box = 0..;
         for row in rows {
-            let mut inside = cells.is_inside_at_corner(crossing, *columns.start(), row);
+            let mut inside = cells.is_inside_at_corner(crossing, west, row);
             for column in columns.clone() {
+                let touching =
+                    entries.of(in_box.next().expect("there are more numbers than cells"));
                 let cell = cells.number(column, row);
-                let here = self.edges[next..].iter_mut().take_while(|entry| entry.0 == cell);
+                if touching.is_empty() {
+                    if inside {
+                        self.cover(crossing.fence, column as u32, row as u32);
+                    }
+                    continue;
+                }
+                if touching.len() > EDGES_OF_CELL_MAX {
+                    self.asked.push((cell, crossing.fence));
+                } else {
+                    let touch = |edge: &u32| (cell, Touch { polygon, edge: *edge, inside });
+                    self.edges.extend(touching.iter().map(touch));
+                }
                 let corner = (-(column << cells.bits), -(row << cells.bits));
-                let (mut touches, mut next_inside) = (0, inside);
-                for (_, touch) in here {
-                    let edge = all[touch.edge as usize].moved(corner);
-                    touch.inside = inside;
-                    next_inside ^= edge.crosses_top(1 << cells.bits);
-                    touches += 1;
+                for edge in touching {
+                    let edge = all[*edge as usize].moved(corner);
+                    inside ^= edge.crosses_top(1 << cells.bits);
                 }
-                if touches == 0 && inside {
-                    self.cover(crossing.fence, column as u32, row as u32);
-                }
-                next += touches;
-                inside = next_inside;
             }
-        }
-        self.ask_where_crowded(crossing.fence, first);
-    }
-
-    /// Has the fence asked in cells that too many of its edges touch, which
-    /// are those from `first` on, by cell.
-    fn ask_where_crowded(&mut self, fence: u32, first: usize) {
-        let of_cells = self.edges[first..].chunk_by(|a, b| a.0 == b.0);
-        let crowded: Vec<u32> =
-            of_cells.filter(|same| same.len() > EDGES_OF_CELL_MAX).map(|same| same[0].0).collect();
-        if !crowded.is_empty() {
-            let is_crowded = |cell: &u32| crowded.binary_search(cell).is_ok();
-            let own = self.edges.split_off(first);
-            self.edges.extend(own.into_iter().filter(|(cell, _)| !is_crowded(cell)));
-            self.asked.extend(crowded.iter().map(|cell| (*cell, fence)));
         }
     }
 
@@ -158,6 +150,11 @@ impl Content {
     }
 }
 
+/// How many there are in the range.
+fn length(range: &RangeInclusive<i64>) -> usize {
+    (range.end() - range.start() + 1).max(0) as usize
+}
+
 /// Things of cells, laid side by side cell by cell, in the order given.
 pub(super) struct ByCell<T> {
     /// Cell `i` has `things[ends[i - 1]..ends[i]]`.
@@ -166,9 +163,9 @@ pub(super) struct ByCell<T> {
 }
 
 impl<T: Copy + Default> ByCell<T> {
-    pub(super) fn new(cells: Cells, entries: &[(u32, T)]) -> Self {
+    pub(super) fn new(cells: usize, entries: &[(u32, T)]) -> Self {
         // Counting sort: sizes, where each cell begins, then where it ends.
-        let mut ends = vec![0_u32; cells.count()];
+        let mut ends = vec![0_u32; cells];
         for (cell, _) in entries {
             ends[*cell as usize] += 1;
         }

@@ -21,6 +21,8 @@ mod raster;
 mod run;
 mod tile;
 
+use std::collections::BTreeSet;
+
 use crate::Position;
 use crate::Shape;
 use crate::shape::Envelope;
@@ -64,16 +66,44 @@ impl CellIndex {
         span(envelope.west, envelope.east) * span(envelope.south, envelope.north) <= TILES_MAX
     }
 
-    /// An index over those of `shapes`, by number, that it [takes](Self::takes).
-    pub(crate) fn over<'a>(shapes: impl Fn(u32) -> &'a Shape, count: u32) -> Self {
-        let (mut keys, mut tiles) = (vec![VACANT], vec![Tile::empty()]);
-        for (key, members) in build::members((0..count).map(|fence| (fence, shapes(fence)))) {
-            let tile = build::tile(key, members.iter().map(|&fence| (fence, shapes(fence))));
-            if let Some(tile) = tile {
-                keys.push(key);
-                tiles.push(tile);
-            }
+    /// An index over nothing.
+    pub(crate) fn empty() -> Self {
+        Self::of_tiles(std::iter::empty())
+    }
+
+    /// The index after a change of fences that `touches` the tiles of these
+    /// keys: of their boxes, `members` gives the fences that may lie there,
+    /// ascending, of which it [takes](Self::takes) those it does. Fences that
+    /// stay keep their numbers.
+    pub(crate) fn changed<'a>(
+        &self,
+        touches: &BTreeSet<u32>,
+        mut members: impl FnMut(&Envelope) -> Vec<(u32, &'a Shape)>,
+    ) -> Self {
+        let taken = |envelope: Envelope| CellIndex::takes(&envelope);
+        let mut made = |key: u32| {
+            let members = members(&grid::box_of(key));
+            build::tile(key, members.into_iter().filter(|(_, shape)| taken(shape.envelope())))
+        };
+        let kept = self.table.iter().filter(|(key, _)| *key != VACANT && !touches.contains(key));
+        let kept = kept.map(|(key, index)| (*key, self.tiles[*index as usize].clone()));
+        let made = touches.iter().filter_map(|key| made(*key).map(|tile| (*key, tile)));
+        Self::of_tiles(kept.chain(made))
+    }
+
+    /// The tiles that a fence of this extent may touch, if it is for this
+    /// index.
+    pub(crate) fn tiles_of(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
+        build::keys(envelope)
+    }
+
+    fn of_tiles(tiles: impl Iterator<Item = (u32, Tile)>) -> Self {
+        let (mut keys, mut all) = (vec![VACANT], vec![Tile::empty()]);
+        for (key, tile) in tiles {
+            keys.push(key);
+            all.push(tile);
         }
+        let tiles = all;
         let mut table = vec![(VACANT, 0); (tiles.len() * 2).next_power_of_two()];
         let mask = table.len() - 1;
         for (index, key) in (0_u32..).zip(keys).skip(1) {

@@ -20,6 +20,8 @@
 //! sight: there, an edge that is none of the outline's lies far north of the
 //! cell, from that end's meridian eastwards.
 
+use std::sync::Arc;
+
 use super::raster::Edge;
 
 /// Words of a narrow edge and of a wide one.
@@ -332,9 +334,9 @@ impl RunWriter {
         self.words[counts_at] = (wide as u32) << 16 | (narrow as u32) << 1 | above;
     }
 
-    pub(super) fn finish(mut self) -> Box<[u32]> {
+    pub(super) fn finish(mut self) -> Arc<[u32]> {
         self.words.extend([0; SPARE]);
-        self.words.into_boxed_slice()
+        self.words.into()
     }
 }
 

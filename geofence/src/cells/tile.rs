@@ -1,18 +1,20 @@
 //! A tile: a grid of cells, each with its run.
 
+use std::sync::Arc;
+
 use super::TILE_BITS;
 use super::run;
 
-/// Cells of one square of the globe.
+/// Cells of one square of the globe. Indexes share those that do not differ.
 #[derive(Clone, Debug)]
 pub(super) struct Tile {
     /// A cell is a square of so many units a side, as a power of two.
     pub(super) cell_bits: u32,
     /// Fences that cover the tile whole.
-    pub(super) covering: Box<[u32]>,
+    pub(super) covering: Arc<[u32]>,
     /// Where the cell's run begins in `words`, row by row from the south.
-    pub(super) starts: Box<[u32]>,
-    pub(super) words: Box<[u32]>,
+    pub(super) starts: Arc<[u32]>,
+    pub(super) words: Arc<[u32]>,
 }
 
 impl Tile {
@@ -21,8 +23,8 @@ impl Tile {
         let words = run::RunWriter::new().finish();
         Self {
             cell_bits: TILE_BITS,
-            covering: Box::default(),
-            starts: Box::new([run::NOTHING]),
+            covering: Arc::default(),
+            starts: Arc::new([run::NOTHING]),
             words,
         }
     }

@@ -56,6 +56,17 @@ pub struct Parsed {
     pub refusals: Vec<FenceNote>,
 }
 
+/// [`Parsed`], but fences without an index yet.
+#[derive(Clone, Debug)]
+pub struct FencesRead {
+    /// The fences that can be used, in document order; their ids differ.
+    pub fences: Vec<Fence>,
+    /// See [`Parsed::repairs`].
+    pub repairs: Vec<FenceNote>,
+    /// See [`Parsed::refusals`].
+    pub refusals: Vec<FenceNote>,
+}
+
 /// The document as a whole is no GeoJSON.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FencesError {
@@ -82,6 +93,17 @@ pub enum FencesError {
 /// # Ok::<(), geofence::FencesError>(())
 /// ```
 pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
+    let FencesRead { fences, repairs, refusals } = read_fences(bytes)?;
+    let set = FenceSet::new(fences).expect("features that share an id were refused");
+    Ok(Parsed { set, repairs, refusals })
+}
+
+/// [`parse_fences`] for whoever makes a set of them, perhaps
+/// [after](FenceSet::after) another.
+///
+/// # Errors
+/// As [`parse_fences`].
+pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     if let Some(read) = read_one_by_one(text) {
         return Ok(taken(read));
@@ -128,7 +150,7 @@ fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
 }
 
 /// What becomes of the features read.
-fn taken(read: Vec<(String, Read)>) -> Parsed {
+fn taken(read: Vec<(String, Read)>) -> FencesRead {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, (label, read)) in read.iter().enumerate() {
         if read.has_id {
@@ -162,8 +184,7 @@ fn taken(read: Vec<(String, Read)>) -> Parsed {
             Err(refusal) => refusals.push(refusal.note(&label)),
         }
     }
-    let set = FenceSet::new(fences).expect("features that share an id were refused");
-    Parsed { set, repairs, refusals }
+    FencesRead { fences, repairs, refusals }
 }
 
 /// A feature read, under its id or its number.
