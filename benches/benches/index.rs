@@ -25,11 +25,18 @@ fn index(c: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("FenceSet", count), &set, |b, set| {
             let mut hits = Vec::new();
             b.iter(|| {
-                for &(lon, lat) in &places {
-                    let place = Position::from_degrees(lat, lon).expect("in the city");
-                    set.containing(black_box(place), &mut hits);
+                for &place in &places {
+                    set.containing(black_box(position(place)), &mut hits);
                     black_box(&hits);
                 }
+            });
+        });
+        let positions: Vec<Position> = places.iter().map(|&place| position(place)).collect();
+        group.bench_with_input(BenchmarkId::new("FenceSet, many", count), &set, |b, set| {
+            b.iter(|| {
+                set.containing_many(black_box(&positions), |_, hits| {
+                    black_box(hits);
+                });
             });
         });
         group.bench_with_input(BenchmarkId::new("naive: rstar, geo", count), &naive, |b, naive| {
@@ -45,12 +52,16 @@ fn index(c: &mut Criterion) {
     group.finish();
 }
 
+fn position((lon, lat): (f64, f64)) -> Position {
+    Position::from_degrees(lat, lon).expect("in the city")
+}
+
 /// Both must do the same work for their times to say anything.
 fn assert_same_answers(set: &FenceSet, naive: &NaiveIndex, places: &[(f64, f64)]) {
     let (mut found, mut expected) = (Vec::new(), Vec::new());
     let mut total = 0;
     for &(lon, lat) in places {
-        set.containing(Position::from_degrees(lat, lon).expect("in the city"), &mut found);
+        set.containing(position((lon, lat)), &mut found);
         naive.containing(lon, lat, &mut expected);
         assert!(found.iter().map(|&fence| fence as usize).eq(expected.iter().copied()));
         total += found.len();

@@ -4,13 +4,19 @@ use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
-use crate::cells::{CellIndex, Hit, STEP_UNITS_MAX};
-use crate::geojson::write_fences;
+use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
+use crate::geojson::{write_fences, write_pieces};
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
-use crate::{Fence, Plane, Position, Schedule, Shape};
+use crate::slots::Slots;
+use crate::{Fence, Plane, Position, Schedule};
+
+/// Positions that [`FenceSet::containing_many`] reads ahead for: enough for
+/// their cache misses to overlap, few enough for what is read to stay in the
+/// first cache.
+const AHEAD: usize = 64;
 
 /// Fences sorted by id, with their index and the hash of their content. A
 /// change makes a new set; two sets of one content have one hash.
@@ -19,13 +25,11 @@ pub struct FenceSet {
     fences: Vec<Fence>,
     /// Every fence.
     index: EnvelopeIndex,
-    /// Fences of no great extent.
+    /// Fences of no great extent, by slot.
     cells: CellIndex,
+    slots: Slots,
     /// The others.
     wide: EnvelopeIndex,
-    /// Fences of whose outlines the cells do not know every edge: the others,
-    /// and those without edges.
-    edgeless: EnvelopeIndex,
     hash: String,
     has_schedules: bool,
     has_tags: bool,
@@ -48,35 +52,51 @@ impl FenceSet {
     ///
     /// # Errors
     /// When two of them have the same id.
-    pub fn new(mut fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
-        fences.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        if let Some(pair) = fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(DuplicateFence(pair[0].id.clone()));
-        }
+    pub fn new(fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
+        Self::after(&Self::empty(), fences)
+    }
+
+    /// [`Self::new`] at less cost where `before` has most of these fences: of
+    /// its index, only the tiles are made anew in which a fence is new, gone or
+    /// of another shape.
+    ///
+    /// # Errors
+    /// When two of the fences have the same id.
+    pub fn after(before: &Self, fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
+        let mut fences = sorted(fences)?;
+        let (slots, touched) = Slots::after(before, &mut fences);
+        let index = EnvelopeIndex::over(envelopes(&fences));
+        let cells = before.cells.changed(&touched, |bounds| {
+            let mut members = Vec::new();
+            index.meeting(bounds, |i| members.push((slots.of_fence(i), &fences[i as usize].shape)));
+            members.sort_unstable_by_key(|member| member.0);
+            members.dedup_by_key(|member| member.0);
+            members
+        });
+        Ok(Self::indexed(fences, index, cells, slots.by_slot()))
+    }
+
+    fn indexed(
+        mut fences: Vec<Fence>,
+        index: EnvelopeIndex,
+        cells: CellIndex,
+        slots: Slots,
+    ) -> Self {
         share_schedules(&mut fences);
-        let numbered = || (0_u32..).zip(fences.iter().map(|fence| &fence.shape));
-        let envelopes = || numbered().map(|(i, shape)| (i, shape.envelope()));
-        let index = EnvelopeIndex::over(envelopes());
-        let cells = CellIndex::over(numbered());
-        let wide = EnvelopeIndex::over(envelopes().filter(|(_, it)| !CellIndex::takes(it)));
-        let edgeless = EnvelopeIndex::over(
-            numbered()
-                .filter(|(_, shape)| {
-                    let has_edges = matches!(shape, Shape::Polygon(_));
-                    !(has_edges && CellIndex::takes(&shape.envelope()))
-                })
-                .map(|(i, shape)| (i, shape.envelope())),
-        );
-        let hash = format!("{:032x}", xxh3_128(&write_fences(&fences)));
+        let wide = EnvelopeIndex::over(envelopes(&fences).filter(|(_, it)| !CellIndex::takes(it)));
+        let mut hasher = Xxh3::new();
+        write_pieces(&fences, |piece| hasher.update(piece.as_bytes()));
+        let hash = format!("{:032x}", hasher.digest128());
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Ok(Self { fences, index, cells, wide, edgeless, hash, has_schedules, has_tags })
+        Self { fences, index, cells, slots, wide, hash, has_schedules, has_tags }
     }
 
     /// A set of no fences.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(Vec::new()).expect("no two of no fences have the same id")
+        let index = EnvelopeIndex::over(std::iter::empty());
+        Self::indexed(Vec::new(), index, CellIndex::empty(), Slots::default())
     }
 
     /// The fences, sorted by id (bytewise).
@@ -91,6 +111,10 @@ impl FenceSet {
         self.fences.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok().map(|i| i as u32)
     }
 
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
     /// Whether some fence opens and closes.
     pub(crate) fn has_schedules(&self) -> bool {
         self.has_schedules
@@ -103,22 +127,51 @@ impl FenceSet {
 
     /// Replaces `out` with the ascending indexes of the fences that hold `p`
     /// (see [`Shape::contains`](crate::Shape::contains)). Allocates nothing
-    /// but what `out` may need to grow.
+    /// but what `out` may need to grow. Of many positions
+    /// [`Self::containing_many`] asks faster.
     pub fn containing(&self, p: Position, out: &mut Vec<u32>) {
+        self.containing_at(self.cells.spot(p), p, out);
+    }
+
+    /// Calls `found` for each of `positions`, in their order, with its index
+    /// and with what [`Self::containing`] says of it. Reads the index for some
+    /// positions ahead, so that it waits for memory once for all of them.
+    pub fn containing_many(&self, positions: &[Position], mut found: impl FnMut(usize, &[u32])) {
+        let mut out = Vec::with_capacity(AHEAD);
+        let mut spots = [Spot::default(); AHEAD];
+        let (mut touched, mut index) = (0, 0);
+        for positions in positions.chunks(AHEAD) {
+            // Nothing waits for what is read here until it has been asked for
+            // on behalf of all.
+            for (spot, position) in spots.iter_mut().zip(positions) {
+                *spot = self.cells.spot(*position);
+            }
+            for spot in &spots[..positions.len()] {
+                touched ^= self.cells.touch(*spot);
+            }
+            for (spot, position) in spots.iter().zip(positions) {
+                self.containing_at(*spot, *position, &mut out);
+                found(index, &out);
+                index += 1;
+            }
+        }
+        std::hint::black_box(touched);
+    }
+
+    /// [`Self::containing`] for a position whose spot is known.
+    #[inline]
+    fn containing_at(&self, spot: Spot, p: Position, out: &mut Vec<u32>) {
         out.clear();
         let plane = LazyCell::new(|| Plane::at(p));
         let holds = |fence: u32| self.fences[fence as usize].shape.contains_at(p, &plane);
-        self.cells.at(p, |hit| match hit {
-            Hit::Holds(fence) => out.push(fence),
-            Hit::Ask(fence) if holds(fence) => out.push(fence),
-            Hit::Ask(_) => {}
-        });
-        self.wide.at(p, |fence| {
-            if holds(fence) {
-                out.push(fence);
-            }
-        });
-        if out.len() > 1 {
+        self.cells.at(spot, p, out, |slot| holds(self.slots.fence(slot)));
+        self.slots.name_fences(out);
+        if !self.wide.is_empty() {
+            self.wide.at(p, |fence| {
+                if holds(fence) {
+                    out.push(fence);
+                }
+            });
             out.sort_unstable();
             // A fence over the antimeridian has two boxes.
             out.dedup();
@@ -128,7 +181,7 @@ impl FenceSet {
     /// Something of the memory that [`Self::containing`] reads, to have it
     /// fetched.
     pub(crate) fn touch(&self, p: Position) -> usize {
-        self.cells.touch(p) as usize
+        self.cells.touch(self.cells.spot(p)) as usize
     }
 
     /// Replaces `out` with the ascending indexes of the fences whose envelope
@@ -154,8 +207,8 @@ impl FenceSet {
         }
         out.clear();
         for piece in step.pieces() {
-            self.cells.outlines(&piece, |fence| out.push(fence));
-            self.edgeless.meeting(&piece, |fence| out.push(fence));
+            self.cells.outlines(&piece, |slot| out.push(self.slots.fence(slot)));
+            self.wide.meeting(&piece, |fence| out.push(fence));
         }
         out.sort_unstable();
         out.dedup();
@@ -179,6 +232,20 @@ impl FenceSet {
     pub fn hash(&self) -> &str {
         &self.hash
     }
+}
+
+/// The fences by id.
+fn sorted(mut fences: Vec<Fence>) -> Result<Vec<Fence>, DuplicateFence> {
+    fences.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    match fences.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        Some(pair) => Err(DuplicateFence(pair[0].id.clone())),
+        None => Ok(fences),
+    }
+}
+
+/// The box of each fence, by its index.
+fn envelopes(fences: &[Fence]) -> impl Iterator<Item = (u32, Envelope)> {
+    (0_u32..).zip(fences.iter().map(|fence| fence.shape.envelope()))
 }
 
 /// Has fences with the same opening hours share them, and with them what is

@@ -29,6 +29,12 @@ impl EnvelopeIndex {
         Self { tree: RTree::bulk_load(entries.collect()) }
     }
 
+    /// Whether there is none.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tree.size() == 0
+    }
+
     /// Calls `found` for every envelope that holds `p`, in no order, and twice
     /// where two of its pieces do.
     pub(crate) fn at(&self, p: Position, mut found: impl FnMut(u32)) {

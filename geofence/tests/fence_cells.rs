@@ -114,13 +114,22 @@ proptest! {
             let next = ring.iter().cycle().skip(1);
             ring.iter().zip(next).map(|(a, b)| (((a.0 + b.0) / 2, (a.1 + b.1) / 2), 0, 0))
         });
+        let near = places.iter().copied().chain(own_corners).chain(middles);
+        let positions: Vec<Position> = near
+            .filter_map(|((x, y), east, north)| position((origin.0 + x + east, origin.1 + y + north)))
+            .flat_map(names)
+            .collect();
         let mut found = Vec::new();
-        for ((x, y), east, north) in places.iter().copied().chain(own_corners).chain(middles) {
-            let place = position((origin.0 + x + east, origin.1 + y + north));
-            for p in place.into_iter().flat_map(names) {
-                set.containing(p, &mut found);
-                prop_assert_eq!(&found, &scan(&set, p), "at {:?}", p);
-            }
+        for p in &positions {
+            set.containing(*p, &mut found);
+            prop_assert_eq!(&found, &scan(&set, *p), "at {:?}", p);
+        }
+        let mut many = Vec::new();
+        set.containing_many(&positions, |index, found| many.push((index, found.to_vec())));
+        prop_assert_eq!(many.len(), positions.len());
+        for (expected, (index, many)) in many.iter().enumerate() {
+            set.containing(positions[expected], &mut found);
+            prop_assert_eq!((expected, &found), (*index, many), "at {:?}", positions[expected]);
         }
     }
 }

@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use geofence::{Fence, FenceSet, FenceSettings, Plane, Position, Shape};
 use proptest::prelude::*;
 use support::*;
@@ -324,15 +326,19 @@ fn any_fence() -> impl Strategy<Value = Shape> {
 }
 
 fn set_of(shapes: Vec<Shape>) -> FenceSet {
-    let fences = shapes.into_iter().enumerate().map(|(i, shape)| Fence {
-        id: format!("{i:05}"),
+    let fences = (0..).zip(shapes).map(|(i, shape)| fence_of(i, shape));
+    FenceSet::new(fences.collect()).unwrap()
+}
+
+fn fence_of(number: u32, shape: Shape) -> Fence {
+    Fence {
+        id: format!("{number:05}"),
         name: String::new(),
         tags: vec![],
         schedule: None,
         settings: FenceSettings::default(),
         shape,
-    });
-    FenceSet::new(fences.collect()).unwrap()
+    }
 }
 
 proptest! {
@@ -364,6 +370,53 @@ proptest! {
             for (i, fence) in (0..).zip(set.fences()) {
                 if !fence.shape.inside_stretches(p, to).is_empty() {
                     prop_assert!(near.contains(&i), "fence {} misses the step {:?} {:?}", i, p, to);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Sets that come of each other by changes of a few fences, their ids now
+    /// here, now gone, answer as sets made anew do.
+    #[test]
+    fn a_changed_set_is_that_made_anew(
+        changes in proptest::collection::vec(
+            proptest::collection::vec((0_u32..30, proptest::option::weighted(0.7, any_fence())), 1..8),
+            1..6,
+        ),
+        strides in proptest::collection::vec((-0.3..0.3_f64, -0.2..0.2_f64), 20),
+    ) {
+        let mut shapes: BTreeMap<u32, Shape> = BTreeMap::new();
+        let mut changed = FenceSet::empty();
+        for change in changes {
+            for (id, shape) in change {
+                match shape {
+                    Some(shape) => shapes.insert(id, shape),
+                    None => shapes.remove(&id),
+                };
+            }
+            let fences = || shapes.iter().map(|(id, shape)| fence_of(*id, shape.clone())).collect();
+            changed = FenceSet::after(&changed, fences()).unwrap();
+            let anew = FenceSet::new(fences()).unwrap();
+            prop_assert!(changed == anew);
+            prop_assert_eq!(changed.hash(), anew.hash());
+            let (mut found, mut expected) = (vec![], vec![]);
+            let mut last = at(0.0, 0.0);
+            for (shape, stride) in shapes.values().cycle().zip(&strides) {
+                let (x, y) = middle(shape);
+                for (dx, dy) in [(0.0, 0.0), (stride.0, stride.1), (stride.0 / 60.0, stride.1 / 60.0)] {
+                    let lon = (x + dx + 540.0).rem_euclid(360.0) - 180.0;
+                    let p = at(lon, (y + dy).clamp(-90.0, 90.0));
+                    changed.containing(p, &mut found);
+                    anew.containing(p, &mut expected);
+                    prop_assert_eq!(&found, &expected, "{:?}", p);
+                    changed.may_be_passed(last, p, &mut found);
+                    anew.may_be_passed(last, p, &mut expected);
+                    prop_assert_eq!(&found, &expected, "{:?} to {:?}", last, p);
+                    last = p;
                 }
             }
         }

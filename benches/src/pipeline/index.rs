@@ -59,13 +59,10 @@ impl Index {
 }
 
 fn our_time(set: &FenceSet, places: &[(f64, f64)]) -> (f64, usize) {
-    let positions: Vec<Position> = places.iter().map(|&place| position(place)).collect();
-    let (mut found, mut hits) = (Vec::new(), 0);
+    let positions = positions(places);
+    let mut hits = 0;
     let begun = thread_cpu();
-    for &position in &positions {
-        set.containing(black_box(position), &mut found);
-        hits += found.len();
-    }
+    set.containing_many(black_box(&positions), |_, found| hits += found.len());
     ((thread_cpu() - begun).as_secs_f64(), hits)
 }
 
@@ -83,26 +80,29 @@ fn naive_time(naive: &NaiveIndex, places: &[(f64, f64)]) -> (f64, usize) {
 /// an outline, which is in, doubles cannot tell: among 100,000 fences there is
 /// one now and then.
 fn assert_same_answers(set: &FenceSet, naive: &NaiveIndex, places: &[(f64, f64)]) {
-    let (mut found, mut expected) = (Vec::new(), Vec::new());
-    for &(lon, lat) in places {
-        let position = position((lon, lat));
-        set.containing(position, &mut found);
+    let positions = positions(places);
+    let mut expected = Vec::new();
+    set.containing_many(&positions, |index, found| {
+        let (lon, lat) = places[index];
         naive.containing(lon, lat, &mut expected);
         let ours = found.iter().map(|&fence| fence as usize);
         if ours.clone().eq(expected.iter().copied()) {
-            continue;
+            return;
         }
         let ours: BTreeSet<usize> = ours.collect();
         for &fence in ours.symmetric_difference(&expected.iter().copied().collect()) {
-            let distance_m = set.fences()[fence].shape.signed_distance_m(position);
+            let distance_m = set.fences()[fence].shape.signed_distance_m(positions[index]);
             assert!(
                 distance_m == 0.0,
                 "at {lon}, {lat}: {found:?}, but naively {expected:?}; {fence} is {distance_m} m off"
             );
         }
-    }
+    });
 }
 
-fn position((lon, lat): (f64, f64)) -> Position {
-    Position::from_degrees(lat, lon).expect("the fleet is in the city")
+fn positions(places: &[(f64, f64)]) -> Vec<Position> {
+    let position = |&(lon, lat): &(f64, f64)| {
+        Position::from_degrees(lat, lon).expect("the fleet is in the city")
+    };
+    places.iter().map(position).collect()
 }

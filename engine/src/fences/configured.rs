@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use geofence::{FenceNote, FenceSet, Parsed, TimeMs, parse_fences};
+use geofence::{FenceNote, FenceSet, Parsed, TimeMs, read_fences};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Files of a directory that are read, by extension.
@@ -50,7 +50,7 @@ impl fmt::Display for Problem {
 /// cannot be used, two files hold a fence of one id, or the directory holds
 /// no GeoJSON at all, as one that is not mounted would.
 pub fn read(path: &Path) -> Result<Parsed, Vec<Problem>> {
-    Files::read(path).and_then(|files| files.parse())
+    Files::read(path).and_then(|files| files.parse(&FenceSet::empty()))
 }
 
 /// What a look at a file shows without reading it.
@@ -118,7 +118,8 @@ impl Files {
         hash.digest128()
     }
 
-    pub(super) fn parse(&self) -> Result<Parsed, Vec<Problem>> {
+    /// What the files say, as a set [after](FenceSet::after) `before`.
+    pub(super) fn parse(&self, before: &FenceSet) -> Result<Parsed, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut fences = Vec::new();
         let mut repairs = Vec::new();
@@ -129,28 +130,28 @@ impl Files {
                 note: Some(note),
                 message: String::new(),
             };
-            let parsed = match parse_fences(bytes) {
-                Ok(parsed) => parsed,
+            let read = match read_fences(bytes) {
+                Ok(read) => read,
                 Err(error) => {
                     problems.push(Problem::whole(path, error.to_string()));
                     continue;
                 }
             };
-            problems.extend(parsed.refusals.into_iter().map(of_fence));
-            repairs.extend(parsed.repairs);
-            for fence in parsed.set.fences() {
+            problems.extend(read.refusals.into_iter().map(of_fence));
+            repairs.extend(read.repairs);
+            for fence in read.fences {
                 if let Some(other) = homes.insert(fence.id.clone(), path) {
                     let message =
                         format!("{} has a fence of this id too: ids must differ", other.display());
-                    let note = FenceNote { fence: fence.id.clone(), code: "id_duplicate", message };
+                    let note = FenceNote { fence: fence.id, code: "id_duplicate", message };
                     problems.push(of_fence(note));
                 } else {
-                    fences.push(fence.clone());
+                    fences.push(fence);
                 }
             }
         }
         if problems.is_empty() {
-            let set = FenceSet::new(fences).expect("each id was found once");
+            let set = FenceSet::after(before, fences).expect("each id was found once");
             Ok(Parsed { set, repairs, refusals: Vec::new() })
         } else {
             Err(problems)

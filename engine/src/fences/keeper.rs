@@ -222,11 +222,13 @@ fn build(edit: Edit, newest: &FenceSet) -> Result<Built, EditError> {
             let mut fences = without(&fence.id);
             let is_new = fences.len() == newest.fences().len();
             fences.push(*fence);
-            (Arc::new(FenceSet::new(fences).expect("the id was taken out first")), is_new)
+            let set = FenceSet::after(newest, fences).expect("the id was taken out first");
+            (Arc::new(set), is_new)
         }
         Edit::Delete(id) => {
             newest.position_of(&id).ok_or(EditError::NotFound)?;
-            (Arc::new(FenceSet::new(without(&id)).expect("ids differed before")), false)
+            let set = FenceSet::after(newest, without(&id)).expect("ids differed before");
+            (Arc::new(set), false)
         }
     };
     let json = set.to_canonical_json().into();

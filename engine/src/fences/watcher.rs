@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use geofence::{FenceNote, Parsed, TimeMs};
+use geofence::{FenceNote, FenceSet, Parsed, TimeMs};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use xxhash_rust::xxh3::xxh3_128;
@@ -37,11 +37,20 @@ pub struct Watched {
 pub(crate) trait Target: Send + Sync {
     /// What the files say.
     type Parsed: Send + 'static;
-    /// What that is called in the log.
+    /// What stands, where reading others is quicker with it.
+    type Before: Send + 'static;
+    /// What they are called in the log.
     const WHAT: &'static str;
 
-    /// Reads `files`, which stand at `path`.
-    fn parse(path: &Path, files: &Files) -> Result<Self::Parsed, Vec<Problem>>;
+    /// What stands now.
+    fn before(&self) -> Self::Before;
+
+    /// Reads `files`, which are found at `path`.
+    fn parse(
+        before: &Self::Before,
+        path: &Path,
+        files: &Files,
+    ) -> Result<Self::Parsed, Vec<Problem>>;
 
     /// Has it take the place of the last; an error says why not yet.
     fn take_up(&self, parsed: Self::Parsed) -> impl Future<Output = Result<(), String>> + Send;
@@ -67,10 +76,15 @@ struct Fences(Editor);
 
 impl Target for Fences {
     type Parsed = Parsed;
+    type Before = Arc<FenceSet>;
     const WHAT: &'static str = "fences";
 
-    fn parse(_path: &Path, files: &Files) -> Result<Parsed, Vec<Problem>> {
-        files.parse()
+    fn before(&self) -> Arc<FenceSet> {
+        self.0.current()
+    }
+
+    fn parse(before: &Arc<FenceSet>, _path: &Path, files: &Files) -> Result<Parsed, Vec<Problem>> {
+        files.parse(before)
     }
 
     async fn take_up(&self, parsed: Parsed) -> Result<(), String> {
@@ -121,7 +135,8 @@ impl Watcher {
     }
 
     async fn take_up<T: Target>(&mut self, path: PathBuf, content: Content, target: &T) {
-        let parsed = tokio::task::spawn_blocking(move || parse::<T>(&path, content)).await;
+        let before = target.before();
+        let parsed = tokio::task::spawn_blocking(move || parse::<T>(&before, &path, content)).await;
         let Ok(parsed) = parsed else {
             return error!("reading the configured {} failed", T::WHAT);
         };
@@ -171,9 +186,13 @@ fn look(path: &Path, last: Option<Look>) -> Look {
 }
 
 /// What the files at `path` say, if they still hold `content`.
-fn parse<T: Target>(path: &Path, content: Content) -> Option<Result<T::Parsed, Vec<Problem>>> {
+fn parse<T: Target>(
+    before: &T::Before,
+    path: &Path,
+    content: Content,
+) -> Option<Result<T::Parsed, Vec<Problem>>> {
     match Files::read(path) {
-        Ok(files) => (files.hash() == content).then(|| T::parse(path, &files)),
+        Ok(files) => (files.hash() == content).then(|| T::parse(before, path, &files)),
         Err(problems) => (hash_of(&problems) == content).then_some(Err(problems)),
     }
 }

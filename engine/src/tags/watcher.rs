@@ -27,9 +27,12 @@ struct Tags {
 
 impl Target for Tags {
     type Parsed = ConfiguredTags;
+    type Before = ();
     const WHAT: &'static str = "vehicle tags";
 
-    fn parse(path: &Path, files: &Files) -> Result<ConfiguredTags, Vec<Problem>> {
+    fn before(&self) {}
+
+    fn parse((): &(), path: &Path, files: &Files) -> Result<ConfiguredTags, Vec<Problem>> {
         configured::parse(path, files)
     }
 

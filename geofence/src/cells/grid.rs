@@ -3,6 +3,7 @@
 use super::TILE_BITS;
 use crate::Position;
 use crate::plane::HALF_TURN;
+use crate::shape::Envelope;
 
 /// Units from the equator to a pole.
 const QUARTER_TURN: i64 = HALF_TURN / 2;
@@ -17,6 +18,7 @@ pub(super) fn from_corner(p: Position) -> (u32, u32) {
 }
 
 /// [`from_corner`] of any place, also past the ends of the map.
+#[inline]
 pub(super) fn corner_of(lon: i64, lat: i64) -> (i64, i64) {
     (lon + HALF_TURN, lat + QUARTER_TURN)
 }
@@ -25,6 +27,19 @@ pub(super) fn corner_of(lon: i64, lat: i64) -> (i64, i64) {
 #[inline]
 pub(super) fn tile_key(column: u32, row: u32) -> u32 {
     row << COLUMN_BITS | column
+}
+
+/// The tile's box, closed, as far as it lies within ±180 and ±90 degrees.
+pub(super) fn box_of(key: u32) -> Envelope {
+    let (column, row) = of_key(key);
+    let (west, south) = (column << TILE_BITS, row << TILE_BITS);
+    let side = 1 << TILE_BITS;
+    Envelope {
+        west: west - HALF_TURN,
+        east: (west + side - HALF_TURN).min(HALF_TURN),
+        south: south - QUARTER_TURN,
+        north: (south + side - QUARTER_TURN).min(QUARTER_TURN),
+    }
 }
 
 /// Column and row of a tile.

@@ -2,27 +2,31 @@
 //!
 //! The globe is a sparse table of square tiles of 2^20 units; a tile is a grid
 //! of square cells. A cell knows the fences that cover it whole; of each fence
-//! whose outline touches it, the edges that do, and on which side of the
-//! outline its north-western corner lies. A polygon's answer is that side,
-//! changed by every edge crossed on the way from the corner to the place: east
-//! along the top of the cell, then south. All of it is exact, on integers.
+//! whose outline touches it, the edges that do, and how many of the others pass
+//! north of it, odd or even. A polygon holds a place that has an odd number of
+//! edges to the north of it. All of it is exact, on integers.
+//!
+//! Cells that know the same and no edge share one run, so that of most places
+//! a cell's number and words that lie in the cache are all that is read.
 //!
 //! Answers are those of [`Shape::contains`](crate::Shape::contains), which the
 //! index asks itself about circles and corridors near their outline. Fences
 //! that span many tiles are not in it; see [`CellIndex::takes`].
 
 mod build;
+mod content;
+mod draft;
 mod grid;
 mod raster;
 mod run;
 mod tile;
 
-use crate::Position;
-use crate::shape::Envelope;
-use build::Builder;
-use tile::Tile;
+use std::collections::BTreeSet;
 
-pub(crate) use run::Hit;
+use crate::Position;
+use crate::Shape;
+use crate::shape::Envelope;
+use tile::Tile;
 
 /// A tile is a square of so many units a side, as a power of two: 11.7 km from
 /// south to north.
@@ -39,9 +43,17 @@ pub(crate) const STEP_UNITS_MAX: i64 = 1 << 16;
 /// An immutable index over fences by number.
 #[derive(Clone, Debug)]
 pub(crate) struct CellIndex {
+    /// The first is empty: of it is every place where there is no other.
     tiles: Vec<Tile>,
     /// Open addressing: (key, index of the tile); its size a power of two.
     table: Vec<(u32, u32)>,
+}
+
+/// Where in the index something is known of a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spot {
+    tile: u32,
+    start: u32,
 }
 
 /// No tile has this key.
@@ -54,16 +66,47 @@ impl CellIndex {
         span(envelope.west, envelope.east) * span(envelope.south, envelope.north) <= TILES_MAX
     }
 
-    /// An index over those of `shapes`, by number, that it [takes](Self::takes).
-    pub(crate) fn over<'a>(shapes: impl Iterator<Item = (u32, &'a crate::Shape)>) -> Self {
-        let mut builder = Builder::default();
-        for (fence, shape) in shapes {
-            builder.add(fence, shape);
+    /// An index over nothing.
+    pub(crate) fn empty() -> Self {
+        Self::of_tiles(std::iter::empty())
+    }
+
+    /// The index after a change of fences that `touches` the tiles of these
+    /// keys: of their boxes, `members` gives the fences that may lie there,
+    /// ascending, of which it [takes](Self::takes) those it does. Fences that
+    /// stay keep their numbers.
+    pub(crate) fn changed<'a>(
+        &self,
+        touches: &BTreeSet<u32>,
+        mut members: impl FnMut(&Envelope) -> Vec<(u32, &'a Shape)>,
+    ) -> Self {
+        let taken = |envelope: Envelope| CellIndex::takes(&envelope);
+        let mut made = |key: u32| {
+            let members = members(&grid::box_of(key));
+            build::tile(key, members.into_iter().filter(|(_, shape)| taken(shape.envelope())))
+        };
+        let kept = self.table.iter().filter(|(key, _)| *key != VACANT && !touches.contains(key));
+        let kept = kept.map(|(key, index)| (*key, self.tiles[*index as usize].clone()));
+        let made = touches.iter().filter_map(|key| made(*key).map(|tile| (*key, tile)));
+        Self::of_tiles(kept.chain(made))
+    }
+
+    /// The tiles that a fence of this extent may touch, if it is for this
+    /// index.
+    pub(crate) fn tiles_of(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
+        build::keys(envelope)
+    }
+
+    fn of_tiles(tiles: impl Iterator<Item = (u32, Tile)>) -> Self {
+        let (mut keys, mut all) = (vec![VACANT], vec![Tile::empty()]);
+        for (key, tile) in tiles {
+            keys.push(key);
+            all.push(tile);
         }
-        let (keys, tiles): (Vec<u32>, Vec<Tile>) = builder.tiles().unzip();
+        let tiles = all;
         let mut table = vec![(VACANT, 0); (tiles.len() * 2).next_power_of_two()];
         let mask = table.len() - 1;
-        for (index, key) in (0_u32..).zip(keys) {
+        for (index, key) in (0_u32..).zip(keys).skip(1) {
             let mut slot = hash(key) & mask;
             while table[slot].0 != VACANT {
                 slot = (slot + 1) & mask;
@@ -73,26 +116,38 @@ impl CellIndex {
         Self { tiles, table }
     }
 
-    /// Calls `found` for every fence that holds `p` or may hold it, once each,
-    /// in no order.
+    /// Where something is known of `p`.
     #[inline]
-    pub(crate) fn at(&self, p: Position, found: impl FnMut(Hit)) {
-        let (x, y) = grid::from_corner(p);
-        let Some(tile) = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS)) else {
-            return;
-        };
-        tile.at(grid::within_tile(x), grid::within_tile(y), found);
-    }
-
-    /// Something of the lines that [`Self::at`] reads, to have them fetched.
-    #[inline]
-    pub(crate) fn touch(&self, p: Position) -> u32 {
+    pub(crate) fn spot(&self, p: Position) -> Spot {
         let (x, y) = grid::from_corner(p);
         let tile = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS));
-        tile.map_or(0, |tile| tile.touch(grid::within_tile(x), grid::within_tile(y)))
+        let start = self.tiles[tile as usize].start(grid::within_tile(x), grid::within_tile(y));
+        Spot { tile, start }
     }
 
-    /// Calls `found` for every polygon whose outline may meet the box, which
+    /// Something of the memory that [`Self::at`] reads, to have it fetched.
+    #[inline]
+    pub(crate) fn touch(&self, spot: Spot) -> u32 {
+        self.tiles[spot.tile as usize].touch(spot.start)
+    }
+
+    /// Adds to `out`, which is empty, every fence that holds `p`, in ascending
+    /// order, `asked` deciding on those that must be asked. `spot` is that of
+    /// `p`.
+    #[inline]
+    pub(crate) fn at(
+        &self,
+        spot: Spot,
+        p: Position,
+        out: &mut Vec<u32>,
+        asked: impl FnMut(u32) -> bool,
+    ) {
+        let (x, y) = grid::from_corner(p);
+        let within = (grid::within_tile(x), grid::within_tile(y));
+        self.tiles[spot.tile as usize].at(spot.start, within, out, asked);
+    }
+
+    /// Calls `found` for every fence whose outline may meet the box, which
     /// lies within ±180 degrees; in no order, perhaps more than once. Asks the
     /// cells that the box touches, so it should be small: see
     /// [`STEP_UNITS_MAX`].
@@ -101,24 +156,22 @@ impl CellIndex {
         let high = grid::corner_of(bounds.east, bounds.north);
         for row in low.1 >> TILE_BITS..=high.1 >> TILE_BITS {
             for column in low.0 >> TILE_BITS..=high.0 >> TILE_BITS {
-                let Some(tile) = self.tile(grid::tile_key(column as u32, row as u32)) else {
-                    continue;
-                };
+                let tile = self.tile(grid::tile_key(column as u32, row as u32));
                 let in_tile =
                     |(x, y): (i64, i64)| (x - (column << TILE_BITS), y - (row << TILE_BITS));
-                tile.outlines(in_tile(low), in_tile(high), &mut found);
+                self.tiles[tile as usize].outlines(in_tile(low), in_tile(high), &mut found);
             }
         }
     }
 
+    /// Index of the tile with this key, of the empty one if there is none.
     #[inline]
-    fn tile(&self, key: u32) -> Option<&Tile> {
+    fn tile(&self, key: u32) -> u32 {
         let mask = self.table.len() - 1;
         let mut slot = hash(key) & mask;
         loop {
             match self.table[slot] {
-                (it, index) if it == key => return Some(&self.tiles[index as usize]),
-                (VACANT, _) => return None,
+                (it, index) if it == key || it == VACANT => return index,
                 _ => slot = (slot + 1) & mask,
             }
         }

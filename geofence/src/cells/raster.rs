@@ -25,6 +25,18 @@ impl Edge {
         if den < 0 { (-num, -den) } else { (num, den) }
     }
 
+    /// Whether the edge crosses the northern edge of the square of `side` units
+    /// between its corners, seen a bit to the east of them and a yet smaller one
+    /// to the north.
+    pub(super) fn crosses_top(&self, side: i64) -> bool {
+        if (self.west.1 > side) == (self.east.1 > side) {
+            return false;
+        }
+        let (num, den) = self.crossing(side);
+        let first = self.west.0 + ceil_div(num, den);
+        0 < first && first <= side
+    }
+
     /// Squares of 2^`bits` units a side that the edge touches within a square of
     /// 2^`within` units, at the most, about.
     pub(super) fn squares_at_most(&self, within: u32, bits: u32) -> u64 {
@@ -66,7 +78,7 @@ impl Edge {
 }
 
 /// The quotient rounded up, `den` > 0.
-pub(super) fn ceil_div(num: i64, den: i64) -> i64 {
+fn ceil_div(num: i64, den: i64) -> i64 {
     -(-num).div_euclid(den)
 }
 

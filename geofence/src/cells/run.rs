@@ -2,64 +2,155 @@
 //! those that must be asked, and those whose outline crosses it.
 //!
 //! ```text
-//! covering, asked, crossing                        how many
+//! head                                       how many of each, see [`Head`]
 //! fence × covering
 //! fence × asked
-//! (fence, edges, 2 × tops + inside,                for each crossing one
-//!  top × tops, (x, y, dx, dy) × edges) × crossing
+//! (fence, wide << 16 | narrow << 1 | above,  for each crossing one
+//!  narrow edge × narrow, wide edge × wide) × crossing
 //! ```
 //!
 //! Places are relative to the cell's south-western corner. An edge runs from
-//! its western end by (dx, dy), whole, not clipped: it spans less than half a
-//! turn, and so fits. `inside` is the side of the north-western corner, seen an
-//! infinitesimal step to the east and a yet smaller one to the north. A `top`
-//! is the first whole unit at or east of where an edge crosses the cell's
-//! northern edge.
+//! its western end by (dx, dy), northwards if vertical; whole, not clipped. A
+//! narrow edge is the two ends, x and y packed as 16 bits each; a wide one x,
+//! y, dx, dy of 32 bits: it spans less than half a turn, and so fits.
+//!
+//! `above` is the parity of the edges that pass north of a place without
+//! touching the cell. Along the cell it changes below an end of an edge of
+//! the cell that lies north of it, where the outline goes on out of the cell's
+//! sight: there, an edge that is none of the outline's lies far north of the
+//! cell, from that end's meridian eastwards.
 
-use super::raster::{Edge, ceil_div};
+use std::sync::Arc;
 
-/// What a cell says of a fence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hit {
-    /// It holds the place.
-    Holds(u32),
-    /// It may: ask its shape.
-    Ask(u32),
+use super::raster::Edge;
+
+/// Words of a narrow edge and of a wide one.
+const NARROW: usize = 2;
+const WIDE: usize = 4;
+/// Edges of a fence in one cell, of each width, are no more than these.
+pub(super) const EDGES_MAX: usize = (1 << 15) - 1;
+
+/// Words past the last run, so that some can be read without a look at where
+/// it ends.
+const SPARE: usize = 4;
+
+/// Where the run of cells that know of nothing begins.
+pub(super) const NOTHING: u32 = 0;
+
+/// How many fences of each kind a run has. Mostly one word: covering in 10
+/// bits, asked in 6, crossing in 15. With the uppermost bit set the numbers
+/// are the three words that follow.
+#[derive(Clone, Copy)]
+struct Head {
+    /// Words of the head itself.
+    words: usize,
+    covering: usize,
+    asked: usize,
+    crossing: usize,
 }
 
-/// Words of an edge.
-const EDGE: usize = 4;
-/// Words of a run's head, and of that of a crossing fence.
-const HEAD: usize = 3;
+const COVERING_BITS: u32 = 10;
+const ASKED_BITS: u32 = 6;
+const CROSSING_BITS: u32 = 15;
+const LONG: u32 = 1 << 31;
 
-/// Calls `found` for every fence of the run at the start of `words` that holds
-/// the place (x, y), in a cell of `side` units.
+impl Head {
+    #[inline]
+    fn read(words: &[u32]) -> Self {
+        let head = words[0];
+        if head & LONG == 0 {
+            let part = |from: u32, bits: u32| (head >> from & ((1 << bits) - 1)) as usize;
+            Self {
+                words: 1,
+                covering: part(0, COVERING_BITS),
+                asked: part(COVERING_BITS, ASKED_BITS),
+                crossing: part(COVERING_BITS + ASKED_BITS, CROSSING_BITS),
+            }
+        } else {
+            let [covering, asked, crossing] = [1, 2, 3].map(|i| words[i] as usize);
+            Self { words: 4, covering, asked, crossing }
+        }
+    }
+
+    fn write(covering: usize, asked: usize, crossing: usize, words: &mut Vec<u32>) {
+        let numbers = [covering, asked, crossing];
+        let bits = [COVERING_BITS, ASKED_BITS, CROSSING_BITS];
+        if numbers.iter().zip(bits).all(|(number, bits)| *number < 1 << bits) {
+            let [covering, asked, crossing] = numbers.map(|number| number as u32);
+            words.push(covering | (asked | crossing << ASKED_BITS) << COVERING_BITS);
+        } else {
+            words.push(LONG);
+            words.extend(numbers.map(|number| number as u32));
+        }
+    }
+
+    /// Where the fences that cross begin.
+    #[inline]
+    fn outlines_at(self) -> usize {
+        self.words + self.covering + self.asked
+    }
+}
+
+/// Appends to `out`, ascending, every fence of the run at the start of `words`
+/// that holds the place (x, y), `asked` deciding on those that must be asked.
+/// `words` go on to the end of the tile's.
 #[inline]
-pub(super) fn query(words: &[u32], x: i64, y: i64, side: i64, mut found: impl FnMut(Hit)) {
-    let [covering, asked, crossing] = [0, 1, 2].map(|i| words[i] as usize);
-    let (covering, rest) = words[HEAD..].split_at(covering);
-    for fence in covering {
-        found(Hit::Holds(*fence));
+pub(super) fn query(
+    words: &[u32],
+    x: i64,
+    y: i64,
+    out: &mut Vec<u32>,
+    mut asked: impl FnMut(u32) -> bool,
+) {
+    let head = Head::read(words);
+    let covering = &words[head.words..];
+    let first = out.len();
+    if head.covering <= SPARE {
+        // As many every time, so that nothing depends on how many there are.
+        out.extend_from_slice(&covering[..SPARE]);
+        out.truncate(first + head.covering);
+    } else {
+        out.extend_from_slice(&covering[..head.covering]);
     }
-    let (asked, mut rest) = rest.split_at(asked);
-    for fence in asked {
-        found(Hit::Ask(*fence));
+    if head.asked > 0 {
+        let fences = &covering[head.covering..][..head.asked];
+        out.extend(fences.iter().copied().filter(|fence| asked(*fence)));
+        sort(&mut out[first..]);
     }
-    for _ in 0..crossing {
-        let (fence, edges, sides) = (rest[0], rest[1] as usize, rest[2]);
-        let (tops, after) = rest[HEAD..].split_at(sides as usize >> 1);
-        let (edges, after) = after.split_at(edges * EDGE);
-        rest = after;
-        let east_of_tops = tops.iter().filter(|top| x >= i64::from(**top)).count() as u32;
-        if is_inside(sides & 1 ^ east_of_tops & 1, edges, x, y, side) {
-            found(Hit::Holds(fence));
+    if head.crossing > 0 {
+        let mut rest = &words[head.outlines_at()..];
+        for _ in 0..head.crossing {
+            let crossing = Crossing::read(rest);
+            rest = crossing.rest;
+            let before = out.len();
+            out.push(crossing.fence);
+            out.truncate(before + usize::from(crossing.holds(x, y)));
+        }
+        sort(&mut out[first..]);
+    }
+}
+
+/// Sorts what is mostly one or two numbers.
+#[inline]
+pub(super) fn sort(fences: &mut [u32]) {
+    /// Up to so many are sorted by insertion.
+    const FEW: usize = 8;
+    if fences.len() > FEW {
+        fences.sort_unstable();
+        return;
+    }
+    for end in 1..fences.len() {
+        let mut place = end;
+        while place > 0 && fences[place - 1] > fences[place] {
+            fences.swap(place - 1, place);
+            place -= 1;
         }
     }
 }
 
-/// Calls `found` for every polygon of the run at the start of `words` that has
-/// an edge whose box meets the box from `low` to `high`, relative to the cell's
-/// corner like the edges.
+/// Calls `found` for every fence of the run at the start of `words` that must
+/// be asked, or has an edge whose box meets the box from `low` to `high`,
+/// relative to the cell's corner like the edges.
 #[inline]
 pub(super) fn outlines(
     words: &[u32],
@@ -67,48 +158,125 @@ pub(super) fn outlines(
     high: (i64, i64),
     mut found: impl FnMut(u32),
 ) {
-    let [covering, asked, crossing] = [0, 1, 2].map(|i| words[i] as usize);
-    let mut rest = &words[HEAD + covering + asked..];
-    for _ in 0..crossing {
-        let (fence, edges, sides) = (rest[0], rest[1] as usize, rest[2]);
-        let (edges, after) = rest[HEAD + (sides as usize >> 1)..].split_at(edges * EDGE);
-        rest = after;
-        let meets = |edge: &[u32]| {
-            let [x, y, dx, dy] = [0, 1, 2, 3].map(|i| i64::from(edge[i] as i32));
+    let head = Head::read(words);
+    let asked = &words[head.words + head.covering..][..head.asked];
+    asked.iter().for_each(|fence| found(*fence));
+    let mut rest = &words[head.outlines_at()..];
+    for _ in 0..head.crossing {
+        let crossing = Crossing::read(rest);
+        rest = crossing.rest;
+        let meets = |Line { x, y, dx, dy }| {
             x <= high.0 && x + dx >= low.0 && y + dy.min(0) <= high.1 && y + dy.max(0) >= low.1
         };
-        if edges.chunks_exact(EDGE).any(meets) {
-            found(fence);
+        if crossing.lines().any(meets) {
+            found(crossing.fence);
         }
     }
 }
 
-/// Goes south from the cell's northern edge, where the side is `above`, to the
-/// place, through every edge on the way. A place on an edge is inside.
-///
-/// Products stay within `i64`: dx and dy are below 1.8e9, the place is less
-/// than 1.81e9 from the edge's end, so that a product is below 3.3e18 and a
-/// difference of two below 6.6e18.
-#[inline]
-fn is_inside(above: u32, edges: &[u32], x: i64, y: i64, side: i64) -> bool {
-    let mut parity = above;
-    let mut on_edge = false;
-    for edge in edges.chunks_exact(EDGE) {
-        let [at_x, at_y, dx, dy] = [0, 1, 2, 3].map(|i| i64::from(edge[i] as i32));
-        let (east, north) = (x - at_x, y - at_y);
-        // Negative where the edge passes north of the place.
-        let height = north * dx - east * dy;
-        let over = (0 <= east) & (east < dx);
-        // How the top of the cell lies to the edge there. The way leads an
-        // infinitesimal step east of the place: an edge that falls away from
-        // the top to the east is crossed, one that rises from it is not.
-        let top = height + (side - y) * dx;
-        let below_top = (top > 0) | ((top == 0) & (dy <= 0));
-        parity ^= u32::from(over & (height < 0) & below_top);
-        let beside = (0 <= east) & (east <= dx) & ((dx != 0) | (0 <= north) & (north <= dy));
-        on_edge |= (height == 0) & beside;
+/// A fence whose outline crosses the cell.
+struct Crossing<'a> {
+    fence: u32,
+    above: u32,
+    narrow: &'a [u32],
+    wide: &'a [u32],
+    /// What follows it.
+    rest: &'a [u32],
+}
+
+/// An edge from its western end.
+#[derive(Clone, Copy)]
+struct Line {
+    x: i64,
+    y: i64,
+    dx: i64,
+    dy: i64,
+}
+
+impl<'a> Crossing<'a> {
+    #[inline]
+    fn read(words: &'a [u32]) -> Self {
+        let (fence, counts) = (words[0], words[1]);
+        let narrow = (counts as usize >> 1 & EDGES_MAX) * NARROW;
+        let wide = (counts as usize >> 16) * WIDE;
+        let (narrow, rest) = words[2..].split_at(narrow);
+        let (wide, rest) = rest.split_at(wide);
+        Self { fence, above: counts & 1, narrow, wide, rest }
     }
-    on_edge | (parity == 1)
+
+    #[inline]
+    fn lines(&self) -> impl Iterator<Item = Line> {
+        let narrow = self.narrow.chunks_exact(NARROW).map(Line::narrow);
+        narrow.chain(self.wide.chunks_exact(WIDE).map(Line::wide))
+    }
+
+    /// Whether the fence holds the place: whether an odd number of edges pass
+    /// north of it, an edge reaching from its western end to just before its
+    /// eastern one. A place on an edge is inside.
+    #[inline]
+    fn holds(&self, x: i64, y: i64) -> bool {
+        let (mut parity, mut level) = (self.above, false);
+        // Two loops, since a chained iterator asks where it is each time.
+        let mut rest = self.narrow;
+        while let Some((edge, after)) = rest.split_first_chunk::<NARROW>() {
+            Line::narrow(edge).pass(x, y, &mut parity, &mut level);
+            rest = after;
+        }
+        let mut rest = self.wide;
+        while let Some((edge, after)) = rest.split_first_chunk::<WIDE>() {
+            Line::wide(edge).pass(x, y, &mut parity, &mut level);
+            rest = after;
+        }
+        if level && self.lines().any(|line| line.is_under(x, y)) {
+            return true;
+        }
+        parity == 1
+    }
+}
+
+impl Line {
+    #[inline]
+    fn narrow(words: &[u32]) -> Self {
+        let low = |word: u32| i64::from(word as i16);
+        let high = |word: u32| i64::from(word as i32 >> 16);
+        let (x, y) = (low(words[0]), high(words[0]));
+        Self { x, y, dx: low(words[1]) - x, dy: high(words[1]) - y }
+    }
+
+    #[inline]
+    fn wide(words: &[u32]) -> Self {
+        let [x, y, dx, dy] = [0, 1, 2, 3].map(|i| i64::from(words[i] as i32));
+        Self { x, y, dx, dy }
+    }
+
+    /// Positive where the line through the edge passes south of the place,
+    /// negative where it passes north.
+    ///
+    /// Products stay within `i64`: dx and dy are below 1.8e9, the place is less
+    /// than 1.81e9 from the edge's end, so that a product is below 3.3e18 and a
+    /// difference of two below 6.6e18.
+    #[inline]
+    fn height(self, x: i64, y: i64) -> i64 {
+        (y - self.y) * self.dx - (x - self.x) * self.dy
+    }
+
+    /// Changes `parity` where the edge passes north of the place; `level` says
+    /// whether the place may lie on it.
+    #[inline]
+    fn pass(self, x: i64, y: i64, parity: &mut u32, level: &mut bool) {
+        let east = x - self.x;
+        let height = self.height(x, y);
+        *parity ^= u32::from((0 <= east) & (east < self.dx) & (height < 0));
+        *level |= height == 0;
+    }
+
+    /// Whether the place lies on the edge, its ends included.
+    fn is_under(self, x: i64, y: i64) -> bool {
+        let (east, north) = (x - self.x, y - self.y);
+        self.height(x, y) == 0
+            && (0..=self.dx).contains(&east)
+            && (self.dy.min(0)..=self.dy.max(0)).contains(&north)
+    }
 }
 
 /// Makes runs.
@@ -118,51 +286,81 @@ pub(super) struct RunWriter {
 }
 
 impl RunWriter {
-    /// A writer that has written nothing; no run begins at 0.
+    /// A writer that has written the run of [`NOTHING`].
     pub(super) fn new() -> Self {
-        Self { words: vec![0] }
+        let mut words = Vec::new();
+        Head::write(0, 0, 0, &mut words);
+        Self { words }
     }
 
     /// Begins a run with the fences that cover the cell, those to be asked,
     /// and the number of those that cross it. Returns where it begins.
     pub(super) fn begin(&mut self, covering: &[u32], asked: &[u32], crossing: usize) -> u32 {
         let start = self.words.len();
-        self.words.extend([covering.len() as u32, asked.len() as u32, crossing as u32]);
+        Head::write(covering.len(), asked.len(), crossing, &mut self.words);
         self.words.extend(covering);
         self.words.extend(asked);
         u32::try_from(start).expect("a tile's runs are bounded, see its budget")
     }
 
-    /// Adds a fence that crosses the cell: the edges that touch it, relative
-    /// to its south-western corner, and the side of its north-western one.
+    /// Adds a fence that crosses a cell of `side` units: the edges that touch
+    /// it, at most half of [`EDGES_MAX`], relative to its south-western corner,
+    /// and whether the place a bit to the east of its north-western one, and a
+    /// yet smaller bit to the north, is inside.
     pub(super) fn crossing(&mut self, fence: u32, inside: bool, edges: &[Edge], side: i64) {
-        let tops: Vec<u32> = edges.iter().filter_map(|edge| top(edge, side)).collect();
-        let sides = (tops.len() as u32) << 1 | u32::from(inside);
-        self.words.extend([fence, edges.len() as u32, sides]);
-        self.words.extend(tops);
-        for edge in edges {
+        let north = edges.iter().filter(|edge| is_north_of_corner(edge, side)).count();
+        let above = u32::from(inside) ^ north as u32 & 1;
+        let ends = ends_above(edges, side);
+        let far = ends.iter().map(|x| {
+            let y = (side + 1).max(i64::from(i16::MAX));
+            Edge { west: (*x, y), east: (side, y) }
+        });
+        let all = edges.iter().copied().chain(far);
+        let counts_at = self.words.len() + 1;
+        self.words.extend([fence, 0]);
+        for edge in all.clone().filter(is_narrow) {
+            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
+            self.words.extend([edge.west, edge.east].map(packed));
+        }
+        let narrow = (self.words.len() - counts_at) / NARROW;
+        for edge in all.clone().filter(|edge| !is_narrow(edge)) {
             let (dx, dy) = (edge.east.0 - edge.west.0, edge.east.1 - edge.west.1);
-            let words = [edge.west.0, edge.west.1, dx, dy];
-            self.words.extend(words.map(|word| {
+            self.words.extend([edge.west.0, edge.west.1, dx, dy].map(|word| {
                 i32::try_from(word).expect("an edge near a cell spans less than half a turn") as u32
             }));
         }
+        let wide = all.count() - narrow;
+        debug_assert!(narrow.max(wide) <= EDGES_MAX);
+        self.words[counts_at] = (wide as u32) << 16 | (narrow as u32) << 1 | above;
     }
 
-    pub(super) fn finish(self) -> Box<[u32]> {
-        self.words.into_boxed_slice()
+    pub(super) fn finish(mut self) -> Arc<[u32]> {
+        self.words.extend([0; SPARE]);
+        self.words.into()
     }
 }
 
-/// Where the edge crosses the cell's northern edge, seen a little north of it,
-/// rounded up to whole units; nothing if that is not between the corners.
-fn top(edge: &Edge, side: i64) -> Option<u32> {
-    let (at_west, at_east) = (edge.west.1, edge.east.1);
-    if (at_west > side) == (at_east > side) {
-        return None;
-    }
-    let (num, den) = edge.crossing(side);
-    let first = edge.west.0 + ceil_div(num, den);
-    // Before the corner's own step to the east it is not on the way.
-    (0 < first && first < side).then_some(first as u32)
+fn is_narrow(edge: &Edge) -> bool {
+    let fits = |units: i64| i16::try_from(units).is_ok();
+    [edge.west.0, edge.west.1, edge.east.0, edge.east.1].into_iter().all(fits)
+}
+
+/// Whether the edge passes north of the place beside the cell's north-western
+/// corner of which [`RunWriter::crossing`] speaks.
+fn is_north_of_corner(edge: &Edge, side: i64) -> bool {
+    let ((x, y), (east, north)) = (edge.west, edge.east);
+    let line = Line { x, y, dx: east - x, dy: north - y };
+    let height = line.height(0, side);
+    x <= 0 && 0 < east && (height < 0 || height == 0 && line.dy > 0)
+}
+
+/// The meridians over the cell, its western one aside, where an odd number of
+/// the edges ends north of the cell.
+fn ends_above(edges: &[Edge], side: i64) -> Vec<i64> {
+    let ends = edges.iter().flat_map(|edge| [edge.west, edge.east]);
+    let above = ends.filter(|(x, y)| *y > side && 0 < *x && *x < side);
+    let mut meridians: Vec<i64> = above.map(|(x, _)| x).collect();
+    meridians.sort_unstable();
+    let alike = meridians.chunk_by(|a, b| a == b);
+    alike.filter(|ends| ends.len() % 2 == 1).map(|ends| ends[0]).collect()
 }

@@ -22,11 +22,12 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use note::FenceNote;
 use note::{Refusal, Repair};
-pub(crate) use write::{write_fence, write_fences};
+pub(crate) use write::{write_fence, write_fences, write_pieces};
 
 use crate::{Fence, FenceSet};
 
@@ -52,6 +53,17 @@ pub struct Parsed {
     /// What was mended in them, in document order.
     pub repairs: Vec<FenceNote>,
     /// The features that cannot be used, in document order.
+    pub refusals: Vec<FenceNote>,
+}
+
+/// [`Parsed`], but fences without an index yet.
+#[derive(Clone, Debug)]
+pub struct FencesRead {
+    /// The fences that can be used, in document order; their ids differ.
+    pub fences: Vec<Fence>,
+    /// See [`Parsed::repairs`].
+    pub repairs: Vec<FenceNote>,
+    /// See [`Parsed::refusals`].
     pub refusals: Vec<FenceNote>,
 }
 
@@ -81,7 +93,21 @@ pub enum FencesError {
 /// # Ok::<(), geofence::FencesError>(())
 /// ```
 pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
+    let FencesRead { fences, repairs, refusals } = read_fences(bytes)?;
+    let set = FenceSet::new(fences).expect("features that share an id were refused");
+    Ok(Parsed { set, repairs, refusals })
+}
+
+/// [`parse_fences`] for whoever makes a set of them, perhaps
+/// [after](FenceSet::after) another.
+///
+/// # Errors
+/// As [`parse_fences`].
+pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if let Some(read) = read_one_by_one(text) {
+        return Ok(taken(read));
+    }
     let document: Value =
         serde_json::from_slice(text).map_err(|error| FencesError::NotJson(error.to_string()))?;
     let no_geojson = |what: String| Err(FencesError::NotGeoJson(what));
@@ -105,12 +131,26 @@ pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
             ));
         }
     };
-    Ok(read_features(features))
+    Ok(taken(features.iter().enumerate().map(|(i, value)| read_feature(i, value)).collect()))
 }
 
-fn read_features(features: &[Value]) -> Parsed {
-    let read: Vec<(String, Read)> =
-        features.iter().enumerate().map(|(i, value)| read_feature(i, value)).collect();
+/// Reads the features of a FeatureCollection without holding more of it than
+/// its text and one of them. Nothing if `text` is none, or no JSON: whoever
+/// reads it whole can say why.
+fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(text).ok()?;
+    let kind: String = serde_json::from_str(members.get("type")?.get()).ok()?;
+    let features = members.get("features").filter(|_| kind == "FeatureCollection")?;
+    let features: Vec<&RawValue> = serde_json::from_str(features.get()).ok()?;
+    let read = |(i, feature): (usize, &&RawValue)| {
+        let value = serde_json::from_str(feature.get()).ok()?;
+        Some(read_feature(i, &value))
+    };
+    features.iter().enumerate().map(read).collect()
+}
+
+/// What becomes of the features read.
+fn taken(read: Vec<(String, Read)>) -> FencesRead {
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, (label, read)) in read.iter().enumerate() {
         if read.has_id {
@@ -144,8 +184,7 @@ fn read_features(features: &[Value]) -> Parsed {
             Err(refusal) => refusals.push(refusal.note(&label)),
         }
     }
-    let set = FenceSet::new(fences).expect("features that share an id were refused");
-    Parsed { set, repairs, refusals }
+    FencesRead { fences, repairs, refusals }
 }
 
 /// A feature read, under its id or its number.

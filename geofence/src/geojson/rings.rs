@@ -58,7 +58,7 @@ pub(super) fn line(value: &Value, repairs: &mut Vec<Repair>) -> Result<Vec<Verte
 
 /// A `Point`'s coordinates.
 pub(super) fn point(value: &Value) -> Result<Position, Refusal> {
-    position(value, "coordinates")
+    position(value, || "coordinates".into())
 }
 
 /// A linear ring; the number of distinct positions where they are too few.
@@ -179,22 +179,22 @@ fn positions(value: &Value, place: &str) -> Result<Vec<Position>, Refusal> {
     array(value, place, "an array of positions is needed")?
         .iter()
         .enumerate()
-        .map(|(i, v)| position(v, &format!("{place}[{i}]")))
+        .map(|(i, v)| position(v, || format!("{place}[{i}]")))
         .collect()
 }
 
-fn position(value: &Value, place: &str) -> Result<Position, Refusal> {
-    let numbers = array(value, place, "a position [longitude, latitude] is needed")?;
+fn position(value: &Value, place: impl Fn() -> String) -> Result<Position, Refusal> {
+    let invalid = |problem| Refusal::CoordinatesInvalid { place: place(), problem };
+    let Value::Array(numbers) = value else {
+        return Err(invalid("a position [longitude, latitude] is needed"));
+    };
     let (Some(lon), Some(lat)) =
         (numbers.first().and_then(Value::as_f64), numbers.get(1).and_then(Value::as_f64))
     else {
-        return Err(Refusal::CoordinatesInvalid {
-            place: place.into(),
-            problem: "a position is [longitude, latitude], both numbers",
-        });
+        return Err(invalid("a position is [longitude, latitude], both numbers"));
     };
     Position::from_degrees(lat, lon).ok_or_else(|| Refusal::CoordinateOutOfRange {
-        place: place.into(),
+        place: place(),
         lon,
         lat,
         problem: if lat.abs() > 90.0 && lon.abs() <= 90.0 {

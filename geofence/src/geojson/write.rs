@@ -13,13 +13,22 @@ use crate::{Fence, Position};
 
 /// The canonical bytes of `fences`, which are sorted by id.
 pub(crate) fn write_fences(fences: &[Fence]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_pieces(fences, |piece| bytes.extend_from_slice(piece.as_bytes()));
+    bytes
+}
+
+/// Hands the canonical bytes of `fences` on fence by fence.
+pub(crate) fn write_pieces(fences: &[Fence], mut write: impl FnMut(&str)) {
     let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
     for (i, fence) in fences.iter().enumerate() {
         text.push_str(if i == 0 { "\n" } else { ",\n" });
         write_feature(fence, &mut text);
+        write(&text);
+        text.clear();
     }
     text.push_str("\n]}\n");
-    text.into_bytes()
+    write(&text);
 }
 
 /// The canonical feature of `fence`, as it stands in [`write_fences`].
@@ -119,13 +128,28 @@ fn write_vertex(vertex: &Vertex, text: &mut String) {
 
 /// Exactly `units` / 1e7, in decimal.
 fn write_degrees(units: i64, text: &mut String) {
-    let (whole, fraction) = (units.abs() / 10_000_000, units.abs() % 10_000_000);
+    // A sign, three digits, the point, seven digits; written from the end.
+    let mut digits = [b'0'; 12];
+    let (mut whole, mut fraction) = (units.abs() / 10_000_000, units.abs() % 10_000_000);
+    let mut end = 4;
+    for place in (5..12).rev() {
+        let digit = (fraction % 10) as u8;
+        digits[place] = b'0' + digit;
+        fraction /= 10;
+        if digit > 0 && end == 4 {
+            end = place + 1;
+        }
+    }
+    digits[4] = b'.';
+    let mut first = 4;
+    while first == 4 || whole > 0 {
+        first -= 1;
+        digits[first] = b'0' + (whole % 10) as u8;
+        whole /= 10;
+    }
     if units < 0 {
-        text.push('-');
+        first -= 1;
+        digits[first] = b'-';
     }
-    text.push_str(&whole.to_string());
-    if fraction > 0 {
-        let digits = format!(".{fraction:07}");
-        text.push_str(digits.trim_end_matches('0'));
-    }
+    text.push_str(std::str::from_utf8(&digits[first..end]).expect("digits are ASCII"));
 }

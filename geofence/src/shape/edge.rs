@@ -17,6 +17,35 @@ pub(super) struct Edge {
     pub(super) east: Vertex,
 }
 
+/// An edge in half the bytes, for keeping: relative to a longitude west of it
+/// and less than a turn away.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed {
+    east_of_origin: u32,
+    lat: i32,
+    by: (i32, i32),
+}
+
+impl Packed {
+    pub(super) fn new(edge: Edge, origin: i64) -> Self {
+        let Edge { west, east } = edge;
+        let narrow = |length: i64| i32::try_from(length).expect("less than half a turn");
+        Self {
+            east_of_origin: u32::try_from(west.x - origin).expect("within a turn of the origin"),
+            lat: narrow(west.y),
+            by: (narrow(east.x - west.x), narrow(east.y - west.y)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn unpack(self, origin: i64) -> Edge {
+        let west = Vertex { x: origin + i64::from(self.east_of_origin), y: i64::from(self.lat) };
+        let by = self.by;
+        let east = Vertex { x: west.x + i64::from(by.0), y: west.y + i64::from(by.1) };
+        Edge { west, east }
+    }
+}
+
 /// Where a point lies as seen from an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {

@@ -15,6 +15,7 @@ mod noding;
 mod parts;
 mod polygonal;
 mod runs;
+mod simple;
 mod slabs;
 mod sweep;
 mod trace;

@@ -6,12 +6,15 @@
 //! closes on itself after a turn. Where parts touch, at the antimeridian or
 //! elsewhere, no edge is left between them.
 
+use std::sync::Arc;
+
 use super::dissolve::{Mend, dissolve};
 use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
 use super::runs::Runs;
+use super::simple::simple;
 use super::slabs::Slabs;
 use super::sweep::{self, Step};
 use super::trace::trace;
@@ -22,15 +25,16 @@ use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_wa
 /// round the equator.
 const HALF_WAY_ROUND_M: f64 = 20_037_508.343;
 
-/// A union of polygons with holes.
+/// A union of polygons with holes. Clones share what is long of it.
 #[derive(Clone, Debug)]
 pub struct Polygonal {
-    parts: Vec<Part>,
+    parts: Arc<[Part]>,
     /// West of every edge's western end and less than a turn from it.
     origin: i64,
     envelope: Envelope,
     edges: Runs,
-    slabs: Slabs<Edge>,
+    /// Indexes of the edges.
+    slabs: Slabs<u32>,
     area_m2: f64,
     perimeter_m: f64,
 }
@@ -53,7 +57,7 @@ impl From<Tangled> for Unusable {
 /// Same parts; everything else follows from them.
 impl PartialEq for Polygonal {
     fn eq(&self, other: &Self) -> bool {
-        self.parts == other.parts
+        Arc::ptr_eq(&self.parts, &other.parts) || self.parts == other.parts
     }
 }
 
@@ -62,8 +66,13 @@ impl Polygonal {
     /// a turn or more), goes round no pole and has three distinct vertices.
     pub(crate) fn new(mut parts: Vec<Part>) -> Result<(Self, Vec<Mend>), Unusable> {
         place(&mut parts);
-        let outline = dissolve(&parts)?;
-        let mut parts = trace(&outline.edges);
+        let (mut parts, mends) = match simple(&parts) {
+            Some(exterior) => (vec![Part { exterior, holes: Vec::new() }], Vec::new()),
+            None => {
+                let outline = dissolve(&parts)?;
+                (trace(&outline.edges), outline.mends)
+            }
+        };
         if parts.is_empty() {
             return Err(Unusable::ZeroArea);
         }
@@ -77,16 +86,19 @@ impl Polygonal {
             .chain(edges.iter().map(Edge::envelope))
             .reduce(Envelope::join)
             .expect("there is a part");
+        let numbers: Vec<u32> = (0..edges.len() as u32).collect();
         let polygonal = Self {
             area_m2: parts.iter().map(part_area_m2).sum(),
             perimeter_m: edges.iter().filter(|e| !e.is_at_pole()).map(length_m).sum(),
-            slabs: Slabs::build(&edges, |e| (e.west.x, e.east.x)),
-            parts,
+            slabs: Slabs::build(&numbers, |i| {
+                (edges[*i as usize].west.x, edges[*i as usize].east.x)
+            }),
+            parts: parts.into(),
             origin,
             envelope,
-            edges: Runs::new(edges),
+            edges: Runs::new(&edges, origin),
         };
-        Ok((polygonal, outline.mends))
+        Ok((polygonal, mends))
     }
 
     pub(crate) fn parts(&self) -> &[Part] {
@@ -121,7 +133,7 @@ impl Polygonal {
         // An outline longer than a turn lies over some meridians twice.
         let mut inside = false;
         while x <= bounds.east {
-            for edge in self.slabs.over(x) {
+            for edge in self.over(x) {
                 match edge.sight(x, y) {
                     Sight::On => return true,
                     Sight::North => inside = !inside,
@@ -160,7 +172,7 @@ impl Polygonal {
         let meets = |turn: i64| {
             let area = area.turned(-turn);
             let edges = self.slabs.between(area.west, area.east);
-            edges.iter().any(|edge| edge.envelope().overlaps(&area))
+            edges.iter().any(|i| self.edges.edge(*i).envelope().overlaps(&area))
         };
         [-TURN, 0, TURN].into_iter().any(meets)
     }
@@ -176,7 +188,7 @@ impl Polygonal {
         let scale = Scale::at(f64::from(p.lat));
         let near: Vec<(Edge, i64)> = [-TURN, 0, TURN]
             .into_iter()
-            .flat_map(|turn| self.edges.edges().iter().map(move |edge| (*edge, turn)))
+            .flat_map(|turn| self.edges.edges().map(move |edge| (edge, turn)))
             .filter(|(edge, turn)| edge.is_within(start, *turn, reach_m, scale))
             .collect();
         move |(east, north)| {
@@ -217,18 +229,26 @@ impl Polygonal {
     /// to its left, is inside.
     fn inside_ahead(&self, step: Step) -> bool {
         let (x, y) = step.start;
-        let north = |x| {
-            let over = self.slabs.over(x).iter();
-            over.filter(move |edge| edge.is_north_of_step((x, y), step.by)).count()
-        };
+        let north =
+            |x| self.over(x).filter(move |edge| edge.is_north_of_step((x, y), step.by)).count();
         (north(x) + north(x + TURN)) % 2 == 1
     }
 
-    /// The edges of the outline on the shape's own axis, each from its western
-    /// end to its eastern one, northwards if vertical.
-    pub(crate) fn outline(&self) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
-        let ends = |edge: &Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
-        self.edges.edges().iter().map(ends)
+    /// The edges over the meridian `x`, and some more.
+    #[inline]
+    fn over(&self, x: i64) -> impl Iterator<Item = Edge> {
+        self.slabs.over(x).iter().map(|i| self.edges.edge(*i))
+    }
+
+    /// The edges of the outline whose boxes meet `area`, and some more, on the
+    /// shape's own axis, each from its western end to its eastern one,
+    /// northwards if vertical.
+    pub(crate) fn outline_near(
+        &self,
+        area: Envelope,
+    ) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
+        let ends = |edge: Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
+        self.edges.meeting(area).map(ends)
     }
 
     /// Whether the place an infinitesimal step east of this longitude and

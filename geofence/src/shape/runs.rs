@@ -1,7 +1,9 @@
 //! Edges in runs of neighbours, with a box round each run: what a place is
 //! near to, or a step meets, is found without asking every edge.
 
-use super::edge::Edge;
+use std::sync::Arc;
+
+use super::edge::{Edge, Packed};
 use super::envelope::Envelope;
 use crate::plane::{HALF_TURN, Scale, TURN};
 
@@ -13,32 +15,42 @@ const RUN: usize = 8;
 /// this, metres: more than rounding ever makes of a distance on the Earth.
 const SLACK_M: f64 = 1e-6;
 
-/// Edges, neighbours next to each other.
+/// Edges, neighbours next to each other; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Runs {
-    edges: Vec<Edge>,
+    origin: i64,
+    edges: Arc<[Packed]>,
     /// One for each [`RUN`] edges.
-    boxes: Vec<Envelope>,
+    boxes: Arc<[Envelope]>,
     /// Round all of them; `None` if there is no edge.
     around: Option<Envelope>,
 }
 
 impl Runs {
-    pub(super) fn new(edges: Vec<Edge>) -> Self {
+    /// Of edges whose western ends lie less than a turn east of `origin`.
+    pub(super) fn new(edges: &[Edge], origin: i64) -> Self {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
-        let boxes: Vec<_> = edges.chunks(RUN).filter_map(around).collect();
+        let boxes: Arc<[_]> = edges.chunks(RUN).filter_map(around).collect();
         let around = boxes.iter().copied().reduce(Envelope::join);
-        Self { edges, boxes, around }
+        let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
+        Self { origin, edges, boxes, around }
     }
 
-    pub(super) fn edges(&self) -> &[Edge] {
-        &self.edges
+    pub(super) fn edges(&self) -> impl Iterator<Item = Edge> {
+        self.edges.iter().map(|edge| edge.unpack(self.origin))
+    }
+
+    /// The edge at an index, in the order they were given in.
+    #[inline]
+    pub(super) fn edge(&self, index: u32) -> Edge {
+        self.edges[index as usize].unpack(self.origin)
     }
 
     /// The edges whose boxes meet `area`, and some more; each once.
     pub(super) fn meeting(&self, area: Envelope) -> impl Iterator<Item = Edge> {
         let runs = self.boxes.iter().zip(self.edges.chunks(RUN));
-        runs.filter(move |run| run.0.overlaps(&area)).flat_map(|run| run.1.iter().copied())
+        let met = runs.filter(move |run| run.0.overlaps(&area));
+        met.flat_map(|run| run.1.iter().map(|edge| edge.unpack(self.origin)))
     }
 
     /// Square of the distance from (x, y) to the nearest edge, in the plane of
@@ -54,8 +66,9 @@ impl Runs {
                 (first, least) = (i, bound);
             }
         }
-        let nearest_of = |run: &[Edge]| {
-            let edges = run.iter().filter(|edge| !edge.is_at_pole());
+        let nearest_of = |run: &[Packed]| {
+            let edges = run.iter().map(|edge| edge.unpack(self.origin));
+            let edges = edges.filter(|edge| !edge.is_at_pole());
             edges.map(|edge| edge.distance2_m2(x, y, scale)).fold(f64::INFINITY, f64::min)
         };
         let mut nearest = self.edges.chunks(RUN).nth(first).map_or(f64::INFINITY, nearest_of);
@@ -103,6 +116,11 @@ mod tests {
     use super::super::parts::Vertex;
     use super::*;
 
+    fn runs(edges: &[Edge]) -> Runs {
+        let origin = edges.iter().map(|edge| edge.west.x).min().unwrap_or(0);
+        Runs::new(edges, origin)
+    }
+
     /// A line of edges that wanders about, over the antimeridian or not.
     fn any_edges() -> impl Strategy<Value = Vec<Edge>> {
         let start = (-1_900_000_000..1_900_000_000_i64, -900_000_000..=900_000_000_i64);
@@ -129,7 +147,7 @@ mod tests {
             edges in any_edges(),
             places in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, any::<bool>()), 1..20),
         ) {
-            let runs = Runs::new(edges.clone());
+            let runs = runs(&edges);
             for (east, north, near) in places {
                 let (x, y) = match edges.first().filter(|_| near) {
                     Some(edge) => (edge.west.x + (east * 1e6) as i64, edge.west.y),
@@ -155,7 +173,7 @@ mod tests {
                 south: corner.1,
                 north: corner.1 + size.1,
             };
-            let found: Vec<_> = Runs::new(edges.clone()).meeting(area).collect();
+            let found: Vec<_> = runs(&edges).meeting(area).collect();
             let mut rest = found.iter();
             for edge in &edges {
                 // In order, so that each is there once.

@@ -1,5 +1,7 @@
 //! Edges by longitude: which edges lie over a meridian.
 
+use std::sync::Arc;
+
 /// Items with an extent in x, bucketed by equal slabs of it, each slab's items
 /// side by side in memory. An item appears in every slab its extent touches;
 /// the number of slabs is chosen so that copies stay below three per item.
@@ -8,8 +10,8 @@ pub(super) struct Slabs<T> {
     west: i64,
     width: i64,
     /// Slab `i` holds `items[starts[i]..starts[i + 1]]`.
-    starts: Vec<u32>,
-    items: Vec<T>,
+    starts: Arc<[u32]>,
+    items: Arc<[T]>,
 }
 
 impl<T: Copy> Slabs<T> {
@@ -42,7 +44,7 @@ impl<T: Copy> Slabs<T> {
                 next[slab] += 1;
             }
         }
-        Self { west, width, starts, items: sorted.into_iter().flatten().collect() }
+        Self { west, width, starts: starts.into(), items: sorted.into_iter().flatten().collect() }
     }
 
     /// All items whose extent meets `west..=east`, some more, and some twice.
