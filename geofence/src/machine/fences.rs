@@ -37,11 +37,13 @@ pub(super) fn change(
 ) {
     let Some(last) = machine.last else { return };
     let (before, next) = (turn.before.epoch, turn.next.epoch);
+    let is_inside =
+        |epoch: &Epoch, i: u32| epoch.set.fences()[i as usize].shape.contains(last.position);
     let transition = |epoch: &Epoch, fence: u32, reason| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
-        place: place_at_fence(epoch, fence, &last),
+        place: place_at_fence(epoch, fence, &last, is_inside(epoch, fence)),
         cause: Cause::FenceVersion { version: epoch.versions[fence as usize], valid_from: turn.at },
         crossing: Crossing { reason, time: turn.at, not_before: turn.at, not_after: turn.at },
         at: turn.at,
@@ -60,7 +62,7 @@ pub(super) fn change(
             continue;
         }
         if !turn.is_same(then, now) {
-            let inside = next.set.fences()[now as usize].shape.contains(last.position);
+            let inside = is_inside(next, now);
             if visit.leaving.is_none() && !inside {
                 transition(next, now, Reason::FenceChanged).exit(&visit, before, scratch);
                 continue;

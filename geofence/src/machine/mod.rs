@@ -420,10 +420,11 @@ pub(crate) fn make_room<T>(list: &mut Vec<T>) {
     }
 }
 
-/// Where `fix` was, as seen from fence `index` of `epoch`.
-fn place_at_fence(epoch: &Epoch, index: u32, fix: &Fix) -> Place {
+/// Where `fix` was, as seen from fence `index` of `epoch`, which it is inside
+/// of or not.
+fn place_at_fence(epoch: &Epoch, index: u32, fix: &Fix, inside: bool) -> Place {
     let shape = &epoch.set.fences()[index as usize].shape;
-    let (distance_m, confidence) = shape.margin(fix.position, fix.accuracy_m());
+    let (distance_m, confidence) = shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
     Place { margin: Some(Margin { distance_m, confidence }), ..place(fix) }
 }
 

@@ -18,12 +18,12 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
 
     let last = machine.last.as_ref();
     let crossing = Crossing::at(fix.t, last.map(|last| last.t), judge.settings);
-    let transition = |fence| Transition {
+    let transition = |fence, inside| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
         cause: Cause::Ping(fix.identity),
-        place: place_at_fence(epoch, fence, fix),
+        place: place_at_fence(epoch, fence, fix, inside),
         crossing,
         at: fix.t,
         observed: fix.received,
@@ -31,7 +31,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
     machine.visits.retain(|visit| {
         let inside = hits.binary_search(&visit.fence).is_ok();
         if !inside {
-            transition(visit.fence).exit(visit, epoch, scratch);
+            transition(visit.fence, false).exit(visit, epoch, scratch);
         }
         inside
     });
@@ -41,7 +41,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
     if hits.len() > machine.visits.len() {
         for &fence in &hits {
             if let Err(slot) = machine.visits.binary_search_by_key(&fence, |visit| visit.fence) {
-                let transition = transition(fence);
+                let transition = transition(fence, true);
                 let mut visit = transition.open(fix.identity);
                 transition.enter(&visit, scratch);
                 visit.stay(judge, epoch, fix, scratch);

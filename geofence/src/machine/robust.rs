@@ -129,7 +129,7 @@ impl View<'_> {
             at: self.fix.t,
             observed: self.fix.received,
             cause: Cause::Ping(self.fix.identity),
-            place: place_at_fence(self.epoch, fence, self.fix),
+            place: place_at_fence(self.epoch, fence, self.fix, false),
             time: step.time_at(way_in),
             not_before: valid_from.unwrap_or(step.from.t),
             not_after: step.to.t,
@@ -205,7 +205,7 @@ impl View<'_> {
         let (mut leaving, outside_m) = match visit.leaving.take() {
             Some(leaving) => (leaving, self.outside_m(visit.fence)),
             None => {
-                let place = place_at_fence(self.epoch, visit.fence, self.fix);
+                let place = place_at_fence(self.epoch, visit.fence, self.fix, false);
                 let outside_m = place.margin.map_or(0.0, |margin| -margin.distance_m);
                 let leaving = Leaving {
                     first: self.fix.identity,
@@ -228,7 +228,7 @@ impl View<'_> {
     /// The fix is inside a fence that the vehicle was not near to.
     fn arrive(&self, fence: u32, crossing: Crossing) -> Arrival {
         let version = self.epoch.versions[fence as usize];
-        let place = place_at_fence(self.epoch, fence, self.fix);
+        let place = place_at_fence(self.epoch, fence, self.fix, true);
         let cause = Cause::Ping(self.fix.identity);
         let transition = self.transition(fence, version, cause, place, crossing);
         let mut visit = transition.open(self.fix.identity);
@@ -316,9 +316,9 @@ impl View<'_> {
         &self.epoch.set.fences()[index as usize]
     }
 
-    /// How far outside the fence the fix is, metres.
+    /// How far outside the fence the fix is, which is outside, metres.
     fn outside_m(&self, fence: u32) -> f64 {
-        -self.fence(fence).shape.signed_distance_m(self.fix.position)
+        -self.fence(fence).shape.signed_distance_on_side_m(self.fix.position, false)
     }
 }
 

@@ -258,8 +258,9 @@ fn sight(judge: Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
     let scope = Scope { epoch, tags: judge.tags, assigned, at: fix.t };
     let index = epoch.set.position_of(id)?;
     let fence = &epoch.set.fences()[index as usize];
-    let (distance_m, confidence) = fence.shape.margin(fix.position, fix.accuracy_m());
     let inside = fence.shape.contains(fix.position);
+    let (distance_m, confidence) =
+        fence.shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
     Some(Sight {
         version: epoch.versions[index as usize],
         open: scope.is_open(index),

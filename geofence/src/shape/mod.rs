@@ -75,9 +75,15 @@ impl Shape {
     /// outline of the widest capsule that holds `p`. Cost: linear in vertices.
     #[must_use]
     pub fn signed_distance_m(&self, p: Position) -> f64 {
+        self.signed_distance_on_side_m(p, self.contains(p))
+    }
+
+    /// [`Self::signed_distance_m`] where it is known on which side `p` lies,
+    /// as the index tells: to find it out anew reads as much again.
+    pub(crate) fn signed_distance_on_side_m(&self, p: Position, inside: bool) -> f64 {
         let (lon, lat) = (f64::from(p.lon), f64::from(p.lat));
         match self {
-            Self::Polygon(polygonal) => polygonal.signed_distance_m(p),
+            Self::Polygon(polygonal) => polygonal.signed_distance_m(p, inside),
             Self::Circle(_) | Self::Corridor(_) => {
                 let scale = Scale::at(lat);
                 let depths = self.capsules().iter().map(|c| c.depth_m(lon, lat, scale));
@@ -95,9 +101,10 @@ impl Shape {
         self.confidence_given(p, accuracy_m, || self.signed_distance_m(p))
     }
 
-    /// [`Self::signed_distance_m`] and [`Self::confidence`] in one go.
-    pub(crate) fn margin(&self, p: Position, accuracy_m: f64) -> (f64, f64) {
-        let distance_m = self.signed_distance_m(p);
+    /// [`Self::signed_distance_m`] and [`Self::confidence`] in one go, where it
+    /// is known on which side `p` lies.
+    pub(crate) fn margin_on_side(&self, p: Position, accuracy_m: f64, inside: bool) -> (f64, f64) {
+        let distance_m = self.signed_distance_on_side_m(p, inside);
         (distance_m, self.confidence_given(p, accuracy_m, || distance_m))
     }
 

@@ -145,12 +145,14 @@ impl Polygonal {
         inside
     }
 
-    pub(super) fn signed_distance_m(&self, p: Position) -> f64 {
+    /// `inside` is what [`Self::contains`] says of `p`.
+    pub(super) fn signed_distance_m(&self, p: Position, inside: bool) -> f64 {
+        debug_assert_eq!(inside, self.contains(p), "{p:?}");
         let (x, y) = (self.unwrap(p.lon), i64::from(p.lat));
         let scale = Scale::at(f64::from(p.lat));
         let nearest = self.edges.distance2_m2(x, y, scale);
         let distance = if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M };
-        round_mm(if self.contains(p) { distance } else { -distance })
+        round_mm(if inside { distance } else { -distance })
     }
 
     pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
