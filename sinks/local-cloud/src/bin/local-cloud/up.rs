@@ -81,6 +81,11 @@ impl Services {
             ("BIGQUERY_REST_ENDPOINT", self.bigquery.rest_endpoint()),
             ("STORAGE_EMULATOR_HOST", self.storage.endpoint()),
             ("FLEETSTREAM_JOURNAL__URL", format!("gs://{BUCKET}/journal")),
+            // A journal in a bucket goes with no files beside it.
+            ("FLEETSTREAM_FILES__PARQUET", "false".to_owned()),
+            ("FLEETSTREAM_FILES__EVENT_LOG", "false".to_owned()),
+            ("FLEETSTREAM_FILES__DEAD_LETTERS", "false".to_owned()),
+            ("FLEETSTREAM_FILES__POSITIONS", "false".to_owned()),
             ("FLEETSTREAM_PUBSUB__SUBSCRIPTION", self.pings.subscription.clone()),
             ("FLEETSTREAM_PUBSUB__EVENTS_TOPIC", self.events.topic.clone()),
             ("FLEETSTREAM_PUBSUB__DEAD_LETTER_TOPIC", self.dead_letters.topic.clone()),
