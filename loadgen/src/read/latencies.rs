@@ -24,7 +24,8 @@ pub struct EventLatencies {
     pub entry: Latencies,
     /// Exits.
     pub exit: Latencies,
-    /// From a ping's publishing to its event's; see [`publishing_us`].
+    /// From a ping's publishing to its event's, by the service's own clock; of
+    /// events that a ping decided in order.
     pub published: Latencies,
 }
 
