@@ -33,6 +33,7 @@ pub struct FenceSet {
     hash: String,
     has_schedules: bool,
     has_tags: bool,
+    has_dwells: bool,
 }
 
 /// Same fences.
@@ -89,7 +90,8 @@ impl FenceSet {
         let hash = format!("{:032x}", hasher.digest128());
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
-        Self { fences, index, cells, slots, wide, hash, has_schedules, has_tags }
+        let has_dwells = fences.iter().any(|fence| fence.settings.dwell_s.is_some());
+        Self { fences, index, cells, slots, wide, hash, has_schedules, has_tags, has_dwells }
     }
 
     /// A set of no fences.
@@ -123,6 +125,13 @@ impl FenceSet {
     /// Whether some fence need not concern every vehicle at every time.
     pub(crate) fn is_selective(&self) -> bool {
         self.has_schedules || self.has_tags
+    }
+
+    /// The dwell thresholds of a fence's own. Reads the fence only where some
+    /// fence has any.
+    #[inline]
+    pub(crate) fn dwell_s(&self, fence: u32) -> Option<&Vec<u32>> {
+        self.has_dwells.then(|| self.fences[fence as usize].settings.dwell_s.as_ref()).flatten()
     }
 
     /// Replaces `out` with the ascending indexes of the fences that hold `p`
@@ -189,9 +198,7 @@ impl FenceSet {
     /// round. Allocates nothing but what `out` may need to grow.
     pub fn near_step(&self, from: Position, to: Position, out: &mut Vec<u32>) {
         out.clear();
-        for piece in Envelope::of_step(from, to).pieces() {
-            self.index.meeting(&piece, |i| out.push(i));
-        }
+        Envelope::of_step(from, to).each_piece(|piece| self.index.meeting(piece, |i| out.push(i)));
         out.sort_unstable();
         out.dedup();
     }
@@ -206,12 +213,16 @@ impl FenceSet {
             return;
         }
         out.clear();
-        for piece in step.pieces() {
-            self.cells.outlines(&piece, |slot| out.push(self.slots.fence(slot)));
-            self.wide.meeting(&piece, |fence| out.push(fence));
+        step.each_piece(|piece| {
+            self.cells.outlines(piece, |slot| out.push(self.slots.fence(slot)));
+            if !self.wide.is_empty() {
+                self.wide.meeting(piece, |fence| out.push(fence));
+            }
+        });
+        if out.len() > 1 {
+            out.sort_unstable();
+            out.dedup();
         }
-        out.sort_unstable();
-        out.dedup();
     }
 
     /// Bytes of the index of cells, about.

@@ -148,6 +148,13 @@ pub(super) fn sort(fences: &mut [u32]) {
     }
 }
 
+/// Whether the run at the start of `words` has no fence but those that cover
+/// the cell.
+#[inline]
+pub(super) fn is_plain(words: &[u32]) -> bool {
+    words[0] >> COVERING_BITS == 0
+}
+
 /// Calls `found` for every fence of the run at the start of `words` that must
 /// be asked, or has an edge whose box meets the box from `low` to `high`,
 /// relative to the cell's corner like the edges.

@@ -71,18 +71,17 @@ impl Tile {
     pub(super) fn outlines(&self, low: (i64, i64), high: (i64, i64), mut found: impl FnMut(u32)) {
         let row_bits = TILE_BITS - self.cell_bits;
         let (bits, last) = (self.cell_bits, (1 << row_bits) - 1);
-        let cells = |low: i64, high: i64| (low >> bits).max(0)..=(high >> bits).min(last);
+        let cells = |low: i64, high: i64| (low >> bits).max(0)..(high >> bits).min(last) + 1;
         for row in cells(low.1, high.1) {
             for column in cells(low.0, high.0) {
                 let start = self.starts[(row << row_bits | column) as usize] as usize;
+                let run = &self.words[start..];
+                if run::is_plain(run) {
+                    continue;
+                }
                 let (west, south) = (column << bits, row << bits);
                 let from_corner = |(x, y): (i64, i64)| (x - west, y - south);
-                run::outlines(
-                    &self.words[start..],
-                    from_corner(low),
-                    from_corner(high),
-                    &mut found,
-                );
+                run::outlines(run, from_corner(low), from_corner(high), &mut found);
             }
         }
     }

@@ -98,7 +98,7 @@ impl View<'_> {
         // What lies before the shape was in force was no fence.
         let first =
             valid_from.map_or(0.0, |start| start.since(step.from.t) as f64 / step.gap_ms() as f64);
-        let stretches = shape.inside_stretches(step.from.position, step.to.position);
+        let stretches = shape.stretches_to(step.from.position, step.to.position, false);
         let mut within = stretches
             .into_iter()
             .filter(|stretch| stretch.1 >= first)

@@ -67,7 +67,8 @@ impl Step<'_> {
         self.from.t.plus((fraction * self.gap_ms() as f64).round() as i64)
     }
 
-    /// How the step went over to the other side of `shape`: an enter takes the
+    /// How the step, whose end is inside after the way in and outside after the
+    /// way out, went over to the other side of `shape`: an enter takes the
     /// last way in, an exit the first way out. `valid_from` is when the shape
     /// came into force, if that was on the way.
     pub(super) fn crossing(
@@ -79,7 +80,8 @@ impl Step<'_> {
     ) -> Crossing {
         let mut crossing = Crossing::at(self.to.t, Some(self.from.t), settings);
         if self.gap_ms() <= settings.max_gap_ms && self.is_slow_enough() {
-            let stretches = shape.inside_stretches(self.from.position, self.to.position);
+            let inside = matches!(way, Way::In);
+            let stretches = shape.stretches_to(self.from.position, self.to.position, inside);
             let fraction = match way {
                 Way::In => stretches.last().map(|stretch| stretch.0),
                 Way::Out => stretches.first().map(|stretch| stretch.1),

@@ -89,8 +89,7 @@ impl Visit {
         judge: Judge<'a>,
         epoch: &'a Epoch,
     ) -> impl Iterator<Item = DwellAhead> + use<'a> {
-        let fence = &epoch.set.fences()[self.fence as usize];
-        let thresholds = fence.settings.dwell_s.as_ref().unwrap_or(&judge.settings.dwell_s);
+        let thresholds = epoch.set.dwell_s(self.fence).unwrap_or(&judge.settings.dwell_s);
         let (enter, dwelt_s) = (self.enter, self.dwelt_s);
         let ahead = thresholds.iter().filter(move |&&threshold_s| threshold_s > dwelt_s);
         ahead.map(move |&threshold_s| DwellAhead {

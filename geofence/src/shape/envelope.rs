@@ -84,6 +84,16 @@ impl Envelope {
                 || (a.west - b.west).rem_euclid(TURN) <= b.east - b.west)
     }
 
+    /// Calls `piece` for each of [`Self::pieces`]: mostly for the box itself.
+    #[inline]
+    pub(crate) fn each_piece(&self, mut piece: impl FnMut(&Self)) {
+        if -HALF_TURN < self.west && self.east < HALF_TURN {
+            piece(self);
+        } else {
+            self.pieces().for_each(|it| piece(&it));
+        }
+    }
+
     /// The box cut into pieces within ±180 degrees. A piece that ends on one
     /// side of the antimeridian comes with its (narrow) copy on the other, so
     /// that a position at −180 and at 180 finds the same boxes.

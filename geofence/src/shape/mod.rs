@@ -29,6 +29,7 @@ pub(crate) use envelope::Envelope;
 pub(crate) use parts::{Part, Ring, Vertex, extent};
 pub use polygonal::Polygonal;
 pub(crate) use polygonal::Unusable;
+pub(crate) use sweep::Stretches;
 
 use crate::Position;
 use crate::plane::{Plane, Scale, round_mm};
@@ -144,11 +145,21 @@ impl Shape {
     #[must_use]
     pub fn inside_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
         match self {
-            Self::Polygon(polygonal) => polygonal.inside_stretches(from, to),
-            Self::Circle(_) | Self::Corridor(_) => {
-                merged(self.capsules().iter().filter_map(|c| c.stretch(from, to)).collect())
-            }
+            Self::Polygon(polygonal) => polygonal.inside_stretches(from, to).into_vec(),
+            Self::Circle(_) | Self::Corridor(_) => self.capsule_stretches(from, to),
         }
+    }
+
+    /// [`Self::inside_stretches`] where it is known on which side `to` lies.
+    pub(crate) fn stretches_to(&self, from: Position, to: Position, inside: bool) -> Stretches {
+        match self {
+            Self::Polygon(polygonal) => polygonal.stretches_to(from, to, inside),
+            Self::Circle(_) | Self::Corridor(_) => self.capsule_stretches(from, to).into(),
+        }
+    }
+
+    fn capsule_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
+        merged(self.capsules().iter().filter_map(|c| c.stretch(from, to)).collect())
     }
 
     /// Whether the step from `from` to `to`, both outside, may have a stretch

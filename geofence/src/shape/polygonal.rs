@@ -16,7 +16,7 @@ use super::parts::{Part, edges, extent, place};
 use super::runs::Runs;
 use super::simple::simple;
 use super::slabs::Slabs;
-use super::sweep::{self, Step};
+use super::sweep::{Meetings, Step, Stretches};
 use super::trace::trace;
 use crate::Position;
 use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_way};
@@ -155,28 +155,47 @@ impl Polygonal {
         round_mm(if inside { distance } else { -distance })
     }
 
-    pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
+    pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Stretches {
+        self.stretches(from, to, |step, _| self.inside_ahead(step))
+    }
+
+    /// The same, `inside` being what [`Self::contains`] says of `to`: that
+    /// spares the edges over the step's start, which lie elsewhere in memory.
+    pub(super) fn stretches_to(&self, from: Position, to: Position, inside: bool) -> Stretches {
+        debug_assert_eq!(inside, self.contains(to), "{to:?}");
+        self.stretches(from, to, |step, meetings| {
+            meetings.inside_ahead(inside).unwrap_or_else(|| self.inside_ahead(step))
+        })
+    }
+
+    fn stretches(
+        &self,
+        from: Position,
+        to: Position,
+        inside_ahead: impl FnOnce(Step, &Meetings) -> bool,
+    ) -> Stretches {
         let step = self.step(from, to);
         if step.by == (0, 0) {
-            return if self.contains(from) { vec![(0.0, 1.0)] } else { vec![] };
+            return self.contains(from).then_some((0.0, 1.0)).into_iter().collect();
         }
-        let area = step.envelope();
-        let edges = [-TURN, 0, TURN]
-            .into_iter()
-            .filter(|turn| self.envelope.turned(*turn).overlaps(&area))
-            .flat_map(|turn| self.edges.meeting(area.turned(-turn)).map(move |edge| (edge, turn)));
-        sweep::stretches(step, self.inside_ahead(step), edges)
+        let edges = self
+            .turns_meeting(step.envelope())
+            .flat_map(|(area, turn)| self.edges.meeting(area).map(move |edge| (edge, turn)));
+        let meetings = Meetings::new(step, edges);
+        meetings.stretches(inside_ahead(step, &meetings))
     }
 
     /// Whether some edge's box meets that of the step.
     pub(super) fn may_meet_step(&self, from: Position, to: Position) -> bool {
-        let area = self.step(from, to).envelope();
-        let meets = |turn: i64| {
-            let area = area.turned(-turn);
-            let edges = self.slabs.between(area.west, area.east);
-            edges.iter().any(|i| self.edges.edge(*i).envelope().overlaps(&area))
-        };
-        [-TURN, 0, TURN].into_iter().any(meets)
+        self.turns_meeting(self.step(from, to).envelope())
+            .any(|(area, _)| self.edges.meeting(area).any(|edge| edge.envelope().overlaps(&area)))
+    }
+
+    /// The copies of `area` round the Earth that meet the shape's box, each
+    /// with the turn that brings the shape's edges to `area`.
+    fn turns_meeting(&self, area: Envelope) -> impl Iterator<Item = (Envelope, i64)> {
+        let copies = [-TURN, 0, TURN].into_iter().map(move |turn| (area.turned(-turn), turn));
+        copies.filter(|(area, _)| self.envelope.overlaps(area))
     }
 
     /// Stretches inside, in metres, along a ray from `p` towards (east, north)
@@ -202,7 +221,7 @@ impl Polygonal {
             let step = Step { start, by };
             let length_m = scale.length_m(by.0 as f64, by.1 as f64);
             let inside = self.inside_ahead(step);
-            let stretches = sweep::stretches(step, inside, near.iter().copied());
+            let stretches = Meetings::new(step, near.iter().copied()).stretches(inside);
             stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
         }
     }

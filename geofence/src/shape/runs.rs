@@ -56,8 +56,22 @@ impl Runs {
     /// Square of the distance from (x, y) to the nearest edge, in the plane of
     /// `scale`, metres²; infinite if there is none but along a pole.
     pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
-        let turns = self.turns_near(x);
-        let bound = |around: &Envelope| box_distance2_m2(around, (x, y), turns, scale);
+        let place = Place { x, y, scale };
+        // Mostly no copy of an edge but the edge itself may be nearest, as
+        // [`Edge::distance2_m2`] takes the nearest copy by its middle.
+        if self.is_near(x) {
+            self.nearest(place, |around| place.distance2_m2(around, 0))
+        } else {
+            self.nearest(place, |around| {
+                let turns = [-TURN, 0, TURN].into_iter();
+                turns.map(|turn| place.distance2_m2(around, turn)).fold(f64::INFINITY, f64::min)
+            })
+        }
+    }
+
+    /// `bound` is no more than the distance to what lies in the box, squared.
+    #[inline]
+    fn nearest(&self, place: Place, bound: impl Fn(&Envelope) -> f64) -> f64 {
         // The run that is likely nearest first: it rules most others out.
         let (mut first, mut least) = (0, f64::INFINITY);
         for (i, around) in self.boxes.iter().enumerate() {
@@ -66,29 +80,56 @@ impl Runs {
                 (first, least) = (i, bound);
             }
         }
-        let nearest_of = |run: &[Packed]| {
-            let edges = run.iter().map(|edge| edge.unpack(self.origin));
-            let edges = edges.filter(|edge| !edge.is_at_pole());
-            edges.map(|edge| edge.distance2_m2(x, y, scale)).fold(f64::INFINITY, f64::min)
-        };
-        let mut nearest = self.edges.chunks(RUN).nth(first).map_or(f64::INFINITY, nearest_of);
+        let Some(run) = self.edges.chunks(RUN).nth(first) else { return f64::INFINITY };
+        let mut nearest = self.nearest_of(run, place);
         let mut limit = reach2_m2(nearest);
-        for (i, (around, run)) in self.boxes.iter().zip(self.edges.chunks(RUN)).enumerate() {
-            if i != first && bound(around) <= limit {
-                nearest = nearest.min(nearest_of(run));
+        for (i, around) in self.boxes.iter().enumerate() {
+            if bound(around) <= limit && i != first {
+                let run = &self.edges[i * RUN..self.edges.len().min((i + 1) * RUN)];
+                nearest = nearest.min(self.nearest_of(run, place));
                 limit = reach2_m2(nearest);
             }
         }
         nearest
     }
 
-    /// The turns after which an edge may be nearest to the meridian: mostly
-    /// none, as [`Edge::distance2_m2`] takes the nearest copy by its middle.
-    fn turns_near(&self, x: i64) -> &'static [i64] {
-        let is_near = |around: &Envelope| {
+    #[inline]
+    fn nearest_of(&self, run: &[Packed], place: Place) -> f64 {
+        let mut nearest = f64::INFINITY;
+        for edge in run {
+            let edge = edge.unpack(self.origin);
+            if !edge.is_at_pole() {
+                nearest = nearest.min(edge.distance2_m2(place.x, place.y, place.scale));
+            }
+        }
+        nearest
+    }
+
+    /// Whether the meridian is so near to all edges that no other copy of them
+    /// round the Earth is nearer.
+    fn is_near(&self, x: i64) -> bool {
+        self.around.as_ref().is_some_and(|around| {
             (around.west - x).abs() <= HALF_TURN && (around.east - x).abs() <= HALF_TURN
-        };
-        if self.around.as_ref().is_some_and(is_near) { &[0] } else { &[-TURN, 0, TURN] }
+        })
+    }
+}
+
+/// A place, and the plane that distances from it are measured in.
+#[derive(Clone, Copy)]
+struct Place {
+    x: i64,
+    y: i64,
+    scale: Scale,
+}
+
+impl Place {
+    /// Square of the distance to a box after `turn`, metres².
+    #[inline]
+    fn distance2_m2(self, around: &Envelope, turn: i64) -> f64 {
+        let gap = |low: i64, high: i64, at: i64| (low - at).max(at - high).max(0) as f64;
+        let east_m = gap(around.west + turn, around.east + turn, self.x) * self.scale.east_m;
+        let north_m = gap(around.south, around.north, self.y) * self.scale.north_m;
+        east_m * east_m + north_m * north_m
     }
 }
 
@@ -96,17 +137,6 @@ impl Runs {
 fn reach2_m2(distance2_m2: f64) -> f64 {
     let reach_m = distance2_m2.sqrt() + SLACK_M;
     reach_m * reach_m
-}
-
-/// Square of the distance from a place to the nearest copy of a box after one
-/// of `turns`, in the plane of `scale`, metres².
-fn box_distance2_m2(around: &Envelope, (x, y): (i64, i64), turns: &[i64], scale: Scale) -> f64 {
-    let gap = |low: i64, high: i64, at: i64| (low - at).max(at - high).max(0);
-    let gaps = turns.iter().map(|turn| gap(around.west + turn, around.east + turn, x));
-    let east = gaps.fold(i64::MAX, i64::min);
-    let east_m = east as f64 * scale.east_m;
-    let north_m = gap(around.south, around.north, y) as f64 * scale.north_m;
-    east_m * east_m + north_m * north_m
 }
 
 #[cfg(test)]

@@ -47,17 +47,6 @@ impl<T: Copy> Slabs<T> {
         Self { west, width, starts: starts.into(), items: sorted.into_iter().flatten().collect() }
     }
 
-    /// All items whose extent meets `west..=east`, some more, and some twice.
-    pub(super) fn between(&self, west: i64, east: i64) -> &[T] {
-        let last = self.starts.len() as i64 - 2;
-        if east < self.west || (west - self.west) / self.width > last {
-            return &[];
-        }
-        let first_slab = ((west - self.west) / self.width).max(0) as usize;
-        let last_slab = ((east - self.west) / self.width).min(last) as usize;
-        &self.items[self.starts[first_slab] as usize..self.starts[last_slab + 1] as usize]
-    }
-
     /// All items whose extent holds `x`, and some more.
     pub(super) fn over(&self, x: i64) -> &[T] {
         let slab = (x - self.west) / self.width;
@@ -85,19 +74,6 @@ mod tests {
             found.sort_unstable();
             all.sort_unstable();
             assert_eq!(found, all, "at {x}");
-        }
-        for west in (-300..400).step_by(7) {
-            for length in [0, 1, 30, 700] {
-                let meets = |&&(a, b): &&(i64, i64)| a <= west + length && b >= west;
-                let mut found: Vec<_> =
-                    slabs.between(west, west + length).iter().filter(meets).collect();
-                let mut all: Vec<_> = items.iter().filter(meets).collect();
-                found.sort_unstable();
-                found.dedup();
-                all.sort_unstable();
-                all.dedup();
-                assert_eq!(found, all, "between {west} and {}", west + length);
-            }
         }
         assert!(slabs.items.len() <= 4 * items.len(), "copies are bounded");
     }

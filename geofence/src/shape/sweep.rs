@@ -7,6 +7,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 use super::edge::Edge;
 use super::envelope::Envelope;
 
@@ -61,56 +63,75 @@ enum Mark {
     Leave,
 }
 
-/// The maximal stretches of the closed step inside the closed shape, as
-/// sorted, disjoint fractions; a touch is a stretch of no length. The step is
-/// of some length.
-///
-/// `edges` are those that may meet the step, each with the longitude to add to
-/// it. `inside` is the side of the step's first infinitesimal piece, moved a
-/// yet smaller bit to the left; the walk below is of the step so moved, which
-/// meets no vertex, and `Mark`s put back what the move leaves out.
-pub(super) fn stretches(
-    step: Step,
-    inside: bool,
-    edges: impl Iterator<Item = (Edge, i64)>,
-) -> Vec<(f64, f64)> {
-    let mut marks = Vec::new();
-    for (edge, turn) in edges {
-        mark(step, edge, turn, &mut marks);
-    }
-    marks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+/// Stretches inside, as fractions of a step; mostly one.
+pub(crate) type Stretches = SmallVec<[(f64, f64); 2]>;
 
-    let mut found: Vec<(f64, f64)> = Vec::new();
-    let mut inside = inside;
-    let mut along = 0;
-    let mut since = inside.then_some(0.0);
-    for here in marks.chunk_by(|a, b| a.0.cmp(&b.0) == Ordering::Equal) {
-        let at = here[0].0;
-        for &(_, mark) in here {
-            match mark {
-                Mark::Touch => {}
-                // Crossed before the first piece, which `inside` knows.
-                Mark::Cross => inside ^= at.num > 0,
-                Mark::Join => along += 1,
-                Mark::Leave => along -= 1,
-            }
+type Marks = SmallVec<[(Fraction, Mark); 4]>;
+
+/// Where a step of some length meets an outline, in order.
+pub(super) struct Meetings(Marks);
+
+impl Meetings {
+    /// `edges` are those that may meet the step, each with the longitude to add
+    /// to it.
+    pub(super) fn new(step: Step, edges: impl Iterator<Item = (Edge, i64)>) -> Self {
+        let mut marks = Marks::new();
+        for (edge, turn) in edges {
+            mark(step, edge, turn, &mut marks);
         }
-        let at = at.value().max(found.last().map_or(0.0, |last| last.1));
-        match (since, inside || along > 0) {
-            (Some(_), true) => {}
-            (Some(start), false) => {
-                found.push((start, at));
-                since = None;
-            }
-            (None, true) => since = Some(at),
-            (None, false) => found.push((at, at)),
-        }
+        marks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Self(marks)
     }
-    found.extend(since.map(|start| (start, 1.0)));
-    found
+
+    /// The side of the step's first infinitesimal piece, moved a yet smaller
+    /// bit to the left, as it follows from the side of its end; `None` if the
+    /// end lies on an edge, where the side of the end says nothing.
+    pub(super) fn inside_ahead(&self, inside_at_end: bool) -> Option<bool> {
+        let ends_on_edge = self.0.last().is_some_and(|(at, _)| at.num == at.den);
+        let crosses = |&&(at, mark): &&(Fraction, Mark)| mark == Mark::Cross && at.num > 0;
+        let crossed = self.0.iter().filter(crosses).count() % 2 == 1;
+        (!ends_on_edge).then_some(inside_at_end ^ crossed)
+    }
+
+    /// The maximal stretches of the closed step inside the closed shape:
+    /// sorted, disjoint; a touch is a stretch of no length.
+    ///
+    /// `inside` is the side of the step's first infinitesimal piece, moved a
+    /// yet smaller bit to the left; the walk below is of the step so moved,
+    /// which meets no vertex, and `Mark`s put back what the move leaves out.
+    pub(super) fn stretches(&self, inside: bool) -> Stretches {
+        let mut found = Stretches::new();
+        let mut inside = inside;
+        let mut along = 0;
+        let mut since = inside.then_some(0.0);
+        for here in self.0.chunk_by(|a, b| a.0.cmp(&b.0) == Ordering::Equal) {
+            let at = here[0].0;
+            for &(_, mark) in here {
+                match mark {
+                    Mark::Touch => {}
+                    // Crossed before the first piece, which `inside` knows.
+                    Mark::Cross => inside ^= at.num > 0,
+                    Mark::Join => along += 1,
+                    Mark::Leave => along -= 1,
+                }
+            }
+            let at = at.value().max(found.last().map_or(0.0, |last| last.1));
+            match (since, inside || along > 0) {
+                (Some(_), true) => {}
+                (Some(start), false) => {
+                    found.push((start, at));
+                    since = None;
+                }
+                (None, true) => since = Some(at),
+                (None, false) => found.push((at, at)),
+            }
+        }
+        found.extend(since.map(|start| (start, 1.0)));
+        found
+    }
 }
 
-fn mark(step: Step, edge: Edge, turn: i64, marks: &mut Vec<(Fraction, Mark)>) {
+fn mark(step: Step, edge: Edge, turn: i64, marks: &mut Marks) {
     let (dx, dy) = step.by;
     // Seen from the step's start.
     let a = (edge.west.x + turn - step.start.0, edge.west.y - step.start.1);
