@@ -1,9 +1,11 @@
 //! The core of one shard: every vehicle's state, and `apply`.
 //!
-//! An apply has three phases: timers that are due, the inputs in order, then
-//! judgement of every vehicle touched. Timers go first so that it makes no
-//! difference whether an idle moment in between was recorded; judgement goes
-//! last so that a vehicle's operations are netted over the whole segment.
+//! To a vehicle an apply has three phases: timers that are due, the inputs in
+//! order, then its judgement. Timers go first so that it makes no difference
+//! whether an idle moment in between was recorded; judgement goes last so that
+//! its operations are netted over the whole segment. Vehicles know nothing of
+//! each other, so that one may be through with all three before the next one
+//! begins: its memory is then visited once.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use protos::events::FleetEvent;
 
 use crate::machine::Scratch;
 use crate::order::order_key;
+use crate::overdue::Overdue;
+use crate::remaining::Remaining;
 use crate::roster::Roster;
 use crate::sources::Sources;
 use crate::timeline::Timeline;
@@ -21,7 +25,7 @@ use crate::vehicle_index::VehicleIndex;
 use crate::window::FIX_BYTES;
 use crate::{
     Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Input, LivePosition,
-    Outcome, Settings, TimeMs,
+    OnSilence, Outcome, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
@@ -56,6 +60,8 @@ pub struct Detector {
     pub(crate) forgotten_at: TimeMs,
     pub(crate) window_fixes: u64,
     pub(crate) touched: Touched,
+    pub(crate) overdue: Overdue,
+    pub(crate) remaining: Remaining,
     pub(crate) scratch: Scratch,
 }
 
@@ -79,6 +85,8 @@ impl Detector {
             forgotten_at: TimeMs::MIN,
             window_fixes: 0,
             touched: Touched::default(),
+            overdue: Overdue::default(),
+            remaining: Remaining::default(),
             scratch: Scratch::default(),
         }
     }
@@ -90,11 +98,19 @@ impl Detector {
         let mut effects = Effects::default();
         self.now = self.now.max(now);
         self.judge_due();
+        if !self.may_judge_on_the_way(inputs) {
+            self.judge_overdue();
+        }
         self.forget_silent(seq, &mut effects);
         let mut concluded = false;
-        for input in inputs {
+        for (i, input) in inputs.iter().enumerate() {
             match input {
-                Input::Pings(run) => concluded |= self.take_run(run, seq, &mut effects),
+                Input::Pings(run) => {
+                    // What silence concludes is known after all input only.
+                    let waits = self.settings.on_silence == OnSilence::Wait;
+                    let settles = waits && i + 1 == inputs.len();
+                    concluded |= self.take_run(run, settles, seq, &mut effects);
+                }
                 Input::Settings(settings) => self.change_settings(settings),
                 Input::Fences { set, valid_from } => {
                     effects.fences.push(self.change_fences(set, *valid_from));
@@ -106,6 +122,7 @@ impl Detector {
                 Input::End { end } => self.end_input(*end),
             }
         }
+        self.judge_overdue();
         if concluded || is_recorded(inputs, &effects) {
             self.heed_low_marks(inputs);
         }

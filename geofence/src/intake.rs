@@ -22,8 +22,10 @@ const ROLLOVER_MS: i64 = 7168 * 24 * 3_600_000;
 struct Arriving<'a> {
     run: &'a PingRun,
     ping: &'a Ping,
-    /// Of the vehicle's id.
-    hash: u32,
+    /// Slot of its vehicle, if that is known.
+    known: Option<u32>,
+    /// Since when the newest fence set is in force.
+    in_force: TimeMs,
     seq: u64,
 }
 
@@ -58,61 +60,76 @@ impl Tally {
 }
 
 impl Detector {
-    /// Returns whether its low mark shows a vehicle to be silent.
-    pub(crate) fn take_run(&mut self, run: &PingRun, seq: u64, effects: &mut Effects) -> bool {
+    /// Takes a run in; `settles` says that no input follows, so that each of
+    /// its vehicles is settled after its last ping. Returns whether its low
+    /// mark shows a vehicle to be silent.
+    pub(crate) fn take_run(
+        &mut self,
+        run: &PingRun,
+        settles: bool,
+        seq: u64,
+        effects: &mut Effects,
+    ) -> bool {
         let concluded =
             run.low_mark.is_some_and(|mark| self.raise_low_mark(run.source, mark, seq, effects));
         let mut tally = Tally::default();
         effects.outcomes.reserve(run.pings.len());
-        for part in run.pings.chunks(AHEAD) {
-            let hashes = self.look_ahead(part);
-            for (ping, hash) in part.iter().zip(hashes) {
-                let arriving = Arriving { run, ping, hash, seq };
-                let outcome = self.take_ping(arriving, &mut tally, effects);
+        effects.positions.reserve(if settles { run.pings.len() } else { 0 });
+        let in_force = self.in_force_now();
+        let probable = self.probable_slots(run);
+        self.remaining.count(&probable, self.vehicles.len());
+        for (pings, probable) in run.pings.chunks(AHEAD).zip(probable.chunks(AHEAD)) {
+            self.look_ahead(probable.iter().flatten().copied());
+            for (ping, &probable) in pings.iter().zip(probable) {
+                let known = self.slot_of_known(&ping.vehicle_id, probable);
+                let arriving = Arriving { run, ping, known, in_force, seq };
+                let (outcome, index) = self.take_ping(arriving, &mut tally, effects);
                 effects.outcomes.push(outcome);
+                if self.remaining.is_last(probable)
+                    && settles
+                    && let Some(index) = index
+                    && self.touched.remove(index)
+                {
+                    self.settle_vehicle(index, in_force, seq, effects);
+                }
             }
         }
+        self.scratch.slots = probable;
         tally.add_to(effects);
         concluded
     }
 
-    /// Hashes the ids of a few pings, and asks for the memory that filing them
-    /// will read.
-    fn look_ahead(&self, pings: &[Ping]) -> [u32; AHEAD] {
-        let mut hashes = [0; AHEAD];
-        let mut touched = 0;
-        for (ping, hash) in pings.iter().zip(&mut hashes) {
-            *hash = self.index.hash(&ping.vehicle_id);
-            touched ^= self.index.touch(*hash) as usize;
-        }
-        let hashes_here = &hashes[..pings.len()];
-        let candidates = || {
-            let slots = hashes_here.iter().filter_map(|hash| self.index.candidate(*hash));
-            slots.filter_map(|slot| self.vehicles[slot as usize].as_ref())
-        };
-        for vehicle in candidates() {
-            touched ^= vehicle.touch();
-        }
-        for vehicle in candidates() {
-            touched ^= vehicle.touch_window();
-        }
-        std::hint::black_box(touched);
-        hashes
+    /// For each ping of a run, the first slot that may be its vehicle's: it is,
+    /// but for two ids of one hash. `None` for a vehicle that is not known.
+    fn probable_slots(&mut self, run: &PingRun) -> Vec<Option<u32>> {
+        let mut slots = std::mem::take(&mut self.scratch.slots);
+        slots.clear();
+        let slot = |ping: &Ping| self.index.candidate(self.index.hash(&ping.vehicle_id));
+        slots.extend(run.pings.iter().map(slot));
+        slots
     }
 
-    /// Judges one ping by its clocks (semantics §1 and §2) and files it.
+    /// The slot of the vehicle with this id, given where it probably is; it may
+    /// have come to be known since that was asked.
+    fn slot_of_known(&self, id: &str, probable: Option<u32>) -> Option<u32> {
+        let found = probable.filter(|slot| is_in(&self.vehicles, *slot, id));
+        found.or_else(|| self.slot_of(id))
+    }
+
+    /// Judges one ping by its clocks (semantics §1 and §2) and files it. Returns
+    /// the slot of its vehicle besides, if it has one.
     fn take_ping(
         &mut self,
         arriving: Arriving<'_>,
         tally: &mut Tally,
         effects: &mut Effects,
-    ) -> Outcome {
-        let Arriving { run, ping, hash, seq } = arriving;
-        let known = self.index.get(hash, |slot| is_in(&self.vehicles, slot, &ping.vehicle_id));
+    ) -> (Outcome, Option<u32>) {
+        let Arriving { run, ping, known, in_force, seq } = arriving;
         let Some(index) = known.or_else(|| self.new_vehicle(run, ping)) else {
             tally.refused += 1;
-            return Outcome::VehicleLimit;
+            return (Outcome::VehicleLimit, None);
         };
+        self.judge_if_overdue(index, in_force);
         let filed = match out_of_time(ping, &self.settings) {
             Some(disposition) => {
                 if disposition == Disposition::Future {
@@ -125,7 +142,7 @@ impl Detector {
         };
         let Some((disposition, supersedes)) = filed else {
             tally.duplicates += 1;
-            return Outcome::Duplicate;
+            return (Outcome::Duplicate, Some(index));
         };
         if tally.archived() == 0 {
             self.sources.archived(run);
@@ -137,7 +154,7 @@ impl Detector {
             tally.vague += u64::from(self.is_too_vague(ping));
         }
         tally.dispositions[disposition as usize] += 1;
-        Outcome::Archived { disposition, supersedes }
+        (Outcome::Archived { disposition, supersedes }, Some(index))
     }
 
     /// Whether a ping is not accurate enough to take part.

@@ -1,17 +1,18 @@
 //! The ends of an apply: timers that are due before its inputs, and judgement
-//! of every vehicle touched after them.
+//! of every vehicle touched after them. A vehicle whose last ping has come in
+//! waits for neither.
 
 use crate::detector::{ANCIENT_MS, Detector, archives, is_in};
 use crate::touched::AHEAD;
 use crate::vehicle::{Rules, Vehicle, WINDOW_FIXES_MAX};
-use crate::{Effects, OnSilence, TimeMs};
+use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
 
 /// How often silent vehicles are looked for, milliseconds.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 
 impl Detector {
-    /// Judges the vehicles whose reorder delay has passed, and all of them
-    /// when a fence set announced before has come into force.
+    /// Finds the vehicles whose reorder delay has passed, and judges all of
+    /// them when a fence set announced before has come into force.
     pub(crate) fn judge_due(&mut self) {
         let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
         if rules.in_force > self.in_force {
@@ -22,96 +23,121 @@ impl Detector {
                 self.touched.add(index);
             }
         }
-        let mut looked_at = 0;
         while let Some(waiting) = self.waiting.front().copied()
             && waiting.due <= self.now
         {
-            if looked_at % AHEAD == 0 {
-                let next = self.waiting.iter().take(AHEAD).map(|waiting| waiting.vehicle);
-                look_ahead(&self.vehicles, next, rules);
-            }
-            looked_at += 1;
             self.waiting.pop_front();
-            let Some(vehicle) = &mut self.vehicles[waiting.vehicle as usize] else { continue };
-            if waiting.through > vehicle.judged {
-                vehicle.judge(rules, waiting.through, &mut self.scratch);
-                self.sources.check_dwell(vehicle, waiting.vehicle, rules);
-                self.touched.add(waiting.vehicle);
-            }
+            self.overdue.add(waiting.vehicle, waiting.through);
         }
     }
 
-    /// Judges every vehicle touched and collects what leaves.
-    pub(crate) fn settle(&mut self, seq: u64, effects: &mut Effects) {
-        let mut touched = self.touched.take();
-        // Slots and the order of touch are no part of the state: by id.
-        self.sort_by_id(&mut touched);
-        effects.positions.reserve(touched.len());
-        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
-        self.in_force = rules.in_force;
-        for (place, &index) in touched.iter().enumerate() {
-            if place % AHEAD == 0 {
-                let part = &touched[place..touched.len().min(place + AHEAD)];
-                look_ahead(&self.vehicles, part.iter().copied(), rules);
+    /// Whether overdue vehicles may be judged when their pings of this apply
+    /// come in, or after all of them: nothing but pings comes that could change
+    /// what they are judged by, and no vehicle is forgotten.
+    pub(crate) fn may_judge_on_the_way(&self, inputs: &[Input]) -> bool {
+        self.settings.on_silence == OnSilence::Wait
+            && self.hour_to_forget_in().is_none()
+            && inputs.iter().all(|input| matches!(input, Input::Pings(_)))
+    }
+
+    /// Judges the overdue vehicles that have not been on the way.
+    pub(crate) fn judge_overdue(&mut self) {
+        let overdue = self.overdue.take();
+        let in_force = self.in_force_now();
+        for part in overdue.chunks(AHEAD) {
+            self.look_ahead(part.iter().copied());
+            for &index in part {
+                self.judge_if_overdue(index, in_force);
             }
-            let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
-            // A full window waits for nothing more: what is judged can give way.
-            let full = vehicle.window.len() >= WINDOW_FIXES_MAX;
-            let watermark = vehicle.watermark(rules);
-            let through = if full { watermark.max(vehicle.newest) } else { watermark };
-            let late = vehicle.is_stale();
+        }
+        self.overdue.reuse(overdue);
+    }
+
+    /// Judges the vehicle if its reorder delay has passed.
+    #[inline]
+    pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) {
+        let Some(through) = self.overdue.settle(index) else { return };
+        let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
+        let rules = Rules { settings, timeline, roster, end: self.end, in_force };
+        let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
+        if through > vehicle.judged {
             vehicle.judge(rules, through, &mut self.scratch);
-            if rules.settings.on_silence == OnSilence::Assume || vehicle.assumes {
-                let mark = self.sources.silence_mark(vehicle.source);
-                vehicle.assume(rules, mark, late, self.now);
-                self.sources.check_dwell(vehicle, index, rules);
+            self.sources.check_dwell(vehicle, index, rules);
+            self.touched.add(index);
+        }
+    }
+
+    /// Judges every vehicle touched that is not settled yet, and collects what
+    /// leaves.
+    pub(crate) fn settle(&mut self, seq: u64, effects: &mut Effects) {
+        let touched = self.touched.take();
+        effects.positions.reserve(touched.len());
+        self.in_force = self.in_force_now();
+        for part in touched.chunks(AHEAD) {
+            self.look_ahead(part.iter().copied());
+            for &index in part {
+                self.settle_vehicle(index, self.in_force, seq, effects);
             }
-            vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
-            let fixes = vehicle.window.len();
-            vehicle.forget_cold(&mut self.scratch.spares);
-            while vehicle.window.len() >= WINDOW_FIXES_MAX {
-                let gave_way = vehicle.give_way(&mut self.scratch.spares);
-                effects.counters.add("hot_window_capped", gave_way as u64);
-                if gave_way == 0 {
-                    break;
-                }
-            }
-            self.window_fixes -= (fixes - vehicle.window.len()) as u64;
-            let offline = vehicle.liveness.offline;
-            effects.positions.extend(vehicle.shown.refresh(
-                &vehicle.id,
-                &vehicle.machine,
-                offline,
-                &self.timeline,
-                seq,
-            ));
         }
         self.touched.reuse(touched);
+        // Slots and the order of touch are no part of the state: by id.
+        sort_by_id(&mut effects.positions);
     }
 
-    /// Sorts slots by the ids of their vehicles.
-    fn sort_by_id(&mut self, slots: &mut Vec<u32>) {
-        let id = |slot: u32| self.vehicles[slot as usize].as_ref().map(|vehicle| &*vehicle.id);
-        let mut keys = std::mem::take(&mut self.scratch.keys);
-        keys.clear();
-        keys.extend(slots.iter().map(|slot| (prefix(id(*slot).unwrap_or_default()), *slot)));
-        if !keys.is_sorted_by(|a, b| a.0 < b.0) {
-            keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| id(a.1).cmp(&id(b.1))));
-            slots.clear();
-            slots.extend(keys.iter().map(|(_, slot)| *slot));
+    /// `valid_from` of the newest fence set in force by now.
+    pub(crate) fn in_force_now(&self) -> TimeMs {
+        Rules::in_force(self.now, &self.timeline, self.end)
+    }
+
+    /// Judges a vehicle and collects what leaves.
+    pub(crate) fn settle_vehicle(
+        &mut self,
+        index: u32,
+        in_force: TimeMs,
+        seq: u64,
+        effects: &mut Effects,
+    ) {
+        let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
+        let rules = Rules { settings, timeline, roster, end: self.end, in_force };
+        let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
+        // A full window waits for nothing more: what is judged can give way.
+        let full = vehicle.window.len() >= WINDOW_FIXES_MAX;
+        let watermark = vehicle.watermark(rules);
+        let through = if full { watermark.max(vehicle.newest) } else { watermark };
+        let late = vehicle.is_stale();
+        vehicle.judge(rules, through, &mut self.scratch);
+        if rules.settings.on_silence == OnSilence::Assume || vehicle.assumes {
+            let mark = self.sources.silence_mark(vehicle.source);
+            vehicle.assume(rules, mark, late, self.now);
+            self.sources.check_dwell(vehicle, index, rules);
         }
-        self.scratch.keys = keys;
+        let decided = vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
+        let fixes = vehicle.window.len();
+        vehicle.forget_cold(&mut self.scratch.spares);
+        while vehicle.window.len() >= WINDOW_FIXES_MAX {
+            let gave_way = vehicle.give_way(&mut self.scratch.spares);
+            effects.counters.add("hot_window_capped", gave_way as u64);
+            if gave_way == 0 {
+                break;
+            }
+        }
+        self.window_fixes -= (fixes - vehicle.window.len()) as u64;
+        let offline = vehicle.liveness.offline;
+        effects.positions.extend(vehicle.shown.refresh(
+            &vehicle.id,
+            &vehicle.machine,
+            decided,
+            offline,
+            &self.timeline,
+            seq,
+        ));
     }
 
     /// Forgets the vehicles that have been silent for too long, and the fence
     /// sets that judge none of the others. Who is forgotten depends on the
     /// hour alone, not on the applies in it, which need not all be recorded.
     pub(crate) fn forget_silent(&mut self, seq: u64, effects: &mut Effects) {
-        let hour = self.now.0.div_euclid(FORGET_EVERY_MS).saturating_mul(FORGET_EVERY_MS);
-        let hour = TimeMs(hour);
-        if hour <= self.forgotten_at {
-            return;
-        }
+        let Some(hour) = self.hour_to_forget_in() else { return };
         self.forgotten_at = hour;
         for index in 0..self.vehicles.len() as u32 {
             let place = &mut self.vehicles[index as usize];
@@ -139,6 +165,27 @@ impl Detector {
             // A vehicle's first ping is as old as any may be.
             known.and_then(Vehicle::tags_needed_from).unwrap_or(hour.plus(-ANCIENT_MS))
         });
+    }
+
+    /// The hour that it is, if nothing has been forgotten in it yet.
+    fn hour_to_forget_in(&self) -> Option<TimeMs> {
+        let hour = self.now.0.div_euclid(FORGET_EVERY_MS).saturating_mul(FORGET_EVERY_MS);
+        Some(TimeMs(hour)).filter(|hour| *hour > self.forgotten_at)
+    }
+
+    /// Asks for the memory that judging these vehicles will read.
+    pub(crate) fn look_ahead(&self, slots: impl Iterator<Item = u32> + Clone) {
+        let fences = &self.timeline.current().set;
+        let some = || slots.clone().filter_map(|slot| self.vehicles[slot as usize].as_ref());
+        let mut touched = 0;
+        for vehicle in some() {
+            touched ^= vehicle.touch();
+        }
+        for vehicle in some() {
+            touched ^= vehicle.touch_window() ^ vehicle.machine.touch();
+            touched ^= vehicle.next_place().map_or(0, |place| fences.touch(place));
+        }
+        std::hint::black_box(touched);
     }
 
     /// Holds the windows under their byte limit: the vehicle with the oldest
@@ -172,23 +219,16 @@ impl Detector {
     }
 }
 
-/// Asks for the memory that judging these vehicles will read.
-fn look_ahead(
-    vehicles: &[Option<Vehicle>],
-    slots: impl Iterator<Item = u32> + Clone,
-    rules: Rules<'_>,
-) {
-    let fences = &rules.timeline.current().set;
-    let some = || slots.clone().filter_map(|slot| vehicles[slot as usize].as_ref());
-    let mut touched = 0;
-    for vehicle in some() {
-        touched ^= vehicle.touch();
+/// Sorts by vehicle id; each stands there once.
+fn sort_by_id(positions: &mut [LivePosition]) {
+    if positions.is_sorted_by(|a, b| a.vehicle_id < b.vehicle_id) {
+        return;
     }
-    for vehicle in some() {
-        touched ^= vehicle.touch_window() ^ vehicle.machine.touch();
-        touched ^= vehicle.next_place().map_or(0, |place| fences.touch(place));
+    positions.sort_by_cached_key(|position| prefix(&position.vehicle_id));
+    let alike = |a: &LivePosition, b: &LivePosition| prefix(&a.vehicle_id) == prefix(&b.vehicle_id);
+    for long in positions.chunk_by_mut(alike) {
+        long.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
     }
-    std::hint::black_box(touched);
 }
 
 /// The first bytes of an id, ordered as the ids are where they differ.
@@ -197,4 +237,33 @@ fn prefix(id: &str) -> u128 {
     let length = id.len().min(bytes.len());
     bytes[..length].copy_from_slice(&id.as_bytes()[..length]);
     u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FenceIds, Position, Status};
+
+    #[test]
+    fn positions_are_sorted_by_ids_short_and_long() {
+        let position = |id: &str| LivePosition {
+            vehicle_id: id.into(),
+            event_time: TimeMs(0),
+            position: Position { lat: 0, lon: 0 },
+            accuracy_m: None,
+            heading_deg: None,
+            speed_mps: None,
+            status: Status::Moving,
+            fences: FenceIds::default(),
+            seq: 0,
+        };
+        let sorted =
+            ["", "a", "a-long-vehicle-id-1", "a-long-vehicle-id-2", "a-long-vehicle-ie", "b"];
+        let shuffled = [5, 3, 0, 4, 2, 1].map(|i| position(sorted[i]));
+        for count in 0..=shuffled.len() {
+            let mut positions = shuffled[..count].to_vec();
+            sort_by_id(&mut positions);
+            assert!(positions.is_sorted_by(|a, b| a.vehicle_id < b.vehicle_id), "{positions:?}");
+        }
+    }
 }

@@ -46,26 +46,32 @@ impl Shown {
         }
     }
 
-    /// Takes over what the machine concludes. Returns the new live position
-    /// if anything visible changed since the last call.
+    /// Takes over what the machine concludes; unless it `decided` something
+    /// since the last call, that is what it was. Returns the new live position
+    /// if anything visible changed since then.
     pub(crate) fn refresh(
         &mut self,
         vehicle_id: &Arc<str>,
         machine: &Machine,
+        decided: bool,
         offline: bool,
         timeline: &Timeline,
         seq: u64,
     ) -> Option<LivePosition> {
-        let fix_changed = std::mem::take(&mut self.fix_changed);
-        let status = Some(status(machine, offline));
-        let status_changed = self.status != status;
-        self.status = status;
-        let fences_changed = self.refresh_fences(machine, timeline);
-        if !(fix_changed || status_changed || fences_changed) {
+        let offline_stays = self.status.is_some_and(|was| (was == Status::Offline) == offline);
+        let concluded = (decided || !offline_stays) && self.conclude(machine, offline, timeline);
+        if !(std::mem::take(&mut self.fix_changed) || concluded) {
             return None;
         }
         self.seq = seq;
         self.live(vehicle_id)
+    }
+
+    /// Returns whether status or fences are others than before.
+    fn conclude(&mut self, machine: &Machine, offline: bool, timeline: &Timeline) -> bool {
+        let status = Some(status(machine, offline));
+        let status_changed = std::mem::replace(&mut self.status, status) != status;
+        self.refresh_fences(machine, timeline) || status_changed
     }
 
     /// The live position as it stands; `None` before the first ping.

@@ -22,12 +22,17 @@ impl Touched {
         }
     }
 
+    /// Takes the vehicle out of the set. Returns whether it was in it.
+    #[inline]
+    pub(crate) fn remove(&mut self, index: u32) -> bool {
+        self.is.get_mut(index as usize).is_some_and(std::mem::take)
+    }
+
     /// Takes the list, to be handed back to [`Self::reuse`].
     pub(crate) fn take(&mut self) -> Vec<u32> {
-        for &index in &self.order {
-            self.is[index as usize] = false;
-        }
-        std::mem::take(&mut self.order)
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|index| std::mem::take(&mut self.is[*index as usize]));
+        order
     }
 
     /// Keeps the allocation of a list that has been worked off.

@@ -61,12 +61,6 @@ impl VehicleIndex {
         self.probe(hash).next()
     }
 
-    /// Something of the line of the table where a look-up begins.
-    #[inline]
-    pub(crate) fn touch(&self, hash: u32) -> u32 {
-        self.table[hash as usize & (self.table.len() - 1)].hash
-    }
-
     /// Adds an id that is not in the table.
     pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
         if (self.len + 1) * 3 > self.table.len() * 2 {

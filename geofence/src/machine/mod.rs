@@ -66,8 +66,7 @@ pub(crate) struct Scratch {
     notes: Option<Vec<Note>>,
     hits: Vec<u32>,
     passed: Vec<u32>,
-    /// Slots with what they are sorted by.
-    pub(crate) keys: Vec<(u128, u32)>,
+    pub(crate) slots: Vec<Option<u32>>,
 }
 
 impl Scratch {
@@ -230,6 +229,13 @@ impl Machine {
         self.last = Some(*fix);
     }
 
+    /// Whether time alone may come to change the state: [`Self::run_timers`]
+    /// has something to do or may have, sooner or later.
+    #[inline]
+    pub(crate) fn heeds_time(&self, judge: Judge<'_>) -> bool {
+        self.has_turns_ahead(judge) || self.rest.as_ref().is_some_and(|rest| rest.idle.is_some())
+    }
+
     /// Lets timers fire: fence changes up to `fences`, and up to `gaps` the
     /// openings and closings of fences and gaps that no fix filled. While a
     /// fix is held they wait for the next one, which says whether it comes
@@ -288,7 +294,14 @@ impl Machine {
 
     /// Goes over every change of the fences, opening, closing and change of
     /// the vehicle's tags up to `through`. What has one time is one turn.
+    #[inline]
     fn turn(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
+        if self.has_turns_ahead(judge) {
+            self.go_over_turns(judge, through, scratch);
+        }
+    }
+
+    fn go_over_turns(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
         while let Some(due) = self.due(judge)
             && due.at <= through
         {
@@ -302,15 +315,17 @@ impl Machine {
         }
     }
 
-    /// The next turn there is.
+    /// Whether there may be a turn to go over at some time. As good as never,
+    /// and asked several times of each fix.
     #[inline]
+    fn has_turns_ahead(&self, judge: Judge<'_>) -> bool {
+        self.wakes.is_some() || judge.tags.count() || judge.timeline.next(self.epoch).is_some()
+    }
+
+    /// The next turn there is.
     fn due(&self, judge: Judge<'_>) -> Option<Due> {
         let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
         let tags = judge.tags.next(self.assigned);
-        if fences.is_none() && tags.is_none() && self.wakes.is_none() {
-            // As good as always, and asked several times of each fix.
-            return None;
-        }
         let at = [fences, tags, self.wakes].into_iter().flatten().min()?;
         Some(Due { at, fences: fences == Some(at), tags: tags == Some(at) })
     }

@@ -39,12 +39,21 @@ impl Vehicle {
         if self.machine.last.is_some() {
             self.judged = self.judged.max(in_force);
         }
+        self.run_timers(rules, scratch);
+        self.take_decided(scratch, false);
+    }
+
+    /// Lets the machine's timers fire that are due by what was judged.
+    fn run_timers(&mut self, rules: Rules<'_>, scratch: &mut Scratch) {
+        let judge = rules.judge(&self.id);
+        if !self.machine.heeds_time(judge) {
+            return;
+        }
         let gaps = self.gaps_known(rules);
         if self.machine.run_timers(judge, self.judged, gaps, scratch) {
             // A fix that yet comes to fill the gap is behind what was judged.
             self.judged = self.judged.max(gaps);
         }
-        self.take_decided(scratch, false);
     }
 
     /// The event time up to which gaps are known: the watermark, but not past
@@ -95,10 +104,7 @@ impl Vehicle {
             }
         }
         if met.is_none() {
-            let gaps = self.gaps_known(rules);
-            if self.machine.run_timers(judge, self.judged, gaps, scratch) {
-                self.judged = self.judged.max(gaps);
-            }
+            self.run_timers(rules, scratch);
         }
         // Refusals count once, when a fix is first judged in its place.
         scratch.refused = refused;

@@ -103,9 +103,14 @@ impl<'a> Rules<'a> {
         roster: &'a Roster,
         end: Option<TimeMs>,
     ) -> Self {
-        let known = end.map_or(now, |end| end.max(now));
-        let in_force = timeline.epoch(timeline.number_at(known)).valid_from;
+        let in_force = Self::in_force(now, timeline, end);
         Self { settings, timeline, roster, end, in_force }
+    }
+
+    /// [`Self::in_force`] at receive time `now`.
+    pub(crate) fn in_force(now: TimeMs, timeline: &Timeline, end: Option<TimeMs>) -> TimeMs {
+        let known = end.map_or(now, |end| end.max(now));
+        timeline.epoch(timeline.number_at(known)).valid_from
     }
 }
 

@@ -9,15 +9,17 @@ use crate::{OnSilence, Settings, TimeMs};
 impl Vehicle {
     /// The operations that lead from what was emitted to what is decided now.
     /// `now` stands in for the receive time of the ping behind a retraction.
+    /// Returns whether anything was decided or put in question since the last
+    /// call.
     pub(crate) fn operations(
         &mut self,
         settings: &Settings,
         revision: u64,
         now: TimeMs,
         out: &mut Vec<FleetEvent>,
-    ) {
+    ) -> bool {
         if !std::mem::take(&mut self.untold) {
-            return;
+            return false;
         }
         let mut asserted = Vec::new();
         for i in self.settled..self.decided.len() + self.assumed.len() {
@@ -56,6 +58,7 @@ impl Vehicle {
             let old = Decided { observed: now, late: true, ..old.clone() };
             out.push(self.emit(&old, Op::Retract, revision, None));
         }
+        true
     }
 
     /// One of the events that stand: those decided, then those assumed.
