@@ -18,6 +18,7 @@ use crate::overdue::Overdue;
 use crate::remaining::Remaining;
 use crate::roster::Roster;
 use crate::sources::Sources;
+use crate::state::Capture;
 use crate::timeline::Timeline;
 use crate::touched::Touched;
 use crate::vehicle::Vehicle;
@@ -62,6 +63,8 @@ pub struct Detector {
     pub(crate) touched: Touched,
     pub(crate) overdue: Overdue,
     pub(crate) remaining: Remaining,
+    /// Under way.
+    pub(crate) capture: Option<Box<Capture>>,
     pub(crate) scratch: Scratch,
 }
 
@@ -87,6 +90,7 @@ impl Detector {
             touched: Touched::default(),
             overdue: Overdue::default(),
             remaining: Remaining::default(),
+            capture: None,
             scratch: Scratch::default(),
         }
     }
@@ -159,9 +163,9 @@ impl Detector {
             differences += missing.max(surplus);
             if missing + surplus > 0
                 && let Some(index) = self.slot_of(id)
-                && let Some(vehicle) = &mut self.vehicles[index as usize]
             {
-                vehicle.set_record(&computed, &recorded);
+                self.before_change(index);
+                slot(&mut self.vehicles, index).set_record(&computed, &recorded);
                 self.touched.add(index);
             }
         }
@@ -276,6 +280,7 @@ impl Detector {
         if outcome != FenceOutcome::TakenUp {
             return outcome;
         }
+        self.before_changes();
         if self.is_start(valid_from) {
             self.timeline.start(Arc::clone(set));
         } else {

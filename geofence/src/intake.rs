@@ -129,6 +129,7 @@ impl Detector {
             tally.refused += 1;
             return (Outcome::VehicleLimit, None);
         };
+        self.before_change(index);
         self.judge_if_overdue(index, in_force);
         let filed = match out_of_time(ping, &self.settings) {
             Some(disposition) => {

@@ -14,8 +14,9 @@ impl Detector {
     /// Finds the vehicles whose reorder delay has passed, and judges all of
     /// them when a fence set announced before has come into force.
     pub(crate) fn judge_due(&mut self) {
-        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
-        if rules.in_force > self.in_force {
+        if self.in_force_now() > self.in_force {
+            self.before_changes();
+            let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
             for index in 0..self.vehicles.len() as u32 {
                 let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
                 vehicle.judge(rules, TimeMs::MIN, &mut self.scratch);
@@ -57,6 +58,7 @@ impl Detector {
     #[inline]
     pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) {
         let Some(through) = self.overdue.settle(index) else { return };
+        self.before_change(index);
         let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
         let rules = Rules { settings, timeline, roster, end: self.end, in_force };
         let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
@@ -97,6 +99,7 @@ impl Detector {
         seq: u64,
         effects: &mut Effects,
     ) {
+        self.before_change(index);
         let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
         let rules = Rules { settings, timeline, roster, end: self.end, in_force };
         let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
@@ -139,6 +142,7 @@ impl Detector {
     pub(crate) fn forget_silent(&mut self, seq: u64, effects: &mut Effects) {
         let Some(hour) = self.hour_to_forget_in() else { return };
         self.forgotten_at = hour;
+        self.before_changes();
         for index in 0..self.vehicles.len() as u32 {
             let place = &mut self.vehicles[index as usize];
             let Some(vehicle) = place else { continue };
@@ -195,6 +199,7 @@ impl Detector {
         if self.hot_bytes() <= self.settings.hot_bytes_max || !archives(effects) {
             return;
         }
+        self.before_changes();
         let mut by_start: Vec<(TimeMs, &str, usize)> = self
             .vehicles
             .iter()

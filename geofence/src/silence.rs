@@ -63,6 +63,9 @@ impl Detector {
         let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
         let mut concluded = false;
         while let Some(index) = self.sources.next_check(source, mark) {
+            if let Some(capture) = &mut self.capture {
+                capture.take(index, &self.vehicles);
+            }
             let vehicle = self.vehicles[index as usize].as_mut().expect("checked vehicles exist");
             let offline_due = vehicle.liveness.due(&self.settings);
             let is_offline = !vehicle.liveness.offline && offline_due < mark;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use geofence::Detector;
 use protos::journal::Snapshot;
 use tokio::sync::Mutex;
@@ -13,7 +14,8 @@ use super::cursors::CursorBoard;
 use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Snapshots, Store};
 use crate::wall_clock::WallClock;
 
-/// Takes snapshots when they are due, and sweeps after each.
+/// Takes snapshots when they are due, bit by bit between segments, and sweeps
+/// after each.
 pub(super) struct Maintenance {
     shard: u32,
     cadence: Cadence,
@@ -24,8 +26,14 @@ pub(super) struct Maintenance {
     keepers: Arc<Mutex<Keepers>>,
     /// Length of the newest snapshot's object.
     snapshot_bytes: Arc<AtomicU64>,
+    /// A snapshot whose state is being taken down, and is not in it yet.
+    taking_down: Option<Snapshot>,
     task: Option<JoinHandle<()>>,
 }
+
+/// How much of the state is taken down after a segment: some milliseconds'
+/// worth, so that no ping waits long for it.
+const CAPTURE_BYTES: usize = 1 << 20;
 
 struct Keepers {
     snapshots: Snapshots,
@@ -52,6 +60,7 @@ impl Maintenance {
             configured_tags: String::new(),
             keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
             snapshot_bytes: Arc::default(),
+            taking_down: None,
             task: None,
         }
     }
@@ -79,32 +88,36 @@ impl Maintenance {
         self.cadence.segment(committed.bytes);
     }
 
-    /// Starts a snapshot of the state as it stands, if one is due and none is
-    /// being written. Deletion spares what is after `floor`.
+    /// Goes on with the snapshot that is being taken down, or begins one of the
+    /// state as it stands if one is due and none is being written. Deletion
+    /// spares what is after `floor`.
     pub(super) fn keep_up(
         &mut self,
         journal: &Journal,
-        detector: &Detector,
+        detector: &mut Detector,
         cursors: &CursorBoard,
         floor: u64,
     ) {
         let busy = self.task.as_ref().is_some_and(|task| !task.is_finished());
-        if !busy && self.cadence.is_due() {
-            self.start(journal, detector, cursors, Some(floor));
+        if self.taking_down.is_none() && !busy && self.cadence.is_due() {
+            self.begin(journal, detector, cursors);
         }
+        self.go_on(detector, CAPTURE_BYTES, Some(floor));
     }
 
-    /// Waits for what is under way, and writes a last snapshot if asked.
+    /// Waits for what is under way, and writes a last snapshot if asked. One
+    /// that is being taken down is given up.
     pub(super) async fn finish(
         &mut self,
         snapshot: bool,
         journal: &Journal,
-        detector: &Detector,
+        detector: &mut Detector,
         cursors: &CursorBoard,
     ) {
         self.join().await;
         if snapshot {
-            self.start(journal, detector, cursors, None);
+            self.begin(journal, detector, cursors);
+            self.go_on(detector, usize::MAX, None);
             self.join().await;
         }
     }
@@ -117,14 +130,9 @@ impl Maintenance {
         }
     }
 
-    fn start(
-        &mut self,
-        journal: &Journal,
-        detector: &Detector,
-        cursors: &CursorBoard,
-        floor: Option<u64>,
-    ) {
-        let snapshot = Snapshot {
+    fn begin(&mut self, journal: &Journal, detector: &mut Detector, cursors: &CursorBoard) {
+        detector.begin_capture();
+        self.taking_down = Some(Snapshot {
             journal_id: journal.journal_id().to_owned(),
             shard: self.shard,
             seq: journal.next_seq() - 1,
@@ -132,10 +140,25 @@ impl Maintenance {
             core_version: geofence::CORE_VERSION,
             cursors: cursors.recorded().borrow().values().cloned().collect(),
             fence_hashes: detector.fence_hashes(),
-            core: detector.encode_state().into(),
+            core: Bytes::new(),
             configured_fences_hash: self.configured_fences.clone(),
             configured_tags_hash: self.configured_tags.clone(),
-        };
+        });
+        self.cadence.restart(self.snapshot_bytes.load(Ordering::Relaxed));
+    }
+
+    /// Takes about `bytes` more of the state down, and has it written once all
+    /// of it is there.
+    fn go_on(&mut self, detector: &mut Detector, bytes: usize, floor: Option<u64>) {
+        if self.taking_down.is_some()
+            && let Some(core) = detector.capture(bytes)
+            && let Some(snapshot) = self.taking_down.take()
+        {
+            self.write(Snapshot { core: core.into(), ..snapshot }, floor);
+        }
+    }
+
+    fn write(&mut self, snapshot: Snapshot, floor: Option<u64>) {
         let keepers = Arc::clone(&self.keepers);
         let snapshot_bytes = Arc::clone(&self.snapshot_bytes);
         self.task = Some(tokio::spawn(async move {
@@ -155,6 +178,5 @@ impl Maintenance {
                 Err(error) => warn!(%error, "the journal was not swept: it grows instead"),
             }
         }));
-        self.cadence.restart(self.snapshot_bytes.load(Ordering::Relaxed));
     }
 }

@@ -402,7 +402,7 @@ impl Shard {
         fail_point::hit("release.after");
         let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
         self.maintenance.count(&committed);
-        self.maintenance.keep_up(&self.journal, &self.detector, &self.services.cursors, floor);
+        self.maintenance.keep_up(&self.journal, &mut self.detector, &self.services.cursors, floor);
         Ok(())
     }
 

@@ -302,6 +302,37 @@ fn a_worker_on_the_wall_clock_comes_back_to_the_same() {
 }
 
 #[test]
+fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments() {
+    const VEHICLES: usize = 6_000;
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let fences = fences(dir.path(), &[("f", 10.0)]);
+    let launch = launch(&data).fences(&fences).set("journal.snapshot_min_segments", "2");
+    let mut worker = launch.start();
+    let client = worker.client();
+    let ids: Vec<String> = (0..VEHICLES).map(|i| format!("vehicle-{i}")).collect();
+    let mut sent = 0;
+    for minute in 0..6 {
+        // A state of more than one step, in segments of which none has all.
+        for part in ids.chunks(1_000) {
+            let lon = 10.0 + 0.008 * f64::from(minute % 3);
+            client.deliver(&part.iter().map(|id| at(id, minute, lon)).collect::<Vec<_>>());
+            sent += part.len();
+        }
+    }
+    worker.kill();
+
+    let mut worker = launch.start();
+    let recovered = worker.line("recovered").unwrap();
+    assert_eq!(recovered["differences"], 0, "{recovered}");
+    assert!(recovered["snapshot"].as_u64().is_some(), "{recovered}");
+    assert!(worker.stop().success(), "{}", worker.log());
+    let outputs = Outputs::of(&data);
+    assert_eq!(outputs.archive().len(), sent);
+    fold(&outputs.event_log());
+}
+
+#[test]
 fn a_first_start_that_was_cut_short_records_its_settings_the_next_time() {
     for fail_point in ["commit.before", "commit.after"] {
         let dir = TempDir::new().unwrap();

@@ -1,6 +1,7 @@
 //! The core's state as bytes, for snapshots. What comes back is equal to what
 //! went in: the same inputs then have the same effects.
 
+mod capture;
 mod machine;
 mod vehicle;
 
@@ -11,15 +12,17 @@ use bytes::Bytes;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{DecodeError, Message};
 use protos::journal::{
-    CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicle,
-    CoreVehicleTags, CoreWaiting,
+    CoreEpoch, CoreFenceVersion, CoreSource, CoreState, CoreTagChange, CoreVehicle, CoreVehicleTags,
 };
 
 use crate::detector::{Detector, Waiting};
 use crate::roster::{Roster, TagChange};
+use crate::sources::Source;
 use crate::timeline::{Epoch, Timeline};
 use crate::vehicle::Rules;
 use crate::{FenceSet, Settings, TimeMs};
+
+pub(crate) use capture::Capture;
 
 /// Why a state cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,64 +53,39 @@ impl Detector {
     /// the next one are not in it.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut position = vec![0; self.vehicles.len()];
-        let mut count = 0;
-        for (vehicle, position) in self.vehicles.iter().zip(&mut position) {
-            *position = count;
-            count += u32::from(vehicle.is_some());
+        let mut capture = Capture::begin(self);
+        capture.take_some(&self.vehicles, usize::MAX);
+        capture.finish()
+    }
+
+    /// Begins to take the state down as it stands now, which
+    /// [`Self::capture`] goes on with. An earlier capture is given up.
+    pub fn begin_capture(&mut self) {
+        self.capture = Some(Box::new(Capture::begin(self)));
+    }
+
+    /// Goes on with the capture that was begun, for about `bytes` of what it
+    /// comes to; applies may lie between. Returns what [`Self::encode_state`]
+    /// would have been when it was begun (vehicles in another order, which
+    /// means nothing), once all of it is there; `None` without a capture, too.
+    pub fn capture(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let is_whole = self.capture.as_mut()?.take_some(&self.vehicles, bytes);
+        is_whole.then(|| self.capture.take()).flatten().map(|capture| capture.finish())
+    }
+
+    /// The vehicle in slot `index` is about to change.
+    #[inline]
+    pub(crate) fn before_change(&mut self, index: u32) {
+        if let Some(capture) = &mut self.capture {
+            capture.take(index, &self.vehicles);
         }
-        let waiting = self.waiting.iter().filter_map(|waiting| {
-            let vehicle = self.vehicles[waiting.vehicle as usize].as_ref()?;
-            (waiting.through > vehicle.judged).then(|| CoreWaiting {
-                due_ms: waiting.due.0,
-                vehicle: position[waiting.vehicle as usize],
-                through_ms: waiting.through.0,
-            })
-        });
-        let before_vehicles = CoreState {
-            settings: serde_json::to_string(&self.settings)
-                .expect("settings are plain data with string keys"),
-            first_epoch: self.timeline.first(),
-            epochs: self.timeline.epochs().iter().map(encode_epoch).collect(),
-            latest_versions: self
-                .timeline
-                .latest()
-                .iter()
-                .map(|(id, version)| CoreFenceVersion {
-                    fence_id: id.to_string(),
-                    version: *version,
-                })
-                .collect(),
-            sources: self
-                .sources
-                .iter()
-                .map(|(number, source)| CoreSource {
-                    source: number,
-                    low_mark_ms: source.low_mark.map(|mark| mark.0),
-                    bounds_lateness: source.bounds_lateness,
-                    lateness_mark_ms: source.lateness_mark.map(|mark| mark.0),
-                    silence_mark_ms: source.silence_mark.map(|mark| mark.0),
-                })
-                .collect(),
-            waiting: waiting.collect(),
-            now_ms: self.now.0,
-            end_ms: self.end.map(|end| end.0),
-            event_time_max_ms: self.event_time_max.map(|max| max.0),
-            forgotten_at_ms: self.forgotten_at.0,
-            ..CoreState::default()
-        };
-        let after_vehicles = CoreState {
-            tags_since_ms: self.roster.since().map(|since| since.0),
-            tags: encode_tags(&self.roster),
-            ..CoreState::default()
-        };
-        let mut state = before_vehicles.encode_to_vec();
-        for vehicle in self.vehicles.iter().flatten() {
-            // One at a time: as messages they are many times their bytes.
-            prost::encoding::message::encode(VEHICLES, &vehicle::encode(vehicle), &mut state);
+    }
+
+    /// Any vehicle may be about to change.
+    pub(crate) fn before_changes(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            capture.take_some(&self.vehicles, usize::MAX);
         }
-        state.extend(after_vehicles.encode_to_vec());
-        state
     }
 
     /// Reads a state back. `fences` finds a fence set by its hash.
@@ -157,6 +135,44 @@ impl Detector {
             });
         }
         Ok(detector)
+    }
+}
+
+/// All but vehicles, who waits for judgement, and tags.
+fn encode_head(detector: &Detector) -> CoreState {
+    let Detector { settings, timeline, sources, .. } = detector;
+    let version = |(id, version): (&Arc<str>, &u32)| CoreFenceVersion {
+        fence_id: id.to_string(),
+        version: *version,
+    };
+    let source = |(number, source): (u32, &Source)| CoreSource {
+        source: number,
+        low_mark_ms: source.low_mark.map(|mark| mark.0),
+        bounds_lateness: source.bounds_lateness,
+        lateness_mark_ms: source.lateness_mark.map(|mark| mark.0),
+        silence_mark_ms: source.silence_mark.map(|mark| mark.0),
+    };
+    CoreState {
+        settings: serde_json::to_string(settings)
+            .expect("settings are plain data with string keys"),
+        first_epoch: timeline.first(),
+        epochs: timeline.epochs().iter().map(encode_epoch).collect(),
+        latest_versions: timeline.latest().iter().map(version).collect(),
+        sources: sources.iter().map(source).collect(),
+        now_ms: detector.now.0,
+        end_ms: detector.end.map(|end| end.0),
+        event_time_max_ms: detector.event_time_max.map(|max| max.0),
+        forgotten_at_ms: detector.forgotten_at.0,
+        ..CoreState::default()
+    }
+}
+
+/// The tags of vehicles.
+fn encode_tail(detector: &Detector) -> CoreState {
+    CoreState {
+        tags_since_ms: detector.roster.since().map(|since| since.0),
+        tags: encode_tags(&detector.roster),
+        ..CoreState::default()
     }
 }
 

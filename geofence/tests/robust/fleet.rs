@@ -13,6 +13,8 @@ use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
 use protos::telemetry::VehiclePing;
 
+use crate::support::capture::CaptureCheck;
+
 /// 12:00:00Z of some day: the vectors' T.
 pub(crate) const T_MS: i64 = 1_790_078_400_000;
 
@@ -92,6 +94,7 @@ pub(crate) struct Shard {
     /// What a journal would hold.
     pub(crate) journal: Vec<Recorded>,
     pub(crate) sets: BTreeMap<String, Arc<FenceSet>>,
+    capture: CaptureCheck,
 }
 
 impl Shard {
@@ -103,6 +106,7 @@ impl Shard {
             counters: Counters::default(),
             journal: Vec::new(),
             sets: BTreeMap::new(),
+            capture: CaptureCheck::default(),
         };
         shard.remember(&Arc::new(FenceSet::empty()));
         // Before every vector's pings.
@@ -126,6 +130,7 @@ impl Shard {
         }
         self.seq += 1;
         let effects = self.detector.apply(inputs, now, self.seq);
+        self.capture.go_on(&mut self.detector);
         self.log.extend(effects.events.iter().cloned());
         self.counters.merge(&effects.counters);
         self.journal.push(Recorded {
@@ -178,6 +183,7 @@ impl Shard {
             Detector::decode_state(bytes.clone(), |hash| sets.get(hash).cloned()).unwrap();
         assert_eq!(restored.encode_state(), bytes, "the snapshot holds all of the state");
         self.detector = restored;
+        self.capture = CaptureCheck::default();
     }
 
     /// What holds: by event id the highest revision, retracted ones hidden,

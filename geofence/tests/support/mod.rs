@@ -9,6 +9,7 @@
 
 use geofence::{Fence, FenceSet, Parsed, Position, Shape, parse_fences};
 
+pub mod capture;
 pub mod pings;
 pub mod shard;
 

@@ -11,6 +11,7 @@ use geofence::{
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op};
 
+use super::capture::CaptureCheck;
 use super::pings::Made;
 
 /// Profile plain, evaluated at once.
@@ -139,6 +140,7 @@ pub struct Shard {
     pub counters: Counters,
     /// By hash, as the object store keeps them.
     pub fence_sets: BTreeMap<String, Arc<FenceSet>>,
+    pub capture: CaptureCheck,
 }
 
 impl Shard {
@@ -151,6 +153,7 @@ impl Shard {
             log: Vec::new(),
             counters: Counters::default(),
             fence_sets: BTreeMap::new(),
+            capture: CaptureCheck::default(),
         };
         let empty = FenceSet::empty();
         shard.fence_sets.insert(empty.hash().to_owned(), Arc::new(empty));
@@ -168,6 +171,7 @@ impl Shard {
         }
         self.seq += 1;
         let effects = self.detector.apply(inputs, now, self.seq);
+        self.capture.go_on(&mut self.detector);
         self.fold.check(&effects.events, self.seq);
         self.fold.take(&effects.events);
         self.log.extend(effects.events.iter().cloned());

@@ -1,0 +1,103 @@
+//! The state as it stood after some apply, taken down while others follow.
+//!
+//! To write down a large fleet at once would hold every ping up for seconds.
+//! So vehicles are taken down few at a time, between applies; one that an
+//! apply is about to change before its turn is taken down right before that.
+//! What comes out is the state of one moment, as if it had stood still.
+
+use prost::Message;
+use protos::journal::{CoreState, CoreWaiting};
+
+use super::{VEHICLES, vehicle};
+use crate::TimeMs;
+use crate::detector::{Detector, Waiting};
+use crate::vehicle::Vehicle;
+
+/// A state on its way to bytes.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// All but vehicles, who waits, and tags.
+    head: CoreState,
+    /// Tags.
+    tail: CoreState,
+    waiting: Vec<Waiting>,
+    /// By slot of that moment.
+    slots: Vec<Slot>,
+    /// Slots below have had their turn.
+    next: usize,
+    /// Vehicles taken down, as the encoded state has them.
+    encoded: Vec<u8>,
+    count: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Slot {
+    Vacant,
+    /// To be taken down.
+    Due,
+    /// Taken down as the vehicle of this number, judged up to this time.
+    Taken {
+        number: u32,
+        judged: TimeMs,
+    },
+}
+
+impl Capture {
+    /// Of the state as it stands now.
+    pub(super) fn begin(detector: &Detector) -> Self {
+        let mut slots = vec![Slot::Due; detector.vehicles.len()];
+        for vacant in &detector.free {
+            slots[*vacant as usize] = Slot::Vacant;
+        }
+        Self {
+            head: super::encode_head(detector),
+            tail: super::encode_tail(detector),
+            waiting: detector.waiting.iter().copied().collect(),
+            slots,
+            next: 0,
+            encoded: Vec::new(),
+            count: 0,
+        }
+    }
+
+    /// Takes the vehicle in slot `index` down, unless that has been done or it
+    /// was not there.
+    pub(crate) fn take(&mut self, index: u32, vehicles: &[Option<Vehicle>]) {
+        let Some(slot @ Slot::Due) = self.slots.get_mut(index as usize) else { return };
+        let vehicle = vehicles[index as usize].as_ref().expect("only vacant slots are free");
+        *slot = Slot::Taken { number: self.count, judged: vehicle.judged };
+        self.count += 1;
+        // One at a time: as messages they are many times their bytes.
+        prost::encoding::message::encode(VEHICLES, &vehicle::encode(vehicle), &mut self.encoded);
+    }
+
+    /// Takes vehicles down until about `bytes` more are written. Returns
+    /// whether all of them are.
+    pub(super) fn take_some(&mut self, vehicles: &[Option<Vehicle>], bytes: usize) -> bool {
+        let enough = self.encoded.len().saturating_add(bytes);
+        while self.next < self.slots.len() && self.encoded.len() < enough {
+            self.take(self.next as u32, vehicles);
+            self.next += 1;
+        }
+        self.next == self.slots.len()
+    }
+
+    /// The encoded state, once every vehicle is taken down.
+    pub(super) fn finish(self) -> Vec<u8> {
+        let Self { mut head, tail, waiting, slots, encoded, .. } = self;
+        let waiting =
+            waiting.into_iter().filter_map(|Waiting { due, vehicle, through }| {
+                match slots[vehicle as usize] {
+                    Slot::Taken { number, judged } if through > judged => {
+                        Some(CoreWaiting { due_ms: due.0, vehicle: number, through_ms: through.0 })
+                    }
+                    _ => None,
+                }
+            });
+        head.waiting = waiting.collect();
+        let mut state = encoded;
+        state.extend(head.encode_to_vec());
+        state.extend(tail.encode_to_vec());
+        state
+    }
+}
