@@ -10,6 +10,9 @@ use super::envelope::Envelope;
 use super::parts::Vertex;
 use crate::plane::{HALF_TURN, Scale, TURN};
 
+/// Latitude of a pole, units.
+const POLE_LAT: u32 = 900_000_000;
+
 /// From the western end to the eastern one; from south to north if vertical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Edge {
@@ -43,6 +46,21 @@ impl Packed {
         let by = self.by;
         let east = Vertex { x: west.x + i64::from(by.0), y: west.y + i64::from(by.1) };
         Edge { west, east }
+    }
+}
+
+impl Packed {
+    /// [`Edge::distance2_m2`] of a place within half a turn of both ends,
+    /// infinite for an edge at a pole. Without a branch, and in words of 32
+    /// bits, which hold every difference.
+    #[inline]
+    pub(super) fn near_distance2_m2(&self, east_of_origin: u32, lat: i32, scale: Scale) -> f64 {
+        let east = self.east_of_origin.wrapping_sub(east_of_origin).cast_signed();
+        let a = (f64::from(east), f64::from(self.lat.wrapping_sub(lat)));
+        let along = (f64::from(self.by.0), f64::from(self.by.1));
+        let distance2_m2 = segment_distance2_m2(a, along, scale);
+        let at_pole = (self.by.1 == 0) & (self.lat.unsigned_abs() == POLE_LAT);
+        if at_pole { f64::INFINITY } else { distance2_m2 }
     }
 }
 
@@ -116,7 +134,7 @@ impl Edge {
 
     /// Edges along a pole bound nothing on the ground.
     pub(super) fn is_at_pole(&self) -> bool {
-        self.west.y == self.east.y && self.west.y.abs() == 900_000_000
+        self.west.y == self.east.y && self.west.y.unsigned_abs() == u64::from(POLE_LAT)
     }
 }
 
@@ -140,6 +158,7 @@ pub(super) fn segment_distance_m(a: (f64, f64), along: (f64, f64), scale: Scale)
 
 /// The square of [`segment_distance_m`], metres²: of many, only the least needs
 /// its root.
+#[inline]
 fn segment_distance2_m2(a: (f64, f64), along: (f64, f64), scale: Scale) -> f64 {
     let (ax, ay) = (a.0 * scale.east_m, a.1 * scale.north_m);
     let (ex, ey) = (along.0 * scale.east_m, along.1 * scale.north_m);

@@ -57,21 +57,25 @@ impl Runs {
     /// `scale`, metres²; infinite if there is none but along a pole.
     pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
         let place = Place { x, y, scale };
-        // Mostly no copy of an edge but the edge itself may be nearest, as
-        // [`Edge::distance2_m2`] takes the nearest copy by its middle.
         if self.is_near(x) {
-            self.nearest(place, |around| place.distance2_m2(around, 0))
-        } else {
-            self.nearest(place, |around| {
-                let turns = [-TURN, 0, TURN].into_iter();
-                turns.map(|turn| place.distance2_m2(around, turn)).fold(f64::INFINITY, f64::min)
-            })
+            let bound = |around: &Envelope| place.distance2_m2(around, 0);
+            return self.nearest(bound, |run| self.nearest_of_near(run, place));
         }
+        let bound = |around: &Envelope| {
+            let turns = [-TURN, 0, TURN].into_iter();
+            turns.map(|turn| place.distance2_m2(around, turn)).fold(f64::INFINITY, f64::min)
+        };
+        self.nearest(bound, |run| self.nearest_of(run, place))
     }
 
-    /// `bound` is no more than the distance to what lies in the box, squared.
+    /// `bound` is no more than the square of the distance to what lies in a
+    /// box, `nearest_of` that to the nearest edge of a run.
     #[inline]
-    fn nearest(&self, place: Place, bound: impl Fn(&Envelope) -> f64) -> f64 {
+    fn nearest(
+        &self,
+        bound: impl Fn(&Envelope) -> f64,
+        nearest_of: impl Fn(&[Packed]) -> f64,
+    ) -> f64 {
         // The run that is likely nearest first: it rules most others out.
         let (mut first, mut least) = (0, f64::INFINITY);
         for (i, around) in self.boxes.iter().enumerate() {
@@ -81,32 +85,41 @@ impl Runs {
             }
         }
         let Some(run) = self.edges.chunks(RUN).nth(first) else { return f64::INFINITY };
-        let mut nearest = self.nearest_of(run, place);
+        let mut nearest = nearest_of(run);
         let mut limit = reach2_m2(nearest);
         for (i, around) in self.boxes.iter().enumerate() {
             if bound(around) <= limit && i != first {
                 let run = &self.edges[i * RUN..self.edges.len().min((i + 1) * RUN)];
-                nearest = nearest.min(self.nearest_of(run, place));
+                nearest = nearest.min(nearest_of(run));
                 limit = reach2_m2(nearest);
             }
         }
         nearest
     }
 
-    #[inline]
     fn nearest_of(&self, run: &[Packed], place: Place) -> f64 {
-        let mut nearest = f64::INFINITY;
-        for edge in run {
-            let edge = edge.unpack(self.origin);
-            if !edge.is_at_pole() {
-                nearest = nearest.min(edge.distance2_m2(place.x, place.y, place.scale));
-            }
+        let edges = run.iter().map(|edge| edge.unpack(self.origin));
+        let edges = edges.filter(|edge| !edge.is_at_pole());
+        let distances = edges.map(|edge| edge.distance2_m2(place.x, place.y, place.scale));
+        distances.fold(f64::INFINITY, f64::min)
+    }
+
+    /// The same where [`Self::is_near`], for a full run without a branch, so
+    /// that edges can be worked on side by side.
+    #[inline]
+    fn nearest_of_near(&self, run: &[Packed], place: Place) -> f64 {
+        let Ok(run) = <&[Packed; RUN]>::try_from(run) else { return self.nearest_of(run, place) };
+        let east_of_origin = (place.x - self.origin) as u32;
+        let lat = place.y as i32;
+        let mut distances = [f64::INFINITY; RUN];
+        for (distance, edge) in distances.iter_mut().zip(run) {
+            *distance = edge.near_distance2_m2(east_of_origin, lat, place.scale);
         }
-        nearest
+        distances.into_iter().fold(f64::INFINITY, f64::min)
     }
 
     /// Whether the meridian is so near to all edges that no other copy of them
-    /// round the Earth is nearer.
+    /// round the Earth is nearer, as [`Edge::distance2_m2`] has it.
     fn is_near(&self, x: i64) -> bool {
         self.around.as_ref().is_some_and(|around| {
             (around.west - x).abs() <= HALF_TURN && (around.east - x).abs() <= HALF_TURN
