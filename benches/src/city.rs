@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use geofence::{E7, FenceSet, parse_fences};
 use rand::rngs::StdRng;
@@ -23,10 +24,16 @@ pub type Ring = Vec<(f64, f64)>;
 /// so that a place lies in one or two of them whatever their number.
 #[must_use]
 pub fn rings(count: usize, seed: u64) -> Vec<Ring> {
+    rings_of(count, 20..=200, seed)
+}
+
+/// The same with so many corners each.
+#[must_use]
+pub fn rings_of(count: usize, corners: RangeInclusive<u32>, seed: u64) -> Vec<Ring> {
     let mut random = StdRng::seed_from_u64(seed);
     let mean_radius = (COVER / (count as f64 * 2.0)).sqrt();
     let star = |_| {
-        let corners = random.random_range(20..=200);
+        let corners = random.random_range(corners.clone());
         let at = (random.random::<f64>(), random.random::<f64>());
         let radius = mean_radius * random.random_range(0.5..1.5);
         let corner = |k| {

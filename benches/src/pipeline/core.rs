@@ -17,6 +17,9 @@ use crate::naive::{NaiveDetector, NaiveIndex};
 use crate::usage::thread_cpu;
 use engine::intake::Entry;
 
+/// Length of the hot window as it is configured by default.
+pub(super) const WINDOW_MIN: u32 = 15;
+
 /// Batches of a segment: as many pings as `replay` puts into one.
 const SEGMENT_BATCHES: usize = 10_000 / BATCH_PINGS;
 
@@ -27,6 +30,10 @@ pub(super) struct Core {
     pub(super) vehicles: u32,
     pub(super) fences: u32,
     pub(super) late_percent: u32,
+    /// Corners of each fence; `None` for those of the usual city.
+    pub(super) corners: Option<u32>,
+    /// Length of the hot window.
+    pub(super) window_min: u32,
     /// Rounds before those that are measured; none is from cold.
     pub(super) warm_up: u32,
     pub(super) measured: u32,
@@ -60,7 +67,7 @@ impl Spent {
 impl Core {
     pub(super) fn run(&self) -> anyhow::Result<Sample> {
         let mut load = Load::new(self.vehicles, self.late_percent);
-        let mut judge = Judge::new(self.rules, self.fences);
+        let mut judge = Judge::new(self);
         let mut sample = Sample::default();
         for round in 0..self.warm_up + self.measured {
             let arrival = load.next();
@@ -81,14 +88,20 @@ enum Judge {
 }
 
 impl Judge {
-    fn new(rules: Rules, fences: u32) -> Self {
-        let rings = city::rings(fences as usize, 4);
-        let profile = match rules {
+    fn new(case: &Core) -> Self {
+        let fences = case.fences as usize;
+        let rings = match case.corners {
+            Some(corners) => city::rings_of(fences, corners..=corners, 4),
+            None => city::rings(fences, 4),
+        };
+        let profile = match case.rules {
             Rules::Plain => Profile::Plain,
             Rules::Robust => Profile::Robust,
             Rules::Naive => return Self::Naive(NaiveDetector::new(NaiveIndex::new(&rings))),
         };
-        let mut detector = Detector::new(Settings { profile, ..Settings::default() });
+        let hot_lateness_ms = i64::from(case.window_min) * 60_000;
+        let settings = Settings { profile, hot_lateness_ms, ..Settings::default() };
+        let mut detector = Detector::new(settings);
         let set = Arc::new(city::fence_set(&rings));
         detector.apply(&[Input::Fences { set, valid_from: TimeMs(0) }], TimeMs(0), 1);
         Self::Engine { detector: Box::new(detector), seq: 1 }

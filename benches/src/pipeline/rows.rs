@@ -1,7 +1,7 @@
 //! The rows of the report: what is measured against what.
 
 use super::case::{Case, Who};
-use super::core::{Core, Rules};
+use super::core::{Core, Rules, WINDOW_MIN};
 use super::decode::Decode;
 use super::fences::Fences;
 use super::file::{File, Profile};
@@ -128,15 +128,16 @@ fn index(size: &Size) -> Vec<Row> {
 
 fn core(size: &Size) -> Vec<Row> {
     let [few, many, very_many] = size.fences;
-    let case = |rules, fences, late_percent| {
+    let core = |rules, fences, late_percent| {
         let Size { vehicles, warm_up, measured, .. } = *size;
-        Case::Core(Core { rules, vehicles, fences, late_percent, warm_up, measured })
+        let (corners, window_min) = (None, WINDOW_MIN);
+        Core { rules, vehicles, fences, late_percent, corners, window_min, warm_up, measured }
     };
     let cold = |rules| {
-        let (vehicles, fences) = (size.vehicles_cold, few);
-        let (late_percent, warm_up, measured) = (0, 0, 5);
-        Case::Core(Core { rules, vehicles, fences, late_percent, warm_up, measured })
+        let usual = core(rules, few, 0);
+        Case::Core(Core { vehicles: size.vehicles_cold, warm_up: 0, measured: 5, ..usual })
     };
+    let case = |rules, fences, late_percent| Case::Core(core(rules, fences, late_percent));
     let row = |what: String, ours| Row::new(Section::Core, what, ours);
     let fleet = |fences| format!("{} vehicles, {} fences", count(size.vehicles), count(fences));
     let naive = |fences| case(Rules::Naive, fences, 0);

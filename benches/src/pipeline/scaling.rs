@@ -1,7 +1,7 @@
 //! How costs grow: the same case at several sizes.
 
 use super::case::{Case, Who};
-use super::core::{Core, Rules};
+use super::core::{Core, Rules, WINDOW_MIN};
 use super::file::{File, Profile};
 use super::rows::Row;
 use super::section::Section;
@@ -27,6 +27,8 @@ pub(super) fn rows(size: &Size) -> Vec<Row> {
         vehicles: size.vehicles,
         fences: size.fences[0],
         late_percent: 0,
+        corners: None,
+        window_min: WINDOW_MIN,
         warm_up: WARM_UP,
         measured: MEASURED,
     };
@@ -46,6 +48,16 @@ pub(super) fn rows(size: &Size) -> Vec<Row> {
     [
         curve("vehicles", size.scaling_vehicles, &|n| with(&|core| core.vehicles = n)),
         curve("fences", size.scaling_fences, &|n| with(&|core| core.fences = n)),
+        curve("corners of a fence", size.scaling_corners, &|n| {
+            with(&|core| core.corners = Some(n))
+        }),
+        curve("minutes of hot window, full", size.scaling_windows, &|n| {
+            with(&|core| {
+                core.window_min = n;
+                // Its rounds are ten seconds apart, and checkpoints go beyond it.
+                core.warm_up = 6 * n + size.warm_up / 2;
+            })
+        }),
         curve("late pings, % (full hot window)", size.scaling_late, &|n| {
             with(&|core| {
                 core.late_percent = n;

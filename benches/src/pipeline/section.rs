@@ -23,7 +23,7 @@ pub enum Section {
     Recovery,
     /// Taking up another set of fences.
     Fences,
-    /// How costs grow with vehicles, fences, late pings and shards.
+    /// How costs grow with vehicles, fences, corners, windows, late pings, shards.
     Scaling,
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Size {
     /// Steps of the scaling curves.
     pub(super) scaling_vehicles: &'static [u32],
     pub(super) scaling_fences: &'static [u32],
+    pub(super) scaling_corners: &'static [u32],
+    pub(super) scaling_windows: &'static [u32],
     pub(super) scaling_late: &'static [u32],
     pub(super) scaling_shards: &'static [u32],
 }
@@ -44,6 +46,8 @@ impl Size {
         vehicles_snapshot: 1_000_000,
         scaling_vehicles: &[1_000, 10_000, 100_000, 1_000_000],
         scaling_fences: &[100, 1_000, 10_000, 100_000],
+        scaling_corners: &[8, 32, 128, 512, 2_048],
+        scaling_windows: &[1, 5, 15, 30, 60],
         scaling_late: &[0, 1, 2, 5, 10, 20],
         scaling_shards: &[1, 2, 4, 8],
     };
@@ -63,6 +67,8 @@ impl Size {
         vehicles_snapshot: 60,
         scaling_vehicles: &[10, 20],
         scaling_fences: &[5, 10],
+        scaling_corners: &[8, 32],
+        scaling_windows: &[1, 2],
         scaling_late: &[0, 10],
         scaling_shards: &[1, 2],
     };
