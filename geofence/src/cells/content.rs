@@ -1,10 +1,12 @@
 //! What the cells of a tile will say, before it is written cell by cell:
-//! stretches of cells that fences cover, fences to be asked, and edges.
+//! stretches of cells that fences cover, fences to be asked, and outlines that
+//! cross cells, in the words of their runs.
 
 use std::ops::{Range, RangeInclusive};
 
+use super::by_cell::ByCell;
 use super::draft::{Crossing, Round};
-use super::raster::{self, Edge};
+use super::raster::{self, Edge, Square};
 use super::{TILE_BITS, run};
 use crate::shape::BoxSide;
 
@@ -35,7 +37,8 @@ impl Cells {
         (row << self.row_bits() | column) as u32
     }
 
-    /// The side of the cell's north-western corner, see [`Touch`].
+    /// Whether the polygon holds the cell's north-western corner, seen a bit to
+    /// the east of it and a yet smaller one to the north.
     fn is_inside_at_corner(self, crossing: &Crossing<'_>, column: i64, row: i64) -> bool {
         let corner = (column << self.bits, (row + 1) << self.bits);
         crossing.polygon.is_inside_beside(crossing.shift.back(corner))
@@ -48,20 +51,14 @@ pub(super) struct Content {
     pub(super) covered: Vec<Stretch>,
     /// (cell, fence).
     pub(super) asked: Vec<(u32, u32)>,
-    /// By cell, polygons and their edges in ascending order.
-    pub(super) edges: Vec<(u32, Touch)>,
+    /// (cell, words of `written`), of a cell by polygon.
+    pub(super) crossings: Vec<(u32, Words)>,
+    pub(super) written: run::Crossings,
+    outline: Outline,
 }
 
-/// An edge that touches a cell.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Touch {
-    /// Indexes in the draft.
-    pub(super) polygon: u32,
-    pub(super) edge: u32,
-    /// Whether the polygon holds the cell's north-western corner, seen a bit to
-    /// the east of it and a yet smaller one to the north.
-    pub(super) inside: bool,
-}
+/// Where words begin and end.
+pub(super) type Words = (u32, u32);
 
 /// Cells of a row that a fence covers.
 #[derive(Clone, Copy)]
@@ -72,13 +69,36 @@ pub(super) struct Stretch {
     pub(super) fence: u32,
 }
 
+/// The outline of one polygon by cell; kept for its memory.
+#[derive(Default)]
+struct Outline {
+    /// (cell, numbered within the polygon's box; edge that touches it).
+    touches: Vec<(u32, Touch)>,
+    by_cell: ByCell<Touch>,
+}
+
+/// An edge that touches a cell.
+#[derive(Clone, Copy, Default)]
+struct Touch {
+    /// Its number among the draft's.
+    edge: u32,
+    /// See [`Square::crosses_top`].
+    crosses_top: bool,
+}
+
 impl Content {
-    /// Adds a polygon, numbered among the draft's, with those of `all` edges
-    /// that are its own.
+    /// Makes it empty again.
+    pub(super) fn clear(&mut self) {
+        self.covered.clear();
+        self.asked.clear();
+        self.crossings.clear();
+        self.written.words.clear();
+    }
+
+    /// Adds a polygon with those of `all` edges that are its own.
     pub(super) fn add_polygon(
         &mut self,
         cells: Cells,
-        polygon: u32,
         crossing: &Crossing<'_>,
         all: &[Edge],
         edges: Range<usize>,
@@ -86,40 +106,50 @@ impl Content {
         let (columns, rows) = crossing.shift.cells(&crossing.polygon.envelope(), cells.bits);
         let (width, height) = (length(&columns), length(&rows));
         let (west, south) = (*columns.start(), *rows.start());
-        let mut entries: Vec<(u32, u32)> = Vec::new();
+        let mut outline = std::mem::take(&mut self.outline);
+        outline.touches.clear();
         for number in edges {
-            raster::touched(&all[number], cells.bits, &columns, &rows, |column, row| {
+            raster::touched(&all[number], cells.bits, &columns, &rows, |square| {
+                let Square { column, row, crosses_top } = square;
                 let in_box = (row - south) as usize * width + (column - west) as usize;
-                entries.push((in_box as u32, number as u32));
+                let touch = Touch { edge: number as u32, crosses_top };
+                outline.touches.push((in_box as u32, touch));
             });
         }
-        let entries = ByCell::new(width * height, &entries);
+        outline.by_cell.lay_out(width * height, &outline.touches);
         let mut in_box = 0..;
         for row in rows {
             let mut inside = cells.is_inside_at_corner(crossing, west, row);
+            let mut covered_from = None;
             for column in columns.clone() {
-                let touching =
-                    entries.of(in_box.next().expect("there are more numbers than cells"));
-                let cell = cells.number(column, row);
-                if touching.is_empty() {
+                let here =
+                    outline.by_cell.of(in_box.next().expect("there are more numbers than cells"));
+                if here.is_empty() {
                     if inside {
-                        self.cover(crossing.fence, column as u32, row as u32);
+                        covered_from.get_or_insert(column);
                     }
                     continue;
                 }
-                if touching.len() > EDGES_OF_CELL_MAX {
+                if let Some(from) = covered_from.take() {
+                    self.cover(crossing.fence, row, from..column);
+                }
+                let cell = cells.number(column, row);
+                if here.len() > EDGES_OF_CELL_MAX {
                     self.asked.push((cell, crossing.fence));
                 } else {
-                    let touch = |edge: &u32| (cell, Touch { polygon, edge: *edge, inside });
-                    self.edges.extend(touching.iter().map(touch));
+                    let corner = (-(column << cells.bits), -(row << cells.bits));
+                    let edges = here.iter().map(|it| all[it.edge as usize].moved(corner));
+                    let from = self.written.words.len() as u32;
+                    self.written.add(crossing.fence, inside, edges, 1 << cells.bits);
+                    self.crossings.push((cell, (from, self.written.words.len() as u32)));
                 }
-                let corner = (-(column << cells.bits), -(row << cells.bits));
-                for edge in touching {
-                    let edge = all[*edge as usize].moved(corner);
-                    inside ^= edge.crosses_top(1 << cells.bits);
-                }
+                inside ^= here.iter().fold(false, |odd, it| odd ^ it.crosses_top);
+            }
+            if let Some(from) = covered_from {
+                self.cover(crossing.fence, row, from..columns.end() + 1);
             }
         }
+        self.outline = outline;
     }
 
     pub(super) fn add_round(&mut self, cells: Cells, round: &Round<'_>) {
@@ -129,7 +159,7 @@ impl Content {
                 let corner = round.shift.back((column << cells.bits, row << cells.bits));
                 match round.shape.side_of_box(corner, 1 << cells.bits) {
                     BoxSide::Outside => {}
-                    BoxSide::Inside => self.cover(round.fence, column as u32, row as u32),
+                    BoxSide::Inside => self.cover(round.fence, row, column..column + 1),
                     BoxSide::Unknown => {
                         self.asked.push((cells.number(column, row), round.fence));
                     }
@@ -138,14 +168,15 @@ impl Content {
         }
     }
 
-    /// Adds a cell that the fence covers, those of a fence row by row from the
-    /// west.
-    fn cover(&mut self, fence: u32, column: u32, row: u32) {
+    /// Adds cells of a row that the fence covers, those of a fence row by row
+    /// from the west.
+    fn cover(&mut self, fence: u32, row: i64, columns: Range<i64>) {
+        let (row, first, last) = (row as u32, columns.start as u32, columns.end as u32 - 1);
         match self.covered.last_mut() {
-            Some(last) if (last.fence, last.row, last.last + 1) == (fence, row, column) => {
-                last.last = column;
+            Some(before) if (before.fence, before.row, before.last + 1) == (fence, row, first) => {
+                before.last = last;
             }
-            _ => self.covered.push(Stretch { row, first: column, last: column, fence }),
+            _ => self.covered.push(Stretch { row, first, last, fence }),
         }
     }
 }
@@ -153,38 +184,4 @@ impl Content {
 /// How many there are in the range.
 fn length(range: &RangeInclusive<i64>) -> usize {
     (range.end() - range.start() + 1).max(0) as usize
-}
-
-/// Things of cells, laid side by side cell by cell, in the order given.
-pub(super) struct ByCell<T> {
-    /// Cell `i` has `things[ends[i - 1]..ends[i]]`.
-    ends: Vec<u32>,
-    things: Vec<T>,
-}
-
-impl<T: Copy + Default> ByCell<T> {
-    pub(super) fn new(cells: usize, entries: &[(u32, T)]) -> Self {
-        // Counting sort: sizes, where each cell begins, then where it ends.
-        let mut ends = vec![0_u32; cells];
-        for (cell, _) in entries {
-            ends[*cell as usize] += 1;
-        }
-        let mut sum = 0;
-        for end in &mut ends {
-            sum += std::mem::replace(end, sum);
-        }
-        let mut things = vec![T::default(); entries.len()];
-        for (cell, thing) in entries {
-            let next = &mut ends[*cell as usize];
-            things[*next as usize] = *thing;
-            *next += 1;
-        }
-        Self { ends, things }
-    }
-
-    pub(super) fn of(&self, cell: u32) -> &[T] {
-        let cell = cell as usize;
-        let from = if cell == 0 { 0 } else { self.ends[cell - 1] };
-        &self.things[from as usize..self.ends[cell] as usize]
-    }
 }

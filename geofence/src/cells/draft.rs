@@ -107,7 +107,7 @@ impl<'a> Draft<'a> {
         let before = self.edges.len();
         for (west, east) in polygon.outline_near(shift.tile_box()) {
             let edge = Edge { west, east }.moved((shift.east, shift.north));
-            raster::touched(&edge, TILE_BITS, &(0..=0), &(0..=0), |_, _| self.edges.push(edge));
+            raster::touched(&edge, TILE_BITS, &(0..=0), &(0..=0), |_| self.edges.push(edge));
         }
         if self.edges.len() > before {
             let edges_end = self.edges.len();

@@ -14,6 +14,7 @@
 //! that span many tiles are not in it; see [`CellIndex::takes`].
 
 mod build;
+mod by_cell;
 mod content;
 mod draft;
 mod grid;
@@ -26,6 +27,7 @@ use std::collections::BTreeSet;
 use crate::Position;
 use crate::Shape;
 use crate::shape::Envelope;
+use build::Builder;
 use tile::Tile;
 
 /// A tile is a square of so many units a side, as a power of two: 11.7 km from
@@ -81,9 +83,10 @@ impl CellIndex {
         mut members: impl FnMut(&Envelope) -> Vec<(u32, &'a Shape)>,
     ) -> Self {
         let taken = |envelope: Envelope| CellIndex::takes(&envelope);
+        let mut builder = Builder::default();
         let mut made = |key: u32| {
             let members = members(&grid::box_of(key));
-            build::tile(key, members.into_iter().filter(|(_, shape)| taken(shape.envelope())))
+            builder.tile(key, members.into_iter().filter(|(_, shape)| taken(shape.envelope())))
         };
         let kept = self.table.iter().filter(|(key, _)| *key != VACANT && !touches.contains(key));
         let kept = kept.map(|(key, index)| (*key, self.tiles[*index as usize].clone()));

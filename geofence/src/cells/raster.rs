@@ -16,27 +16,6 @@ impl Edge {
         Self { west: by(self.west), east: by(self.east) }
     }
 
-    /// Where the edge meets the parallel `y`, which lies between its ends: the
-    /// quotient that [`ceil_div`] and its like take apart, from the western
-    /// end. The edge is not level.
-    pub(super) fn crossing(&self, y: i64) -> (i64, i64) {
-        let (dx, dy) = (self.east.0 - self.west.0, self.east.1 - self.west.1);
-        let (num, den) = ((y - self.west.1) * dx, dy);
-        if den < 0 { (-num, -den) } else { (num, den) }
-    }
-
-    /// Whether the edge crosses the northern edge of the square of `side` units
-    /// between its corners, seen a bit to the east of them and a yet smaller one
-    /// to the north.
-    pub(super) fn crosses_top(&self, side: i64) -> bool {
-        if (self.west.1 > side) == (self.east.1 > side) {
-            return false;
-        }
-        let (num, den) = self.crossing(side);
-        let first = self.west.0 + ceil_div(num, den);
-        0 < first && first <= side
-    }
-
     /// Squares of 2^`bits` units a side that the edge touches within a square of
     /// 2^`within` units, at the most, about.
     pub(super) fn squares_at_most(&self, within: u32, bits: u32) -> u64 {
@@ -45,59 +24,80 @@ impl Edge {
         steps(across) + steps(up) + 1
     }
 
-    /// The meridians that the edge covers between the parallels, widened to
-    /// whole units; nothing if it stays clear of them.
-    fn extent(&self, south: i64, north: i64) -> Option<RangeInclusive<i64>> {
-        let ((west, at_west), (east, at_east)) = (self.west, self.east);
-        if at_west.max(at_east) < south || at_west.min(at_east) > north {
+    /// Where the edge meets the parallel `y`; nothing if it is level or ends
+    /// before it.
+    fn meridian(&self, y: i64) -> Option<Meridian> {
+        let (low, high) = (self.west.1.min(self.east.1), self.west.1.max(self.east.1));
+        if low == high || y < low || y > high {
             return None;
         }
+        let (dx, dy) = (self.east.0 - self.west.0, self.east.1 - self.west.1);
+        let num = (y - self.west.1) * dx * dy.signum();
+        let (quotient, rest) = (num / dy.abs(), num % dy.abs());
+        let floor = self.west.0 + quotient - i64::from(rest < 0);
+        Some(Meridian { floor, ceil: floor + i64::from(rest != 0) })
+    }
+
+    /// The meridians that the edge covers between the parallels `south` and
+    /// `north`, widened to whole units; `at_south` and `at_north` are where it
+    /// meets these. It does not stay clear of them.
+    fn extent(
+        &self,
+        (south, at_south): (i64, Option<Meridian>),
+        (north, at_north): (i64, Option<Meridian>),
+    ) -> (i64, i64) {
+        let ((west, at_west), (east, at_east)) = (self.west, self.east);
         if at_west == at_east {
-            return Some(west..=east);
+            return (west, east);
         }
         let within = |y: i64| (south..=north).contains(&y);
-        let (mut low, mut high) = (east, west);
-        let mut take = |from: i64, to: i64| {
-            low = low.min(from);
-            high = high.max(to);
-        };
-        if within(at_west) {
-            take(west, west);
-        }
-        if within(at_east) {
-            take(east, east);
-        }
-        for y in [south, north] {
-            if (at_west.min(at_east)..=at_west.max(at_east)).contains(&y) {
-                let (num, den) = self.crossing(y);
-                take(west + num.div_euclid(den), west + ceil_div(num, den));
-            }
-        }
-        Some(low..=high)
+        let ends = [(west, at_west), (east, at_east)];
+        let ends = ends.into_iter().filter(|(_, y)| within(*y)).map(|(x, _)| (x, x));
+        let met = [at_south, at_north].into_iter().flatten().map(|it| (it.floor, it.ceil));
+        let join = |a: (i64, i64), b: (i64, i64)| (a.0.min(b.0), a.1.max(b.1));
+        ends.chain(met).fold((east, west), join)
     }
 }
 
-/// The quotient rounded up, `den` > 0.
-fn ceil_div(num: i64, den: i64) -> i64 {
-    -(-num).div_euclid(den)
+/// A longitude that need not be whole.
+#[derive(Clone, Copy)]
+struct Meridian {
+    floor: i64,
+    ceil: i64,
 }
 
-/// Calls `touched(column, row)` for every square of 2^`bits` units a side whose
-/// closed box the edge touches, and few others, within the columns and rows.
+/// A square that an edge touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Square {
+    pub(super) column: i64,
+    pub(super) row: i64,
+    /// Whether the edge crosses the square's northern edge between its corners,
+    /// seen a bit to the east of them and a yet smaller one to the north.
+    pub(super) crosses_top: bool,
+}
+
+/// Calls `touched` for every square of 2^`bits` units a side whose closed box
+/// the edge touches, and few others, within the columns and rows.
 pub(super) fn touched(
     edge: &Edge,
     bits: u32,
     columns: &RangeInclusive<i64>,
     rows: &RangeInclusive<i64>,
-    mut touched: impl FnMut(i64, i64),
+    mut touched: impl FnMut(Square),
 ) {
     let (low, high) = (edge.west.1.min(edge.east.1), edge.west.1.max(edge.east.1));
-    for row in clamped(low, high, bits, rows) {
-        let south = row << bits;
-        let Some(extent) = edge.extent(south, south + (1 << bits)) else { continue };
-        for column in clamped(*extent.start(), *extent.end(), bits, columns) {
-            touched(column, row);
+    let rows = clamped(low, high, bits, rows);
+    let mut at_south = edge.meridian(rows.start() << bits);
+    for row in rows {
+        let (south, north) = (row << bits, (row + 1) << bits);
+        let at_north = edge.meridian(north);
+        let (west, east) = edge.extent((south, at_south), (north, at_north));
+        // An end on the parallel itself counts as south of it.
+        let top = at_north.filter(|_| high > north).map(|it| (it.ceil - 1) >> bits);
+        for column in clamped(west, east, bits, columns) {
+            touched(Square { column, row, crosses_top: top == Some(column) });
         }
+        at_south = at_north;
     }
 }
 
@@ -111,4 +111,70 @@ pub(super) fn clamped(
     // One that ends where the extent begins touches it too.
     let first = (low - 1) >> bits;
     first.max(*within.start())..=(high >> bits).min(*within.end())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `n / d` rounded down, `d` > 0; to be sure of `i64`, numbers are small.
+    fn floor(n: i64, d: i64) -> i64 {
+        n.div_euclid(d)
+    }
+
+    /// Whether the edge shares a place with the closed box, by the corners that
+    /// lie on either side of it.
+    fn meets(edge: &Edge, (west, south): (i64, i64), side: i64) -> bool {
+        let (east, north) = (west + side, south + side);
+        let ((ax, ay), (bx, by)) = (edge.west, edge.east);
+        let apart = bx < west || ax > east || ay.max(by) < south || ay.min(by) > north;
+        let height = |x: i64, y: i64| ((y - ay) * (bx - ax) - (x - ax) * (by - ay)).signum();
+        let corners = [(west, south), (east, south), (west, north), (east, north)];
+        let heights = corners.map(|(x, y)| height(x, y));
+        !apart && (heights.contains(&0) || heights.iter().any(|it| *it != heights[0]))
+    }
+
+    /// Whether the edge goes over the parallel `north` in (`west`, `east`].
+    fn crosses(edge: &Edge, north: i64, (west, east): (i64, i64)) -> bool {
+        let ((ax, ay), (bx, by)) = (edge.west, edge.east);
+        if (ay > north) == (by > north) {
+            return false;
+        }
+        let (num, den) = ((north - ay) * (bx - ax), by - ay);
+        let (num, den) = if den < 0 { (-num, -den) } else { (num, den) };
+        let x = ax - floor(-num, den);
+        west < x && x <= east
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_square_that_is_touched_is_left_out(
+            from in (-40..80_i64, -40..80_i64),
+            to in (-40..80_i64, -40..80_i64),
+        ) {
+            const BITS: u32 = 3;
+            let edge = Edge { west: from.min(to), east: from.max(to) };
+            let (columns, rows) = (-2..=6, -1..=7);
+            let mut found = Vec::new();
+            touched(&edge, BITS, &columns, &rows, |square| found.push(square));
+            for row in rows {
+                for column in columns.clone() {
+                    let side = 1 << BITS;
+                    let (west, north) = (column << BITS, (row + 1) << BITS);
+                    let here: Vec<_> =
+                        found.iter().filter(|it| (it.column, it.row) == (column, row)).collect();
+                    prop_assert!(here.len() <= 1, "{} times", here.len());
+                    if meets(&edge, (west, row << BITS), side) {
+                        prop_assert!(!here.is_empty(), "{column} {row}");
+                    }
+                    let crosses = crosses(&edge, north, (west, west + side));
+                    prop_assert_eq!(here.iter().any(|it| it.crosses_top), crosses);
+                }
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@
 //! sight: there, an edge that is none of the outline's lies far north of the
 //! cell, from that end's meridian eastwards.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::raster::Edge;
@@ -286,64 +287,127 @@ impl Line {
     }
 }
 
-/// Makes runs.
-#[derive(Debug)]
+/// Makes the runs of one tile after the other; its memory serves again.
+#[derive(Debug, Default)]
 pub(super) struct RunWriter {
     words: Vec<u32>,
+    /// Where runs without edges begin, by the number of fences to be asked,
+    /// these, and the fences that cover.
+    known: BTreeMap<Vec<u32>, u32>,
+    key: Vec<u32>,
 }
 
 impl RunWriter {
-    /// A writer that has written the run of [`NOTHING`].
-    pub(super) fn new() -> Self {
-        let mut words = Vec::new();
-        Head::write(0, 0, 0, &mut words);
-        Self { words }
+    /// Begins with the run of [`NOTHING`].
+    pub(super) fn begin_tile(&mut self) {
+        self.words.clear();
+        Head::write(0, 0, 0, &mut self.words);
+        self.known.clear();
     }
 
-    /// Begins a run with the fences that cover the cell, those to be asked,
-    /// and the number of those that cross it. Returns where it begins.
-    pub(super) fn begin(&mut self, covering: &[u32], asked: &[u32], crossing: usize) -> u32 {
+    /// Where the run of a cell begins that no outline crosses, of the fences
+    /// that cover it and those to be asked.
+    pub(super) fn uncrossed(&mut self, covering: &[u32], asked: &[u32]) -> u32 {
+        self.key.clear();
+        self.key.push(asked.len() as u32);
+        self.key.extend_from_slice(asked);
+        self.key.extend_from_slice(covering);
+        if self.key.len() == 1 {
+            return NOTHING;
+        }
+        if let Some(start) = self.known.get(self.key.as_slice()) {
+            return *start;
+        }
+        let start = self.begin(covering, asked, 0);
+        self.known.insert(self.key.clone(), start);
+        start
+    }
+
+    /// Writes the run of a cell that outlines cross, each with words of
+    /// [`Crossings`], and returns where it begins.
+    pub(super) fn crossed<'a>(
+        &mut self,
+        covering: &[u32],
+        asked: &[u32],
+        crossings: impl ExactSizeIterator<Item = &'a [u32]>,
+    ) -> u32 {
+        let start = self.begin(covering, asked, crossings.len());
+        crossings.for_each(|words| self.words.extend_from_slice(words));
+        start
+    }
+
+    fn begin(&mut self, covering: &[u32], asked: &[u32], crossing: usize) -> u32 {
         let start = self.words.len();
         Head::write(covering.len(), asked.len(), crossing, &mut self.words);
-        self.words.extend(covering);
-        self.words.extend(asked);
+        self.words.extend_from_slice(covering);
+        self.words.extend_from_slice(asked);
         u32::try_from(start).expect("a tile's runs are bounded, see its budget")
     }
 
+    /// The words of the tile.
+    pub(super) fn finish(&mut self) -> Arc<[u32]> {
+        self.words.extend([0; SPARE]);
+        self.words.as_slice().into()
+    }
+}
+
+/// Writes outlines that cross cells into words of their runs.
+#[derive(Debug, Default)]
+pub(super) struct Crossings {
+    pub(super) words: Vec<u32>,
+    /// Meridians over a cell at which edges end north of it.
+    ends: Vec<i64>,
+}
+
+impl Crossings {
     /// Adds a fence that crosses a cell of `side` units: the edges that touch
     /// it, at most half of [`EDGES_MAX`], relative to its south-western corner,
     /// and whether the place a bit to the east of its north-western one, and a
     /// yet smaller bit to the north, is inside.
-    pub(super) fn crossing(&mut self, fence: u32, inside: bool, edges: &[Edge], side: i64) {
-        let north = edges.iter().filter(|edge| is_north_of_corner(edge, side)).count();
-        let above = u32::from(inside) ^ north as u32 & 1;
-        let ends = ends_above(edges, side);
+    pub(super) fn add(
+        &mut self,
+        fence: u32,
+        inside: bool,
+        edges: impl Iterator<Item = Edge> + Clone,
+        side: i64,
+    ) {
+        let Self { words, ends } = self;
+        let counts_at = words.len() + 1;
+        words.extend_from_slice(&[fence, 0]);
+        ends.clear();
+        let (mut above, mut narrow, mut wide) = (inside, 0, 0);
+        let mut write_narrow = |edge: Edge, words: &mut Vec<u32>| {
+            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
+            let is_narrow = is_narrow(&edge);
+            if is_narrow {
+                words.extend_from_slice(&[packed(edge.west), packed(edge.east)]);
+            }
+            narrow += u32::from(is_narrow);
+            wide += u32::from(!is_narrow);
+        };
+        for edge in edges.clone() {
+            above ^= is_north_of_corner(&edge, side);
+            let north = |(x, y): (i64, i64)| (y > side && 0 < x && x < side).then_some(x);
+            ends.extend([edge.west, edge.east].into_iter().filter_map(north));
+            write_narrow(edge, words);
+        }
+        keep_odd(ends);
         let far = ends.iter().map(|x| {
             let y = (side + 1).max(i64::from(i16::MAX));
             Edge { west: (*x, y), east: (side, y) }
         });
-        let all = edges.iter().copied().chain(far);
-        let counts_at = self.words.len() + 1;
-        self.words.extend([fence, 0]);
-        for edge in all.clone().filter(is_narrow) {
-            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
-            self.words.extend([edge.west, edge.east].map(packed));
+        far.clone().for_each(|edge| write_narrow(edge, words));
+        debug_assert!(narrow.max(wide) <= EDGES_MAX as u32);
+        words[counts_at] = wide << 16 | narrow << 1 | u32::from(above);
+        if wide == 0 {
+            return;
         }
-        let narrow = (self.words.len() - counts_at) / NARROW;
-        for edge in all.clone().filter(|edge| !is_narrow(edge)) {
+        for edge in edges.chain(far).filter(|edge| !is_narrow(edge)) {
             let (dx, dy) = (edge.east.0 - edge.west.0, edge.east.1 - edge.west.1);
-            self.words.extend([edge.west.0, edge.west.1, dx, dy].map(|word| {
+            words.extend([edge.west.0, edge.west.1, dx, dy].map(|word| {
                 i32::try_from(word).expect("an edge near a cell spans less than half a turn") as u32
             }));
         }
-        let wide = all.count() - narrow;
-        debug_assert!(narrow.max(wide) <= EDGES_MAX);
-        self.words[counts_at] = (wide as u32) << 16 | (narrow as u32) << 1 | above;
-    }
-
-    pub(super) fn finish(mut self) -> Arc<[u32]> {
-        self.words.extend([0; SPARE]);
-        self.words.into()
     }
 }
 
@@ -353,21 +417,29 @@ fn is_narrow(edge: &Edge) -> bool {
 }
 
 /// Whether the edge passes north of the place beside the cell's north-western
-/// corner of which [`RunWriter::crossing`] speaks.
+/// corner of which [`Crossings::add`] speaks.
 fn is_north_of_corner(edge: &Edge, side: i64) -> bool {
     let ((x, y), (east, north)) = (edge.west, edge.east);
+    if x > 0 || east <= 0 {
+        return false;
+    }
     let line = Line { x, y, dx: east - x, dy: north - y };
     let height = line.height(0, side);
-    x <= 0 && 0 < east && (height < 0 || height == 0 && line.dy > 0)
+    height < 0 || height == 0 && line.dy > 0
 }
 
-/// The meridians over the cell, its western one aside, where an odd number of
-/// the edges ends north of the cell.
-fn ends_above(edges: &[Edge], side: i64) -> Vec<i64> {
-    let ends = edges.iter().flat_map(|edge| [edge.west, edge.east]);
-    let above = ends.filter(|(x, y)| *y > side && 0 < *x && *x < side);
-    let mut meridians: Vec<i64> = above.map(|(x, _)| x).collect();
+/// Sorts meridians, and keeps one of each that is there an odd number of times.
+fn keep_odd(meridians: &mut Vec<i64>) {
     meridians.sort_unstable();
-    let alike = meridians.chunk_by(|a, b| a == b);
-    alike.filter(|ends| ends.len() % 2 == 1).map(|ends| ends[0]).collect()
+    let mut kept = 0;
+    for i in 0..meridians.len() {
+        // Of two alike the second takes away the first.
+        if kept > 0 && meridians[kept - 1] == meridians[i] {
+            kept -= 1;
+        } else {
+            meridians[kept] = meridians[i];
+            kept += 1;
+        }
+    }
+    meridians.truncate(kept);
 }

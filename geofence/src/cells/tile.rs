@@ -20,12 +20,13 @@ pub(super) struct Tile {
 impl Tile {
     /// One that knows of no fence.
     pub(super) fn empty() -> Self {
-        let words = run::RunWriter::new().finish();
+        let mut runs = run::RunWriter::default();
+        runs.begin_tile();
         Self {
             cell_bits: TILE_BITS,
             covering: Arc::default(),
             starts: Arc::new([run::NOTHING]),
-            words,
+            words: runs.finish(),
         }
     }
 
