@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::feature::Geometry;
 use super::note::{Refusal, Repair};
 use super::rings::{self, VERTICES_MAX};
 use crate::shape::{
@@ -12,19 +13,19 @@ use crate::{E7, plane::TURN};
 /// Reads `geometry`; a circle's radius and a corridor's width are in
 /// `properties`.
 pub(super) fn shape(
-    geometry: &Value,
+    geometry: Option<&Geometry>,
     properties: &Map<String, Value>,
     repairs: &mut Vec<Repair>,
 ) -> Result<Shape, Refusal> {
-    let kind = match geometry.get("type") {
-        None if geometry.is_null() => return Err(Refusal::GeometryMissing),
+    let geometry = geometry.filter(|it| !it.is_null).ok_or(Refusal::GeometryMissing)?;
+    let kind = match &geometry.kind {
         Some(Value::String(kind)) => kind.as_str(),
         other => {
-            let found = other.map_or_else(|| "missing".into(), Value::to_string);
+            let found = other.as_ref().map_or_else(|| "missing".into(), Value::to_string);
             return Err(Refusal::GeometryUnsupported(found));
         }
     };
-    let coordinates = geometry.get("coordinates").unwrap_or(&Value::Null);
+    let coordinates = &geometry.coordinates;
     match kind {
         "Polygon" => {
             let part = rings::part(coordinates, "coordinates", repairs)?;

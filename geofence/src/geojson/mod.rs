@@ -14,6 +14,8 @@
 //! are. Where features share an id all of them are refused, as none can be known
 //! to be meant.
 
+mod collection;
+mod feature;
 mod geometry;
 mod note;
 mod properties;
@@ -22,9 +24,11 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use feature::Feature;
 pub use note::FenceNote;
 use note::{Refusal, Repair};
 pub(crate) use write::{write_fence, write_fences, write_pieces};
@@ -131,20 +135,22 @@ pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
             ));
         }
     };
-    Ok(taken(features.iter().enumerate().map(|(i, value)| read_feature(i, value)).collect()))
+    let read = |(number, value): (usize, &Value)| {
+        let feature =
+            Feature::deserialize(value).map_err(|error| FencesError::NotJson(error.to_string()))?;
+        Ok(read_feature(number, &feature))
+    };
+    Ok(taken(features.iter().enumerate().map(read).collect::<Result<_, _>>()?))
 }
 
 /// Reads the features of a FeatureCollection without holding more of it than
 /// its text and one of them. Nothing if `text` is none, or no JSON: whoever
 /// reads it whole can say why.
 fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
-    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(text).ok()?;
-    let kind: String = serde_json::from_str(members.get("type")?.get()).ok()?;
-    let features = members.get("features").filter(|_| kind == "FeatureCollection")?;
-    let features: Vec<&RawValue> = serde_json::from_str(features.get()).ok()?;
-    let read = |(i, feature): (usize, &&RawValue)| {
-        let value = serde_json::from_str(feature.get()).ok()?;
-        Some(read_feature(i, &value))
+    let features = collection::features(std::str::from_utf8(text).ok()?)?;
+    let read = |(number, text): (usize, &&RawValue)| {
+        let feature = serde_json::from_str(text.get()).ok()?;
+        Some(read_feature(number, &feature))
     };
     features.iter().enumerate().map(read).collect()
 }
@@ -193,19 +199,19 @@ struct Read {
     fence: Result<(Fence, Vec<Repair>), Refusal>,
 }
 
-fn read_feature(number: usize, feature: &Value) -> (String, Read) {
+fn read_feature(number: usize, feature: &Feature) -> (String, Read) {
     let nameless =
         |refusal| (format!("feature {number}"), Read { has_id: false, fence: Err(refusal) });
-    if feature.get("type").and_then(Value::as_str) != Some("Feature") {
+    if feature.kind.as_ref().and_then(Value::as_str) != Some("Feature") {
         return nameless(Refusal::FeatureInvalid("its `type` is not \"Feature\"".into()));
     }
     let none = Map::new();
-    let properties = match feature.get("properties") {
+    let properties = match &feature.properties {
         None | Some(Value::Null) => &none,
         Some(Value::Object(properties)) => properties,
         Some(_) => return nameless(Refusal::FeatureInvalid("`properties` is no object".into())),
     };
-    match properties::id(feature, properties) {
+    match properties::id(feature.id.as_ref(), properties) {
         Err(refusal) => nameless(refusal),
         Ok(id) => {
             let fence = fence(&id, feature, properties);
@@ -216,18 +222,17 @@ fn read_feature(number: usize, feature: &Value) -> (String, Read) {
 
 fn fence(
     id: &str,
-    feature: &Value,
+    feature: &Feature,
     properties: &Map<String, Value>,
 ) -> Result<(Fence, Vec<Repair>), Refusal> {
     let mut repairs = Vec::new();
-    let geometry = feature.get("geometry").unwrap_or(&Value::Null);
     let fence = Fence {
         id: id.into(),
         name: properties::name(properties)?.unwrap_or_else(|| id.into()),
         tags: properties::tags(properties)?,
         schedule: properties::schedule(properties)?,
         settings: properties::settings(properties)?,
-        shape: geometry::shape(geometry, properties, &mut repairs)?,
+        shape: geometry::shape(feature.geometry.as_ref(), properties, &mut repairs)?,
     };
     Ok((fence, repairs))
 }

@@ -15,8 +15,11 @@ const EXIT_CONFIRM_MAX: u32 = 10;
 
 /// The id: the feature's `id`, else `id` in its properties, else its `name`
 /// there. Numbers are taken as they are written.
-pub(super) fn id(feature: &Value, properties: &Map<String, Value>) -> Result<String, Refusal> {
-    let candidates = [feature.get("id"), properties.get("id"), properties.get("name")];
+pub(super) fn id(
+    of_feature: Option<&Value>,
+    properties: &Map<String, Value>,
+) -> Result<String, Refusal> {
+    let candidates = [of_feature, properties.get("id"), properties.get("name")];
     let found = candidates.into_iter().flatten().find(|value| !value.is_null());
     let id = match found.ok_or(Refusal::IdMissing)? {
         Value::String(text) => text.clone(),

@@ -6,8 +6,9 @@
 //! or enclose nothing (Antarctica, the frame of a world map) it is taken to
 //! span all longitudes.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
+use super::feature::Coordinates;
 use super::note::{Refusal, Repair};
 use crate::Position;
 use crate::plane::{HALF_TURN, TURN, short_way};
@@ -17,7 +18,11 @@ use crate::shape::{Part, Ring, Vertex, extent};
 pub(super) const VERTICES_MAX: usize = 250_000;
 
 /// A `Polygon`'s coordinates; `path` names them in messages.
-pub(super) fn part(value: &Value, path: &str, repairs: &mut Vec<Repair>) -> Result<Part, Refusal> {
+pub(super) fn part(
+    value: &Coordinates,
+    path: &str,
+    repairs: &mut Vec<Repair>,
+) -> Result<Part, Refusal> {
     let rings = array(value, path, "an array of rings is needed")?;
     let (first, holes) = rings.split_first().ok_or_else(|| Refusal::CoordinatesInvalid {
         place: path.into(),
@@ -41,7 +46,7 @@ pub(super) fn part(value: &Value, path: &str, repairs: &mut Vec<Repair>) -> Resu
 }
 
 /// A `LineString`'s coordinates, unwrapped.
-pub(super) fn line(value: &Value, repairs: &mut Vec<Repair>) -> Result<Vec<Vertex>, Refusal> {
+pub(super) fn line(value: &Coordinates, repairs: &mut Vec<Repair>) -> Result<Vec<Vertex>, Refusal> {
     let place = "coordinates";
     let mut corners = positions(value, place)?;
     remove_repeated(&mut corners, place, repairs);
@@ -57,13 +62,13 @@ pub(super) fn line(value: &Value, repairs: &mut Vec<Repair>) -> Result<Vec<Verte
 }
 
 /// A `Point`'s coordinates.
-pub(super) fn point(value: &Value) -> Result<Position, Refusal> {
+pub(super) fn point(value: &Coordinates) -> Result<Position, Refusal> {
     position(value, || "coordinates".into())
 }
 
 /// A linear ring; the number of distinct positions where they are too few.
 fn ring(
-    value: &Value,
+    value: &Coordinates,
     place: &str,
     repairs: &mut Vec<Repair>,
 ) -> Result<Result<Ring, usize>, Refusal> {
@@ -175,7 +180,11 @@ fn remove_repeated(corners: &mut Vec<Position>, place: &str, repairs: &mut Vec<R
     }
 }
 
-fn positions(value: &Value, place: &str) -> Result<Vec<Position>, Refusal> {
+fn positions(value: &Coordinates, place: &str) -> Result<Vec<Position>, Refusal> {
+    if let Coordinates::Places(places) = value {
+        let places = places.iter().enumerate();
+        return places.map(|(i, at)| on_earth(*at, || format!("{place}[{i}]"))).collect();
+    }
     array(value, place, "an array of positions is needed")?
         .iter()
         .enumerate()
@@ -183,16 +192,18 @@ fn positions(value: &Value, place: &str) -> Result<Vec<Position>, Refusal> {
         .collect()
 }
 
-fn position(value: &Value, place: impl Fn() -> String) -> Result<Position, Refusal> {
-    let invalid = |problem| Refusal::CoordinatesInvalid { place: place(), problem };
-    let Value::Array(numbers) = value else {
-        return Err(invalid("a position [longitude, latitude] is needed"));
+fn position(value: &Coordinates, place: impl Fn() -> String) -> Result<Position, Refusal> {
+    let problem = match value {
+        Coordinates::Place(lon, lat) => return on_earth((*lon, *lat), place),
+        Coordinates::Other => "a position [longitude, latitude] is needed",
+        Coordinates::Places(_) | Coordinates::List(_) => {
+            "a position is [longitude, latitude], both numbers"
+        }
     };
-    let (Some(lon), Some(lat)) =
-        (numbers.first().and_then(Value::as_f64), numbers.get(1).and_then(Value::as_f64))
-    else {
-        return Err(invalid("a position is [longitude, latitude], both numbers"));
-    };
+    Err(Refusal::CoordinatesInvalid { place: place(), problem })
+}
+
+fn on_earth((lon, lat): (f64, f64), place: impl Fn() -> String) -> Result<Position, Refusal> {
     Position::from_degrees(lat, lon).ok_or_else(|| Refusal::CoordinateOutOfRange {
         place: place(),
         lon,
@@ -206,9 +217,9 @@ fn position(value: &Value, place: impl Fn() -> String) -> Result<Position, Refus
 }
 
 pub(super) fn array<'a>(
-    value: &'a Value,
+    value: &'a Coordinates,
     place: &str,
     problem: &'static str,
-) -> Result<&'a Vec<Value>, Refusal> {
-    value.as_array().ok_or_else(|| Refusal::CoordinatesInvalid { place: place.into(), problem })
+) -> Result<Cow<'a, [Coordinates]>, Refusal> {
+    value.list().ok_or_else(|| Refusal::CoordinatesInvalid { place: place.into(), problem })
 }
