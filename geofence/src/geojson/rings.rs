@@ -82,35 +82,46 @@ fn ring(
     while corners.len() > 1 && corners.first() == corners.last() {
         corners.pop();
     }
-    let distinct = {
-        let mut sorted = corners.clone();
-        sorted.sort_unstable();
-        sorted.dedup();
-        sorted.len()
-    };
+    let distinct = distinct_up_to_three(&corners);
     if distinct < 3 {
         return Ok(Err(distinct));
     }
 
     // The short way first; the frame's edges the long way if that closes better.
-    let mut closed = closed_ring(&corners, false);
+    let ring = unwrapped(&corners, false);
+    let closed = closed_area(&ring, &corners, false);
     if closed.is_none_or(|area| area == 0) && has_frame_edge(&corners) {
-        closed = closed_ring(&corners, true).or(closed);
-        if closed.is_some_and(|area| area != 0) {
-            return finish(unwrapped(&corners, true), place, repairs).map(Ok);
+        let framed = unwrapped(&corners, true);
+        let area = closed_area(&framed, &corners, true);
+        if area.is_some_and(|area| area != 0) {
+            return finish(framed, place, repairs).map(Ok);
+        }
+        if area.is_some() {
+            return finish(ring, place, repairs).map(Ok);
         }
     }
     match closed {
         None => Err(Refusal::RoundAPole(place.into())),
-        Some(_) => finish(unwrapped(&corners, false), place, repairs).map(Ok),
+        Some(_) => finish(ring, place, repairs).map(Ok),
     }
+}
+
+/// How many different ones there are, three for more.
+fn distinct_up_to_three(corners: &[Position]) -> usize {
+    let Some(first) = corners.first() else { return 0 };
+    let Some(second) = corners.iter().find(|it| *it != first) else { return 1 };
+    if corners.iter().any(|it| it != first && it != second) { 3 } else { 2 }
 }
 
 /// Checks the width and splits edges of half a turn and more, which could not
 /// be told from their complement when read again.
 fn finish(ring: Ring, place: &str, repairs: &mut Vec<Repair>) -> Result<Ring, Refusal> {
-    if extent(&ring).east - extent(&ring).west > TURN {
+    let extent = extent(&ring);
+    if extent.east - extent.west > TURN {
         return Err(Refusal::TooWide(place.into()));
+    }
+    if extent.east - extent.west < HALF_TURN {
+        return Ok(ring);
     }
     let mut split = Ring::with_capacity(ring.len());
     for (i, &a) in ring.iter().enumerate() {
@@ -131,8 +142,7 @@ fn finish(ring: Ring, place: &str, repairs: &mut Vec<Repair>) -> Result<Ring, Re
 
 /// Twice the area the ring goes round (the sign is its winding); `None` if it
 /// does not close, being wound round a pole.
-fn closed_ring(corners: &[Position], frame: bool) -> Option<i128> {
-    let ring = unwrapped(corners, frame);
+fn closed_area(ring: &Ring, corners: &[Position], frame: bool) -> Option<i128> {
     let (first, last) = (ring[0], ring[ring.len() - 1]);
     if last.x + stride(corners[corners.len() - 1], corners[0], frame) != first.x {
         return None;

@@ -26,37 +26,64 @@ pub(super) fn simple(parts: &[Part]) -> Option<Ring> {
     Some(ring)
 }
 
+/// An edge of a ring by its ends from the west, narrow so that many lie in a
+/// line of memory: longitudes are counted from the ring's western end, as a ring
+/// spans at most a turn.
+#[derive(Clone, Copy)]
+struct Span {
+    west: u32,
+    east: u32,
+    /// Latitudes that it covers.
+    low: i32,
+    high: i32,
+    /// The edge's number.
+    edge: u32,
+}
+
+impl Span {
+    fn of(edge: usize, (a, b): (Vertex, Vertex), origin: i64) -> Self {
+        let lon = |x: i64| u32::try_from(x - origin).expect("a ring spans at most a turn");
+        let lat = |y: i64| i32::try_from(y).expect("latitudes are within a quarter turn");
+        Self {
+            west: lon(a.x.min(b.x)),
+            east: lon(a.x.max(b.x)),
+            low: lat(a.y.min(b.y)),
+            high: lat(a.y.max(b.y)),
+            edge: edge as u32,
+        }
+    }
+}
+
 /// Whether two edges of the ring share more than neighbours do, or may.
 fn meets_itself(ring: &Ring) -> bool {
     let count = ring.len();
-    let mut by_west: Vec<(Vertex, Vertex, usize)> =
-        edges(ring).enumerate().map(|(i, (a, b))| (a.min(b), a.max(b), i)).collect();
-    by_west.sort_unstable();
+    let origin = ring.iter().map(|vertex| vertex.x).min().unwrap_or(0);
+    let spans = edges(ring).enumerate().map(|(i, ends)| Span::of(i, ends, origin));
+    let mut by_west: Vec<Span> = spans.collect();
+    by_west.sort_unstable_by_key(|span| u64::from(span.west) << 32 | u64::from(span.edge));
     let mut pairs_left = PAIRS_MAX * count;
     // Those that reach the western end of the edge at hand.
-    let mut over: Vec<(Vertex, Vertex, usize)> = Vec::new();
-    for edge in by_west {
-        let (west, east, i) = edge;
-        let (low, high) = (west.y.min(east.y), west.y.max(east.y));
+    let mut over: Vec<Span> = Vec::new();
+    for span in by_west {
         let Some(left) = pairs_left.checked_sub(over.len()) else { return true };
         pairs_left = left;
-        over.retain(|other| other.1.x >= west.x);
-        for &(other_west, other_east, j) in &over {
-            let apart =
-                other_west.y.max(other_east.y) < low || other_west.y.min(other_east.y) > high;
-            if apart {
+        over.retain(|other| other.east >= span.west);
+        for other in &over {
+            if other.high < span.low || other.low > span.high {
                 continue;
             }
-            let meet = match (j + count - i) % count {
+            let (i, j) = (span.edge as usize, other.edge as usize);
+            let ends = |i: usize| (ring[i], ring[if i + 1 == count { 0 } else { i + 1 }]);
+            let meet = match if j >= i { j - i } else { j + count - i } {
                 1 => folds_back(ring, i),
                 gap if gap == count - 1 => folds_back(ring, j),
-                _ => meet((west, east), (other_west, other_east)),
+                _ => meet(ends(i), ends(j)),
             };
             if meet {
                 return true;
             }
         }
-        over.push(edge);
+        over.push(span);
     }
     false
 }

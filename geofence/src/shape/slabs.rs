@@ -17,34 +17,48 @@ pub(super) struct Slabs<T> {
 impl<T: Copy> Slabs<T> {
     /// Buckets `items` by the closed extent that `extent` gives.
     pub(super) fn build(items: &[T], extent: impl Fn(&T) -> (i64, i64)) -> Self {
-        let west = items.iter().map(|item| extent(item).0).min().unwrap_or(0);
-        let east = items.iter().map(|item| extent(item).1).max().unwrap_or(0);
-        let covered: i128 = items.iter().map(|i| i128::from(extent(i).1 - extent(i).0)).sum();
+        let (mut west, mut east, mut covered) = (i64::MAX, i64::MIN, 0_i128);
+        for (from, to) in items.iter().map(&extent) {
+            (west, east) = (west.min(from), east.max(to));
+            covered += i128::from(to - from);
+        }
+        let Some(first) = items.first() else { return Self::nothing() };
         let slabs = (i128::from(east - west) * 2 * items.len() as i128 / covered.max(1))
-            .clamp(1, items.len().max(1) as i128) as i64;
+            .clamp(1, items.len() as i128) as i64;
         let width = (east - west) / slabs + 1;
         let span = |item: &T| {
             let (from, to) = extent(item);
-            ((from - west) / width) as usize..=((to - west) / width) as usize
+            let first = (from - west) / width;
+            // Mostly the next one at the most, which takes no division.
+            let mut last = first;
+            while (last + 1) * width <= to - west {
+                last += 1;
+            }
+            (first as u32, last as u32)
         };
+        let spans: Vec<(u32, u32)> = items.iter().map(span).collect();
 
         // Counting sort: sizes, then their running sum, then the items.
         let mut starts = vec![0_u32; ((east - west) / width) as usize + 2];
-        for slab in items.iter().flat_map(&span) {
-            starts[slab + 1] += 1;
+        for (from, to) in &spans {
+            starts[*from as usize + 1..=*to as usize + 1].iter_mut().for_each(|size| *size += 1);
         }
         for slab in 1..starts.len() {
             starts[slab] += starts[slab - 1];
         }
         let mut next = starts.clone();
-        let mut sorted = vec![items.first().copied(); starts[starts.len() - 1] as usize];
-        for item in items {
-            for slab in span(item) {
-                sorted[next[slab] as usize] = Some(*item);
-                next[slab] += 1;
+        let mut sorted = vec![*first; starts[starts.len() - 1] as usize];
+        for (item, (from, to)) in items.iter().zip(&spans) {
+            for next in &mut next[*from as usize..=*to as usize] {
+                sorted[*next as usize] = *item;
+                *next += 1;
             }
         }
-        Self { west, width, starts: starts.into(), items: sorted.into_iter().flatten().collect() }
+        Self { west, width, starts: starts.into(), items: sorted.into() }
+    }
+
+    fn nothing() -> Self {
+        Self { west: 0, width: 1, starts: Arc::new([0, 0]), items: Arc::default() }
     }
 
     /// All items whose extent holds `x`, and some more.
