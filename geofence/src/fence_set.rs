@@ -66,28 +66,27 @@ impl FenceSet {
     pub fn after(before: &Self, fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
         let mut fences = sorted(fences)?;
         let (slots, touched) = Slots::after(before, &mut fences);
+        share_schedules(&mut fences);
         let index = EnvelopeIndex::over(envelopes(&fences));
-        let cells = before.cells.changed(&touched, |bounds| {
+        let members = |bounds: &Envelope| {
             let mut members = Vec::new();
             index.meeting(bounds, |i| members.push((slots.of_fence(i), &fences[i as usize].shape)));
             members.sort_unstable_by_key(|member| member.0);
             members.dedup_by_key(|member| member.0);
             members
-        });
-        Ok(Self::indexed(fences, index, cells, slots.by_slot()))
+        };
+        let (cells, hash) = before.cells.changed(&touched, members, || hash_of(&fences));
+        Ok(Self::indexed(fences, index, cells, slots.by_slot(), hash))
     }
 
     fn indexed(
-        mut fences: Vec<Fence>,
+        fences: Vec<Fence>,
         index: EnvelopeIndex,
         cells: CellIndex,
         slots: Slots,
+        hash: String,
     ) -> Self {
-        share_schedules(&mut fences);
         let wide = EnvelopeIndex::over(envelopes(&fences).filter(|(_, it)| !CellIndex::takes(it)));
-        let mut hasher = Xxh3::new();
-        write_pieces(&fences, |piece| hasher.update(piece.as_bytes()));
-        let hash = format!("{:032x}", hasher.digest128());
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
         let has_dwells = fences.iter().any(|fence| fence.settings.dwell_s.is_some());
@@ -98,7 +97,7 @@ impl FenceSet {
     #[must_use]
     pub fn empty() -> Self {
         let index = EnvelopeIndex::over(std::iter::empty());
-        Self::indexed(Vec::new(), index, CellIndex::empty(), Slots::default())
+        Self::indexed(Vec::new(), index, CellIndex::empty(), Slots::default(), hash_of(&[]))
     }
 
     /// The fences, sorted by id (bytewise).
@@ -243,6 +242,13 @@ impl FenceSet {
     pub fn hash(&self) -> &str {
         &self.hash
     }
+}
+
+/// xxh3-128 of the canonical text of `fences`, which are sorted by id.
+fn hash_of(fences: &[Fence]) -> String {
+    let mut hasher = Xxh3::new();
+    write_pieces(fences, |piece| hasher.update(piece));
+    format!("{:032x}", hasher.digest128())
 }
 
 /// The fences by id.

@@ -42,6 +42,7 @@ mod sources;
 pub mod spelling;
 mod state;
 mod tag_change;
+mod threads;
 mod time;
 mod timeline;
 mod touched;

@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use crate::Position;
 use crate::Shape;
 use crate::shape::Envelope;
+use crate::threads;
 use build::Builder;
 use tile::Tile;
 
@@ -76,22 +77,25 @@ impl CellIndex {
     /// The index after a change of fences that `touches` the tiles of these
     /// keys: of their boxes, `members` gives the fences that may lie there,
     /// ascending, of which it [takes](Self::takes) those it does. Fences that
-    /// stay keep their numbers.
-    pub(crate) fn changed<'a>(
+    /// stay keep their numbers. What comes of `beside`, which is done at the
+    /// same time, is handed back.
+    pub(crate) fn changed<'a, B: Send>(
         &self,
         touches: &BTreeSet<u32>,
-        mut members: impl FnMut(&Envelope) -> Vec<(u32, &'a Shape)>,
-    ) -> Self {
+        members: impl Fn(&Envelope) -> Vec<(u32, &'a Shape)> + Sync,
+        beside: impl FnOnce() -> B + Send,
+    ) -> (Self, B) {
         let taken = |envelope: Envelope| CellIndex::takes(&envelope);
-        let mut builder = Builder::default();
-        let mut made = |key: u32| {
-            let members = members(&grid::box_of(key));
-            builder.tile(key, members.into_iter().filter(|(_, shape)| taken(shape.envelope())))
+        let tile = |builder: &mut Builder, _, key: &u32| {
+            let members = members(&grid::box_of(*key)).into_iter();
+            builder.tile(*key, members.filter(|(_, shape)| taken(shape.envelope())))
         };
+        let keys: Vec<u32> = touches.iter().copied().collect();
+        let (made, beside) = threads::map_beside(&keys, Builder::default, tile, beside);
+        let made = keys.into_iter().zip(made).filter_map(|(key, tile)| Some((key, tile?)));
         let kept = self.table.iter().filter(|(key, _)| *key != VACANT && !touches.contains(key));
         let kept = kept.map(|(key, index)| (*key, self.tiles[*index as usize].clone()));
-        let made = touches.iter().filter_map(|key| made(*key).map(|tile| (*key, tile)));
-        Self::of_tiles(kept.chain(made))
+        (Self::of_tiles(kept.chain(made)), beside)
     }
 
     /// The tiles that a fence of this extent may touch, if it is for this

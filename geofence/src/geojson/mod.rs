@@ -33,7 +33,7 @@ pub use note::FenceNote;
 use note::{Refusal, Repair};
 pub(crate) use write::{write_fence, write_fences, write_pieces};
 
-use crate::{Fence, FenceSet};
+use crate::{Fence, FenceSet, threads};
 
 /// Id of the fence that a bare geometry is.
 const BARE_ID: &str = "fence";
@@ -144,15 +144,15 @@ pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
 }
 
 /// Reads the features of a FeatureCollection without holding more of it than
-/// its text and one of them. Nothing if `text` is none, or no JSON: whoever
+/// its text and, on each thread, one of them. Nothing if `text` is none, or no JSON: whoever
 /// reads it whole can say why.
 fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
     let features = collection::features(std::str::from_utf8(text).ok()?)?;
-    let read = |(number, text): (usize, &&RawValue)| {
+    let read = |(): &mut (), number: usize, text: &&RawValue| {
         let feature = serde_json::from_str(text.get()).ok()?;
         Some(read_feature(number, &feature))
     };
-    features.iter().enumerate().map(read).collect()
+    threads::map(&features, || (), read).into_iter().collect()
 }
 
 /// What becomes of the features read.

@@ -14,31 +14,31 @@ use crate::{Fence, Position};
 /// The canonical bytes of `fences`, which are sorted by id.
 pub(crate) fn write_fences(fences: &[Fence]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write_pieces(fences, |piece| bytes.extend_from_slice(piece.as_bytes()));
+    write_pieces(fences, |piece| bytes.extend_from_slice(piece));
     bytes
 }
 
 /// Hands the canonical bytes of `fences` on fence by fence.
-pub(crate) fn write_pieces(fences: &[Fence], mut write: impl FnMut(&str)) {
-    let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
+pub(crate) fn write_pieces(fences: &[Fence], mut write: impl FnMut(&[u8])) {
+    let mut text = br#"{"type":"FeatureCollection","features":["#.to_vec();
     for (i, fence) in fences.iter().enumerate() {
-        text.push_str(if i == 0 { "\n" } else { ",\n" });
+        text.extend_from_slice(if i == 0 { b"\n" } else { b",\n" });
         write_feature(fence, &mut text);
         write(&text);
         text.clear();
     }
-    text.push_str("\n]}\n");
+    text.extend_from_slice(b"\n]}\n");
     write(&text);
 }
 
 /// The canonical feature of `fence`, as it stands in [`write_fences`].
 pub(crate) fn write_fence(fence: &Fence) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     write_feature(fence, &mut text);
-    text
+    String::from_utf8(text).expect("names are UTF-8, the rest is ASCII")
 }
 
-fn write_feature(fence: &Fence, text: &mut String) {
+fn write_feature(fence: &Fence, text: &mut Vec<u8>) {
     let mut properties = Map::new();
     let settings = &fence.settings;
     let mut set = |property: &str, value: Option<Value>| {
@@ -60,20 +60,20 @@ fn write_feature(fence: &Fence, text: &mut String) {
     // A map is written in key order, with or without serde_json's feature to
     // keep the order of insertion.
     properties.sort_keys();
-    text.push_str("{\"type\":\"Feature\",\"id\":");
-    text.push_str(&json!(fence.id).to_string());
-    text.push_str(",\"properties\":");
-    text.push_str(&Value::Object(properties).to_string());
-    text.push_str(",\"geometry\":");
+    text.extend_from_slice(br#"{"type":"Feature","id":"#);
+    text.extend_from_slice(json!(fence.id).to_string().as_bytes());
+    text.extend_from_slice(br#","properties":"#);
+    text.extend_from_slice(Value::Object(properties).to_string().as_bytes());
+    text.extend_from_slice(br#","geometry":"#);
     write_shape(&fence.shape, text);
-    text.push('}');
+    text.push(b'}');
 }
 
-fn write_shape(shape: &Shape, text: &mut String) {
-    let kind = |text: &mut String, kind: &str| {
-        text.push_str("{\"type\":\"");
-        text.push_str(kind);
-        text.push_str("\",\"coordinates\":");
+fn write_shape(shape: &Shape, text: &mut Vec<u8>) {
+    let kind = |text: &mut Vec<u8>, kind: &str| {
+        text.extend_from_slice(br#"{"type":""#);
+        text.extend_from_slice(kind.as_bytes());
+        text.extend_from_slice(br#"","coordinates":"#);
     };
     match shape {
         Shape::Polygon(polygonal) => match polygonal.parts() {
@@ -96,10 +96,10 @@ fn write_shape(shape: &Shape, text: &mut String) {
             write_list(corridor.line(), text, write_vertex);
         }
     }
-    text.push('}');
+    text.push(b'}');
 }
 
-fn write_part(part: &Part, text: &mut String) {
+fn write_part(part: &Part, text: &mut Vec<u8>) {
     let rings: Vec<&Ring> = part.rings().collect();
     write_list(&rings, text, |ring, text| {
         let closed: Vec<Vertex> = ring.iter().chain(ring.first()).copied().collect();
@@ -107,49 +107,82 @@ fn write_part(part: &Part, text: &mut String) {
     });
 }
 
-fn write_list<T>(items: &[T], text: &mut String, write: impl Fn(&T, &mut String)) {
-    text.push('[');
+fn write_list<T>(items: &[T], text: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+    text.push(b'[');
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
-            text.push(',');
+            text.push(b',');
         }
         write(item, text);
     }
-    text.push(']');
+    text.push(b']');
 }
 
-fn write_vertex(vertex: &Vertex, text: &mut String) {
-    text.push('[');
+fn write_vertex(vertex: &Vertex, text: &mut Vec<u8>) {
+    text.push(b'[');
     write_degrees((vertex.x + HALF_TURN).rem_euclid(TURN) - HALF_TURN, text);
-    text.push(',');
+    text.push(b',');
     write_degrees(vertex.y, text);
-    text.push(']');
+    text.push(b']');
 }
+
+/// The two digits of each number below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut i = 0;
+    while i < 100 {
+        pairs[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
+        i += 1;
+    }
+    pairs
+};
 
 /// Exactly `units` / 1e7, in decimal.
-fn write_degrees(units: i64, text: &mut String) {
-    // A sign, three digits, the point, seven digits; written from the end.
-    let mut digits = [b'0'; 12];
-    let (mut whole, mut fraction) = (units.abs() / 10_000_000, units.abs() % 10_000_000);
-    let mut end = 4;
-    for place in (5..12).rev() {
-        let digit = (fraction % 10) as u8;
-        digits[place] = b'0' + digit;
-        fraction /= 10;
-        if digit > 0 && end == 4 {
-            end = place + 1;
+fn write_degrees(units: i64, text: &mut Vec<u8>) {
+    let size = u32::try_from(units.unsigned_abs()).expect("within a turn");
+    let (whole, fraction) = (size / 10_000_000, size % 10_000_000);
+    if units < 0 {
+        text.push(b'-');
+    }
+    let pair = |number: u32| PAIRS[number as usize];
+    match whole {
+        0..10 => text.push(b'0' + whole as u8),
+        10..100 => text.extend_from_slice(&pair(whole)),
+        _ => {
+            text.push(b'0' + (whole / 100) as u8);
+            text.extend_from_slice(&pair(whole % 100));
         }
     }
-    digits[4] = b'.';
-    let mut first = 4;
-    while first == 4 || whole > 0 {
-        first -= 1;
-        digits[first] = b'0' + (whole % 10) as u8;
-        whole /= 10;
+    if fraction == 0 {
+        return;
     }
-    if units < 0 {
-        first -= 1;
-        digits[first] = b'-';
+    let [[a, b], [c, d], [e, f]] =
+        [fraction / 100_000, fraction / 1_000 % 100, fraction / 10 % 100].map(pair);
+    let digits = [b'.', a, b, c, d, e, f, b'0' + (fraction % 10) as u8];
+    let end = digits.iter().rposition(|digit| *digit != b'0').expect("the point is none");
+    text.extend_from_slice(&digits[..=end]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::write_degrees;
+
+    proptest! {
+        #[test]
+        fn degrees_are_written_as_they_are(
+            units in prop_oneof![
+                -1_800_000_000..=1_800_000_000_i64,
+                (-180..=180_i64, 0..7_u32).prop_map(|(whole, by)| whole * 10_i64.pow(by)),
+            ],
+        ) {
+            let mut text = Vec::new();
+            write_degrees(units, &mut text);
+            let sign = if units < 0 { "-" } else { "" };
+            let all = format!("{sign}{}.{:07}", units.abs() / 10_000_000, units.abs() % 10_000_000);
+            let short = all.trim_end_matches('0').trim_end_matches('.');
+            prop_assert_eq!(String::from_utf8(text).unwrap(), short);
+        }
     }
-    text.push_str(std::str::from_utf8(&digits[first..end]).expect("digits are ASCII"));
 }
