@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use protos::events::FleetEvent;
 
+use crate::id_prefix::id_prefix;
 use crate::machine::Scratch;
 use crate::order::order_key;
 use crate::overdue::Overdue;
@@ -369,16 +370,21 @@ pub fn disposition_name(disposition: Disposition) -> &'static str {
 }
 
 /// Sorts by event time, vehicle, then semantics §6. Events are large: their
-/// places are sorted, and each is moved once.
+/// places are sorted, and each is moved once, or never where they lie in order,
+/// as after a change of the fences, which is the moment of most.
 fn sort_events(events: &mut Vec<FleetEvent>) {
-    let times = events.iter().map(|event| event.event_time_ms);
-    let mut order: Vec<(i64, usize)> = times.zip(0..).collect();
-    order.sort_unstable_by(|&(time, i), &(other_time, j)| {
-        time.cmp(&other_time).then_with(|| {
+    let key =
+        |(i, event): (usize, &FleetEvent)| (event.event_time_ms, id_prefix(&event.vehicle_id), i);
+    let mut order: Vec<(i64, u128, usize)> = events.iter().enumerate().map(key).collect();
+    // A stable sort, for it finds what is in order already.
+    order.sort_by(|&(time, vehicle, i), &(other_time, other_vehicle, j)| {
+        time.cmp(&other_time).then(vehicle.cmp(&other_vehicle)).then_with(|| {
             let (a, b) = (&events[i], &events[j]);
             let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
-            vehicles.then_with(|| order_key(a).cmp(&order_key(b))).then(i.cmp(&j))
+            vehicles.then_with(|| order_key(a).cmp(&order_key(b)))
         })
     });
-    *events = order.into_iter().map(|(_, i)| std::mem::take(&mut events[i])).collect();
+    if !order.iter().map(|place| place.2).is_sorted() {
+        *events = order.into_iter().map(|(.., i)| std::mem::take(&mut events[i])).collect();
+    }
 }

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
 use crate::geojson::{write_fences, write_pieces};
+use crate::id_prefix::id_prefix;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
 use crate::slots::Slots;
@@ -23,6 +24,8 @@ const AHEAD: usize = 64;
 #[derive(Clone, Debug)]
 pub struct FenceSet {
     fences: Vec<Fence>,
+    /// Of each fence's id.
+    id_prefixes: Vec<u128>,
     /// Every fence.
     index: EnvelopeIndex,
     /// Fences of no great extent, by slot.
@@ -90,7 +93,19 @@ impl FenceSet {
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
         let has_dwells = fences.iter().any(|fence| fence.settings.dwell_s.is_some());
-        Self { fences, index, cells, slots, wide, hash, has_schedules, has_tags, has_dwells }
+        let id_prefixes = fences.iter().map(|fence| id_prefix(&fence.id)).collect();
+        Self {
+            fences,
+            id_prefixes,
+            index,
+            cells,
+            slots,
+            wide,
+            hash,
+            has_schedules,
+            has_tags,
+            has_dwells,
+        }
     }
 
     /// A set of no fences.
@@ -109,7 +124,12 @@ impl FenceSet {
     /// Index in [`Self::fences`] of the fence with this id.
     #[must_use]
     pub fn position_of(&self, id: &str) -> Option<u32> {
-        self.fences.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok().map(|i| i as u32)
+        let prefix = id_prefix(id);
+        let first = self.id_prefixes.partition_point(|it| *it < prefix);
+        let alike = self.id_prefixes[first..].partition_point(|it| *it == prefix);
+        let alike = &self.fences[first..first + alike];
+        let place = alike.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok()?;
+        Some((first + place) as u32)
     }
 
     pub(crate) fn slots(&self) -> &Slots {
@@ -272,5 +292,40 @@ fn share_schedules(fences: &mut [Fence]) {
     for schedule in fences.iter_mut().filter_map(|fence| fence.schedule.as_mut()) {
         let shared = known.entry(schedule.to_json().to_string());
         *schedule = Arc::clone(shared.or_insert_with(|| Arc::clone(schedule)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Circle, FenceSettings, Shape};
+
+    fn fence(id: &str) -> Fence {
+        let centre = Position { lat: 0, lon: 0 };
+        Fence {
+            id: id.into(),
+            name: id.into(),
+            tags: Vec::new(),
+            schedule: None,
+            settings: FenceSettings::default(),
+            shape: Shape::Circle(Circle::new(centre, 10.0).unwrap()),
+        }
+    }
+
+    proptest! {
+        /// Ids whose first sixteen bytes are often the same.
+        #[test]
+        fn a_fence_is_found_by_its_id(
+            ids in prop::collection::btree_set("(a{14,17}|é{7,9})?[a-c]{1,3}", 0..20),
+            other in "(a{14,17}|é{7,9})?[a-c]{0,3}",
+        ) {
+            let set = FenceSet::new(ids.iter().map(|id| fence(id)).collect()).unwrap();
+            for (place, id) in (0..).zip(&ids) {
+                prop_assert_eq!(set.position_of(id), Some(place));
+            }
+            prop_assert_eq!(set.position_of(&other).is_some(), ids.contains(&other));
+        }
     }
 }

@@ -18,6 +18,7 @@ mod fence_set;
 mod fix;
 mod geojson;
 mod hash;
+mod id_prefix;
 mod index;
 mod input;
 mod intake;
