@@ -68,6 +68,9 @@ fn on<T: Sync, D, R: Send, B: Send>(
             let batch = (first..).zip(&rest[..size.min(rest.len())]);
             let made: Vec<R> = batch.map(|(i, piece)| work(&mut desk, i, piece)).collect();
             done.lock().expect("no thread panics with the lock").push((first, made));
+            // Whoever waits for a core waits for no more than a batch: shards
+            // have work that is more urgent.
+            thread::yield_now();
         }
     };
     let beside = thread::scope(|scope| {
