@@ -8,7 +8,7 @@
 use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 /// More are not used, however many cores there are: what remains to be done by
 /// one thread is then most of the time, and others have work for the cores.
@@ -79,15 +79,19 @@ fn on<T: Sync, D, R: Send, B: Send>(
             worker();
             beside
         });
-        for _ in 2..count {
-            scope.spawn(worker);
-        }
+        let others: Vec<_> = (2..count).map(|_| scope.spawn(worker)).collect();
         worker();
-        beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        // Joined by hand, so that it is a piece's own panic that goes on.
+        others.into_iter().for_each(joined);
+        joined(beside)
     });
     let mut done = done.into_inner().expect("no thread panics with the lock");
     done.sort_unstable_by_key(|batch| batch.0);
     (done.into_iter().flat_map(|batch| batch.1).collect(), beside)
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]
@@ -117,6 +121,7 @@ mod tests {
     #[should_panic(expected = "piece 40")]
     fn a_panic_of_a_piece_is_not_lost() {
         let pieces: Vec<u32> = (0..100).collect();
-        on(3, &pieces, || (), |(), _, piece| assert_ne!(*piece, 40, "piece 40"), || ());
+        let work = |(): &mut (), _, piece: &u32| assert!(*piece != 40, "piece {piece}");
+        on(3, &pieces, || (), work, || ());
     }
 }
