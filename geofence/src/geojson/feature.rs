@@ -119,10 +119,7 @@ impl<'de> Deserialize<'de> for Geometry {
 
 impl<'de> Deserialize<'de> for Coordinates {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(match Item::deserialize(from)? {
-            Item::Number(_) => Self::Other,
-            Item::Coordinates(coordinates) => coordinates,
-        })
+        Ok(Item::deserialize(from)?.in_list())
     }
 }
 
@@ -178,6 +175,16 @@ enum Item {
     Coordinates(Coordinates),
 }
 
+impl Item {
+    /// As one of a list that is no position.
+    fn in_list(self) -> Coordinates {
+        match self {
+            Self::Number(_) => Coordinates::Other,
+            Self::Coordinates(coordinates) => coordinates,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(ItemVisitor)
@@ -194,14 +201,43 @@ impl<'de> Visitor<'de> for ItemVisitor {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Item, S::Error> {
-        let mut list = List::default();
-        // What follows two numbers changes nothing: an altitude, mostly.
-        while !list.is_place() {
-            let Some(item) = items.next_element()? else { break };
-            list.push(item);
+        let mut list = match items.next_element()? {
+            None => Vec::new(),
+            Some(Item::Number(lon)) => match items.next_element()? {
+                Some(Item::Number(lat)) => {
+                    // What follows changes nothing: an altitude, mostly.
+                    while items.next_element::<Item>()?.is_some() {}
+                    return Ok(Item::Coordinates(Coordinates::Place(lon, lat)));
+                }
+                second => [Some(Item::Number(lon)), second]
+                    .into_iter()
+                    .flatten()
+                    .map(Item::in_list)
+                    .collect(),
+            },
+            Some(Item::Coordinates(Coordinates::Place(lon, lat))) => {
+                let mut places = vec![(lon, lat)];
+                loop {
+                    match items.next_element()? {
+                        Some(Item::Coordinates(Coordinates::Place(lon, lat))) => {
+                            places.push((lon, lat));
+                        }
+                        None => return Ok(Item::Coordinates(Coordinates::Places(places))),
+                        Some(other) => {
+                            let places = Coordinates::Places(places);
+                            let mut list = places.list().unwrap_or_default().into_owned();
+                            list.push(other.in_list());
+                            break list;
+                        }
+                    }
+                }
+            }
+            Some(first) => vec![first.in_list()],
+        };
+        while let Some(item) = items.next_element::<Item>()? {
+            list.push(item.in_list());
         }
-        while items.next_element::<Item>()?.is_some() {}
-        Ok(Item::Coordinates(list.into_coordinates()))
+        Ok(Item::Coordinates(Coordinates::List(list)))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Item, M::Error> {
@@ -234,60 +270,61 @@ impl<'de> Visitor<'de> for ItemVisitor {
     }
 }
 
-/// A list as it is read.
-#[derive(Default)]
-struct List {
-    /// The numbers that it begins with, up to two.
-    numbers: ([f64; 2], usize),
-    /// As long as there is nothing else.
-    places: Vec<(f64, f64)>,
-    /// All, once there is.
-    mixed: Option<Vec<Coordinates>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl List {
-    fn is_place(&self) -> bool {
-        self.numbers.1 == 2
+    fn coordinates(json: &str) -> Coordinates {
+        let read: Coordinates = serde_json::from_str(json).unwrap();
+        let tree: Value = serde_json::from_str(json).unwrap();
+        assert_eq!(read, Coordinates::deserialize(&tree).unwrap(), "{json}");
+        read
     }
 
-    fn push(&mut self, item: Item) {
-        let is_first = self.places.is_empty() && self.mixed.is_none();
-        match item {
-            Item::Number(number) if is_first => {
-                self.numbers.0[self.numbers.1] = number;
-                self.numbers.1 += 1;
-            }
-            Item::Coordinates(Coordinates::Place(lon, lat))
-                if self.mixed.is_none() && self.numbers.1 == 0 =>
-            {
-                self.places.push((lon, lat));
-            }
-            item => {
-                let item = match item {
-                    Item::Number(_) => Coordinates::Other,
-                    Item::Coordinates(coordinates) => coordinates,
-                };
-                self.as_mixed().push(item);
-            }
+    #[test]
+    fn coordinates_are_read_whatever_they_are() {
+        use Coordinates::{List, Other, Place, Places};
+        let cases = [
+            ("[1, 2]", Place(1.0, 2.0)),
+            ("[1.5, -2, 30, \"m\"]", Place(1.5, -2.0)),
+            ("[[1, 2], [3, 4, 5]]", Places(vec![(1.0, 2.0), (3.0, 4.0)])),
+            ("[[[1, 2]]]", List(vec![Places(vec![(1.0, 2.0)])])),
+            ("[]", List(vec![])),
+            ("[[]]", List(vec![List(vec![])])),
+            ("[1]", List(vec![Other])),
+            ("[1, [2, 3]]", List(vec![Other, Place(2.0, 3.0)])),
+            ("[[1, 2], 3, [4, 5]]", List(vec![Place(1.0, 2.0), Other, Place(4.0, 5.0)])),
+            ("[[1, 2], [[3, 4]]]", List(vec![Place(1.0, 2.0), Places(vec![(3.0, 4.0)])])),
+            ("[null, true, \"x\", {\"a\": [1, 2]}]", List(vec![Other, Other, Other, Other])),
+            ("7", Other),
+            ("null", Other),
+            ("{\"coordinates\": [1, 2]}", Other),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(coordinates(json), expected, "{json}");
         }
     }
 
-    fn as_mixed(&mut self) -> &mut Vec<Coordinates> {
-        let Self { numbers, places, mixed } = self;
-        mixed.get_or_insert_with(|| {
-            let numbers = std::iter::repeat_n(Coordinates::Other, std::mem::take(&mut numbers.1));
-            let places = std::mem::take(places).into_iter();
-            numbers.chain(places.map(|(lon, lat)| Coordinates::Place(lon, lat))).collect()
-        })
+    #[test]
+    fn what_is_no_object_has_no_members() {
+        for json in ["[\"Feature\", 1]", "\"Feature\"", "1", "-1", "1.5", "true", "null"] {
+            assert_eq!(
+                serde_json::from_str::<Feature>(json).unwrap(),
+                Feature::default(),
+                "{json}"
+            );
+        }
+        let geometry = |json| serde_json::from_str::<Geometry>(json).unwrap();
+        assert_eq!(geometry("[1]"), Geometry::default());
+        assert!(geometry("null").is_null);
     }
 
-    fn into_coordinates(mut self) -> Coordinates {
-        if self.is_place() {
-            return Coordinates::Place(self.numbers.0[0], self.numbers.0[1]);
-        }
-        if !self.places.is_empty() {
-            return Coordinates::Places(self.places);
-        }
-        Coordinates::List(std::mem::take(self.as_mixed()))
+    #[test]
+    fn of_members_of_one_name_the_last_counts() {
+        let json = r#"{"id": 1, "id": 2, "bbox": [1], "geometry": {"coordinates": [1, 2],
+            "coordinates": [3, 4]}}"#;
+        let feature: Feature = serde_json::from_str(json).unwrap();
+        assert_eq!(feature.id, Some(Value::from(2)));
+        assert_eq!(feature.geometry.unwrap().coordinates, Coordinates::Place(3.0, 4.0));
     }
 }

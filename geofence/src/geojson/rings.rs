@@ -148,7 +148,7 @@ fn closed_area(ring: &Ring, corners: &[Position], frame: bool) -> Option<i128> {
         return None;
     }
     let wide = i128::from;
-    let next = ring.iter().cycle().skip(1);
+    let next = ring.iter().skip(1).chain(ring.first());
     Some(ring.iter().zip(next).map(|(a, b)| wide(a.x) * wide(b.y) - wide(b.x) * wide(a.y)).sum())
 }
 
@@ -173,7 +173,7 @@ fn stride(from: Position, to: Position, frame: bool) -> i64 {
 }
 
 fn has_frame_edge(corners: &[Position]) -> bool {
-    let next = corners.iter().cycle().skip(1);
+    let next = corners.iter().skip(1).chain(corners.first());
     corners.iter().zip(next).any(|(a, b)| (i64::from(a.lon) - i64::from(b.lon)).abs() == TURN)
 }
 

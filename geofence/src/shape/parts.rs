@@ -48,7 +48,7 @@ pub(crate) fn extent(ring: &Ring) -> Envelope {
 
 /// Edges of a ring in its own direction, the closing one included.
 pub(super) fn edges(ring: &Ring) -> impl Iterator<Item = (Vertex, Vertex)> {
-    ring.iter().zip(ring.iter().cycle().skip(1)).map(|(&from, &to)| (from, to))
+    ring.iter().zip(ring.iter().skip(1).chain(ring.first())).map(|(&from, &to)| (from, to))
 }
 
 /// Moves whole parts by turns so that all lie on one axis: each exterior
