@@ -28,6 +28,7 @@ mod parquet;
 mod program;
 mod pubsub;
 mod recovery;
+mod reload;
 mod report;
 mod rows;
 mod sample;

@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::{fs, thread};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// CPU time of this thread so far, user and system, to the nanosecond. Takes
 /// some microseconds of it.
 ///
@@ -15,6 +17,13 @@ pub(crate) fn thread_cpu() -> Duration {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux with schedstat");
     let ns = stat.split_ascii_whitespace().next().and_then(|field| field.parse().ok());
     Duration::from_nanos(ns.expect("the first field is nanoseconds"))
+}
+
+/// CPU time of all threads of this process so far, user and system, also of
+/// those that have ended.
+pub(crate) fn process_cpu() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(spent).expect("a process has spent some time, not owed it")
 }
 
 /// Resident memory of this process, bytes.

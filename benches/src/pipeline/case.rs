@@ -14,6 +14,7 @@ use super::index::Index;
 use super::parquet::Parquet;
 use super::pubsub::Pubsub;
 use super::recovery::Recovery;
+use super::reload::Reload;
 use super::sample::Sample;
 use super::scratch::Scratch;
 
@@ -29,6 +30,7 @@ pub(super) enum Case {
     Parquet(Parquet),
     Recovery(Recovery),
     Fences(Fences),
+    Reload(Reload),
 }
 
 /// Who does the work.
@@ -66,6 +68,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         Case::Parquet(case) => case.run(&scratch),
         Case::Recovery(case) => case.run(&scratch),
         Case::Fences(case) => case.run(),
+        Case::Reload(case) => case.run(),
     };
     println!("{}", serde_json::to_string::<Sample>(&sample?)?);
     Ok(())

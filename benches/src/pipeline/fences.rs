@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use geofence::{Detector, FenceOutcome, Input, Settings, TimeMs, parse_fences};
+use geofence::{Detector, FenceOutcome, FenceSet, Input, Settings, TimeMs, parse_fences};
 use serde::{Deserialize, Serialize};
 
 use super::case::Who;
@@ -12,7 +12,7 @@ use super::sample::Sample;
 use crate::city;
 use crate::fleet::{Fleet, run};
 use crate::naive::NaiveIndex;
-use crate::usage::thread_cpu;
+use crate::usage::process_cpu;
 
 /// Another set of fences taken up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,44 +31,47 @@ impl Fences {
                 Ok(())
             })?,
             Who::Ours | Who::Floor => {
-                let mut detector = self.detector();
-                timed(|| take_up(&mut detector, text.as_bytes()))?
+                let mut fleet = Fleet::new(self.vehicles as usize, 5);
+                let mut detector = detector(self.fences, &mut fleet);
+                timed(|| take_up(&mut detector, Arc::new(parse_fences(text.as_bytes())?.set)))?
             }
         };
         Ok(sample.with_own_memory())
     }
-
-    /// One that judges by other fences so far.
-    fn detector(&self) -> Detector {
-        let mut detector = Detector::new(Settings::default());
-        let set = Arc::new(city::fence_set(&city::rings(self.fences as usize, 4)));
-        let mut inputs = vec![Input::Fences { set, valid_from: TimeMs(0) }];
-        let mut fleet = Fleet::new(self.vehicles as usize, 5);
-        for seq in 1..4 {
-            let pings = fleet.round();
-            inputs.push(run(&pings));
-            detector.apply(&inputs, TimeMs(pings[0].event_time_us.div_euclid(1000)), seq);
-            inputs.clear();
-        }
-        detector
-    }
 }
 
-fn take_up(detector: &mut Detector, text: &[u8]) -> anyhow::Result<()> {
-    let set = Arc::new(parse_fences(text)?.set);
+/// One that judges `fleet` by so many other fences so far.
+pub(super) fn detector(fences: u32, fleet: &mut Fleet) -> Detector {
+    let mut detector = Detector::new(Settings::default());
+    let set = Arc::new(city::fence_set(&city::rings(fences as usize, 4)));
+    let mut inputs = vec![Input::Fences { set, valid_from: TimeMs(0) }];
+    for seq in 1..4 {
+        let pings = fleet.round();
+        inputs.push(run(&pings));
+        detector.apply(&inputs, TimeMs(pings[0].event_time_us.div_euclid(1000)), seq);
+        inputs.clear();
+    }
+    detector
+}
+
+/// After all segments before.
+const TAKE_UP_SEQ: u64 = 1_000_000;
+
+/// Judges by `set` from now on.
+pub(super) fn take_up(detector: &mut Detector, set: Arc<FenceSet>) -> anyhow::Result<()> {
     let now = detector.now();
-    let effects = detector.apply(&[Input::Fences { set, valid_from: now }], now, 9);
+    let effects = detector.apply(&[Input::Fences { set, valid_from: now }], now, TAKE_UP_SEQ);
     let refused = |outcome: &FenceOutcome| matches!(outcome, FenceOutcome::Refused(_));
     anyhow::ensure!(!effects.fences.iter().any(refused), "{:?}", effects.fences);
     Ok(())
 }
 
 fn timed(act: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Sample> {
-    let (wall, cpu) = (Instant::now(), thread_cpu());
+    let (wall, cpu) = (Instant::now(), process_cpu());
     act()?;
     Ok(Sample {
         operations: 1,
-        cpu_s: (thread_cpu() - cpu).as_secs_f64(),
+        cpu_s: (process_cpu() - cpu).as_secs_f64(),
         wall_s: wall.elapsed().as_secs_f64(),
         ..Sample::default()
     })

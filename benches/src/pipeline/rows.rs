@@ -11,6 +11,7 @@ use super::index::Index;
 use super::parquet::{Parquet, Table};
 use super::pubsub::Pubsub;
 use super::recovery::Recovery;
+use super::reload::Reload;
 use super::sample::Sample;
 use super::scaling;
 use super::scratch::World;
@@ -31,7 +32,7 @@ pub(super) struct Row {
     pub(super) point: Option<scaling::Point>,
 }
 
-/// What of a sample is shown, for each operation.
+/// What of a sample is shown, for each operation unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
     Cpu,
@@ -39,6 +40,10 @@ pub(super) enum Figure {
     CoreCpu,
     Wall,
     Bytes,
+    /// Of one apply.
+    ApplyMedian,
+    ApplyP99,
+    TakeUp,
 }
 
 impl Figure {
@@ -48,6 +53,9 @@ impl Figure {
             Self::CoreCpu => sample.core_cpu_s,
             Self::Wall => sample.wall_s,
             Self::Bytes => sample.bytes as f64,
+            Self::ApplyMedian => return sample.applies.median_s,
+            Self::ApplyP99 => return sample.applies.p99_s,
+            Self::TakeUp => return sample.applies.take_up_s,
         };
         all / sample.operations as f64
     }
@@ -257,5 +265,20 @@ fn fences(size: &Size) -> Vec<Row> {
         };
         [row("CPU"), row("wall time").figure(Figure::Wall).goal(Goal::AtMost(limit_s))]
     };
-    size.fences.iter().zip([0.1, 1.0]).flat_map(rows).collect()
+    let reloads = |fences: &u32| {
+        let of = count(*fences);
+        let (vehicles, fences, rounds) = (size.vehicles, *fences, size.reload_rounds);
+        let case = |reloads| Case::Reload(Reload { reloads, vehicles, fences, rounds });
+        let row = |what: &str, figure| {
+            let what = format!("{of} fences, {what}");
+            Row::new(Section::Fences, what, case(true)).figure(figure).above(case(false))
+        };
+        [
+            row("an apply while others are read, median", Figure::ApplyMedian),
+            row("… p99", Figure::ApplyP99),
+            row("the apply that takes them up", Figure::TakeUp),
+        ]
+    };
+    let sizes = size.fences.iter().zip([0.1, 1.0]);
+    sizes.clone().flat_map(rows).chain(sizes.flat_map(|(fences, _)| reloads(fences))).collect()
 }

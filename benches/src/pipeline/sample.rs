@@ -24,6 +24,16 @@ pub(super) struct Sample {
     pub(super) bytes: u64,
     /// Of the process that does the work.
     pub(super) peak_rss_bytes: u64,
+    pub(super) applies: Applies,
+}
+
+/// Wall time of single applies; 0 where they are not looked at one by one.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Applies {
+    pub(super) median_s: f64,
+    pub(super) p99_s: f64,
+    /// Of the one that took other fences up.
+    pub(super) take_up_s: f64,
 }
 
 impl Sample {

@@ -102,7 +102,10 @@ impl Section {
             }
             Self::Fences => {
                 "GeoJSON to fences and index, then their uptake by a detector of a fleet; \
-                 the whole. Baseline: serde_json into rstar and geo."
+                 the whole, CPU of all threads. Baseline: serde_json into rstar and geo. And \
+                 segments that are due every 10 ms while another thread reads fences again and \
+                 again: wall time from when one is due to the end of its apply. Floor: nothing \
+                 is read meanwhile."
             }
             Self::Scaling => {
                 "As `core`, robust, five rounds after five that warm up, unless said otherwise; \

@@ -22,6 +22,8 @@ pub(super) struct Size {
     pub(super) places: u32,
     /// Vehicles in a snapshot.
     pub(super) vehicles_snapshot: u32,
+    /// Rounds of the fleet that are applied while fences are read.
+    pub(super) reload_rounds: u32,
     /// Steps of the scaling curves.
     pub(super) scaling_vehicles: &'static [u32],
     pub(super) scaling_fences: &'static [u32],
@@ -44,6 +46,7 @@ impl Size {
         batches: 1_000,
         places: 500_000,
         vehicles_snapshot: 1_000_000,
+        reload_rounds: 20,
         scaling_vehicles: &[1_000, 10_000, 100_000, 1_000_000],
         scaling_fences: &[100, 1_000, 10_000, 100_000],
         scaling_corners: &[8, 32, 128, 512, 2_048],
@@ -65,6 +68,7 @@ impl Size {
         batches: 1,
         places: 100,
         vehicles_snapshot: 60,
+        reload_rounds: 1,
         scaling_vehicles: &[10, 20],
         scaling_fences: &[5, 10],
         scaling_corners: &[8, 32],
