@@ -5,6 +5,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use super::by_cell::ByCell;
+use super::crossings::Crossings;
 use super::draft::{Crossing, Round};
 use super::raster::{self, Edge, Square};
 use super::{TILE_BITS, run};
@@ -53,7 +54,7 @@ pub(super) struct Content {
     pub(super) asked: Vec<(u32, u32)>,
     /// (cell, words of `written`), of a cell by polygon.
     pub(super) crossings: Vec<(u32, Words)>,
-    pub(super) written: run::Crossings,
+    pub(super) written: Crossings,
     outline: Outline,
 }
 

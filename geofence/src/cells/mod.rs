@@ -16,6 +16,7 @@
 mod build;
 mod by_cell;
 mod content;
+mod crossings;
 mod draft;
 mod grid;
 mod raster;

@@ -23,8 +23,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::raster::Edge;
-
 /// Words of a narrow edge and of a wide one.
 const NARROW: usize = 2;
 const WIDE: usize = 4;
@@ -194,11 +192,11 @@ struct Crossing<'a> {
 
 /// An edge from its western end.
 #[derive(Clone, Copy)]
-struct Line {
-    x: i64,
-    y: i64,
-    dx: i64,
-    dy: i64,
+pub(super) struct Line {
+    pub(super) x: i64,
+    pub(super) y: i64,
+    pub(super) dx: i64,
+    pub(super) dy: i64,
 }
 
 impl<'a> Crossing<'a> {
@@ -264,7 +262,7 @@ impl Line {
     /// than 1.81e9 from the edge's end, so that a product is below 3.3e18 and a
     /// difference of two below 6.6e18.
     #[inline]
-    fn height(self, x: i64, y: i64) -> i64 {
+    pub(super) fn height(self, x: i64, y: i64) -> i64 {
         (y - self.y) * self.dx - (x - self.x) * self.dy
     }
 
@@ -324,7 +322,7 @@ impl RunWriter {
     }
 
     /// Writes the run of a cell that outlines cross, each with words of
-    /// [`Crossings`], and returns where it begins.
+    /// [`Crossings`](super::crossings::Crossings), and returns where it begins.
     pub(super) fn crossed<'a>(
         &mut self,
         covering: &[u32],
@@ -349,97 +347,4 @@ impl RunWriter {
         self.words.extend([0; SPARE]);
         self.words.as_slice().into()
     }
-}
-
-/// Writes outlines that cross cells into words of their runs.
-#[derive(Debug, Default)]
-pub(super) struct Crossings {
-    pub(super) words: Vec<u32>,
-    /// Meridians over a cell at which edges end north of it.
-    ends: Vec<i64>,
-}
-
-impl Crossings {
-    /// Adds a fence that crosses a cell of `side` units: the edges that touch
-    /// it, at most half of [`EDGES_MAX`], relative to its south-western corner,
-    /// and whether the place a bit to the east of its north-western one, and a
-    /// yet smaller bit to the north, is inside.
-    pub(super) fn add(
-        &mut self,
-        fence: u32,
-        inside: bool,
-        edges: impl Iterator<Item = Edge> + Clone,
-        side: i64,
-    ) {
-        let Self { words, ends } = self;
-        let counts_at = words.len() + 1;
-        words.extend_from_slice(&[fence, 0]);
-        ends.clear();
-        let (mut above, mut narrow, mut wide) = (inside, 0, 0);
-        let mut write_narrow = |edge: Edge, words: &mut Vec<u32>| {
-            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
-            let is_narrow = is_narrow(&edge);
-            if is_narrow {
-                words.extend_from_slice(&[packed(edge.west), packed(edge.east)]);
-            }
-            narrow += u32::from(is_narrow);
-            wide += u32::from(!is_narrow);
-        };
-        for edge in edges.clone() {
-            above ^= is_north_of_corner(&edge, side);
-            let north = |(x, y): (i64, i64)| (y > side && 0 < x && x < side).then_some(x);
-            ends.extend([edge.west, edge.east].into_iter().filter_map(north));
-            write_narrow(edge, words);
-        }
-        keep_odd(ends);
-        let far = ends.iter().map(|x| {
-            let y = (side + 1).max(i64::from(i16::MAX));
-            Edge { west: (*x, y), east: (side, y) }
-        });
-        far.clone().for_each(|edge| write_narrow(edge, words));
-        debug_assert!(narrow.max(wide) <= EDGES_MAX as u32);
-        words[counts_at] = wide << 16 | narrow << 1 | u32::from(above);
-        if wide == 0 {
-            return;
-        }
-        for edge in edges.chain(far).filter(|edge| !is_narrow(edge)) {
-            let (dx, dy) = (edge.east.0 - edge.west.0, edge.east.1 - edge.west.1);
-            words.extend([edge.west.0, edge.west.1, dx, dy].map(|word| {
-                i32::try_from(word).expect("an edge near a cell spans less than half a turn") as u32
-            }));
-        }
-    }
-}
-
-fn is_narrow(edge: &Edge) -> bool {
-    let fits = |units: i64| i16::try_from(units).is_ok();
-    [edge.west.0, edge.west.1, edge.east.0, edge.east.1].into_iter().all(fits)
-}
-
-/// Whether the edge passes north of the place beside the cell's north-western
-/// corner of which [`Crossings::add`] speaks.
-fn is_north_of_corner(edge: &Edge, side: i64) -> bool {
-    let ((x, y), (east, north)) = (edge.west, edge.east);
-    if x > 0 || east <= 0 {
-        return false;
-    }
-    let line = Line { x, y, dx: east - x, dy: north - y };
-    let height = line.height(0, side);
-    height < 0 || height == 0 && line.dy > 0
-}
-
-/// Sorts meridians, and keeps one of each that is there an odd number of times.
-fn keep_odd(meridians: &mut Vec<i64>) {
-    meridians.sort_unstable();
-    let mut kept = 0;
-    for i in 0..meridians.len() {
-        // Of two alike the second takes away the first.
-        if kept > 0 && meridians[kept - 1] == meridians[i] {
-            kept -= 1;
-        } else {
-            meridians[kept] = meridians[i];
-            kept += 1;
-        }
-    }
-    meridians.truncate(kept);
 }
