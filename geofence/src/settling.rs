@@ -3,6 +3,7 @@
 //! waits for neither.
 
 use crate::detector::{ANCIENT_MS, Detector, archives, is_in};
+use crate::id_prefix::id_prefix;
 use crate::touched::AHEAD;
 use crate::vehicle::{Rules, Vehicle, WINDOW_FIXES_MAX};
 use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
@@ -229,19 +230,12 @@ fn sort_by_id(positions: &mut [LivePosition]) {
     if positions.is_sorted_by(|a, b| a.vehicle_id < b.vehicle_id) {
         return;
     }
-    positions.sort_by_cached_key(|position| prefix(&position.vehicle_id));
-    let alike = |a: &LivePosition, b: &LivePosition| prefix(&a.vehicle_id) == prefix(&b.vehicle_id);
+    positions.sort_by_cached_key(|position| id_prefix(&position.vehicle_id));
+    let alike =
+        |a: &LivePosition, b: &LivePosition| id_prefix(&a.vehicle_id) == id_prefix(&b.vehicle_id);
     for long in positions.chunk_by_mut(alike) {
         long.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
     }
-}
-
-/// The first bytes of an id, ordered as the ids are where they differ.
-fn prefix(id: &str) -> u128 {
-    let mut bytes = [0; 16];
-    let length = id.len().min(bytes.len());
-    bytes[..length].copy_from_slice(&id.as_bytes()[..length]);
-    u128::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Independent pieces of work on the cores there are.
 //!
-//! For making what is immutable, fences and their index, off the hot path; an
-//! apply never comes here. What comes out depends neither on how many threads
+//! For making what is immutable, fences and their index, off the hot path, and
+//! for a state that comes back before the first apply; an apply never comes
+//! here. What comes out depends neither on how many threads
 //! there are nor on which of them does what: every piece is worked on alone,
 //! and results are put in the order of the pieces.
 
@@ -19,29 +20,47 @@ const PIECES_MIN: usize = 8;
 /// for all to end at about the same time.
 const BATCHES_PER_THREAD: usize = 32;
 
+/// Which cores there are to be had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cores {
+    /// All of them: no shard works yet.
+    All,
+    /// All but one, which is left to the shards that work meanwhile.
+    Spare,
+}
+
+impl Cores {
+    /// Threads for so many pieces of work.
+    fn threads(self, pieces: usize) -> usize {
+        let all = thread::available_parallelism().map_or(1, NonZero::get);
+        let count = match self {
+            Self::All => all,
+            Self::Spare => all - 1,
+        };
+        if pieces < PIECES_MIN { 1 } else { count.clamp(1, THREADS_MAX) }
+    }
+}
+
 /// What `work` makes of each of `pieces`, in their order. Every thread works
 /// with a `desk` of its own, for what it wants to use again.
 pub(crate) fn map<T: Sync, D, R: Send>(
+    cores: Cores,
     pieces: &[T],
     desk: impl Fn() -> D + Sync,
     work: impl Fn(&mut D, usize, &T) -> R + Sync,
 ) -> Vec<R> {
-    map_beside(pieces, desk, work, || ()).0
+    map_beside(cores, pieces, desk, work, || ()).0
 }
 
 /// [`map`], and what comes of one more piece of work, of another kind.
 pub(crate) fn map_beside<T: Sync, D, R: Send, B: Send>(
+    cores: Cores,
     pieces: &[T],
     desk: impl Fn() -> D + Sync,
     work: impl Fn(&mut D, usize, &T) -> R + Sync,
     beside: impl FnOnce() -> B + Send,
 ) -> (Vec<R>, B) {
-    let count = if pieces.len() < PIECES_MIN { 1 } else { cores().min(THREADS_MAX) };
-    on(count, pieces, desk, work, beside)
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    on(cores.threads(pieces.len()), pieces, desk, work, beside)
 }
 
 /// [`map_beside`] on `count` threads, of which this is one.

@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use crate::Position;
 use crate::Shape;
 use crate::shape::Envelope;
-use crate::threads;
+use crate::threads::{self, Cores};
 use build::Builder;
 use tile::Tile;
 
@@ -92,7 +92,8 @@ impl CellIndex {
             builder.tile(*key, members.filter(|(_, shape)| taken(shape.envelope())))
         };
         let keys: Vec<u32> = touches.iter().copied().collect();
-        let (made, beside) = threads::map_beside(&keys, Builder::default, tile, beside);
+        let (made, beside) =
+            threads::map_beside(Cores::Spare, &keys, Builder::default, tile, beside);
         let made = keys.into_iter().zip(made).filter_map(|(key, tile)| Some((key, tile?)));
         let kept = self.table.iter().filter(|(key, _)| *key != VACANT && !touches.contains(key));
         let kept = kept.map(|(key, index)| (*key, self.tiles[*index as usize].clone()));

@@ -33,7 +33,8 @@ pub use note::FenceNote;
 use note::{Refusal, Repair};
 pub(crate) use write::{write_fence, write_fences, write_pieces};
 
-use crate::{Fence, FenceSet, threads};
+use crate::threads::{self, Cores};
+use crate::{Fence, FenceSet};
 
 /// Id of the fence that a bare geometry is.
 const BARE_ID: &str = "fence";
@@ -152,7 +153,7 @@ fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
         let feature = serde_json::from_str(text.get()).ok()?;
         Some(read_feature(number, &feature))
     };
-    threads::map(&features, || (), read).into_iter().collect()
+    threads::map(Cores::Spare, &features, || (), read).into_iter().collect()
 }
 
 /// What becomes of the features read.

@@ -18,6 +18,7 @@ use protos::journal::{
 use crate::detector::{Detector, Waiting};
 use crate::roster::{Roster, TagChange};
 use crate::sources::Source;
+use crate::threads::{self, Cores};
 use crate::timeline::{Epoch, Timeline};
 use crate::vehicle::Rules;
 use crate::{FenceSet, Settings, TimeMs};
@@ -118,10 +119,20 @@ impl Detector {
         let rules = Rules::at(detector.now, settings, timeline, roster, detector.end);
         detector.in_force = rules.in_force;
         detector.vehicles.reserve(vehicles.len());
-        for vehicle in vehicles {
-            let vehicle = vehicle::decode(CoreVehicle::decode(vehicle)?, &detector.timeline)?;
-            detector.window_fixes += vehicle.window.len() as u64;
-            detector.adopt(vehicle);
+        for part in vehicles.chunks(DECODED_AHEAD) {
+            let decoded = threads::map(
+                Cores::All,
+                part,
+                || (),
+                |(), _, vehicle: &Bytes| {
+                    vehicle::decode(CoreVehicle::decode(vehicle.clone())?, &detector.timeline)
+                },
+            );
+            for vehicle in decoded {
+                let vehicle = vehicle?;
+                detector.window_fixes += vehicle.window.len() as u64;
+                detector.adopt(vehicle);
+            }
         }
         let count = detector.vehicles.len() as u32;
         for waiting in state.waiting {
@@ -198,6 +209,10 @@ fn decode_roster(state: &CoreState) -> Roster {
         .collect();
     Roster::restore(state.tags_since_ms.map(TimeMs), vehicles)
 }
+
+/// Vehicles that are decoded before they are taken in: enough for threads to be
+/// worth it, and few enough not to show in the memory of a large fleet.
+const DECODED_AHEAD: usize = 1 << 15;
 
 /// The field `vehicles` of `CoreState`.
 const VEHICLES: u32 = 11;
