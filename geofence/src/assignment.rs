@@ -46,7 +46,6 @@ impl Detector {
         } else {
             changed.iter().filter_map(|(id, _)| self.slot_of(id)).collect()
         };
-        self.before_changes();
         self.roster.start(valid_from);
         for (id, tags) in changed {
             self.roster.change(&id, tags, valid_from);

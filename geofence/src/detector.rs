@@ -64,7 +64,7 @@ pub struct Detector {
     pub(crate) touched: Touched,
     pub(crate) overdue: Overdue,
     pub(crate) remaining: Remaining,
-    /// Under way.
+    /// The state as it is being taken down, if it is.
     pub(crate) capture: Option<Box<Capture>>,
     pub(crate) scratch: Scratch,
 }
@@ -281,7 +281,6 @@ impl Detector {
         if outcome != FenceOutcome::TakenUp {
             return outcome;
         }
-        self.before_changes();
         if self.is_start(valid_from) {
             self.timeline.start(Arc::clone(set));
         } else {
@@ -370,8 +369,7 @@ pub fn disposition_name(disposition: Disposition) -> &'static str {
 }
 
 /// Sorts by event time, vehicle, then semantics §6. Events are large: their
-/// places are sorted, and each is moved once, or never where they lie in order,
-/// as after a change of the fences, which is the moment of most.
+/// places are sorted, and each is moved once, or never where they lie in order.
 fn sort_events(events: &mut Vec<FleetEvent>) {
     let key =
         |(i, event): (usize, &FleetEvent)| (event.event_time_ms, id_prefix(&event.vehicle_id), i);

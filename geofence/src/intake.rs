@@ -74,7 +74,8 @@ impl Detector {
             run.low_mark.is_some_and(|mark| self.raise_low_mark(run.source, mark, seq, effects));
         let mut tally = Tally::default();
         effects.outcomes.reserve(run.pings.len());
-        effects.positions.reserve(if settles { run.pings.len() } else { 0 });
+        let vehicles_max = run.pings.len().min(self.vehicles.len());
+        effects.positions.reserve(if settles { vehicles_max } else { 0 });
         let in_force = self.in_force_now();
         let probable = self.probable_slots(run);
         self.remaining.count(&probable, self.vehicles.len());

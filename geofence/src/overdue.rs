@@ -27,7 +27,7 @@ impl Overdue {
     /// Up to when the vehicle waits to be judged, if it does: from here on it
     /// waits no more.
     #[inline]
-    pub(crate) fn settle(&mut self, slot: u32) -> Option<TimeMs> {
+    pub(crate) fn take_through(&mut self, slot: u32) -> Option<TimeMs> {
         let through = self.through.get_mut(slot as usize)?;
         let through = std::mem::replace(through, TimeMs::MIN);
         (through > TimeMs::MIN).then_some(through)

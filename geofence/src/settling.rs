@@ -16,9 +16,12 @@ impl Detector {
     /// them when a fence set announced before has come into force.
     pub(crate) fn judge_due(&mut self) {
         if self.in_force_now() > self.in_force {
-            self.before_changes();
             let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
             for index in 0..self.vehicles.len() as u32 {
+                // Rules are borrowed from beside it.
+                if let Some(capture) = &mut self.capture {
+                    capture.take(index, &self.vehicles);
+                }
                 let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
                 vehicle.judge(rules, TimeMs::MIN, &mut self.scratch);
                 self.sources.check_dwell(vehicle, index, rules);
@@ -58,7 +61,7 @@ impl Detector {
     /// Judges the vehicle if its reorder delay has passed.
     #[inline]
     pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) {
-        let Some(through) = self.overdue.settle(index) else { return };
+        let Some(through) = self.overdue.take_through(index) else { return };
         self.before_change(index);
         let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
         let rules = Rules { settings, timeline, roster, end: self.end, in_force };
@@ -143,13 +146,14 @@ impl Detector {
     pub(crate) fn forget_silent(&mut self, seq: u64, effects: &mut Effects) {
         let Some(hour) = self.hour_to_forget_in() else { return };
         self.forgotten_at = hour;
-        self.before_changes();
         for index in 0..self.vehicles.len() as u32 {
-            let place = &mut self.vehicles[index as usize];
-            let Some(vehicle) = place else { continue };
+            let Some(vehicle) = &self.vehicles[index as usize] else { continue };
             if vehicle.liveness.seen.plus(self.settings.forget_after_ms) >= hour {
                 continue;
             }
+            self.before_change(index);
+            let place = &mut self.vehicles[index as usize];
+            let Some(vehicle) = place else { continue };
             vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
             self.sources.forget(vehicle, index);
             self.window_fixes -= vehicle.window.len() as u64;
@@ -200,7 +204,6 @@ impl Detector {
         if self.hot_bytes() <= self.settings.hot_bytes_max || !archives(effects) {
             return;
         }
-        self.before_changes();
         let mut by_start: Vec<(TimeMs, &str, usize)> = self
             .vehicles
             .iter()
@@ -217,6 +220,7 @@ impl Detector {
             if self.hot_bytes() <= self.settings.hot_bytes_max / 10 * 9 {
                 break;
             }
+            self.before_change(index as u32);
             let vehicle = self.vehicles[index].as_mut().expect("just listed");
             let gave_way = vehicle.give_way(&mut self.scratch.spares) as u64;
             self.window_fixes -= gave_way;

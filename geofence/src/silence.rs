@@ -63,6 +63,7 @@ impl Detector {
         let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
         let mut concluded = false;
         while let Some(index) = self.sources.next_check(source, mark) {
+            // Rules are borrowed from beside it.
             if let Some(capture) = &mut self.capture {
                 capture.take(index, &self.vehicles);
             }

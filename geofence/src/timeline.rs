@@ -108,9 +108,9 @@ impl Timeline {
         &self.epochs[(number - self.first) as usize]
     }
 
-    /// The epoch that follows `number`, if there is one.
+    /// The epoch that follows `number`, if that is kept and there is one.
     pub(crate) fn next(&self, number: u32) -> Option<&Epoch> {
-        self.epochs.get((number + 1 - self.first) as usize)
+        self.epochs.get((number + 1).checked_sub(self.first)? as usize)
     }
 
     /// When the version that fence `index` has in epoch `number` came into

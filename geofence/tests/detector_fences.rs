@@ -48,6 +48,24 @@ fn a_change_amid_a_segment_ends_no_idle_episode() {
 }
 
 #[test]
+fn a_new_vehicle_comes_after_older_fences_were_forgotten() {
+    let settings = Settings { reorder_delay_ms: 10_000, ..plain() };
+    let mut shard = Shard::new(settings, FenceSet::empty());
+    shard.pings([outside(0)]);
+    for (set, t_s) in [(only_sq(""), 100), (FenceSet::empty(), 200), (only_sq(""), 300)] {
+        shard.fences(set, t_s);
+    }
+    for minute in 1..=130 {
+        shard.pings([outside(minute * 60)]);
+    }
+    assert_eq!(shard.detector.fence_hashes().len(), 1, "the hour has turned");
+    // Waits for its reorder delay, and has been judged by nothing yet.
+    shard.pings([inside(7_801).of("new")]);
+    shard.pings([inside(7_850).of("new")]);
+    assert_eq!(shard.told(), ["enter sq @7801", "stationary_start @0"]);
+}
+
+#[test]
 fn a_change_decides_for_pings_that_come_after_it_was_told() {
     let told = |order: &[usize]| {
         let mut shard = Shard::new(plain(), only_sq(""));

@@ -82,8 +82,9 @@ impl Shard {
         let mut batch = Batch::default();
         fences.add_to(&mut batch);
         batch.received_at(received);
-        self.apply(batch).await?;
+        // A snapshot may begin with the very segment.
         self.maintenance.set_configured_fences(fences.configured);
+        self.apply(batch).await?;
         // The change stands, whether anybody waits to hear of it or not.
         let _ = done.send(self.detector.fence_history());
         Ok(())

@@ -73,10 +73,11 @@ impl Shard {
             let mut batch = Batch::default();
             tags.add_to(&mut batch);
             batch.received_at(now);
-            self.apply(batch).await?;
             if let Some(configured) = tags.configured {
+                // A snapshot may begin with the very segment.
                 self.maintenance.set_configured_tags(configured);
             }
+            self.apply(batch).await?;
         }
         // The change stands, whether anybody waits to hear of it or not.
         let _ = done.send((outcome, now));

@@ -161,6 +161,31 @@ fn a_put_counts_from_then_on_and_outlives_a_crash() {
 }
 
 #[test]
+fn a_put_stands_after_a_crash_though_a_snapshot_began_with_the_file_before_it() {
+    let place = Place::new();
+    let fleet = |tag: &str| -> Value {
+        let tags = (0..500).map(|i| (format!("vehicle-{i}"), json!([tag, format!("{tag}-{i}")])));
+        Value::Object(tags.collect())
+    };
+    let launch = place
+        .with_file(&json!({"a": ["truck"]}))
+        .set("shards", "1")
+        // The record of so many tags is longer than the state before it.
+        .set("journal.snapshot_min_segments", "1");
+    let mut worker = launch.start();
+    worker.client().deliver(&[at("a", 0)]);
+    place.write("tags.json", &fleet("van").to_string());
+    let taken_up = json!(["van", "van-7"]);
+    wait_for("the file's tags", || (tags(&worker, "vehicle-7") == taken_up).then_some(()));
+    assert_eq!(put(&worker, "vehicle-7", &json!(["truck"]), TOKEN).status, 200);
+    worker.kill();
+    let worker = launch.start();
+    worker.client().deliver(&[at("a", 1)]);
+    assert_eq!(tags(&worker, "vehicle-7"), json!(["truck"]), "{}", worker.log());
+    stop(worker);
+}
+
+#[test]
 fn a_file_that_cannot_be_used_is_a_mistake_at_the_start_and_none_later() {
     let place = Place::new();
     let output = place.with_file(&json!({"a": "van"})).output();

@@ -233,7 +233,8 @@ impl Machine {
     /// has something to do or may have, sooner or later.
     #[inline]
     pub(crate) fn heeds_time(&self, judge: Judge<'_>) -> bool {
-        self.has_turns_ahead(judge) || self.rest.as_ref().is_some_and(|rest| rest.idle.is_some())
+        let idles = || self.rest.as_ref().is_some_and(|rest| rest.idle.is_some());
+        self.last.is_some() && (self.has_turns_ahead(judge) || idles())
     }
 
     /// Lets timers fire: fence changes up to `fences`, and up to `gaps` the

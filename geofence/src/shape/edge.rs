@@ -47,9 +47,7 @@ impl Packed {
         let east = Vertex { x: west.x + i64::from(by.0), y: west.y + i64::from(by.1) };
         Edge { west, east }
     }
-}
 
-impl Packed {
     /// [`Edge::distance2_m2`] of a place within half a turn of both ends,
     /// infinite for an edge at a pole. Without a branch, and in words of 32
     /// bits, which hold every difference.

@@ -82,13 +82,6 @@ impl Detector {
         }
     }
 
-    /// Any vehicle may be about to change.
-    pub(crate) fn before_changes(&mut self) {
-        if let Some(capture) = &mut self.capture {
-            capture.take_some(&self.vehicles, usize::MAX);
-        }
-    }
-
     /// Reads a state back. `fences` finds a fence set by its hash.
     ///
     /// # Errors

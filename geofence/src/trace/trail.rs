@@ -97,6 +97,7 @@ impl Trail {
         let vehicle = rules.slot_of(vehicle_id).and_then(|index| {
             rules.index.remove(rules.index.hash(vehicle_id), index);
             let mut vehicle = rules.vehicles[index as usize].take()?;
+            rules.free.push(index);
             rules.sources.forget(&mut vehicle, index);
             Some(vehicle)
         });
