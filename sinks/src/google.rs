@@ -1,12 +1,14 @@
 //! What every sink and source in Google Cloud shares: where a service is,
 //! who asks, and what a failed call asks for.
 
+mod channel;
 mod credentials;
 mod endpoint;
 mod failure;
 
 use std::time::Duration;
 
+pub(crate) use channel::{authorization, channel};
 pub use credentials::{CredentialsError, credentials};
 pub use endpoint::{Endpoint, EndpointError, Service};
 pub use failure::Failure;

@@ -8,10 +8,13 @@ mod client;
 mod dead_letters;
 mod events;
 mod late;
+mod outbox;
 mod probe;
+mod publisher;
 mod sink;
 mod topic;
 mod trace;
+mod wire;
 
 pub use client::{FoundTopic, PubsubClient, PubsubError, SubscriptionFacts};
 pub use probe::SubscriptionProbe;
@@ -103,12 +106,13 @@ trait Messages: Send + Sync + 'static {
     /// Name of the sink.
     const NAME: &'static str;
 
-    /// The messages of `segment`, in order. The same segment gives the same
+    /// Adds the messages of `segment`, in order. The same segment gives the same
     /// messages.
-    fn of(
+    fn add_to(
         &self,
+        outbox: &mut outbox::Outbox,
         segment: &protos::journal::Segment,
-    ) -> Result<Vec<google_cloud_pubsub::model::Message>, SinkError>;
+    ) -> Result<(), SinkError>;
 }
 
 #[cfg(test)]

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use google_cloud_auth::credentials::{CacheableResource, Credentials};
-use google_cloud_auth::errors::CredentialsError;
+use google_cloud_auth::credentials::Credentials;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::batch_get_documents_response::Result as Got;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::firestore_client::FirestoreClient;
 use googleapis_tonic_google_firestore_v1::google::firestore::v1::{
     BatchGetDocumentsRequest, BatchWriteRequest, Document, ListDocumentsRequest, Write,
 };
 use prost_types::Timestamp;
-use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint as Address};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::FirestoreError;
@@ -20,9 +19,6 @@ use crate::google::{self, Endpoint};
 
 /// A call that takes longer has failed.
 const CALL_MAX: Duration = Duration::from_secs(10);
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// A connection on which nothing comes back for so long is dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// What the emulator wants to hear from whom it lets do everything.
 const OWNER: &str = "Bearer owner";
 /// A header by which Firestore finds the database.
@@ -58,31 +54,18 @@ impl Client {
         database: &str,
         collection: &str,
     ) -> Result<Self, FirestoreError> {
-        google::install_crypto();
         let credentials = match endpoint.is_local() {
             true => None,
             false => Some(google::credentials(endpoint).await?),
         };
-        let address = || -> Result<Address, tonic::transport::Error> {
-            let address = Address::from_shared(endpoint.url().to_owned())?
-                .connect_timeout(CONNECT_MAX)
-                .http2_keep_alive_interval(KEEP_ALIVE)
-                .keep_alive_timeout(KEEP_ALIVE)
-                .keep_alive_while_idle(true)
-                .tcp_nodelay(true);
-            match endpoint.is_local() {
-                true => Ok(address),
-                false => address.tls_config(ClientTlsConfig::new().with_native_roots()),
-            }
-        };
-        let address = address().map_err(|source| FirestoreError::Address {
+        let channel = google::channel(endpoint).map_err(|source| FirestoreError::Address {
             address: endpoint.url().to_owned(),
             source,
         })?;
         let name = |_| FirestoreError::Name { name: database.to_owned() };
         let routed = format!("database={}", database.replace('/', "%2F"));
         Ok(Self {
-            grpc: FirestoreClient::new(address.connect_lazy()),
+            grpc: FirestoreClient::new(channel),
             credentials,
             resource_prefix: AsciiMetadataValue::try_from(database).map_err(name)?,
             request_params: AsciiMetadataValue::try_from(routed).map_err(name)?,
@@ -172,15 +155,7 @@ impl Client {
                     .insert("authorization", AsciiMetadataValue::from_static(OWNER));
             }
             Some(credentials) => {
-                let headers = credentials
-                    .headers(Default::default())
-                    .await
-                    .map_err(|error| no_token(&error))?;
-                // Without a tag of ours there is nothing that it could be
-                // unmodified since.
-                if let CacheableResource::New { data, .. } = headers {
-                    *request.metadata_mut() = MetadataMap::from_headers(data);
-                }
+                *request.metadata_mut() = google::authorization(credentials).await?;
             }
         }
         request.metadata_mut().insert(RESOURCE_PREFIX, self.resource_prefix.clone());
@@ -190,26 +165,8 @@ impl Client {
     }
 }
 
-/// A call that could not be made for want of a token.
-fn no_token(error: &CredentialsError) -> Status {
-    let said = error.to_string();
-    if error.is_transient() { Status::unavailable(said) } else { Status::unauthenticated(said) }
-}
-
 /// `call`, with an end to waiting for it, whatever the other side does.
 async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late = |_| Status::deadline_exceeded(format!("no answer within {CALL_MAX:?}"));
     tokio::time::timeout(CALL_MAX, call).await.map_err(late)?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_that_fails_for_now_is_no_refusal() {
-        let code = |transient| no_token(&CredentialsError::from_msg(transient, "no token")).code();
-        assert_eq!(code(true), Code::Unavailable);
-        assert_eq!(code(false), Code::Unauthenticated);
-    }
 }

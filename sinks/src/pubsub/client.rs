@@ -6,20 +6,17 @@ use std::time::Duration;
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
-use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicyExt};
-use google_cloud_pubsub::client::{Publisher, Subscriber, SubscriptionAdmin, TopicAdmin};
-use google_cloud_pubsub::retry_policy::RetryableErrors;
+use google_cloud_gax::retry_policy::NeverRetry;
+use google_cloud_pubsub::client::{Subscriber, SubscriptionAdmin, TopicAdmin};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::publisher::Publisher;
 use super::{SubscriptionProbe, Topic};
 use crate::google::{
     self, CredentialsError, Endpoint, EndpointError, Failure, Service, credentials,
 };
 
-/// A publish is tried for this long before it counts as failed, and is then
-/// tried again by whoever asked for it.
-const PUBLISH_MAX: Duration = Duration::from_secs(20);
 /// At a start Pub/Sub is waited for this long; then the worker goes on, and
 /// what was to be checked shows when it is used.
 const CHECK_MAX: Duration = Duration::from_secs(10);
@@ -235,16 +232,11 @@ impl FoundTopic {
     /// No client can be made.
     pub async fn publisher(&self) -> Result<Topic, PubsubError> {
         let Self { client, name } = self;
-        let publisher = Publisher::builder(name)
-            .with_endpoint(client.endpoint.url())
-            .with_credentials(client.credentials.clone())
-            .with_retry_policy(RetryableErrors.with_time_limit(PUBLISH_MAX))
-            .set_message_count_threshold(1_000)
-            .set_delay_threshold(Duration::from_millis(5))
-            .build()
-            .await
-            .map_err(|error| client.no_client(error))?;
-        Ok(Topic::new(name, publisher))
+        let channel = google::channel(&client.endpoint).map_err(|error| PubsubError::Client {
+            endpoint: client.endpoint.url().to_owned(),
+            detail: error.to_string(),
+        })?;
+        Ok(Topic::new(name, Publisher::new(channel, client.credentials.clone(), name)))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Dead letters as messages: the original bytes, and why they were refused.
 
-use google_cloud_pubsub::model::Message;
 use protos::journal::{DeadLetter, Segment};
 
+use super::outbox::Outbox;
+use super::wire::Draft;
 use super::{Messages, attributes, cut, names, rfc3339};
 use crate::SinkError;
 
@@ -17,26 +18,30 @@ pub(super) struct LetterMessages;
 impl Messages for LetterMessages {
     const NAME: &'static str = names::DEAD_LETTERS;
 
-    fn of(&self, segment: &Segment) -> Result<Vec<Message>, SinkError> {
-        Ok(segment.dead_letters.iter().map(message).collect())
+    fn add_to(&self, outbox: &mut Outbox, segment: &Segment) -> Result<(), SinkError> {
+        for letter in &segment.dead_letters {
+            outbox.add(None, |draft| write(letter, draft));
+        }
+        Ok(())
     }
 }
 
-fn message(letter: &DeadLetter) -> Message {
+fn write(letter: &DeadLetter, draft: &mut Draft) {
     let whole = letter.payload.len();
-    let payload = letter.payload.slice(..whole.min(PAYLOAD_BYTES_MAX));
-    let mut values = vec![
-        (attributes::DLQ_REASON, letter.reason.clone()),
-        (attributes::DLQ_DETAIL, letter.detail.clone()),
-        (attributes::DLQ_SOURCE, letter.source.clone()),
-        (attributes::SOURCE_MESSAGE_ID, letter.source_message_id.clone()),
-        (attributes::CONTENT_TYPE, letter.content_type.clone()),
-        (attributes::ORIGINAL_PUBLISH_TIME, rfc3339(letter.receive_time_ms)),
-    ];
-    if payload.len() < whole {
-        values.push((attributes::DLQ_TRUNCATED_FROM, whole.to_string()));
+    let kept = whole.min(PAYLOAD_BYTES_MAX);
+    draft.data(&letter.payload[..kept]);
+    let mut attribute = |name, value: &str| {
+        if !value.is_empty() {
+            draft.attribute(name, cut(value, ATTRIBUTE_BYTES_MAX));
+        }
+    };
+    attribute(attributes::DLQ_REASON, &letter.reason);
+    attribute(attributes::DLQ_DETAIL, &letter.detail);
+    attribute(attributes::DLQ_SOURCE, &letter.source);
+    attribute(attributes::SOURCE_MESSAGE_ID, &letter.source_message_id);
+    attribute(attributes::CONTENT_TYPE, &letter.content_type);
+    attribute(attributes::ORIGINAL_PUBLISH_TIME, &rfc3339(letter.receive_time_ms));
+    if kept < whole {
+        attribute(attributes::DLQ_TRUNCATED_FROM, &whole.to_string());
     }
-    values.retain(|(_, value)| !value.is_empty());
-    let values = values.iter().map(|(name, value)| (*name, cut(value, ATTRIBUTE_BYTES_MAX)));
-    Message::new().set_data(payload).set_attributes(values)
 }

@@ -1,12 +1,11 @@
 //! A sink that publishes what segments hold for its topic.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use google_cloud_pubsub::model::Message;
 use protos::journal::{Cursor, Segment};
 
+use super::outbox::Outbox;
 use super::{Messages, Topic, trace};
 use crate::fail_point;
 use crate::{Flush, Sink, SinkError};
@@ -22,7 +21,7 @@ pub(super) struct TopicSink<M: Messages> {
     messages: M,
     topic: Topic,
     /// What of the segments up to this one is still to be published.
-    left: Option<(u64, VecDeque<Message>)>,
+    left: Option<(u64, Outbox)>,
     through_seq: u64,
 }
 
@@ -32,12 +31,13 @@ impl<M: Messages> TopicSink<M> {
         Self { messages, topic, left: None, through_seq: 0 }
     }
 
-    fn messages_of(&self, segments: &[Arc<Segment>]) -> Result<VecDeque<Message>, SinkError> {
-        let mut messages = VecDeque::new();
+    fn messages_of(&self, segments: &[Arc<Segment>]) -> Result<Outbox, SinkError> {
+        let mut outbox = Outbox::default();
         for segment in segments {
-            messages.extend(trace::traced(self.messages.of(segment)?, segment));
+            outbox.continue_trace(trace::of_segment(segment));
+            self.messages.add_to(&mut outbox, segment)?;
         }
-        Ok(messages)
+        Ok(outbox)
     }
 }
 

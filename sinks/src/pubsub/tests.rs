@@ -8,9 +8,22 @@ use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, GeofenceEnter};
 use protos::journal::Segment;
 
+use super::outbox::Outbox;
 use super::{Messages, cut, dead_letters, events, late};
+use crate::SinkError;
 use crate::dead_letters::content_id;
 use crate::testing::{dead_letter, event, ping, run, segment};
+
+/// Messages as they are read.
+trait Read: Messages {
+    fn of(&self, segment: &Segment) -> Result<Vec<Message>, SinkError> {
+        let mut outbox = Outbox::default();
+        self.add_to(&mut outbox, segment)?;
+        Ok(outbox.messages())
+    }
+}
+
+impl<M: Messages> Read for M {}
 
 fn attributes(message: &Message) -> BTreeMap<&str, &str> {
     message.attributes.iter().map(|(name, value)| (&name[..], &value[..])).collect()

@@ -5,9 +5,8 @@
 //! trace where the input had none. Both follow from the segment alone, so
 //! that a message published again is the same.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use google_cloud_pubsub::model::Message;
 use protos::journal::Segment;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -22,19 +21,8 @@ pub fn traceparent(attributes: &HashMap<String, String>) -> Option<&str> {
     found.find(|value| parts(value).is_some()).map(String::as_str)
 }
 
-/// `messages` with the trace context of `segment`.
-pub(super) fn traced(messages: Vec<Message>, segment: &Segment) -> VecDeque<Message> {
-    let traceparent = of_segment(segment);
-    let with = |mut message: Message| {
-        for name in [TRACEPARENT, GOOGCLIENT_TRACEPARENT] {
-            message.attributes.insert(name.to_owned(), traceparent.clone());
-        }
-        message
-    };
-    messages.into_iter().map(with).collect()
-}
-
-fn of_segment(segment: &Segment) -> String {
+/// The trace context of what is published for `segment`.
+pub(super) fn of_segment(segment: &Segment) -> String {
     let name = format!("{}/{}/{}", segment.journal_id, segment.shard, segment.seq);
     // A hash of 0, which stands for no id, is as good as impossible, and
     // harmless.
@@ -71,6 +59,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outbox::Outbox;
     use super::*;
 
     const GIVEN: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -99,7 +88,10 @@ mod tests {
             ..Segment::default()
         };
         let context = |segment: &Segment| {
-            let messages = traced(vec![Message::new()], segment);
+            let mut outbox = Outbox::default();
+            outbox.continue_trace(of_segment(segment));
+            outbox.add(None, |_| {});
+            let messages = outbox.messages();
             let [a, b] =
                 [TRACEPARENT, GOOGCLIENT_TRACEPARENT].map(|name| &messages[0].attributes[name]);
             assert_eq!(a, b);
