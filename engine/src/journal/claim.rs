@@ -9,7 +9,7 @@ use sinks::Backoff;
 
 use super::commit::{Created, create_segment};
 use super::error::JournalError;
-use super::frame::{self, FrameFault};
+use super::frame::{self, FrameFault, SegmentEncoder};
 use super::genesis;
 use super::health::CommitHealth;
 use super::lineage::Lineage;
@@ -211,7 +211,7 @@ impl Claim {
         segment.epoch = self.lineage.epoch() + 1;
         segment.writer_id = Bytes::copy_from_slice(writer.as_bytes());
         segment.set_kind(SegmentKind::Fence);
-        let (segment, bytes) = encode_off_thread(segment).await;
+        let (segment, bytes, _) = encode_off_thread(segment, SegmentEncoder::default()).await;
 
         let health = CommitHealth::default();
         let path = name::segment(shard, seq);
@@ -240,6 +240,7 @@ impl Claim {
             next_seq: claimed.seq + 1,
             health,
             reader: self.reader.clone(),
+            encoder: SegmentEncoder::default(),
             in_doubt: false,
         }
     }

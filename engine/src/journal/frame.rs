@@ -19,9 +19,12 @@
 //! their places in every later format: that is how an older engine tells a
 //! newer object from a damaged one.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use protos::journal::{Genesis, Segment, SegmentKind, Snapshot};
+use zstd::bulk::Compressor;
 
 /// The newest format this engine reads, and the one it writes.
 pub const FORMAT: u16 = 1;
@@ -30,6 +33,8 @@ const MAGIC: &[u8; 8] = b"\x89FLTJRN\n";
 const HEADER_BYTES: usize = 28;
 const CHECKSUM_BYTES: usize = 4;
 const ZSTD_LEVEL: i32 = 1;
+/// What an encoder keeps of the memory for a segment; a larger one is rare.
+const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Far above any snapshot; keeps a wrong length from asking for all memory.
 const BODY_BYTES_MAX: u64 = 16 << 30;
 
@@ -99,7 +104,38 @@ impl FrameFault {
 
 /// Encodes a segment: the bytes of its object.
 pub fn encode_segment(segment: &Segment) -> Bytes {
-    encode(Kind::Segment, &segment.encode_to_vec())
+    SegmentEncoder::default().encode(segment)
+}
+
+/// Encodes one segment after another, each as by itself: what that needs in
+/// memory, megabytes that the system would clear anew for every segment, is
+/// kept from one to the next.
+#[derive(Default)]
+pub struct SegmentEncoder {
+    body: Vec<u8>,
+    compressed: Vec<u8>,
+    compressor: Option<Compressor<'static>>,
+}
+
+impl SegmentEncoder {
+    /// The bytes of its object.
+    pub fn encode(&mut self, segment: &Segment) -> Bytes {
+        self.body.clear();
+        segment.encode(&mut self.body).expect("a vector has room");
+        let compressor = self.compressor.get_or_insert_with(compressor);
+        compress(compressor, &self.body, &mut self.compressed);
+        let frame = frame(Kind::Segment, self.body.len(), &self.compressed);
+        if self.body.capacity() > KEPT_BYTES_MAX {
+            (self.body, self.compressed) = Default::default();
+        }
+        frame
+    }
+}
+
+impl fmt::Debug for SegmentEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentEncoder").field("kept", &self.body.capacity()).finish()
+    }
 }
 
 /// Encodes a snapshot: the bytes of its object.
@@ -114,16 +150,32 @@ pub fn encode_genesis(genesis: &Genesis) -> Bytes {
 
 /// Frames `body` as an object of `kind`.
 pub fn encode(kind: Kind, body: &[u8]) -> Bytes {
-    let compressed = zstd::bulk::compress(body, ZSTD_LEVEL)
+    let mut compressed = Vec::new();
+    compress(&mut compressor(), body, &mut compressed);
+    frame(kind, body.len(), &compressed)
+}
+
+fn compressor() -> Compressor<'static> {
+    Compressor::new(ZSTD_LEVEL).expect("zstd knows the level")
+}
+
+fn compress(compressor: &mut Compressor<'static>, body: &[u8], compressed: &mut Vec<u8>) {
+    compressed.clear();
+    compressed.reserve(zstd::compress_bound(body.len()));
+    compressor
+        .compress_to_buffer(body, compressed)
         .expect("zstd compresses any input into a buffer of its own bound");
+}
+
+fn frame(kind: Kind, body_bytes: usize, compressed: &[u8]) -> Bytes {
     let mut frame = BytesMut::with_capacity(HEADER_BYTES + compressed.len() + CHECKSUM_BYTES);
     frame.put_slice(MAGIC);
     frame.put_u16_le(FORMAT);
     frame.put_u8(kind as u8);
     frame.put_u8(0);
-    frame.put_u64_le(body.len() as u64);
+    frame.put_u64_le(body_bytes as u64);
     frame.put_u64_le(compressed.len() as u64);
-    frame.put_slice(&compressed);
+    frame.put_slice(compressed);
     frame.put_u32_le(crc32c::crc32c(&frame));
     frame.freeze()
 }

@@ -8,7 +8,7 @@ use protos::journal::{Segment, SegmentKind};
 use sinks::fail_point;
 
 use super::commit::{CommitError, Created, create_segment};
-use super::frame;
+use super::frame::SegmentEncoder;
 use super::health::CommitHealth;
 use super::name;
 use super::reader::JournalReader;
@@ -64,6 +64,7 @@ pub struct Journal {
     pub(super) next_seq: u64,
     pub(super) health: CommitHealth,
     pub(super) reader: JournalReader,
+    pub(super) encoder: SegmentEncoder,
     /// True from a commit's first attempt until its success is known.
     pub(super) in_doubt: bool,
 }
@@ -114,7 +115,9 @@ impl Journal {
         segment.epoch = self.epoch;
         segment.writer_id = Bytes::copy_from_slice(self.writer.as_bytes());
         segment.set_kind(SegmentKind::Data);
-        let (segment, bytes) = encode_off_thread(segment).await;
+        let encoder = std::mem::take(&mut self.encoder);
+        let (segment, bytes, encoder) = encode_off_thread(segment, encoder).await;
+        self.encoder = encoder;
 
         let path = name::segment(self.shard, seq);
         self.in_doubt = true;
@@ -138,11 +141,15 @@ fn fenced(name: &str, theirs: &Segment) -> CommitError {
     CommitError::Fenced { name: name.to_owned(), writer, epoch: theirs.epoch }
 }
 
-/// Encodes away from the runtime's threads: megabytes take milliseconds.
-pub(super) async fn encode_off_thread(segment: Segment) -> (Segment, Bytes) {
+/// Encodes away from the runtime's threads: megabytes take milliseconds. Gives
+/// segment and encoder back.
+pub(super) async fn encode_off_thread(
+    segment: Segment,
+    mut encoder: SegmentEncoder,
+) -> (Segment, Bytes, SegmentEncoder) {
     let encoding = tokio::task::spawn_blocking(move || {
-        let bytes = frame::encode_segment(&segment);
-        (segment, bytes)
+        let bytes = encoder.encode(&segment);
+        (segment, bytes, encoder)
     });
     encoding.await.expect("encoding neither panics nor is cancelled")
 }

@@ -28,6 +28,19 @@ fn a_segment_survives_the_frame() {
 }
 
 #[test]
+fn an_encoder_writes_each_segment_as_if_it_were_its_first() {
+    let large = DeadLetter { payload: vec![3; KEPT_BYTES_MAX + 1].into(), ..Default::default() };
+    let large = Segment { dead_letters: vec![large], ..segment() };
+    let mut encoder = SegmentEncoder::default();
+    for segment in [segment(), Segment::default(), large, segment()] {
+        let bytes = encoder.encode(&segment);
+        assert_eq!(bytes, encode(Kind::Segment, &segment.encode_to_vec()));
+        assert_eq!(decode_segment(&bytes, NAME), Ok(segment));
+        assert!(encoder.body.capacity() <= KEPT_BYTES_MAX);
+    }
+}
+
+#[test]
 fn the_head_is_that_of_the_whole() {
     for kind in [SegmentKind::Data, SegmentKind::Fence] {
         let segment = Segment { kind: kind.into(), ..segment() };
