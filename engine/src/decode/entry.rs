@@ -8,7 +8,7 @@ use prost::Message;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, DecodeError, Decoded, Item, decode, view};
+use super::{ContentType, DecodeError, Decoded, Item, decode, decode_part, view};
 use crate::intake::{Entry, OwnedShards};
 
 /// Code of what concerns a vehicle whose shard another process owns.
@@ -35,6 +35,11 @@ impl Envelope<'_> {
     /// for each ping, or one dead letter of the whole message when it cannot
     /// be read.
     pub fn entries(&self, content_type: ContentType, bytes: &Bytes, out: &mut Vec<Entry>) {
+        if content_type == ContentType::Ping {
+            // One, that is its message: no list has to be made for it.
+            out.push(self.entry(content_type, decode_part(content_type, bytes.clone())));
+            return;
+        }
         match decode(content_type, bytes) {
             Ok(decoded) => self.entries_of(content_type, decoded, out),
             Err(error) => out.push(Entry::Rejected(self.dead_letter(

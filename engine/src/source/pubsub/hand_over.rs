@@ -11,6 +11,7 @@ use futures::stream::FuturesUnordered;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::pubsub::{published_ms, traceparent};
 use sinks::{Backoff, fail_point};
+use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -36,26 +37,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The ids of messages that were handed over together, and what became of
 /// them.
-type Settled = (Vec<String>, Result<(), NoVerdict>);
+type Settled = (Vec<SmolStr>, Result<(), NoVerdict>);
 
 /// Entries to be handed over together, with the messages they came in.
 #[derive(Default)]
 struct Part {
     entries: Vec<Entry>,
-    ids: Vec<String>,
+    ids: Vec<SmolStr>,
     bytes: usize,
     traceparent: Option<Arc<str>>,
 }
 
 impl Part {
+    /// Whether `entries` may be handed over with what there is.
     fn has_room_for(&self, entries: &[Entry], bytes: usize) -> bool {
         self.entries.is_empty()
             || (self.entries.len() + entries.len() <= ENTRIES_MAX
                 && self.bytes + bytes <= BYTES_MAX)
     }
 
-    fn add(&mut self, id: String, entries: Vec<Entry>, bytes: usize) {
-        self.entries.extend(entries);
+    /// Takes `entries` away.
+    fn add(&mut self, id: SmolStr, entries: &mut Vec<Entry>, bytes: usize) {
+        self.entries.append(entries);
         self.ids.push(id);
         self.bytes += bytes;
     }
@@ -128,6 +131,8 @@ impl HandOver {
         fail_point::hit("pubsub.received");
         let mut part = Part::default();
         let mut oldest_ms: Option<i64> = None;
+        // Those of one message at a time.
+        let mut entries = Vec::new();
         for Received { message, handler } in batch {
             if self.stop.is_cancelled() || !self.is_open() {
                 // Dropped: it goes back.
@@ -139,11 +144,11 @@ impl HandOver {
             oldest_ms = [oldest_ms, published_ms].into_iter().flatten().min();
             let clock_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
             self.low_mark.observe(clock_ms, receive_time);
-            if !self.in_flight.add(&message.message_id, handler) {
+            let id = SmolStr::new(&message.message_id);
+            if !self.in_flight.add(id.clone(), handler) {
                 metrics::REDELIVERED.counter(&[]).increment(1);
                 continue;
             }
-            let mut entries = Vec::with_capacity(1);
             self.decoder.entries(&message, receive_time, &mut entries);
             let bytes = entries.iter().map(Entry::bytes).sum();
             if !part.has_room_for(&entries, bytes) {
@@ -152,7 +157,7 @@ impl HandOver {
             if part.traceparent.is_none() {
                 part.traceparent = traceparent(&message.attributes).map(Arc::from);
             }
-            part.add(message.message_id, entries, bytes);
+            part.add(id, &mut entries, bytes);
         }
         if let Some(oldest_ms) = oldest_ms {
             // Two clocks, of which either may be ahead.
