@@ -51,6 +51,9 @@ impl FromStr for FeedId {
     }
 }
 
+/// Room that most events find enough when they are rendered.
+const JSON_BYTES: usize = 640;
+
 /// An event operation as the feed hands it on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FeedEvent {
@@ -68,7 +71,7 @@ pub struct FeedEvent {
 
 impl FeedEvent {
     fn new(id: FeedId, event: &FleetEvent) -> Self {
-        let mut json = Vec::new();
+        let mut json = Vec::with_capacity(JSON_BYTES);
         event_json::push_event(&mut json, event, Rendering::Full);
         Self {
             id,

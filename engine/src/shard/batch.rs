@@ -180,11 +180,11 @@ impl Batch {
             match (input, record) {
                 (Input::Pings(run), Record::Pings(recorded)) => {
                     let outcomes = outcomes.by_ref().take(run.pings.len());
-                    let mut columns = Columns::new(run);
+                    let mut columns = Columns::new(run, &recorded);
                     for ((ping, recorded), outcome) in run.pings.iter().zip(recorded).zip(outcomes)
                     {
                         match outcome {
-                            Outcome::Archived { .. } => columns.push(ping, &recorded, *outcome),
+                            Outcome::Archived { .. } => columns.push(ping, recorded, *outcome),
                             Outcome::Duplicate => {}
                             Outcome::VehicleLimit => dead_letters.push(over_vehicle_limit(
                                 ping,
@@ -280,17 +280,23 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(run: &PingRun) -> Self {
+    /// With room for all of `run`: duplicates are few.
+    fn new(run: &PingRun, recorded: &[RecordedPing]) -> Self {
+        let payload_bytes = recorded.iter().map(|ping| ping.payload.len()).sum();
         let recorded = journal::PingRun {
             source: run.source,
             low_mark_ms: run.low_mark.map(|mark| mark.0),
             low_mark_bounds_lateness: run.low_mark_bounds_lateness,
+            receive_time_deltas: Vec::with_capacity(run.pings.len()),
+            payload_lengths: Vec::with_capacity(run.pings.len()),
+            dispositions: Vec::with_capacity(run.pings.len()),
             ..journal::PingRun::default()
         };
-        Self { run: recorded, payloads: BytesMut::new(), last_received: 0 }
+        let payloads = BytesMut::with_capacity(payload_bytes);
+        Self { run: recorded, payloads, last_received: 0 }
     }
 
-    fn push(&mut self, ping: &Ping, recorded: &RecordedPing, outcome: Outcome) {
+    fn push(&mut self, ping: &Ping, recorded: RecordedPing, outcome: Outcome) {
         let Outcome::Archived { disposition, supersedes } = outcome else { return };
         let index = self.run.dispositions.len();
         let received = ping.receive_time.0;
@@ -304,10 +310,11 @@ impl Columns {
         self.run.payload_lengths.push(recorded.payload.len() as u32);
         self.run.dispositions.push(disposition.into());
         if !recorded.message_id.is_empty() && self.run.message_ids.is_empty() {
-            self.run.message_ids = vec![String::new(); index];
+            self.run.message_ids.reserve(self.run.dispositions.capacity());
+            self.run.message_ids.resize(index, String::new());
         }
         if !recorded.message_id.is_empty() || !self.run.message_ids.is_empty() {
-            self.run.message_ids.push(recorded.message_id.clone());
+            self.run.message_ids.push(recorded.message_id);
         }
         self.run.supersedes.extend(supersedes.map(|loser| Supersedes {
             index: index as u32,
