@@ -20,9 +20,11 @@
 //! newer object from a damaged one.
 
 use std::fmt;
+use std::io::Write as _;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use protos::journal::{Genesis, Segment, SegmentKind, Snapshot};
 use zstd::bulk::Compressor;
 
@@ -31,10 +33,13 @@ pub const FORMAT: u16 = 1;
 
 const MAGIC: &[u8; 8] = b"\x89FLTJRN\n";
 const HEADER_BYTES: usize = 28;
+const COMPRESSED_LENGTH_AT: usize = 20;
 const CHECKSUM_BYTES: usize = 4;
 const ZSTD_LEVEL: i32 = 1;
 /// What an encoder keeps of the memory for a segment; a larger one is rare.
 const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Number of the field of a [`Snapshot`] that holds the core's state.
+const SNAPSHOT_CORE: u32 = 8;
 /// Far above any snapshot; keeps a wrong length from asking for all memory.
 const BODY_BYTES_MAX: u64 = 16 << 30;
 
@@ -139,8 +144,22 @@ impl fmt::Debug for SegmentEncoder {
 }
 
 /// Encodes a snapshot: the bytes of its object.
+///
+/// The core's state is nearly all of it, up to gigabytes: it is compressed from
+/// where it is, into the frame, and never copied for either.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Bytes {
-    encode(Kind::Snapshot, &snapshot.encode_to_vec())
+    let core = &snapshot.core;
+    let mut rest = Snapshot { core: Bytes::new(), ..snapshot.clone() }.encode_to_vec();
+    encode_key(SNAPSHOT_CORE, WireType::LengthDelimited, &mut rest);
+    encode_varint(core.len() as u64, &mut rest);
+    let mut frame = Vec::with_capacity(HEADER_BYTES + core.len() / 2);
+    put_header(&mut frame, Kind::Snapshot, rest.len() + core.len());
+    let mut encoder = zstd::Encoder::new(frame, ZSTD_LEVEL).expect("zstd knows the level");
+    let pledged = encoder.set_pledged_src_size(Some((rest.len() + core.len()) as u64));
+    pledged.expect("nothing is compressed yet");
+    let compressed = [&rest[..], core].iter().try_for_each(|part| encoder.write_all(part));
+    compressed.expect("zstd compresses any input, and a vector has room");
+    finish(encoder.finish().expect("a vector has room"))
 }
 
 /// Encodes a genesis: the bytes of its object.
@@ -168,16 +187,28 @@ fn compress(compressor: &mut Compressor<'static>, body: &[u8], compressed: &mut 
 }
 
 fn frame(kind: Kind, body_bytes: usize, compressed: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(HEADER_BYTES + compressed.len() + CHECKSUM_BYTES);
+    let mut frame = Vec::with_capacity(HEADER_BYTES + compressed.len() + CHECKSUM_BYTES);
+    put_header(&mut frame, kind, body_bytes);
+    frame.put_slice(compressed);
+    finish(frame)
+}
+
+/// All before the body; its compressed length is not known yet.
+fn put_header(frame: &mut Vec<u8>, kind: Kind, body_bytes: usize) {
     frame.put_slice(MAGIC);
     frame.put_u16_le(FORMAT);
     frame.put_u8(kind as u8);
     frame.put_u8(0);
     frame.put_u64_le(body_bytes as u64);
-    frame.put_u64_le(compressed.len() as u64);
-    frame.put_slice(compressed);
+    frame.put_u64_le(0);
+}
+
+/// A frame that ends with its body, with the length of that and the checksum.
+fn finish(mut frame: Vec<u8>) -> Bytes {
+    let compressed = (frame.len() - HEADER_BYTES) as u64;
+    frame[COMPRESSED_LENGTH_AT..HEADER_BYTES].copy_from_slice(&compressed.to_le_bytes());
     frame.put_u32_le(crc32c::crc32c(&frame));
-    frame.freeze()
+    frame.into()
 }
 
 /// Decodes a segment; `name` is what an error calls it.
@@ -255,7 +286,8 @@ fn open(kind: Kind, bytes: &[u8]) -> Result<Bytes, FrameFault> {
     let stored = u32::from_le_bytes(stored.try_into().expect("split off four bytes"));
     let computed = crc32c::crc32c(content);
     let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-    let (body_length, compressed_length) = (length_at(bytes, 12), length_at(bytes, 20));
+    let (body_length, compressed_length) =
+        (length_at(bytes, 12), length_at(bytes, COMPRESSED_LENGTH_AT));
     if stored != computed {
         // The length field can be believed only so far as to name the likely
         // cause; either way the object is refused.

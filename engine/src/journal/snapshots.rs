@@ -69,10 +69,10 @@ impl Snapshots {
         written: &Bytes,
     ) -> Result<(), JournalError> {
         let same = |found: &Bytes, _| {
-            let (stored, computed) = (crc32c::crc32c(found), crc32c::crc32c(written));
             if found == written {
                 Ok(())
             } else {
+                let (stored, computed) = (crc32c::crc32c(found), crc32c::crc32c(written));
                 Err(frame::FrameFault::Checksum { stored, computed }.of(path.as_ref()))
             }
         };

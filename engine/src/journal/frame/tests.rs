@@ -50,6 +50,18 @@ fn the_head_is_that_of_the_whole() {
 }
 
 #[test]
+fn a_snapshot_survives_the_frame_whatever_its_size() {
+    for size in [0, 1, 300, 5 << 20] {
+        let core = (0..size).map(|at: u32| (at % 251) as u8 ^ (at >> 12) as u8).collect();
+        let snapshot = Snapshot { seq: 7, core: Vec::into(core), ..Snapshot::default() };
+        let bytes = encode_snapshot(&snapshot);
+        assert_eq!(decode_snapshot(&bytes, NAME), Ok(snapshot));
+        let whole = decode(Kind::Snapshot, &bytes, NAME).unwrap();
+        assert_eq!(length_at(&bytes, 12), whole.len() as u64);
+    }
+}
+
+#[test]
 fn every_truncation_is_called_one_by_name() {
     let bytes = encode_segment(&segment());
     for length in 0..bytes.len() {
