@@ -39,7 +39,8 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// To `topic`, a full name, which is said in full of what is no header.
+    /// To `topic`, a full name. One that cannot stand in a header is no topic's,
+    /// and Pub/Sub says so without the header, too.
     pub(super) fn new(channel: Channel, credentials: Credentials, topic: &str) -> Self {
         let routed = format!("topic={}", topic.replace('/', "%2F"));
         let request_params = AsciiMetadataValue::try_from(routed)
