@@ -135,7 +135,7 @@ fn the_broker_is_away_for_a_minute() {
     thread::sleep(AWAY.saturating_sub(cut.elapsed()));
     assert!(worker.has_ended().is_none(), "{}", worker.log());
     world.broker.becomes(Mode::Pass);
-    world.ends_well(worker, &expected);
+    world.ends_well_at_last(worker, &expected);
 }
 
 /// Everything, rejects too, was durable or on its way there; nothing was

@@ -22,6 +22,8 @@ use crate::support::{Launch, Worker, wait_at_most};
 /// What was leased to somebody who is gone the emulator hands out again bit by
 /// bit: after 46 to 63 s, and later beside other work.
 pub(crate) const LEASES_MAX: Duration = Duration::from_secs(300);
+/// Workers that each take some of what comes again; more is for ever.
+const ROUNDS_MAX: usize = 20;
 
 /// Topics and subscriptions of one test, named after it.
 pub(crate) struct Cloud {
@@ -100,6 +102,19 @@ impl Cloud {
     pub(crate) fn assert_acknowledged(&self, end: &str) {
         let found = self.delivered_again(end);
         assert!(found.is_none(), "delivered again: {found:?}");
+    }
+
+    /// What comes again gets a worker, until nothing does.
+    pub(crate) fn settle(&self, launch: &Launch) {
+        for _ in 0..ROUNDS_MAX {
+            if self.delivered_again("pings").is_none() {
+                return;
+            }
+            let mut worker = launch.start();
+            wait_for_metric(&worker, "fleetstream_received_total", 1);
+            assert!(worker.stop().success(), "{}", worker.log());
+        }
+        panic!("what is taken comes again after {ROUNDS_MAX} workers");
     }
 
     /// What of `end` is delivered again first, and goes back; `None` if nothing
