@@ -6,6 +6,7 @@
 //! What comes out is the state of one moment, as if it had stood still.
 
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint};
 use protos::journal::{CoreState, CoreWaiting};
 
 use super::{VEHICLES, vehicle};
@@ -28,6 +29,8 @@ pub(crate) struct Capture {
     /// Vehicles taken down, as the encoded state has them.
     encoded: Vec<u8>,
     count: u32,
+    /// The one being taken down.
+    vehicle: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +60,7 @@ impl Capture {
             next: 0,
             encoded: Vec::new(),
             count: 0,
+            vehicle: Vec::new(),
         }
     }
 
@@ -68,7 +72,11 @@ impl Capture {
         *slot = Slot::Taken { number: self.count, judged: vehicle.judged };
         self.count += 1;
         // One at a time: as messages they are many times their bytes.
-        prost::encoding::message::encode(VEHICLES, &vehicle::encode(vehicle), &mut self.encoded);
+        self.vehicle.clear();
+        vehicle::encode(vehicle, &mut self.vehicle);
+        encode_key(VEHICLES, WireType::LengthDelimited, &mut self.encoded);
+        encode_varint(self.vehicle.len() as u64, &mut self.encoded);
+        self.encoded.extend_from_slice(&self.vehicle);
     }
 
     /// Takes vehicles down until about `bytes` more are written. Returns

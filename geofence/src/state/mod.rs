@@ -4,6 +4,7 @@
 mod capture;
 mod machine;
 mod vehicle;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

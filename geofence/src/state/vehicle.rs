@@ -1,10 +1,11 @@
 //! A vehicle as a message.
 
+use prost::Message as _;
 use protos::events::FleetEvent;
 use protos::journal::{CoreCheckpoint, CoreDecided, CoreLiveness, CoreShown, CoreVehicle};
 
-use super::StateError;
-use super::machine::{self, decode_fix, decode_id, encode_fix, encode_id};
+use super::machine::{self, decode_fix, decode_id, encode_id};
+use super::{StateError, window};
 use crate::decided::{Body, Decided, Emission};
 use crate::liveness::Liveness;
 use crate::shown::{Shown, ShownFix};
@@ -13,13 +14,14 @@ use crate::vehicle::{Checkpoint, Checkpoints, Vehicle};
 use crate::window::Window;
 use crate::{Identity, Position, TimeMs};
 
-pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
-    CoreVehicle {
+/// Appends the vehicle as a `CoreVehicle`.
+pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
+    let without_window = CoreVehicle {
         id: vehicle.id.to_string(),
         newest_ms: vehicle.newest.0,
         hot_from_ms: vehicle.hot_from.0,
         source: vehicle.source,
-        window: vehicle.window.fixes().map(|fix| encode_fix(&fix)).collect(),
+        window: Vec::new(),
         machine: Some(machine::encode(&vehicle.machine)),
         judged_ms: vehicle.judged.0,
         checkpoints: vehicle
@@ -42,7 +44,9 @@ pub(super) fn encode(vehicle: &Vehicle) -> CoreVehicle {
             seen_ms: vehicle.liveness.seen.0,
         }),
         shown: Some(encode_shown(&vehicle.shown)),
-    }
+    };
+    out.extend(without_window.encode_to_vec());
+    window::encode(&vehicle.window, out);
 }
 
 pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicle, StateError> {
