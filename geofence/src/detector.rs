@@ -127,7 +127,6 @@ impl Detector {
                 Input::End { end } => self.end_input(*end),
             }
         }
-        self.judge_overdue();
         if concluded || is_recorded(inputs, &effects) {
             self.heed_low_marks(inputs);
         }

@@ -45,15 +45,18 @@ impl Detector {
             && inputs.iter().all(|input| matches!(input, Input::Pings(_)))
     }
 
-    /// Judges the overdue vehicles that have not been on the way.
+    /// Judges the overdue vehicles, before anything comes in.
     pub(crate) fn judge_overdue(&mut self) {
-        let overdue = self.overdue.take();
         let in_force = self.in_force_now();
+        self.each_overdue(|detector, index| detector.judge_if_overdue(index, in_force));
+    }
+
+    /// Calls `visit` with the slot of each overdue vehicle.
+    fn each_overdue(&mut self, mut visit: impl FnMut(&mut Self, u32)) {
+        let overdue = self.overdue.take();
         for part in overdue.chunks(AHEAD) {
             self.look_ahead(part.iter().copied());
-            for &index in part {
-                self.judge_if_overdue(index, in_force);
-            }
+            part.iter().for_each(|index| visit(self, *index));
         }
         self.overdue.reuse(overdue);
     }
@@ -73,16 +76,23 @@ impl Detector {
         }
     }
 
-    /// Judges every vehicle touched that is not settled yet, and collects what
-    /// leaves.
+    /// Judges the overdue vehicles that were not on the way and every vehicle
+    /// touched that is not settled yet, and collects what leaves.
     pub(crate) fn settle(&mut self, seq: u64, effects: &mut Effects) {
+        let in_force = self.in_force_now();
+        self.in_force = in_force;
+        self.each_overdue(|detector, index| {
+            detector.judge_if_overdue(index, in_force);
+            if detector.touched.remove(index) {
+                detector.settle_vehicle(index, in_force, seq, effects);
+            }
+        });
         let touched = self.touched.take();
         effects.positions.reserve(touched.len());
-        self.in_force = self.in_force_now();
         for part in touched.chunks(AHEAD) {
             self.look_ahead(part.iter().copied());
             for &index in part {
-                self.settle_vehicle(index, self.in_force, seq, effects);
+                self.settle_vehicle(index, in_force, seq, effects);
             }
         }
         self.touched.reuse(touched);

@@ -185,7 +185,7 @@ fn a_kill_at_any_step_loses_nothing_and_doubles_nothing() {
     }
     world.publish(STEPS.len());
     let worker = world.launch().start();
-    world.ends_well(worker, &expected);
+    world.ends_well_at_last(worker, &expected);
 }
 
 /// Firestore is cut off, BigQuery refuses and cuts connections, and the worker
@@ -221,5 +221,5 @@ fn bad_days_at_once() {
     // that the emulator does not yet know to be dead.
     let worker = world.launch().start();
     world.firestore.becomes(Mode::Pass);
-    world.ends_well(worker, &expected);
+    world.ends_well_at_last(worker, &expected);
 }

@@ -158,7 +158,8 @@ impl World {
         self.cloud.assert_acknowledged("pings");
     }
 
-    /// The same where acknowledgements were lost on their way.
+    /// The same where acknowledgements were lost, on their way or with a worker
+    /// that was killed: what was leased may come again when the last one has gone.
     pub(crate) fn ends_well_at_last(
         &self,
         worker: Worker,
