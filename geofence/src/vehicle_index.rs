@@ -61,17 +61,26 @@ impl VehicleIndex {
         self.probe(hash).next()
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let least = (self.len + more) * 3 / 2 + 1;
+        if least > self.table.len() {
+            self.resize(least.next_power_of_two());
+        }
+    }
+
     /// Adds an id that is not in the table.
     pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
-        if (self.len + 1) * 3 > self.table.len() * 2 {
-            let size = self.table.len() * 2;
-            let before = std::mem::replace(&mut self.table, vec![Entry::default(); size]);
-            for entry in before.into_iter().filter(|entry| entry.place > 0) {
-                self.put(entry);
-            }
-        }
+        self.reserve(1);
         self.put(Entry { hash, place: slot + 1 });
         self.len += 1;
+    }
+
+    fn resize(&mut self, size: usize) {
+        let before = std::mem::replace(&mut self.table, vec![Entry::default(); size]);
+        for entry in before.into_iter().filter(|entry| entry.place > 0) {
+            self.put(entry);
+        }
     }
 
     /// Removes the id with this hash and slot, if it is in the table.

@@ -113,6 +113,7 @@ impl Detector {
         let rules = Rules::at(detector.now, settings, timeline, roster, detector.end);
         detector.in_force = rules.in_force;
         detector.vehicles.reserve(vehicles.len());
+        detector.index.reserve(vehicles.len());
         for part in vehicles.chunks(DECODED_AHEAD) {
             let decoded = threads::map(
                 Cores::All,
