@@ -176,6 +176,8 @@ impl World {
         self.archives(parts);
         self.watches(|events| fold(events) == *expected);
         self.map.shows(&self.input.newest(parts));
+        // No other output tells whether what is refused has come again.
+        assert_eq!(self.letters(), *self.refused.borrow());
         // Every ping that waits for its acknowledgement, every sink.
         for gauge in ["fleetstream_in_flight", "fleetstream_release_lag_seconds"] {
             wait_for(gauge, || (metric(&worker, gauge) == 0.0).then_some(()));
@@ -202,12 +204,14 @@ impl World {
         let events = events(&self.seen.borrow());
         assert_eq!(operations(&events), operated, "the topic has what the table has");
         assert!(fold(&events) == *expected, "and no more than that");
+    }
 
-        let refused = self.refused.borrow();
+    /// Ids of the messages that are dead letters, when there are as many as were
+    /// refused.
+    fn letters(&self) -> BTreeSet<String> {
+        let due = self.refused.borrow().len();
         let id = |letter: &Message| letter.attributes["source_message_id"].clone();
-        let letters = self.cloud.collect("letters", |found| {
-            found.iter().map(id).collect::<BTreeSet<_>>().len() >= refused.len()
-        });
-        assert_eq!(letters.iter().map(id).collect::<BTreeSet<_>>(), *refused);
+        let ids = |found: &[Message]| found.iter().map(id).collect::<BTreeSet<_>>();
+        ids(&self.cloud.collect("letters", |found| ids(found).len() >= due))
     }
 }
