@@ -13,13 +13,13 @@ impl Detector {
     /// named.
     #[must_use]
     pub fn tags_count_from(&self) -> Option<TimeMs> {
-        self.roster.since()
+        self.world.roster.since()
     }
 
     /// The newest tags of a vehicle, sorted.
     #[must_use]
     pub fn tags_of(&self, vehicle_id: &str) -> &[String] {
-        self.roster.of(vehicle_id).newest()
+        self.world.roster.of(vehicle_id).newest()
     }
 
     /// What [`Input::Tags`](crate::Input::Tags) would come to, received at
@@ -41,14 +41,14 @@ impl Detector {
         let changed: Vec<(String, Vec<String>)> =
             changed.into_iter().map(|(id, tags)| (id.to_owned(), tags.to_vec())).collect();
         // The first tags of all concern the vehicles that have none, too.
-        let touched: Vec<u32> = if self.roster.since().is_none() {
+        let touched: Vec<u32> = if self.world.roster.since().is_none() {
             (0..self.vehicles.len() as u32).collect()
         } else {
             changed.iter().filter_map(|(id, _)| self.slot_of(id)).collect()
         };
-        self.roster.start(valid_from);
+        self.world.roster.start(valid_from);
         for (id, tags) in changed {
-            self.roster.change(&id, tags, valid_from);
+            self.world.roster.change(&id, tags, valid_from);
         }
         for index in touched {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
@@ -65,15 +65,15 @@ impl Detector {
             .vehicles
             .iter()
             .map(|(id, tags)| (id.as_str(), tags.as_slice()))
-            .filter(|(id, tags)| self.roster.of(id).newest() != *tags)
+            .filter(|(id, tags)| self.world.roster.of(id).newest() != *tags)
             .collect();
         if changes.is_whole {
-            let listed = self.roster.vehicles().keys().map(String::as_str);
+            let listed = self.world.roster.vehicles().keys().map(String::as_str);
             let unlisted = listed.filter(|id| !changes.vehicles.contains_key(*id));
-            let tagged = unlisted.filter(|id| !self.roster.of(id).newest().is_empty());
+            let tagged = unlisted.filter(|id| !self.world.roster.of(id).newest().is_empty());
             changed.extend(tagged.map(|id| (id, [].as_slice())));
         }
-        (!changed.is_empty() || self.roster.since().is_none()).then_some(changed)
+        (!changed.is_empty() || self.world.roster.since().is_none()).then_some(changed)
     }
 
     /// Why these changes cannot decide from `valid_from` on.
@@ -83,7 +83,7 @@ impl Detector {
         valid_from: TimeMs,
         now: TimeMs,
     ) -> Option<TagRefusal> {
-        let first = self.roster.since().is_none();
+        let first = self.world.roster.since().is_none();
         if first && valid_from == TimeMs::MIN && self.index.is_empty() {
             return None;
         }
@@ -91,7 +91,7 @@ impl Detector {
             return Some(TagRefusal::Ahead { now });
         }
         for id in changed.keys() {
-            let newest = self.roster.of(id).newest_from();
+            let newest = self.world.roster.of(id).newest_from();
             if let Some(newest) = newest.filter(|newest| *newest >= valid_from) {
                 return Some(TagRefusal::NotAfter { vehicle_id: (*id).to_owned(), newest });
             }

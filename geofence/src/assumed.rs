@@ -9,7 +9,8 @@
 use crate::decided::{Decided, Group};
 use crate::machine::{Machine, Visit};
 use crate::timeline::Epoch;
-use crate::vehicle::{Rules, Vehicle};
+use crate::vehicle::Vehicle;
+use crate::world::Rules;
 use crate::{OnSilence, TimeMs};
 
 impl Machine {
@@ -39,9 +40,9 @@ impl Vehicle {
         late: bool,
         now: TimeMs,
     ) {
-        let assumes = rules.settings.on_silence == OnSilence::Assume;
+        let assumes = rules.world.settings.on_silence == OnSilence::Assume;
         // The end of the input is heard of all vehicles.
-        let mark = mark.max(rules.end).filter(|_| assumes);
+        let mark = mark.max(rules.world.end).filter(|_| assumes);
         let follows = mark.map_or(Vec::new(), |mark| self.dwells_by(rules, mark, late, now));
         let bodies = |list: &[Decided], other: &[Decided]| {
             list.iter().map(|decided| &decided.body).eq(other.iter().map(|decided| &decided.body))
@@ -56,8 +57,8 @@ impl Vehicle {
         if self.machine.visits.is_empty() {
             return dwells;
         }
-        let judge = rules.judge(&self.id);
-        let epoch = rules.timeline.epoch(self.machine.epoch);
+        let judge = &rules.judge(&self.id);
+        let epoch = rules.world.timeline.epoch(self.machine.epoch);
         for visit in &self.machine.visits {
             let through = self.machine.stayed_through(epoch, visit, mark);
             let ahead = visit.dwells_ahead(judge, epoch);
@@ -72,11 +73,11 @@ impl Vehicle {
     /// that lies after `after` and is not told; the end of time if none will.
     pub(crate) fn dwell_check(&self, rules: Rules<'_>, after: TimeMs) -> TimeMs {
         let never = TimeMs(i64::MAX);
-        if rules.settings.on_silence == OnSilence::Wait || self.machine.visits.is_empty() {
+        if rules.world.settings.on_silence == OnSilence::Wait || self.machine.visits.is_empty() {
             return never;
         }
-        let judge = rules.judge(&self.id);
-        let epoch = rules.timeline.epoch(self.machine.epoch);
+        let judge = &rules.judge(&self.id);
+        let epoch = rules.world.timeline.epoch(self.machine.epoch);
         let next = |visit: &Visit| {
             let is_told = |due: TimeMs| {
                 let mut told = self.assumed.iter().map(|told| &told.body);

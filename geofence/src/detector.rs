@@ -17,14 +17,13 @@ use crate::machine::Scratch;
 use crate::order::order_key;
 use crate::overdue::Overdue;
 use crate::remaining::Remaining;
-use crate::roster::Roster;
 use crate::sources::Sources;
 use crate::state::Capture;
-use crate::timeline::Timeline;
 use crate::touched::Touched;
 use crate::vehicle::Vehicle;
 use crate::vehicle_index::VehicleIndex;
 use crate::window::FIX_BYTES;
+use crate::world::World;
 use crate::{
     Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Input, LivePosition,
     OnSilence, Outcome, Settings, TimeMs,
@@ -46,16 +45,13 @@ pub(crate) struct Waiting {
 
 /// The detection core of one shard.
 pub struct Detector {
-    pub(crate) settings: Settings,
-    pub(crate) timeline: Timeline,
-    pub(crate) roster: Roster,
+    pub(crate) world: World,
     pub(crate) vehicles: Vec<Option<Vehicle>>,
     pub(crate) index: VehicleIndex,
     pub(crate) free: Vec<u32>,
     pub(crate) sources: Sources,
     pub(crate) waiting: VecDeque<Waiting>,
     pub(crate) now: TimeMs,
-    pub(crate) end: Option<TimeMs>,
     /// `valid_from` of the newest fence set that all vehicles were judged by.
     pub(crate) in_force: TimeMs,
     pub(crate) event_time_max: Option<TimeMs>,
@@ -74,16 +70,13 @@ impl Detector {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
-            settings,
-            timeline: Timeline::new(),
-            roster: Roster::default(),
+            world: World::new(settings),
             vehicles: Vec::new(),
             index: VehicleIndex::default(),
             free: Vec::new(),
             sources: Sources::default(),
             waiting: VecDeque::new(),
             now: TimeMs::MIN,
-            end: None,
             in_force: TimeMs::MIN,
             event_time_max: None,
             forgotten_at: TimeMs::MIN,
@@ -112,7 +105,7 @@ impl Detector {
             match input {
                 Input::Pings(run) => {
                     // What silence concludes is known after all input only.
-                    let waits = self.settings.on_silence == OnSilence::Wait;
+                    let waits = self.world.settings.on_silence == OnSilence::Wait;
                     let settles = waits && i + 1 == inputs.len();
                     concluded |= self.take_run(run, settles, seq, &mut effects);
                 }
@@ -176,7 +169,7 @@ impl Detector {
     #[must_use]
     pub fn next_due(&self) -> Option<TimeMs> {
         let judgement = self.waiting.front().map(|waiting| waiting.due);
-        let announced = self.timeline.epochs().iter().map(|epoch| epoch.valid_from);
+        let announced = self.world.timeline.epochs().iter().map(|epoch| epoch.valid_from);
         judgement.into_iter().chain(announced.filter(|from| *from > self.in_force)).min()
     }
 
@@ -189,20 +182,20 @@ impl Detector {
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.world.settings
     }
 
     /// The newest fence set: in force, or announced for later.
     #[must_use]
     pub fn fences(&self) -> &Arc<FenceSet> {
-        &self.timeline.current().set
+        &self.world.timeline.current().set
     }
 
     /// What [`Input::Fences`] would come to now; changes nothing. Visits every
     /// vehicle.
     #[must_use]
     pub fn judge_fences(&self, set: &FenceSet, valid_from: TimeMs) -> FenceOutcome {
-        let newest = self.timeline.current();
+        let newest = self.world.timeline.current();
         if newest.set.hash() == set.hash() {
             return FenceOutcome::Unchanged;
         }
@@ -229,7 +222,7 @@ impl Detector {
     /// The fence sets that may still judge a ping.
     #[must_use]
     pub fn fence_history(&self) -> FenceHistory {
-        self.timeline.history()
+        self.world.timeline.history()
     }
 
     /// The receive clock: the largest `now` of any apply.
@@ -281,9 +274,9 @@ impl Detector {
             return outcome;
         }
         if self.is_start(valid_from) {
-            self.timeline.start(Arc::clone(set));
+            self.world.timeline.start(Arc::clone(set));
         } else {
-            self.timeline.change(Arc::clone(set), valid_from);
+            self.world.timeline.change(Arc::clone(set), valid_from);
         }
         for index in 0..self.vehicles.len() as u32 {
             if let Some(vehicle) = &mut self.vehicles[index as usize] {
@@ -298,11 +291,11 @@ impl Detector {
     /// is asked for and never inferred from how many vehicles have called:
     /// all shards must judge by the same fences.
     fn is_start(&self, valid_from: TimeMs) -> bool {
-        valid_from == TimeMs::MIN && self.index.is_empty() && self.timeline.is_pristine()
+        valid_from == TimeMs::MIN && self.index.is_empty() && self.world.timeline.is_pristine()
     }
 
     fn change_settings(&mut self, settings: &Settings) {
-        let before = std::mem::replace(&mut self.settings, settings.clone());
+        let before = std::mem::replace(&mut self.world.settings, settings.clone());
         if before.on_silence != settings.on_silence {
             // Of those that stay silent, too.
             self.touch_all();
@@ -310,7 +303,7 @@ impl Detector {
     }
 
     fn end_input(&mut self, end: TimeMs) {
-        self.end = self.end.max(Some(end));
+        self.world.end = self.world.end.max(Some(end));
         self.touch_all();
     }
 
@@ -334,7 +327,7 @@ pub(crate) fn archives(effects: &Effects) -> bool {
 
 /// Whether the vehicle in a slot that the index names has this id.
 pub(crate) fn is_in(vehicles: &[Option<Vehicle>], slot: u32, id: &str) -> bool {
-    vehicles[slot as usize].as_ref().is_some_and(|vehicle| &*vehicle.id == id)
+    vehicles[slot as usize].as_ref().is_some_and(|vehicle| vehicle.id == id)
 }
 
 /// The vehicle in a slot that the index names.

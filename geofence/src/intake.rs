@@ -132,7 +132,7 @@ impl Detector {
         };
         self.before_change(index);
         self.judge_if_overdue(index, in_force);
-        let filed = match out_of_time(ping, &self.settings) {
+        let filed = match out_of_time(ping, &self.world.settings) {
             Some(disposition) => {
                 if disposition == Disposition::Future {
                     let vehicle = slot(&mut self.vehicles, index);
@@ -162,7 +162,7 @@ impl Detector {
     /// Whether a ping is not accurate enough to take part.
     fn is_too_vague(&self, ping: &Ping) -> bool {
         ping.accuracy_m.is_some_and(|m| f64::from(m as f32) > ACCURACY_M_MAX)
-            && self.settings.profile == Profile::Robust
+            && self.world.settings.profile == Profile::Robust
     }
 
     /// Files a ping whose time can be true in its vehicle's hot window. `None`
@@ -177,8 +177,8 @@ impl Detector {
         let newest = ping.event_time >= vehicle.newest;
         let source = if newest { run.source } else { vehicle.source };
         let bound = self.sources.bound(source, run);
-        let hot_from = vehicle.hot_from(bound, ping.event_time, &self.settings);
-        let disposition = match vehicle.lateness(ping.event_time, hot_from, &self.settings) {
+        let hot_from = vehicle.hot_from(bound, ping.event_time, &self.world.settings);
+        let disposition = match vehicle.lateness(ping.event_time, hot_from, &self.world.settings) {
             Lateness::TooLate => {
                 vehicle.hot_from = hot_from;
                 return Some((Disposition::TooLate, None));
@@ -213,17 +213,17 @@ impl Detector {
     /// watermark does not pass the ping first.
     fn await_judgement(&mut self, index: u32, t: TimeMs) {
         self.event_time_max = self.event_time_max.max(Some(t));
-        if self.settings.reorder_delay_ms > 0 {
-            let due = self.now.plus(self.settings.reorder_delay_ms);
+        if self.world.settings.reorder_delay_ms > 0 {
+            let due = self.now.plus(self.world.settings.reorder_delay_ms);
             self.waiting.push_back(Waiting { due, vehicle: index, through: t });
         }
     }
 
     /// Makes the ping's vehicle; `None` if the shard may hold no more.
     fn new_vehicle(&mut self, run: &PingRun, ping: &Ping) -> Option<u32> {
-        (self.index.len() < self.settings.vehicles_max as usize).then(|| {
+        (self.index.len() < self.world.settings.vehicles_max as usize).then(|| {
             let liveness = Liveness::new(ping.receive_time, ping.identity, self.now);
-            self.adopt(Vehicle::new(ping.vehicle_id.as_str().into(), run.source, liveness))
+            self.adopt(Vehicle::new(ping.vehicle_id.clone(), run.source, liveness))
         })
     }
 

@@ -51,6 +51,7 @@ pub mod trace;
 mod vehicle;
 mod vehicle_index;
 mod window;
+mod world;
 
 pub use detector::{CORE_VERSION, DISPOSITION_NAMES, Detector, disposition_name, is_disposition};
 pub use effects::{Counters, Disposition, Effects, Outcome};

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::{Position, TimeMs};
 
 /// What a vehicle is doing, as far as its pings tell.
@@ -62,8 +64,8 @@ impl fmt::Debug for FenceIds {
 /// order of arrival.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LivePosition {
-    /// Whose.
-    pub vehicle_id: Arc<str>,
+    /// Whose; ids of up to 23 characters lie here and not elsewhere in memory.
+    pub vehicle_id: SmolStr,
     /// When the position was measured; a time from the future is shown as the
     /// receive time.
     pub event_time: TimeMs,

@@ -5,7 +5,8 @@
 use crate::detector::{ANCIENT_MS, Detector, archives, is_in};
 use crate::id_prefix::id_prefix;
 use crate::touched::AHEAD;
-use crate::vehicle::{Rules, Vehicle, WINDOW_FIXES_MAX};
+use crate::vehicle::{Vehicle, WINDOW_FIXES_MAX};
+use crate::world::Rules;
 use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
 
 /// How often silent vehicles are looked for, milliseconds.
@@ -16,7 +17,7 @@ impl Detector {
     /// them when a fence set announced before has come into force.
     pub(crate) fn judge_due(&mut self) {
         if self.in_force_now() > self.in_force {
-            let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
+            let rules = self.world.rules(self.now);
             for index in 0..self.vehicles.len() as u32 {
                 // Rules are borrowed from beside it.
                 if let Some(capture) = &mut self.capture {
@@ -40,7 +41,7 @@ impl Detector {
     /// come in, or after all of them: nothing but pings comes that could change
     /// what they are judged by, and no vehicle is forgotten.
     pub(crate) fn may_judge_on_the_way(&self, inputs: &[Input]) -> bool {
-        self.settings.on_silence == OnSilence::Wait
+        self.world.settings.on_silence == OnSilence::Wait
             && self.hour_to_forget_in().is_none()
             && inputs.iter().all(|input| matches!(input, Input::Pings(_)))
     }
@@ -66,8 +67,7 @@ impl Detector {
     pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) {
         let Some(through) = self.overdue.take_through(index) else { return };
         self.before_change(index);
-        let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
-        let rules = Rules { settings, timeline, roster, end: self.end, in_force };
+        let rules = Rules { world: &self.world, in_force };
         let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
         if through > vehicle.judged {
             vehicle.judge(rules, through, &mut self.scratch);
@@ -102,7 +102,7 @@ impl Detector {
 
     /// `valid_from` of the newest fence set in force by now.
     pub(crate) fn in_force_now(&self) -> TimeMs {
-        Rules::in_force(self.now, &self.timeline, self.end)
+        self.world.in_force(self.now)
     }
 
     /// Judges a vehicle and collects what leaves.
@@ -114,8 +114,7 @@ impl Detector {
         effects: &mut Effects,
     ) {
         self.before_change(index);
-        let (settings, timeline, roster) = (&self.settings, &self.timeline, &self.roster);
-        let rules = Rules { settings, timeline, roster, end: self.end, in_force };
+        let rules = Rules { world: &self.world, in_force };
         let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
         // A full window waits for nothing more: what is judged can give way.
         let full = vehicle.window.len() >= WINDOW_FIXES_MAX;
@@ -123,12 +122,12 @@ impl Detector {
         let through = if full { watermark.max(vehicle.newest) } else { watermark };
         let late = vehicle.is_stale();
         vehicle.judge(rules, through, &mut self.scratch);
-        if rules.settings.on_silence == OnSilence::Assume || vehicle.assumes {
+        if rules.world.settings.on_silence == OnSilence::Assume || vehicle.assumes {
             let mark = self.sources.silence_mark(vehicle.source);
             vehicle.assume(rules, mark, late, self.now);
             self.sources.check_dwell(vehicle, index, rules);
         }
-        let decided = vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
+        let decided = vehicle.operations(&self.world.settings, seq, self.now, &mut effects.events);
         let fixes = vehicle.window.len();
         vehicle.forget_cold(&mut self.scratch.spares);
         while vehicle.window.len() >= WINDOW_FIXES_MAX {
@@ -145,7 +144,7 @@ impl Detector {
             &vehicle.machine,
             decided,
             offline,
-            &self.timeline,
+            &self.world.timeline,
             seq,
         ));
     }
@@ -158,13 +157,13 @@ impl Detector {
         self.forgotten_at = hour;
         for index in 0..self.vehicles.len() as u32 {
             let Some(vehicle) = &self.vehicles[index as usize] else { continue };
-            if vehicle.liveness.seen.plus(self.settings.forget_after_ms) >= hour {
+            if vehicle.liveness.seen.plus(self.world.settings.forget_after_ms) >= hour {
                 continue;
             }
             self.before_change(index);
             let place = &mut self.vehicles[index as usize];
             let Some(vehicle) = place else { continue };
-            vehicle.operations(&self.settings, seq, self.now, &mut effects.events);
+            vehicle.operations(&self.world.settings, seq, self.now, &mut effects.events);
             self.sources.forget(vehicle, index);
             self.window_fixes -= vehicle.window.len() as u64;
             self.index.remove(self.index.hash(&vehicle.id), index);
@@ -173,12 +172,13 @@ impl Detector {
         }
         self.waiting.retain(|waiting| self.vehicles[waiting.vehicle as usize].is_some());
         let vehicles = self.vehicles.iter().flatten();
-        let oldest = vehicles.filter_map(|vehicle| vehicle.oldest_epoch(&self.timeline)).min();
+        let oldest =
+            vehicles.filter_map(|vehicle| vehicle.oldest_epoch(&self.world.timeline)).min();
         if let Some(oldest) = oldest {
-            self.timeline.forget_below(oldest);
+            self.world.timeline.forget_below(oldest);
         }
         let (vehicles, index) = (&self.vehicles, &self.index);
-        self.roster.forget(|id| {
+        self.world.roster.forget(|id| {
             let known = index.get(index.hash(id), |slot| is_in(vehicles, slot, id));
             let known = known.and_then(|slot| vehicles[slot as usize].as_ref());
             // A vehicle's first ping is as old as any may be.
@@ -194,7 +194,7 @@ impl Detector {
 
     /// Asks for the memory that judging these vehicles will read.
     pub(crate) fn look_ahead(&self, slots: impl Iterator<Item = u32> + Clone) {
-        let fences = &self.timeline.current().set;
+        let fences = &self.world.timeline.current().set;
         let some = || slots.clone().filter_map(|slot| self.vehicles[slot as usize].as_ref());
         let mut touched = 0;
         for vehicle in some() {
@@ -211,7 +211,7 @@ impl Detector {
     /// window start gives way first. Only a segment that is recorded for its
     /// pings moves a window.
     pub(crate) fn bound_windows(&mut self, effects: &mut Effects) {
-        if self.hot_bytes() <= self.settings.hot_bytes_max || !archives(effects) {
+        if self.hot_bytes() <= self.world.settings.hot_bytes_max || !archives(effects) {
             return;
         }
         let mut by_start: Vec<(TimeMs, &str, usize)> = self
@@ -227,7 +227,7 @@ impl Detector {
         let by_start: Vec<usize> = by_start.into_iter().map(|(_, _, index)| index).collect();
         for index in by_start {
             // A little below the limit, so that this is not done every time.
-            if self.hot_bytes() <= self.settings.hot_bytes_max / 10 * 9 {
+            if self.hot_bytes() <= self.world.settings.hot_bytes_max / 10 * 9 {
                 break;
             }
             self.before_change(index as u32);

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use crate::machine::Machine;
 use crate::timeline::Timeline;
 use crate::{FenceIds, LivePosition, Ping, Position, Status, TimeMs};
@@ -51,7 +53,7 @@ impl Shown {
     /// if anything visible changed since then.
     pub(crate) fn refresh(
         &mut self,
-        vehicle_id: &Arc<str>,
+        vehicle_id: &SmolStr,
         machine: &Machine,
         decided: bool,
         offline: bool,
@@ -75,10 +77,10 @@ impl Shown {
     }
 
     /// The live position as it stands; `None` before the first ping.
-    pub(crate) fn live(&self, vehicle_id: &Arc<str>) -> Option<LivePosition> {
+    pub(crate) fn live(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
         let fix = self.fix?;
         Some(LivePosition {
-            vehicle_id: Arc::clone(vehicle_id),
+            vehicle_id: vehicle_id.clone(),
             event_time: fix.t,
             position: fix.position,
             accuracy_m: fix.accuracy_m,

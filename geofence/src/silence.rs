@@ -9,7 +9,7 @@ use protos::events::{
 use crate::decided::{Body, Emission, Group, Place};
 use crate::detector::Detector;
 use crate::hash::{Cause, event_id};
-use crate::vehicle::{Rules, Vehicle};
+use crate::vehicle::Vehicle;
 use crate::{Effects, Identity, OnSilence, Ping, Settings, SourceState, TimeMs};
 
 impl Detector {
@@ -34,9 +34,9 @@ impl Detector {
                 time: received,
             };
             let observed = self.now;
-            effects.events.push(online.event(&self.settings, vehicle, observed, seq));
+            effects.events.push(online.event(&self.world.settings, vehicle, observed, seq));
         }
-        let due = vehicle.liveness.due(&self.settings);
+        let due = vehicle.liveness.due(&self.world.settings);
         if due < vehicle.liveness.check_after {
             self.sources.check(vehicle, index, due);
         }
@@ -56,11 +56,11 @@ impl Detector {
         let is_known = state.low_mark.is_some_and(|known| known >= mark);
         // Who has come to be due meanwhile waits for the next mark, unless it
         // matters whether this one was told before, in no segment.
-        if is_known && self.settings.on_silence == OnSilence::Wait {
+        if is_known && self.world.settings.on_silence == OnSilence::Wait {
             return false;
         }
         state.low_mark = state.low_mark.max(Some(mark));
-        let rules = Rules::at(self.now, &self.settings, &self.timeline, &self.roster, self.end);
+        let rules = self.world.rules(self.now);
         let mut concluded = false;
         while let Some(index) = self.sources.next_check(source, mark) {
             // Rules are borrowed from beside it.
@@ -68,12 +68,18 @@ impl Detector {
                 capture.take(index, &self.vehicles);
             }
             let vehicle = self.vehicles[index as usize].as_mut().expect("checked vehicles exist");
-            let offline_due = vehicle.liveness.due(&self.settings);
+            let offline_due = vehicle.liveness.due(&self.world.settings);
             let is_offline = !vehicle.liveness.offline && offline_due < mark;
             let has_dwelt = vehicle.dwell_check(rules, TimeMs::MIN) < mark;
             if is_offline {
                 vehicle.liveness.offline = true;
-                effects.events.push(offline(vehicle, rules.settings, offline_due, self.now, seq));
+                effects.events.push(offline(
+                    vehicle,
+                    &rules.world.settings,
+                    offline_due,
+                    self.now,
+                    seq,
+                ));
             }
             if is_offline || has_dwelt {
                 self.touched.add(index);
@@ -98,7 +104,7 @@ impl Detector {
         };
         let cause = Cause::Moment(state.at);
         let body = Body {
-            id: event_id(&self.settings.tenant, "", kind, &state.name, cause, 0),
+            id: event_id(&self.world.settings.tenant, "", kind, &state.name, cause, 0),
             detail,
             fence: None,
             group: Group::None,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::vehicle::{Bound, Rules, Vehicle};
+use crate::vehicle::{Bound, Vehicle};
+use crate::world::Rules;
 use crate::{PingRun, TimeMs};
 
 /// What one source has told.

@@ -31,7 +31,7 @@ pub(super) struct Turn<'a> {
 /// Takes `machine` over `turn`, the next one since its last fix or turn.
 pub(super) fn change(
     machine: &mut Machine,
-    judge: Judge<'_>,
+    judge: &Judge<'_>,
     turn: Turn<'_>,
     scratch: &mut Scratch,
 ) {

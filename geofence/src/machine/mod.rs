@@ -171,7 +171,7 @@ impl Machine {
     }
 
     /// Judges the next fix of the vehicle.
-    pub(crate) fn step(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    pub(crate) fn step(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         match judge.settings.profile {
             Profile::Plain => {
                 self.forget_doubts();
@@ -183,7 +183,7 @@ impl Machine {
 
     /// Accepts `fix`, or holds it if the vehicle can hardly have got there;
     /// the next fix then accepts it or shows it to be wrong.
-    fn weigh(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    fn weigh(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if fix.accuracy_m() > ACCURACY_M_MAX {
             self.run_timers(judge, fix.t, fix.t, scratch);
             return;
@@ -213,7 +213,7 @@ impl Machine {
         }
     }
 
-    fn accept(&mut self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    fn accept(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if self.last.is_none() {
             self.epoch = judge.timeline.number_at(fix.t);
             self.assigned = judge.tags.in_force(fix.t);
@@ -232,7 +232,7 @@ impl Machine {
     /// Whether time alone may come to change the state: [`Self::run_timers`]
     /// has something to do or may have, sooner or later.
     #[inline]
-    pub(crate) fn heeds_time(&self, judge: Judge<'_>) -> bool {
+    pub(crate) fn heeds_time(&self, judge: &Judge<'_>) -> bool {
         let idles = || self.rest.as_ref().is_some_and(|rest| rest.idle.is_some());
         self.last.is_some() && (self.has_turns_ahead(judge) || idles())
     }
@@ -243,7 +243,7 @@ impl Machine {
     /// before them. Returns whether something was due by `gaps`.
     pub(crate) fn run_timers(
         &mut self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         fences: TimeMs,
         gaps: TimeMs,
         scratch: &mut Scratch,
@@ -259,13 +259,13 @@ impl Machine {
         expired
     }
 
-    fn timers_wait(&self, judge: Judge<'_>) -> bool {
+    fn timers_wait(&self, judge: &Judge<'_>) -> bool {
         self.last.is_none() || (self.suspect.is_some() && !judge.ended)
     }
 
     fn run_to(
         &mut self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         fences: TimeMs,
         gaps: TimeMs,
         scratch: &mut Scratch,
@@ -296,13 +296,13 @@ impl Machine {
     /// Goes over every change of the fences, opening, closing and change of
     /// the vehicle's tags up to `through`. What has one time is one turn.
     #[inline]
-    fn turn(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
+    fn turn(&mut self, judge: &Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
         if self.has_turns_ahead(judge) {
             self.go_over_turns(judge, through, scratch);
         }
     }
 
-    fn go_over_turns(&mut self, judge: Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
+    fn go_over_turns(&mut self, judge: &Judge<'_>, through: TimeMs, scratch: &mut Scratch) {
         while let Some(due) = self.due(judge)
             && due.at <= through
         {
@@ -319,12 +319,12 @@ impl Machine {
     /// Whether there may be a turn to go over at some time. As good as never,
     /// and asked several times of each fix.
     #[inline]
-    fn has_turns_ahead(&self, judge: Judge<'_>) -> bool {
+    fn has_turns_ahead(&self, judge: &Judge<'_>) -> bool {
         self.wakes.is_some() || judge.tags.count() || judge.timeline.next(self.epoch).is_some()
     }
 
     /// The next turn there is.
-    fn due(&self, judge: Judge<'_>) -> Option<Due> {
+    fn due(&self, judge: &Judge<'_>) -> Option<Due> {
         let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
         let tags = judge.tags.next(self.assigned);
         let at = [fences, tags, self.wakes].into_iter().flatten().min()?;
@@ -332,7 +332,7 @@ impl Machine {
     }
 
     /// What concerns the vehicle at `at`, by the fences and tags it has come to.
-    fn scope<'a>(&self, judge: Judge<'a>, at: TimeMs) -> Scope<'a> {
+    fn scope<'a>(&self, judge: &'a Judge<'a>, at: TimeMs) -> Scope<'a> {
         let epoch = judge.timeline.epoch(self.epoch);
         Scope { epoch, tags: judge.tags, assigned: self.assigned, at }
     }
@@ -367,7 +367,7 @@ fn decided_no_earlier(t: TimeMs, decided: &mut [Decided]) {
 
 /// An event in the making: what all kinds have in common.
 struct Draft<'a> {
-    judge: Judge<'a>,
+    judge: &'a Judge<'a>,
     /// What decided it, and when that was received.
     at: TimeMs,
     observed: TimeMs,

@@ -8,7 +8,7 @@ use crate::fix::Fix;
 use crate::hash::Cause;
 
 /// Judges `fix` against the fences of the machine's epoch.
-pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
     let epoch = judge.timeline.epoch(machine.epoch);
     let mut hits = std::mem::take(&mut scratch.hits);
     epoch.set.containing(fix.position, &mut hits);

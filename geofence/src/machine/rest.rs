@@ -60,7 +60,7 @@ pub(crate) struct IdleRun {
 }
 
 /// Judges `fix` after the fences have.
-pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
     let settings = judge.settings;
     let engine = engine_on(machine, fix, settings);
     let before = machine.last.map_or(fix.t, |last| last.t);
@@ -106,7 +106,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
 /// such a stretch.
 pub(super) fn expire(
     machine: &mut Machine,
-    judge: Judge<'_>,
+    judge: &Judge<'_>,
     t: TimeMs,
     scratch: &mut Scratch,
 ) -> bool {
@@ -161,7 +161,7 @@ impl Rest {
                 || (north_m_min <= radius && Plane::at(here).distance_m(anchor) <= radius))
     }
 
-    fn start(&self, judge: Judge<'_>, fix: &Fix) -> Decided {
+    fn start(&self, judge: &Judge<'_>, fix: &Fix) -> Decided {
         let draft = Draft {
             judge,
             at: fix.t,
@@ -178,7 +178,7 @@ impl Rest {
     }
 
     /// Ends the run at `fix`, which does not belong to it.
-    fn leave(&self, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    fn leave(&self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if let Some(idle) = &self.idle {
             let end = IdleEnding::by(fix, idle.last.t, Reason::Moved);
             scratch.decided.extend(idle.end(judge, end));
@@ -207,7 +207,7 @@ impl Rest {
         }
     }
 
-    fn group(&self, judge: Judge<'_>) -> Group {
+    fn group(&self, judge: &Judge<'_>) -> Group {
         let tenant = &judge.settings.tenant;
         let id = group_id(tenant, judge.vehicle_id, "stationary", "", self.anchor.identity);
         Group::Episode(id)
@@ -217,7 +217,7 @@ impl Rest {
     /// `before` is the time of the fix before it.
     fn step_idle(
         &mut self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         fix: &Fix,
         engine: Option<bool>,
         before: TimeMs,
@@ -269,7 +269,7 @@ impl IdleEnding {
 }
 
 impl IdleRun {
-    fn start(&self, judge: Judge<'_>, fix: &Fix) -> Decided {
+    fn start(&self, judge: &Judge<'_>, fix: &Fix) -> Decided {
         let draft = Draft {
             judge,
             at: fix.t,
@@ -286,7 +286,7 @@ impl IdleRun {
     }
 
     /// The end event, if the stretch had become an episode.
-    fn end(&self, judge: Judge<'_>, end: IdleEnding) -> Option<Decided> {
+    fn end(&self, judge: &Judge<'_>, end: IdleEnding) -> Option<Decided> {
         if !self.episode {
             return None;
         }
@@ -306,7 +306,7 @@ impl IdleRun {
         Some(draft.decide("idle_end", 0, Detail::IdleEnd(IdleEnd { duration_s }), None, group))
     }
 
-    fn group(&self, judge: Judge<'_>) -> Group {
+    fn group(&self, judge: &Judge<'_>) -> Group {
         let tenant = &judge.settings.tenant;
         Group::Episode(group_id(tenant, judge.vehicle_id, "idle", "", self.first.identity))
     }

@@ -28,7 +28,7 @@ pub(super) const CROSS_M_MIN: f64 = 5.0;
 
 /// Judges `fix`, which has been accepted, against the fences of the machine's
 /// epoch.
-pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
     let last = machine.last;
     let view = View {
         judge,
@@ -58,7 +58,7 @@ pub(super) fn step(machine: &mut Machine, judge: Judge<'_>, fix: &Fix, scratch: 
 /// One fix among the fences.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    judge: Judge<'a>,
+    judge: &'a Judge<'a>,
     epoch: &'a Epoch,
     number: u32,
     scope: Scope<'a>,

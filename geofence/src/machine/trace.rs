@@ -36,7 +36,7 @@ pub(crate) enum Move<'a> {
 
 impl Machine {
     /// The next turn that timers take it over, if that is due by `through`.
-    pub(crate) fn next_turn(&self, judge: Judge<'_>, through: TimeMs) -> Option<Move<'static>> {
+    pub(crate) fn next_turn(&self, judge: &Judge<'_>, through: TimeMs) -> Option<Move<'static>> {
         let due = self.due(judge).filter(|due| due.at <= through && !self.timers_wait(judge))?;
         let change = match due {
             Due { fences: true, .. } => Change::Fences,
@@ -62,7 +62,7 @@ impl Move<'_> {
     }
 
     /// Moves `machine`; what that decides is in `scratch`.
-    pub(crate) fn make(self, machine: &mut Machine, judge: Judge<'_>, scratch: &mut Scratch) {
+    pub(crate) fn make(self, machine: &mut Machine, judge: &Judge<'_>, scratch: &mut Scratch) {
         match self {
             Self::Fix(fix) => machine.step(judge, fix, scratch),
             Self::Turn(at, _) => {
@@ -78,7 +78,7 @@ impl Move<'_> {
     pub(crate) fn trace(
         self,
         machine: &mut Machine,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         wanted: Wanted<'_>,
         scratch: &mut Scratch,
     ) -> trace::Step {
@@ -202,7 +202,7 @@ pub(crate) fn thresholds(settings: &Settings, fence: Option<&Fence>) -> Threshol
     }
 }
 
-fn fate(machine: &Machine, judge: Judge<'_>, fix: &Fix) -> Fate {
+fn fate(machine: &Machine, judge: &Judge<'_>, fix: &Fix) -> Fate {
     if machine.suspect.as_ref().is_some_and(|suspect| suspect.identity == fix.identity) {
         Fate::Held
     } else if judge.settings.profile == Profile::Robust && fix.accuracy_m() > ACCURACY_M_MAX {
@@ -252,7 +252,7 @@ fn presence(machine: &Machine, timeline: &Timeline, wanted: Wanted<'_>) -> Prese
     }
 }
 
-fn sight(judge: Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
+fn sight(judge: &Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
     let epoch = judge.timeline.epoch(judge.timeline.number_at(fix.t));
     let assigned = judge.tags.in_force(fix.t);
     let scope = Scope { epoch, tags: judge.tags, assigned, at: fix.t };

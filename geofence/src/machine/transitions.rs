@@ -34,7 +34,7 @@ impl Crossing {
 
 /// One vehicle changing sides of one fence.
 pub(super) struct Transition<'a> {
-    pub(super) judge: Judge<'a>,
+    pub(super) judge: &'a Judge<'a>,
     /// The fence, at the version that the events name.
     pub(super) fence: FenceRef,
     /// Its index in the set in force.

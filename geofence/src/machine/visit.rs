@@ -50,7 +50,7 @@ impl Visit {
     /// Counts a fix inside, and emits the dwell thresholds that it proves.
     pub(super) fn stay(
         &mut self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         epoch: &Epoch,
         fix: &Fix,
         scratch: &mut Scratch,
@@ -71,7 +71,7 @@ impl Visit {
     /// threshold, at enter + threshold exactly.
     pub(super) fn reach_dwells(
         &mut self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         epoch: &Epoch,
         fix: &Fix,
         scratch: &mut Scratch,
@@ -86,7 +86,7 @@ impl Visit {
     /// the one whose set the visit's fence is of.
     pub(crate) fn dwells_ahead<'a>(
         &self,
-        judge: Judge<'a>,
+        judge: &Judge<'a>,
         epoch: &'a Epoch,
     ) -> impl Iterator<Item = DwellAhead> + use<'a> {
         let thresholds = epoch.set.dwell_s(self.fence).unwrap_or(&judge.settings.dwell_s);
@@ -101,7 +101,7 @@ impl Visit {
     /// The event of a dwell threshold, decided by what is known of `at`.
     pub(crate) fn dwell(
         &self,
-        judge: Judge<'_>,
+        judge: &Judge<'_>,
         epoch: &Epoch,
         DwellAhead { threshold_s, due }: DwellAhead,
         at: TimeMs,

@@ -21,7 +21,7 @@ use crate::roster::{Roster, TagChange};
 use crate::sources::Source;
 use crate::threads::{self, Cores};
 use crate::timeline::{Epoch, Timeline};
-use crate::vehicle::Rules;
+use crate::world::World;
 use crate::{FenceSet, Settings, TimeMs};
 
 pub(crate) use capture::Capture;
@@ -47,7 +47,7 @@ impl Detector {
     /// Hashes of the fence sets that the state refers to.
     #[must_use]
     pub fn fence_hashes(&self) -> Vec<String> {
-        self.timeline.epochs().iter().map(|epoch| epoch.set.hash().to_owned()).collect()
+        self.world.timeline.epochs().iter().map(|epoch| epoch.set.hash().to_owned()).collect()
     }
 
     /// The whole state, to be read back by [`Detector::decode_state`]. Taken
@@ -96,8 +96,8 @@ impl Detector {
         let state = CoreState::decode(rest.as_slice())?;
         let settings: Settings = serde_json::from_str(&state.settings)?;
         let mut detector = Self::new(settings);
-        detector.timeline = decode_timeline(&state, &mut fences)?;
-        detector.roster = decode_roster(&state);
+        detector.world.timeline = decode_timeline(&state, &mut fences)?;
+        detector.world.roster = decode_roster(&state);
         for source in &state.sources {
             let restored = detector.sources.get_mut(source.source);
             restored.low_mark = source.low_mark_ms.map(TimeMs);
@@ -106,12 +106,10 @@ impl Detector {
             restored.bounds_lateness = source.bounds_lateness;
         }
         detector.now = TimeMs(state.now_ms);
-        detector.end = state.end_ms.map(TimeMs);
+        detector.world.end = state.end_ms.map(TimeMs);
         detector.event_time_max = state.event_time_max_ms.map(TimeMs);
         detector.forgotten_at = TimeMs(state.forgotten_at_ms);
-        let Detector { settings, timeline, roster, .. } = &detector;
-        let rules = Rules::at(detector.now, settings, timeline, roster, detector.end);
-        detector.in_force = rules.in_force;
+        detector.in_force = detector.in_force_now();
         detector.vehicles.reserve(vehicles.len());
         detector.index.reserve(vehicles.len());
         for part in vehicles.chunks(DECODED_AHEAD) {
@@ -120,7 +118,7 @@ impl Detector {
                 part,
                 || (),
                 |(), _, vehicle: &Bytes| {
-                    vehicle::decode(CoreVehicle::decode(vehicle.clone())?, &detector.timeline)
+                    vehicle::decode(CoreVehicle::decode(vehicle.clone())?, &detector.world.timeline)
                 },
             );
             for vehicle in decoded {
@@ -146,7 +144,7 @@ impl Detector {
 
 /// All but vehicles, who waits for judgement, and tags.
 fn encode_head(detector: &Detector) -> CoreState {
-    let Detector { settings, timeline, sources, .. } = detector;
+    let Detector { world: World { settings, timeline, end, .. }, sources, .. } = detector;
     let version = |(id, version): (&Arc<str>, &u32)| CoreFenceVersion {
         fence_id: id.to_string(),
         version: *version,
@@ -166,7 +164,7 @@ fn encode_head(detector: &Detector) -> CoreState {
         latest_versions: timeline.latest().iter().map(version).collect(),
         sources: sources.iter().map(source).collect(),
         now_ms: detector.now.0,
-        end_ms: detector.end.map(|end| end.0),
+        end_ms: end.map(|end| end.0),
         event_time_max_ms: detector.event_time_max.map(|max| max.0),
         forgotten_at_ms: detector.forgotten_at.0,
         ..CoreState::default()
@@ -176,8 +174,8 @@ fn encode_head(detector: &Detector) -> CoreState {
 /// The tags of vehicles.
 fn encode_tail(detector: &Detector) -> CoreState {
     CoreState {
-        tags_since_ms: detector.roster.since().map(|since| since.0),
-        tags: encode_tags(&detector.roster),
+        tags_since_ms: detector.world.roster.since().map(|since| since.0),
+        tags: encode_tags(&detector.world.roster),
         ..CoreState::default()
     }
 }

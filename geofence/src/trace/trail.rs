@@ -19,8 +19,9 @@ use crate::liveness::Liveness;
 use crate::machine::trace::{Move, Wanted, thresholds, untold};
 use crate::machine::{Judge, Machine, Scratch};
 use crate::state::of_one_vehicle;
-use crate::vehicle::{Rules, Vehicle};
+use crate::vehicle::Vehicle;
 use crate::window::SpareChunks;
+use crate::world::Rules;
 use crate::{
     Detector, Disposition, Fence, FenceHistory, FenceSet, Identity, Input, Ping, PingRun, Settings,
     StateError, TimeMs,
@@ -220,7 +221,7 @@ impl Trail {
     /// Whether the input is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.rules.end.is_some()
+        self.rules.world.end.is_some()
     }
 
     /// The fence sets, oldest first.
@@ -244,7 +245,7 @@ impl Trail {
     /// The fence with this id as it was at `t`; `None` if there was none.
     #[must_use]
     pub fn fence_at(&self, fence: &str, t: TimeMs) -> Option<&Fence> {
-        let timeline = &self.rules.timeline;
+        let timeline = &self.rules.world.timeline;
         let set = &timeline.epoch(timeline.number_at(t)).set;
         set.position_of(fence).map(|index| &set.fences()[index as usize])
     }
@@ -252,13 +253,13 @@ impl Trail {
     /// The vehicle's tags at `t`, sorted.
     #[must_use]
     pub fn tags_at(&self, t: TimeMs) -> &[String] {
-        self.rules.roster.of(&self.vehicle_id).named(t)
+        self.rules.world.roster.of(&self.vehicle_id).named(t)
     }
 
     /// What the rules compare with at `t`, by the version of `fence` then.
     #[must_use]
     pub fn thresholds(&self, fence: Option<&str>, t: TimeMs) -> Thresholds {
-        let timeline = &self.rules.timeline;
+        let timeline = &self.rules.world.timeline;
         let set = &timeline.epoch(timeline.number_at(t)).set;
         let index = fence.and_then(|id| set.position_of(id));
         thresholds(self.settings_at(t), index.map(|index| &set.fences()[index as usize]))
@@ -303,7 +304,7 @@ impl Trail {
     /// Whether a step may mean something at the wanted fence.
     fn concerns(&self, step: &Step, wanted: Wanted<'_>) -> bool {
         let version = |t| {
-            let epoch = self.rules.timeline.epoch(self.rules.timeline.number_at(t));
+            let epoch = self.rules.world.timeline.epoch(self.rules.world.timeline.number_at(t));
             epoch.set.position_of(wanted?).map(|index| epoch.versions[index as usize])
         };
         let always = match step.moment {
@@ -316,7 +317,7 @@ impl Trail {
     }
 
     /// Goes through everything that moves the vehicle's machine, in order.
-    fn walk(&self, mut go: impl FnMut(Move<'_>, &mut Machine, Judge<'_>, &mut Scratch)) {
+    fn walk(&self, mut go: impl FnMut(Move<'_>, &mut Machine, &Judge<'_>, &mut Scratch)) {
         let Some(vehicle) = &self.vehicle else { return };
         let rules = self.rules_now();
         let mut machine = vehicle.checkpoints.first().machine().clone();
@@ -325,20 +326,20 @@ impl Trail {
         let judge = |number: usize, ended| Judge {
             vehicle_id: &self.vehicle_id,
             settings: &self.settings[number],
-            timeline: &self.rules.timeline,
-            tags: self.rules.roster.of(&self.vehicle_id),
+            timeline: &self.rules.world.timeline,
+            tags: self.rules.world.roster.of(&self.vehicle_id),
             ended,
         };
         for fix in self.fixes() {
             // A ping is judged again with every earlier one that comes after it.
             number = number.max(self.settings_number(&fix));
-            let judge = judge(number, false);
+            let judge = &judge(number, false);
             while let Some(turn) = machine.next_turn(judge, fix.t) {
                 go(turn, &mut machine, judge, &mut scratch);
             }
             go(Move::Fix(&fix), &mut machine, judge, &mut scratch);
         }
-        let judge = judge(number, rules.end.is_some());
+        let judge = &judge(number, rules.world.end.is_some());
         let tags = judge.tags.newest_from().unwrap_or(TimeMs::MIN);
         while let Some(turn) = machine.next_turn(judge, rules.in_force.max(tags)) {
             go(turn, &mut machine, judge, &mut scratch);
@@ -364,8 +365,7 @@ impl Trail {
     }
 
     fn rules_now(&self) -> Rules<'_> {
-        let Detector { now, settings, timeline, roster, end, .. } = &self.rules;
-        Rules::at(*now, settings, timeline, roster, *end)
+        self.rules.world.rules(self.rules.now)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Judging a vehicle's fixes, and judging again what a late one has changed.
 
-use super::{Rules, Stale, Vehicle};
+use super::{Stale, Vehicle};
 use crate::TimeMs;
 use crate::machine::{Scratch, make_room};
+use crate::world::Rules;
 
 /// Fixes between two checkpoints at the most: the price of a late fix against
 /// the memory of a vehicle.
@@ -17,7 +18,7 @@ impl Vehicle {
         {
             self.judge_again(stale, rules, scratch);
         }
-        let judge = rules.judge(&self.id);
+        let judge = &rules.judge(&self.id);
         // Tags are never dated ahead: the newest are in force.
         let in_force =
             judge.tags.newest_from().map_or(rules.in_force, |from| from.max(rules.in_force));
@@ -30,7 +31,9 @@ impl Vehicle {
             self.since_checkpoint += 1;
             let last = self.checkpoints.last_at();
             let span = if last == TimeMs::MIN { 0 } else { fix.t.since(last) };
-            if self.since_checkpoint >= CHECKPOINT_FIXES || span >= rules.settings.hot_lateness_ms {
+            if self.since_checkpoint >= CHECKPOINT_FIXES
+                || span >= rules.world.settings.hot_lateness_ms
+            {
                 let spares = &mut scratch.spares.machines;
                 self.checkpoints.push(fix.t, &self.machine, spares);
                 self.since_checkpoint = 0;
@@ -45,7 +48,7 @@ impl Vehicle {
 
     /// Lets the machine's timers fire that are due by what was judged.
     fn run_timers(&mut self, rules: Rules<'_>, scratch: &mut Scratch) {
-        let judge = rules.judge(&self.id);
+        let judge = &rules.judge(&self.id);
         if !self.machine.heeds_time(judge) {
             return;
         }
@@ -80,7 +83,7 @@ impl Vehicle {
         self.since_checkpoint = 0;
         self.untold = true;
 
-        let judge = rules.judge(&self.id);
+        let judge = &rules.judge(&self.id);
         let refused = scratch.refused;
         let mut met = None;
         let mut expected = later.iter().enumerate().peekable();

@@ -11,16 +11,16 @@ mod checkpoints;
 mod judging;
 mod operations;
 
-use std::sync::Arc;
+use smol_str::SmolStr;
 
 use crate::decided::Decided;
 use crate::fix::Fix;
 use crate::liveness::Liveness;
-use crate::machine::{Judge, Machine};
-use crate::roster::Roster;
+use crate::machine::Machine;
 use crate::shown::Shown;
 use crate::timeline::Timeline;
 use crate::window::{Inserted, SpareChunks, Window};
+use crate::world::Rules;
 use crate::{Position, Settings, TimeMs};
 
 pub(crate) use checkpoints::{Checkpoint, Checkpoints, SpareMachines};
@@ -40,7 +40,7 @@ struct Stale {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Vehicle {
-    pub(crate) id: Arc<str>,
+    pub(crate) id: SmolStr,
     /// `M`: the largest event time accepted. [`TimeMs::MIN`] before the first.
     pub(crate) newest: TimeMs,
     /// `H`: start of the hot window; never goes back.
@@ -82,51 +82,6 @@ pub(crate) struct Spares {
     pub(crate) machines: SpareMachines,
 }
 
-/// What vehicles are judged by, besides their own fixes.
-#[derive(Clone, Copy)]
-pub(crate) struct Rules<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) timeline: &'a Timeline,
-    pub(crate) roster: &'a Roster,
-    /// The largest event time of the whole input, once that is over.
-    pub(crate) end: Option<TimeMs>,
-    /// `valid_from` of the newest fence set in force by now.
-    pub(crate) in_force: TimeMs,
-}
-
-impl<'a> Rules<'a> {
-    /// The rules as they stand at receive time `now`.
-    pub(crate) fn at(
-        now: TimeMs,
-        settings: &'a Settings,
-        timeline: &'a Timeline,
-        roster: &'a Roster,
-        end: Option<TimeMs>,
-    ) -> Self {
-        let in_force = Self::in_force(now, timeline, end);
-        Self { settings, timeline, roster, end, in_force }
-    }
-
-    /// [`Self::in_force`] at receive time `now`.
-    pub(crate) fn in_force(now: TimeMs, timeline: &Timeline, end: Option<TimeMs>) -> TimeMs {
-        let known = end.map_or(now, |end| end.max(now));
-        timeline.epoch(timeline.number_at(known)).valid_from
-    }
-}
-
-impl<'a> Rules<'a> {
-    /// What the vehicle with this id is judged by.
-    pub(crate) fn judge(self, vehicle_id: &'a str) -> Judge<'a> {
-        Judge {
-            vehicle_id,
-            settings: self.settings,
-            timeline: self.timeline,
-            tags: self.roster.of(vehicle_id),
-            ended: self.end.is_some(),
-        }
-    }
-}
-
 /// Where a ping falls among its vehicle's clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lateness {
@@ -136,7 +91,7 @@ pub(crate) enum Lateness {
 }
 
 impl Vehicle {
-    pub(crate) fn new(id: Arc<str>, source: u32, liveness: Liveness) -> Self {
+    pub(crate) fn new(id: SmolStr, source: u32, liveness: Liveness) -> Self {
         Self {
             id,
             newest: TimeMs::MIN,
@@ -175,10 +130,10 @@ impl Vehicle {
             ^ self.shown.seq as usize
     }
 
-    /// The same of what its window and its id point to.
+    /// The same of what its window points to.
     #[inline]
     pub(crate) fn touch_window(&self) -> usize {
-        self.window.touch() ^ usize::from(self.id.as_bytes().first().copied().unwrap_or(0))
+        self.window.touch()
     }
 
     /// Where the fix is, most likely, that is judged next, if any waits.
@@ -236,8 +191,8 @@ impl Vehicle {
     /// `W`: the event time up to which the vehicle's pings are believed to be
     /// complete.
     pub(crate) fn watermark(&self, rules: Rules<'_>) -> TimeMs {
-        let own = self.newest.plus(-rules.settings.reorder_delay_ms);
-        rules.end.map_or(own, |end| own.max(end))
+        let own = self.newest.plus(-rules.world.settings.reorder_delay_ms);
+        rules.world.end.map_or(own, |end| own.max(end))
     }
 
     /// Whether the next judgement goes back over what was judged.

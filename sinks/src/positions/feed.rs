@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use geofence::LivePosition;
+use smol_str::SmolStr;
 use tokio::sync::Notify;
 
 /// Hands positions from the shard that commits them to one reader, without
@@ -16,7 +17,7 @@ pub struct PositionFeed {
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<HashMap<Arc<str>, Arc<LivePosition>>>,
+    waiting: Mutex<HashMap<SmolStr, Arc<LivePosition>>>,
     offered: Notify,
 }
 

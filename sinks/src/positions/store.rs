@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use geofence::{LivePosition, Position};
+use smol_str::SmolStr;
 
 /// Newest known position of every vehicle. Written by the shards after each
 /// commit, read by HTTP; clones share one view.
@@ -16,7 +17,7 @@ pub struct PositionStore {
 
 #[derive(Debug, Default)]
 struct Shared {
-    by_vehicle: DashMap<Arc<str>, Arc<LivePosition>>,
+    by_vehicle: DashMap<SmolStr, Arc<LivePosition>>,
     changes: AtomicU64,
 }
 

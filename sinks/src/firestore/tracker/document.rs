@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use geofence::LivePosition;
 use prost_types::Timestamp;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::demand::Demand;
@@ -150,7 +151,7 @@ impl Document {
     /// how many positions are refused for what is stored.
     pub(super) fn found(&mut self, guard: Guard, stored: Vec<LivePosition>, now: Instant) -> u64 {
         self.guard = guard;
-        let mut stored: HashMap<Arc<str>, LivePosition> =
+        let mut stored: HashMap<SmolStr, LivePosition> =
             stored.into_iter().map(|it| (it.vehicle_id.clone(), it)).collect();
         let vehicles = self.vehicles.iter_mut();
         let refused = vehicles.filter_map(|vehicle| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use geofence::{LivePosition, Status};
 use prost_types::Timestamp;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use super::{Due, Guard, Pace, Read, Room, Tracker, Write, Written};
@@ -24,7 +25,7 @@ struct World {
     start: Instant,
     now_ms: u64,
     /// Documents: when they were last written, and what they hold.
-    stored: BTreeMap<String, (Timestamp, BTreeMap<Arc<str>, LivePosition>)>,
+    stored: BTreeMap<String, (Timestamp, BTreeMap<SmolStr, LivePosition>)>,
     /// Time, document and positions of every write, in order.
     writes: Vec<(u64, String, Vec<LivePosition>)>,
     reads: u64,
