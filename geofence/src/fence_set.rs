@@ -206,10 +206,11 @@ impl FenceSet {
         }
     }
 
-    /// Something of the memory that [`Self::containing`] reads, to have it
-    /// fetched.
-    pub(crate) fn touch(&self, p: Position) -> usize {
-        self.cells.touch(self.cells.spot(p)) as usize
+    /// Something of the memory that [`Self::containing`] reads for `to`, and
+    /// [`Self::may_be_passed`] for the step there, to have it fetched.
+    pub(crate) fn touch(&self, from: Option<Position>, to: Position) -> usize {
+        let start = from.map_or(0, |from| self.cells.spot(from).start());
+        (self.cells.touch(self.cells.spot(to)) ^ start) as usize
     }
 
     /// Replaces `out` with the ascending indexes of the fences whose envelope

@@ -202,7 +202,8 @@ impl Detector {
         }
         for vehicle in some() {
             touched ^= vehicle.touch_window() ^ vehicle.machine.touch();
-            touched ^= vehicle.next_place().map_or(0, |place| fences.touch(place));
+            let from = vehicle.machine.last.map(|last| last.position);
+            touched ^= vehicle.next_place().map_or(0, |to| fences.touch(from, to));
         }
         std::hint::black_box(touched);
     }

@@ -60,6 +60,13 @@ pub(crate) struct Spot {
     start: u32,
 }
 
+impl Spot {
+    /// Where in its tile's words.
+    pub(crate) fn start(self) -> u32 {
+        self.start
+    }
+}
+
 /// No tile has this key.
 const VACANT: u32 = u32::MAX;
 

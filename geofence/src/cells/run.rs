@@ -35,6 +35,9 @@ const SPARE: usize = 4;
 
 /// Where the run of cells that know of nothing begins.
 pub(super) const NOTHING: u32 = 0;
+/// Goes with where a run begins that has more than fences that cover the cell:
+/// those who look for outlines need not read the others.
+pub(super) const MORE: u32 = 1 << 31;
 
 /// How many fences of each kind a run has. Mostly one word: covering in 10
 /// bits, asked in 6, crossing in 15. With the uppermost bit set the numbers
@@ -145,13 +148,6 @@ pub(super) fn sort(fences: &mut [u32]) {
             place -= 1;
         }
     }
-}
-
-/// Whether the run at the start of `words` has no fence but those that cover
-/// the cell.
-#[inline]
-pub(super) fn is_plain(words: &[u32]) -> bool {
-    words[0] >> COVERING_BITS == 0
 }
 
 /// Calls `found` for every fence of the run at the start of `words` that must
@@ -304,7 +300,7 @@ impl RunWriter {
     }
 
     /// Where the run of a cell begins that no outline crosses, of the fences
-    /// that cover it and those to be asked.
+    /// that cover it and those to be asked, and [`MORE`].
     pub(super) fn uncrossed(&mut self, covering: &[u32], asked: &[u32]) -> u32 {
         self.key.clear();
         self.key.push(asked.len() as u32);
@@ -322,7 +318,8 @@ impl RunWriter {
     }
 
     /// Writes the run of a cell that outlines cross, each with words of
-    /// [`Crossings`](super::crossings::Crossings), and returns where it begins.
+    /// [`Crossings`](super::crossings::Crossings), and returns where it begins,
+    /// and [`MORE`].
     pub(super) fn crossed<'a>(
         &mut self,
         covering: &[u32],
@@ -339,7 +336,9 @@ impl RunWriter {
         Head::write(covering.len(), asked.len(), crossing, &mut self.words);
         self.words.extend_from_slice(covering);
         self.words.extend_from_slice(asked);
-        u32::try_from(start).expect("a tile's runs are bounded, see its budget")
+        let start = u32::try_from(start).ok().filter(|start| start & MORE == 0);
+        let more = if asked.len() + crossing > 0 { MORE } else { 0 };
+        start.expect("a tile's runs are bounded, see its budget") | more
     }
 
     /// The words of the tile.

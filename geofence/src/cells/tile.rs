@@ -12,7 +12,8 @@ pub(super) struct Tile {
     pub(super) cell_bits: u32,
     /// Fences that cover the tile whole.
     pub(super) covering: Arc<[u32]>,
-    /// Where the cell's run begins in `words`, row by row from the south.
+    /// Where the cell's run begins in `words`, row by row from the south, and
+    /// [`run::MORE`].
     pub(super) starts: Arc<[u32]>,
     pub(super) words: Arc<[u32]>,
 }
@@ -35,7 +36,8 @@ impl Tile {
     #[inline]
     pub(super) fn start(&self, x: u32, y: u32) -> u32 {
         let row_bits = TILE_BITS - self.cell_bits;
-        self.starts[((y >> self.cell_bits) << row_bits | x >> self.cell_bits) as usize]
+        let cell = (y >> self.cell_bits) << row_bits | x >> self.cell_bits;
+        self.starts[cell as usize] & !run::MORE
     }
 
     /// Adds to `out`, which is empty, every fence that holds the place, in
@@ -75,11 +77,11 @@ impl Tile {
         let cells = |low: i64, high: i64| (low >> bits).max(0)..(high >> bits).min(last) + 1;
         for row in cells(low.1, high.1) {
             for column in cells(low.0, high.0) {
-                let start = self.starts[(row << row_bits | column) as usize] as usize;
-                let run = &self.words[start..];
-                if run::is_plain(run) {
+                let start = self.starts[(row << row_bits | column) as usize];
+                if start & run::MORE == 0 {
                     continue;
                 }
+                let run = &self.words[(start & !run::MORE) as usize..];
                 let (west, south) = (column << bits, row << bits);
                 let from_corner = |(x, y): (i64, i64)| (x - west, y - south);
                 run::outlines(run, from_corner(low), from_corner(high), &mut found);

@@ -117,6 +117,14 @@ impl Chunk {
         self.len as usize
     }
 
+    /// Something of the lines of the last fix and of the place after it.
+    #[inline]
+    pub(super) fn touch(&self) -> usize {
+        let last = &self.fixes[(self.len() - 1) % CHUNK_FIXES];
+        let next = &self.fixes[self.len() % CHUNK_FIXES];
+        last.t as usize ^ next.identity[0] as usize ^ usize::from(next.engine.is_some())
+    }
+
     fn held(&self) -> &[Packed] {
         &self.fixes[..self.len()]
     }

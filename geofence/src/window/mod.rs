@@ -95,9 +95,10 @@ impl Window {
         self.len
     }
 
-    /// Something of the line that the next fix in order goes to.
+    /// Something of each line that the next fix in order, and the judging of
+    /// the one before it, will read and write.
     pub(crate) fn touch(&self) -> usize {
-        self.tail.as_ref().map_or(0, |tail| tail.len())
+        self.tail.as_ref().map_or(0, |tail| tail.touch())
     }
 
     /// Files `fix` under its time.
@@ -267,7 +268,7 @@ impl Window {
     }
 
     fn end(&self) -> At {
-        At { chunk: self.earlier.len(), fix: self.touch() }
+        At { chunk: self.earlier.len(), fix: self.tail.as_ref().map_or(0, |tail| tail.len()) }
     }
 
     fn before(&self, at: At) -> Option<At> {
