@@ -277,3 +277,27 @@ fn a_changed_setting_holds_for_those_that_stay_silent_too() {
     let effects = shard.apply(&[Input::Settings(plain())], TimeMs::MIN);
     assert_eq!(dwells(&effects), ["Retract @300"]);
 }
+
+#[test]
+fn what_was_told_is_kept_as_it_was_told() {
+    let settings = Settings { reorder_delay_ms: 2_000, ..assume() };
+    let fences = only_sq(r#","dwell_s":[60,600]"#);
+    let mut shards = [true, false].map(|idles| {
+        let mut shard = Shard::new(settings.clone(), fences.clone());
+        hear(&mut shard, 1, 0, [inside(0)]);
+        let told = hear(&mut shard, 1, 700, [inside(100).received(700)]);
+        assert_eq!(dwells(&told), ["Assert @60", "Assert @600"]);
+        if idles {
+            // The first is proved by now, the second is assumed anew.
+            let now = TimeMs(702_000);
+            let effects = shard.detector.apply(&[], now, shard.seq + 1);
+            assert_eq!(effects.events, [], "nothing to record");
+        }
+        shard
+    });
+    for shard in &mut shards {
+        assert_eq!(dwells(&hear(shard, 1, 700, [inside(99).received(3_200)])), [""; 0]);
+    }
+    let [idled, went_on] = shards.map(|shard| shard.detector.encode_state());
+    assert_eq!(idled, went_on);
+}

@@ -30,7 +30,11 @@ impl Vehicle {
             let id = decided.body.id;
             let old = self.displaced.iter().position(|old| old.body.id == id);
             match old.map(|old| self.displaced.swap_remove(old)) {
-                Some(old) if old.body == self.standing(i).body => {}
+                Some(old) if old.body == self.standing(i).body => {
+                    // It stands as it was told, whenever it is decided again.
+                    let standing = self.standing_mut(i);
+                    (standing.observed, standing.late) = (old.observed, old.late);
+                }
                 Some(_) => out.push(self.emit(self.standing(i), Op::Amend, revision, None)),
                 None => asserted.push(i),
             }
