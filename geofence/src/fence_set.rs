@@ -167,15 +167,13 @@ impl FenceSet {
     pub fn containing_many(&self, positions: &[Position], mut found: impl FnMut(usize, &[u32])) {
         let mut out = Vec::with_capacity(AHEAD);
         let mut spots = [Spot::default(); AHEAD];
-        let (mut touched, mut index) = (0, 0);
+        let mut index = 0;
         for positions in positions.chunks(AHEAD) {
-            // Nothing waits for what is read here until it has been asked for
-            // on behalf of all.
             for (spot, position) in spots.iter_mut().zip(positions) {
                 *spot = self.cells.spot(*position);
             }
             for spot in &spots[..positions.len()] {
-                touched ^= self.cells.touch(*spot);
+                self.cells.prefetch(*spot);
             }
             for (spot, position) in spots.iter().zip(positions) {
                 self.containing_at(*spot, *position, &mut out);
@@ -183,7 +181,6 @@ impl FenceSet {
                 index += 1;
             }
         }
-        std::hint::black_box(touched);
     }
 
     /// [`Self::containing`] for a position whose spot is known.
@@ -206,11 +203,9 @@ impl FenceSet {
         }
     }
 
-    /// Something of the memory that [`Self::containing`] reads for `to`, and
-    /// [`Self::may_be_passed`] for the step there, to have it fetched.
-    pub(crate) fn touch(&self, from: Option<Position>, to: Position) -> usize {
-        let start = from.map_or(0, |from| self.cells.spot(from).start());
-        (self.cells.touch(self.cells.spot(to)) ^ start) as usize
+    /// The index of fences of no great extent.
+    pub(crate) fn cells(&self) -> &CellIndex {
+        &self.cells
     }
 
     /// Replaces `out` with the ascending indexes of the fences whose envelope

@@ -1,15 +1,13 @@
 //! Pings on their way into the windows of their vehicles.
 //!
-//! A run is taken in parts. Of each part the memory that its pings will need
-//! is asked for first, so that one waits for all of it together and not for
-//! one cache miss after the other: with many vehicles that is most of a
+//! The memory that each ping will need is asked for some pings ahead
+//! ([`crate::ahead`]): with many vehicles waiting for it would be most of a
 //! ping's cost.
 
 use crate::detector::{ANCIENT_MS, Detector, Waiting, disposition_name, is_in, slot};
 use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::ACCURACY_M_MAX;
-use crate::touched::AHEAD;
 use crate::vehicle::{Lateness, Vehicle};
 use crate::window::Inserted;
 use crate::{Disposition, Effects, Identity, Outcome, Ping, PingRun, Profile, Settings, TimeMs};
@@ -79,22 +77,25 @@ impl Detector {
         let in_force = self.in_force_now();
         let probable = self.probable_slots(run);
         self.remaining.count(&probable, self.vehicles.len());
-        for (pings, probable) in run.pings.chunks(AHEAD).zip(probable.chunks(AHEAD)) {
-            self.look_ahead(probable.iter().flatten().copied());
-            for (ping, &probable) in pings.iter().zip(probable) {
-                let known = self.slot_of_known(&ping.vehicle_id, probable);
+        self.visit_ahead(
+            run.pings.len(),
+            |i| probable[i],
+            |detector, i| {
+                let (ping, probable) = (&run.pings[i], probable[i]);
+                let known = detector.slot_of_known(&ping.vehicle_id, probable);
                 let arriving = Arriving { run, ping, known, in_force, seq };
-                let (outcome, index) = self.take_ping(arriving, &mut tally, effects);
+                let (outcome, index) = detector.take_ping(arriving, &mut tally, effects);
                 effects.outcomes.push(outcome);
-                if self.remaining.is_last(probable)
+                if detector.remaining.is_last(probable)
                     && settles
                     && let Some(index) = index
-                    && self.touched.remove(index)
+                    && detector.touched.remove(index)
                 {
-                    self.settle_vehicle(index, in_force, seq, effects);
+                    detector.settle_vehicle(index, in_force, seq, effects);
                 }
-            }
-        }
+            },
+        );
+        self.name_fences(effects);
         self.scratch.slots = probable;
         tally.add_to(effects);
         concluded

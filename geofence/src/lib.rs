@@ -6,6 +6,7 @@
 //! from `libm` only, and no result depends on the order of a hash map.
 
 pub mod admission;
+mod ahead;
 mod assignment;
 mod assumed;
 mod cells;

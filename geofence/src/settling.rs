@@ -2,12 +2,14 @@
 //! of every vehicle touched after them. A vehicle whose last ping has come in
 //! waits for neither.
 
-use crate::detector::{ANCIENT_MS, Detector, archives, is_in};
+use crate::detector::{ANCIENT_MS, Detector, archives, is_in, slot};
 use crate::id_prefix::id_prefix;
-use crate::touched::AHEAD;
 use crate::vehicle::{Vehicle, WINDOW_FIXES_MAX};
 use crate::world::Rules;
 use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
+
+/// Vehicles whose fences are named together: few enough to be at hand still.
+const UNNAMED_MAX: usize = 32;
 
 /// How often silent vehicles are looked for, milliseconds.
 const FORGET_EVERY_MS: i64 = 3_600_000;
@@ -55,10 +57,13 @@ impl Detector {
     /// Calls `visit` with the slot of each overdue vehicle.
     fn each_overdue(&mut self, mut visit: impl FnMut(&mut Self, u32)) {
         let overdue = self.overdue.take();
-        for part in overdue.chunks(AHEAD) {
-            self.look_ahead(part.iter().copied());
-            part.iter().for_each(|index| visit(self, *index));
-        }
+        self.visit_ahead(
+            overdue.len(),
+            |i| Some(overdue[i]),
+            |detector, i| {
+                visit(detector, overdue[i]);
+            },
+        );
         self.overdue.reuse(overdue);
     }
 
@@ -89,13 +94,15 @@ impl Detector {
         });
         let touched = self.touched.take();
         effects.positions.reserve(touched.len());
-        for part in touched.chunks(AHEAD) {
-            self.look_ahead(part.iter().copied());
-            for &index in part {
-                self.settle_vehicle(index, in_force, seq, effects);
-            }
-        }
+        self.visit_ahead(
+            touched.len(),
+            |i| Some(touched[i]),
+            |detector, i| {
+                detector.settle_vehicle(touched[i], in_force, seq, effects);
+            },
+        );
         self.touched.reuse(touched);
+        self.name_fences(effects);
         // Slots and the order of touch are no part of the state: by id.
         sort_by_id(&mut effects.positions);
     }
@@ -139,14 +146,28 @@ impl Detector {
         }
         self.window_fixes -= (fixes - vehicle.window.len()) as u64;
         let offline = vehicle.liveness.offline;
-        effects.positions.extend(vehicle.shown.refresh(
-            &vehicle.id,
-            &vehicle.machine,
-            decided,
-            offline,
-            &self.world.timeline,
-            seq,
-        ));
+        let timeline = &self.world.timeline;
+        if vehicle.shown.refresh(&vehicle.machine, decided, offline, timeline, seq)
+            && let Some(position) = vehicle.shown.unnamed(&vehicle.id)
+        {
+            if !vehicle.shown.fences.is_empty() {
+                self.scratch.unnamed.push((effects.positions.len(), index));
+            }
+            effects.positions.push(position);
+            if self.scratch.unnamed.len() == UNNAMED_MAX {
+                self.name_fences(effects);
+            }
+        }
+    }
+
+    /// Names the fences of positions that were settled without. To share a list
+    /// waits until all that was written before has reached the cache: of many
+    /// one after the other, once.
+    pub(crate) fn name_fences(&mut self, effects: &mut Effects) {
+        for (position, index) in self.scratch.unnamed.drain(..) {
+            let vehicle = slot(&mut self.vehicles, index);
+            effects.positions[position].fences = vehicle.shown.fences.clone();
+        }
     }
 
     /// Forgets the vehicles that have been silent for too long, and the fence
@@ -190,22 +211,6 @@ impl Detector {
     fn hour_to_forget_in(&self) -> Option<TimeMs> {
         let hour = self.now.0.div_euclid(FORGET_EVERY_MS).saturating_mul(FORGET_EVERY_MS);
         Some(TimeMs(hour)).filter(|hour| *hour > self.forgotten_at)
-    }
-
-    /// Asks for the memory that judging these vehicles will read.
-    pub(crate) fn look_ahead(&self, slots: impl Iterator<Item = u32> + Clone) {
-        let fences = &self.world.timeline.current().set;
-        let some = || slots.clone().filter_map(|slot| self.vehicles[slot as usize].as_ref());
-        let mut touched = 0;
-        for vehicle in some() {
-            touched ^= vehicle.touch();
-        }
-        for vehicle in some() {
-            touched ^= vehicle.touch_window() ^ vehicle.machine.touch();
-            let from = vehicle.machine.last.map(|last| last.position);
-            touched ^= vehicle.next_place().map_or(0, |to| fences.touch(from, to));
-        }
-        std::hint::black_box(touched);
     }
 
     /// Holds the windows under their byte limit: the vehicle with the oldest

@@ -49,24 +49,23 @@ impl Shown {
     }
 
     /// Takes over what the machine concludes; unless it `decided` something
-    /// since the last call, that is what it was. Returns the new live position
-    /// if anything visible changed since then.
+    /// since the last call, that is what it was. Returns whether anything
+    /// visible changed since then.
     pub(crate) fn refresh(
         &mut self,
-        vehicle_id: &SmolStr,
         machine: &Machine,
         decided: bool,
         offline: bool,
         timeline: &Timeline,
         seq: u64,
-    ) -> Option<LivePosition> {
+    ) -> bool {
         let offline_stays = self.status.is_some_and(|was| (was == Status::Offline) == offline);
         let concluded = (decided || !offline_stays) && self.conclude(machine, offline, timeline);
         if !(std::mem::take(&mut self.fix_changed) || concluded) {
-            return None;
+            return false;
         }
         self.seq = seq;
-        self.live(vehicle_id)
+        true
     }
 
     /// Returns whether status or fences are others than before.
@@ -78,6 +77,11 @@ impl Shown {
 
     /// The live position as it stands; `None` before the first ping.
     pub(crate) fn live(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
+        Some(LivePosition { fences: self.fences.clone(), ..self.unnamed(vehicle_id)? })
+    }
+
+    /// The same without its fences.
+    pub(crate) fn unnamed(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
         let fix = self.fix?;
         Some(LivePosition {
             vehicle_id: vehicle_id.clone(),
@@ -87,7 +91,7 @@ impl Shown {
             heading_deg: fix.heading_deg,
             speed_mps: fix.speed_mps,
             status: self.status.unwrap_or(Status::Moving),
-            fences: self.fences.clone(),
+            fences: FenceIds::default(),
             seq: self.seq,
         })
     }

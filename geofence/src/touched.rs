@@ -1,9 +1,5 @@
 //! Which vehicles an apply has touched: each once, in order of first touch.
 
-/// Vehicles whose memory is asked for together, ahead of their turn: enough
-/// for their cache misses to overlap, few enough to stay in the first cache.
-pub(crate) const AHEAD: usize = 32;
-
 /// A set of slot numbers, emptied once per apply.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {

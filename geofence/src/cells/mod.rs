@@ -53,18 +53,18 @@ pub(crate) struct CellIndex {
     table: Vec<(u32, u32)>,
 }
 
+/// A cell, by its tile and its number there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cell {
+    tile: u32,
+    number: u32,
+}
+
 /// Where in the index something is known of a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spot {
     tile: u32,
     start: u32,
-}
-
-impl Spot {
-    /// Where in its tile's words.
-    pub(crate) fn start(self) -> u32 {
-        self.start
-    }
 }
 
 /// No tile has this key.
@@ -132,19 +132,37 @@ impl CellIndex {
         Self { tiles, table }
     }
 
+    /// The cell of `p`.
+    #[inline]
+    pub(crate) fn cell(&self, p: Position) -> Cell {
+        let (x, y) = grid::from_corner(p);
+        let tile = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS));
+        let number = self.tiles[tile as usize].cell(grid::within_tile(x), grid::within_tile(y));
+        Cell { tile, number }
+    }
+
+    /// Has asked for what [`Self::spot_of`] reads.
+    #[inline]
+    pub(crate) fn prefetch_spot(&self, cell: Cell) {
+        self.tiles[cell.tile as usize].prefetch_start(cell.number);
+    }
+
+    /// Where something is known of a cell of this index.
+    #[inline]
+    pub(crate) fn spot_of(&self, cell: Cell) -> Spot {
+        Spot { tile: cell.tile, start: self.tiles[cell.tile as usize].start(cell.number) }
+    }
+
     /// Where something is known of `p`.
     #[inline]
     pub(crate) fn spot(&self, p: Position) -> Spot {
-        let (x, y) = grid::from_corner(p);
-        let tile = self.tile(grid::tile_key(x >> TILE_BITS, y >> TILE_BITS));
-        let start = self.tiles[tile as usize].start(grid::within_tile(x), grid::within_tile(y));
-        Spot { tile, start }
+        self.spot_of(self.cell(p))
     }
 
-    /// Something of the memory that [`Self::at`] reads, to have it fetched.
+    /// Has asked for what [`Self::at`] reads.
     #[inline]
-    pub(crate) fn touch(&self, spot: Spot) -> u32 {
-        self.tiles[spot.tile as usize].touch(spot.start)
+    pub(crate) fn prefetch(&self, spot: Spot) {
+        self.tiles[spot.tile as usize].prefetch_run(spot.start);
     }
 
     /// Adds to `out`, which is empty, every fence that holds `p`, in ascending

@@ -31,12 +31,23 @@ impl Tile {
         }
     }
 
-    /// Where the run begins of the cell of the place (x, y) units from the
-    /// tile's south-western corner.
+    /// Number of the cell of the place (x, y) units from the tile's
+    /// south-western corner.
     #[inline]
-    pub(super) fn start(&self, x: u32, y: u32) -> u32 {
+    pub(super) fn cell(&self, x: u32, y: u32) -> u32 {
         let row_bits = TILE_BITS - self.cell_bits;
-        let cell = (y >> self.cell_bits) << row_bits | x >> self.cell_bits;
+        (y >> self.cell_bits) << row_bits | x >> self.cell_bits
+    }
+
+    /// Has asked for what [`Self::start`] reads.
+    #[inline]
+    pub(super) fn prefetch_start(&self, cell: u32) {
+        prefetch::lines_of(&self.starts[cell as usize]);
+    }
+
+    /// Where the run begins of a cell.
+    #[inline]
+    pub(super) fn start(&self, cell: u32) -> u32 {
         self.starts[cell as usize] & !run::MORE
     }
 
@@ -59,13 +70,13 @@ impl Tile {
         }
     }
 
-    /// Something of the lines of the run at `start`.
+    /// Has asked for the run at `start`, as far as most runs go.
     #[inline]
-    pub(super) fn touch(&self, start: u32) -> u32 {
-        /// Words of a line of memory.
-        const LINE: usize = 16;
-        let first = start as usize;
-        self.words[first] ^ self.words[(first + LINE).min(self.words.len() - 1)]
+    pub(super) fn prefetch_run(&self, start: u32) {
+        /// A run begins with as many words.
+        const MOST: usize = 16;
+        let run = &self.words[start as usize..];
+        prefetch::lines_of(&run[..run.len().min(MOST)]);
     }
 
     /// Calls `found` for every fence that has an edge near the box from `low`

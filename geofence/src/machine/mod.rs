@@ -67,6 +67,9 @@ pub(crate) struct Scratch {
     hits: Vec<u32>,
     passed: Vec<u32>,
     pub(crate) slots: Vec<Option<u32>>,
+    /// Positions by their place, and slots of their vehicles, whose fences are
+    /// yet to be named.
+    pub(crate) unnamed: Vec<(usize, u32)>,
 }
 
 impl Scratch {
@@ -162,12 +165,6 @@ impl Machine {
     /// in none.
     pub(crate) fn is_small(&self) -> bool {
         self.visits.capacity().max(self.arrivals.capacity()) <= SMALL
-    }
-
-    /// Something of each line that the next fix will most likely read.
-    pub(crate) fn touch(&self) -> usize {
-        let line = |visit: &Visit| visit.id as usize ^ visit.pings as usize ^ visit.fence as usize;
-        self.visits.iter().map(line).fold(0, |all, one| all ^ one)
     }
 
     /// Judges the next fix of the vehicle.

@@ -84,7 +84,7 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
     restored.shown = decode_shown(shown);
     // Status and fences follow from the machine.
     let offline = restored.liveness.offline;
-    restored.shown.refresh(&restored.id, &restored.machine, true, offline, timeline, seq);
+    restored.shown.refresh(&restored.machine, true, offline, timeline, seq);
     restored.shown.seq = seq;
     Ok(restored)
 }

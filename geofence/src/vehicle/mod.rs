@@ -115,25 +115,20 @@ impl Vehicle {
         }
     }
 
-    /// Something of each line of the vehicle that a ping reads, to have it
-    /// fetched.
+    /// Has what the vehicle points to asked for that its next ping reads.
     #[inline]
-    pub(crate) fn touch(&self) -> usize {
-        let machine = &self.machine;
-        self.id.len()
-            ^ self.window.len()
-            ^ self.liveness.interval_ms as usize
-            ^ usize::from(machine.last.is_some())
-            ^ machine.epoch as usize
-            ^ machine.visits.len()
-            ^ usize::from(self.shown.fix_changed)
-            ^ self.shown.seq as usize
+    pub(crate) fn prefetch(&self) {
+        self.window.prefetch();
+        prefetch::lines_of(self.machine.visits.as_slice());
     }
 
-    /// The same of what its window points to.
+    /// The same of what that points to.
     #[inline]
-    pub(crate) fn touch_window(&self) -> usize {
-        self.window.touch()
+    pub(crate) fn prefetch_fixes(&self) {
+        self.window.prefetch_fixes();
+        if let Some(last) = self.decided.last() {
+            prefetch::lines_of(&last.at);
+        }
     }
 
     /// Where the fix is, most likely, that is judged next, if any waits.

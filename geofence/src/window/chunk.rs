@@ -117,12 +117,30 @@ impl Chunk {
         self.len as usize
     }
 
-    /// Something of the lines of the last fix and of the place after it.
+    /// Has asked for all but the fixes.
     #[inline]
-    pub(super) fn touch(&self) -> usize {
-        let last = &self.fixes[(self.len() - 1) % CHUNK_FIXES];
-        let next = &self.fixes[self.len() % CHUNK_FIXES];
-        last.t as usize ^ next.identity[0] as usize ^ usize::from(next.engine.is_some())
+    pub(super) fn prefetch(&self) {
+        prefetch::lines_of(&self.base);
+        prefetch::lines_of(&self.len);
+    }
+
+    /// Has asked for the time of the last fix but one, the last fix, and where
+    /// the next goes to.
+    #[inline]
+    pub(super) fn prefetch_last(&self) {
+        let next = self.len();
+        if let Some(fix) = next.checked_sub(2).and_then(|i| self.fixes.get(i)) {
+            prefetch::lines_of(&fix.t);
+        }
+        self.fixes.get(next - 1).into_iter().for_each(prefetch::lines_of);
+        self.fixes.get(next).into_iter().for_each(prefetch::lines_of);
+    }
+
+    /// Has asked for what [`Self::last_t`] reads of a chunk that is full.
+    #[inline]
+    pub(super) fn prefetch_end(&self) {
+        self.prefetch();
+        prefetch::lines_of(&self.fixes[CHUNK_FIXES - 1].t);
     }
 
     fn held(&self) -> &[Packed] {

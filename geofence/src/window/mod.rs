@@ -95,10 +95,24 @@ impl Window {
         self.len
     }
 
-    /// Something of each line that the next fix in order, and the judging of
-    /// the one before it, will read and write.
-    pub(crate) fn touch(&self) -> usize {
-        self.tail.as_ref().map_or(0, |tail| tail.touch())
+    /// Has asked for what tells which fixes come last.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let Some(tail) = &self.tail {
+            tail.prefetch();
+        }
+    }
+
+    /// Has asked for the last two fixes and where the next goes to.
+    #[inline]
+    pub(crate) fn prefetch_fixes(&self) {
+        let Some(tail) = &self.tail else { return };
+        tail.prefetch_last();
+        if tail.len() == 1
+            && let Some(before) = self.earlier.back()
+        {
+            before.prefetch_end();
+        }
     }
 
     /// Files `fix` under its time.
