@@ -4,6 +4,7 @@
 //! are measured in the plane at the position asked about. Shapes are
 //! immutable, and made only from checked input (see [`crate::parse_fences`]).
 
+mod bounds;
 mod capsule;
 mod circle;
 mod confidence;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::bounds::{Area, Bounds, Near};
 use super::edge::{Edge, Packed};
 use super::envelope::Envelope;
 use crate::plane::{HALF_TURN, Scale, TURN};
@@ -21,7 +22,7 @@ pub(super) struct Runs {
     origin: i64,
     edges: Arc<[Packed]>,
     /// One for each [`RUN`] edges.
-    boxes: Arc<[Envelope]>,
+    boxes: Arc<[Bounds]>,
     /// Round all of them; `None` if there is no edge.
     around: Option<Envelope>,
 }
@@ -30,8 +31,9 @@ impl Runs {
     /// Of edges whose western ends lie less than a turn east of `origin`.
     pub(super) fn new(edges: &[Edge], origin: i64) -> Self {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
-        let boxes: Arc<[_]> = edges.chunks(RUN).filter_map(around).collect();
-        let around = boxes.iter().copied().reduce(Envelope::join);
+        let boxes = edges.chunks(RUN).filter_map(around);
+        let boxes = boxes.map(|around| Bounds::of(around, origin)).collect();
+        let around = around(edges);
         let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
         Self { origin, edges, boxes, around }
     }
@@ -49,6 +51,7 @@ impl Runs {
     /// The edges whose boxes meet `area`, and some more; each once.
     pub(super) fn meeting(&self, area: Envelope) -> impl Iterator<Item = Edge> {
         let runs = self.boxes.iter().zip(self.edges.chunks(RUN));
+        let area = Area::of(area, self.origin);
         let met = runs.filter(move |run| run.0.overlaps(&area));
         met.flat_map(|run| run.1.iter().map(|edge| edge.unpack(self.origin)))
     }
@@ -58,12 +61,14 @@ impl Runs {
     pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
         let place = Place { x, y, scale };
         if self.is_near(x) {
-            let bound = |around: &Envelope| place.distance2_m2(around, 0);
+            let near = Near::new((x, y), self.origin, scale);
+            let bound = |around: &Bounds| around.distance2_m2(&near);
             return self.nearest(bound, |run| self.nearest_of_near(run, place));
         }
-        let bound = |around: &Envelope| {
+        let bound = |around: &Bounds| {
+            let around = around.envelope(self.origin);
             let turns = [-TURN, 0, TURN].into_iter();
-            turns.map(|turn| place.distance2_m2(around, turn)).fold(f64::INFINITY, f64::min)
+            turns.map(|turn| place.distance2_m2(&around, turn)).fold(f64::INFINITY, f64::min)
         };
         self.nearest(bound, |run| self.nearest_of(run, place))
     }
@@ -73,7 +78,7 @@ impl Runs {
     #[inline]
     fn nearest(
         &self,
-        bound: impl Fn(&Envelope) -> f64,
+        bound: impl Fn(&Bounds) -> f64,
         nearest_of: impl Fn(&[Packed]) -> f64,
     ) -> f64 {
         // The run that is likely nearest first: it rules most others out.
