@@ -38,7 +38,10 @@ fn main() -> ExitCode {
     if pipeline::is_engine() {
         return engine::cli::main();
     }
-    match measure(Cli::parse().command) {
+    let command = Cli::parse().command;
+    // Of what the worker has, for what it is measured beside, too.
+    engine::huge_pages::ask_for();
+    match measure(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -15,6 +15,7 @@ mod fences;
 mod firestore;
 mod idle;
 mod kills;
+mod memory;
 mod rejects;
 mod restarts;
 mod shared;

@@ -1,0 +1,77 @@
+//! Has the C library ask for huge pages.
+//!
+//! A shard's state lies all over memory, and of every ping some twenty lines of
+//! it are read that nobody has read lately. With pages of 4 KiB the processor
+//! also has to look up where most of them are. Linux gives pages of 2 MiB to
+//! who asks for them; the GNU C library does so if a tunable says it should,
+//! which it reads when the program begins, and never again.
+
+use std::env;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Where tunables are read from, see `ld.so(8)`.
+const TUNABLES: &str = "GLIBC_TUNABLES";
+/// Whether `malloc` asks for huge pages: 1 for transparent ones.
+const HUGE_PAGES: &str = "glibc.malloc.hugetlb";
+/// What the kernel does of itself, the choice in brackets; see
+/// `admin-guide/mm/transhuge.rst` of its documentation.
+const KERNEL: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
+
+/// Starts the program anew in this very process, with the tunable set, if that
+/// makes a difference. Comes back where it makes none, or cannot be done: all
+/// works without, and slower. To be called before anything else is begun.
+pub fn ask_for() {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return;
+    }
+    let Ok(kernel) = fs::read_to_string(KERNEL) else { return };
+    let Ok(given) = env::var(TUNABLES).or_else(|error| match error {
+        env::VarError::NotPresent => Ok(String::new()),
+        unreadable @ env::VarError::NotUnicode(_) => Err(unreadable),
+    }) else {
+        return;
+    };
+    let Some(tunables) = tunables(&given, &kernel) else { return };
+    let (Ok(program), mut args) = (env::current_exe(), env::args_os()) else { return };
+    let mut again = Command::new(program);
+    if let Some(name) = args.next() {
+        again.arg0(name);
+    }
+    // Returns only if it fails.
+    let _ = again.args(args).env(TUNABLES, tunables).exec();
+}
+
+/// The tunables that are `given` and the one that asks for huge pages; `None`
+/// if it is among them, whatever it says, or the kernel gives such pages to all
+/// or to nobody.
+fn tunables(given: &str, kernel: &str) -> Option<String> {
+    let asked = given.split(':').any(|one| one.split('=').next() == Some(HUGE_PAGES));
+    if asked || !kernel.contains("[madvise]") {
+        return None;
+    }
+    let given = given.split(':').filter(|one| !one.is_empty());
+    Some(given.chain([&*format!("{HUGE_PAGES}=1")]).collect::<Vec<_>>().join(":"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_asked_for_once_and_only_where_the_kernel_wants_to_be_asked() {
+        const WANTS: &str = "always [madvise] never\n";
+        let ask = |given, kernel| tunables(given, kernel);
+        assert_eq!(ask("", WANTS).as_deref(), Some("glibc.malloc.hugetlb=1"));
+        let others = "glibc.malloc.arena_max=2";
+        let both = "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1";
+        assert_eq!(ask(others, WANTS).as_deref(), Some(both));
+        for decided in [both, "glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb"] {
+            assert_eq!(ask(decided, WANTS), None, "{decided}");
+        }
+        for kernel in ["[always] madvise never\n", "always madvise [never]\n", ""] {
+            assert_eq!(ask("", kernel), None, "{kernel}");
+        }
+    }
+}

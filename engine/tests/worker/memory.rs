@@ -1,0 +1,30 @@
+//! What a worker asks the system for.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::support::{Launch, text};
+
+/// The tunables of the C library that a worker began with.
+fn tunables(launch: &Launch) -> Option<String> {
+    let mut worker = launch.start();
+    let environment = fs::read(format!("/proc/{}/environ", worker.pid())).unwrap();
+    assert!(worker.stop().success(), "{}", worker.log());
+    let variables = text(&environment);
+    variables.split('\0').find_map(|it| it.strip_prefix("GLIBC_TUNABLES=")).map(str::to_owned)
+}
+
+#[test]
+fn huge_pages_are_asked_for_where_the_kernel_wants_to_be_asked() {
+    let kernel = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    if !kernel.unwrap_or_default().contains("[madvise]") || !cfg!(target_env = "gnu") {
+        println!("skipped: the kernel or the C library does not want to be asked");
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let launch = || Launch::run(dir.path());
+    assert_eq!(tunables(&launch()).as_deref(), Some("glibc.malloc.hugetlb=1"));
+    let no = "glibc.malloc.hugetlb=0";
+    assert_eq!(tunables(&launch().env("GLIBC_TUNABLES", no)).as_deref(), Some(no));
+}
