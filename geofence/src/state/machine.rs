@@ -6,7 +6,7 @@ use protos::journal::{
     CoreArrival, CoreFix, CoreIdle, CoreLeaving, CoreMachine, CorePlace, CoreRest, CoreVisit,
 };
 
-use super::StateError;
+use super::{StateError, decode_each};
 use crate::decided::{Margin, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
@@ -46,13 +46,8 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
     if last.is_some() && !kept.contains(&machine.epoch) {
         return Err(StateError::Malformed("fence epoch of a vehicle"));
     }
-    let visits =
-        machine.visits.into_iter().map(decode_visit).collect::<Result<Vec<Visit>, StateError>>()?;
-    let arrivals = machine
-        .arrivals
-        .into_iter()
-        .map(decode_arrival)
-        .collect::<Result<Vec<Arrival>, StateError>>()?;
+    let visits = decode_each(machine.visits, decode_visit)?;
+    let arrivals = decode_each(machine.arrivals, decode_arrival)?;
     // Both are in order of fences.
     let fence = visits.last().map(|visit| visit.fence);
     let arrived = arrivals.last().map(|arrival| arrival.visit.fence);

@@ -21,6 +21,7 @@ use crate::roster::{Roster, TagChange};
 use crate::sources::Source;
 use crate::threads::{self, Cores};
 use crate::timeline::{Epoch, Timeline};
+use crate::vehicle::Vehicle;
 use crate::world::World;
 use crate::{FenceSet, Settings, TimeMs};
 
@@ -96,7 +97,7 @@ impl Detector {
         let state = CoreState::decode(rest.as_slice())?;
         let settings: Settings = serde_json::from_str(&state.settings)?;
         let mut detector = Self::new(settings);
-        detector.world.timeline = decode_timeline(&state, &mut fences)?;
+        let timeline = decode_timeline(&state, &mut fences)?;
         detector.world.roster = decode_roster(&state);
         for source in &state.sources {
             let restored = detector.sources.get_mut(source.source);
@@ -109,24 +110,22 @@ impl Detector {
         detector.world.end = state.end_ms.map(TimeMs);
         detector.event_time_max = state.event_time_max_ms.map(TimeMs);
         detector.forgotten_at = TimeMs(state.forgotten_at_ms);
-        detector.in_force = detector.in_force_now();
         detector.vehicles.reserve(vehicles.len());
         detector.index.reserve(vehicles.len());
+        let decode = |(): &mut (), _, vehicle: &Bytes| {
+            vehicle::decode(CoreVehicle::decode(vehicle.clone())?, &timeline)
+        };
+        let mut decoded = Vec::new();
         for part in vehicles.chunks(DECODED_AHEAD) {
-            let decoded = threads::map(
-                Cores::All,
-                part,
-                || (),
-                |(), _, vehicle: &Bytes| {
-                    vehicle::decode(CoreVehicle::decode(vehicle.clone())?, &detector.world.timeline)
-                },
-            );
-            for vehicle in decoded {
-                let vehicle = vehicle?;
-                detector.window_fixes += vehicle.window.len() as u64;
-                detector.adopt(vehicle);
-            }
+            let before = std::mem::take(&mut decoded);
+            let adopt = || detector.adopt_all(before);
+            let adopted;
+            (decoded, adopted) = threads::map_beside(Cores::All, part, || (), decode, adopt);
+            adopted?;
         }
+        detector.adopt_all(decoded)?;
+        detector.world.timeline = timeline;
+        detector.in_force = detector.in_force_now();
         let count = detector.vehicles.len() as u32;
         for waiting in state.waiting {
             if waiting.vehicle >= count {
@@ -139,6 +138,18 @@ impl Detector {
             });
         }
         Ok(detector)
+    }
+}
+
+impl Detector {
+    /// Takes in vehicles that have come back, unless one has not.
+    fn adopt_all(&mut self, vehicles: Vec<Result<Vehicle, StateError>>) -> Result<(), StateError> {
+        for vehicle in vehicles {
+            let vehicle = vehicle?;
+            self.window_fixes += vehicle.window.len() as u64;
+            self.adopt(vehicle);
+        }
+        Ok(())
     }
 }
 
@@ -203,9 +214,10 @@ fn decode_roster(state: &CoreState) -> Roster {
     Roster::restore(state.tags_since_ms.map(TimeMs), vehicles)
 }
 
-/// Vehicles that are decoded before they are taken in: enough for threads to be
-/// worth it, and few enough not to show in the memory of a large fleet.
-const DECODED_AHEAD: usize = 1 << 15;
+/// Vehicles that are decoded while those before them are taken in: enough for
+/// threads to be worth it, and few enough for their memory to serve again; of
+/// more the system would clear it anew each time.
+const DECODED_AHEAD: usize = 1 << 12;
 
 /// The field `vehicles` of `CoreState`.
 const VEHICLES: u32 = 11;
@@ -238,6 +250,19 @@ impl Parts {
         }
         Ok(parts)
     }
+}
+
+/// What `decode` makes of each of `messages`, in a list with room for no more:
+/// collected, it would stay where they were, which is many times as large.
+fn decode_each<M, T>(
+    messages: Vec<M>,
+    decode: impl Fn(M) -> Result<T, StateError>,
+) -> Result<Vec<T>, StateError> {
+    let mut decoded = Vec::with_capacity(messages.len());
+    for message in messages {
+        decoded.push(decode(message)?);
+    }
+    Ok(decoded)
 }
 
 /// The encoded state without the vehicles other than `vehicle_id`, of which
@@ -288,4 +313,19 @@ fn decode_timeline(
         .map(|latest| (Arc::from(latest.fence_id.as_str()), latest.version))
         .collect();
     Timeline::restore(state.first_epoch, epochs, latest).ok_or(StateError::Malformed("fence epoch"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_takes_no_more_room_than_it_needs() {
+        let mut messages = Vec::with_capacity(4);
+        messages.extend([[1_u64; 60], [2; 60]]);
+        let decoded = decode_each(messages, |message| Ok(message[0])).unwrap();
+        assert_eq!((decoded.as_slice(), decoded.capacity()), (&[1, 2][..], 2));
+        let fails = decode_each(vec![1, 2], |_: i32| Err::<(), _>(StateError::Malformed("it")));
+        assert!(matches!(fails, Err(StateError::Malformed("it"))));
+    }
 }

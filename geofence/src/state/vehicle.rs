@@ -5,7 +5,7 @@ use protos::events::FleetEvent;
 use protos::journal::{CoreCheckpoint, CoreDecided, CoreLiveness, CoreShown, CoreVehicle};
 
 use super::machine::{self, decode_fix, decode_id, encode_id};
-use super::{StateError, window};
+use super::{StateError, decode_each, window};
 use crate::decided::{Body, Decided, Emission};
 use crate::liveness::Liveness;
 use crate::shown::{Shown, ShownFix};
@@ -62,22 +62,20 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
     let mut restored = Vehicle::new(vehicle.id.into(), vehicle.source, liveness);
     restored.newest = TimeMs(vehicle.newest_ms);
     restored.hot_from = TimeMs(vehicle.hot_from_ms);
-    restored.window =
-        Window::restore(vehicle.window.into_iter().map(decode_fix).collect::<Result<Vec<_>, _>>()?);
+    restored.window = Window::restore(decode_each(vehicle.window, decode_fix)?);
     let head = vehicle.machine.ok_or(StateError::Malformed("machine"))?;
     restored.machine = machine::decode(head, timeline)?;
     restored.judged = TimeMs(vehicle.judged_ms);
-    let checkpoints = vehicle.checkpoints.into_iter().map(|checkpoint| {
+    let checkpoints = decode_each(vehicle.checkpoints, |checkpoint: CoreCheckpoint| {
         let machine = checkpoint.machine.ok_or(StateError::Malformed("checkpoint"))?;
         let machine = machine::decode(machine, timeline)?;
         Ok(Checkpoint::restore(TimeMs(checkpoint.at_ms), machine))
-    });
-    restored.checkpoints = Checkpoints::restore(checkpoints.collect::<Result<_, StateError>>()?)
+    })?;
+    restored.checkpoints = Checkpoints::restore(checkpoints.into())
         .ok_or(StateError::Malformed("first checkpoint"))?;
     restored.since_checkpoint = vehicle.since_checkpoint;
-    restored.decided = vehicle.decided.into_iter().map(decode_decided).collect::<Result<_, _>>()?;
-    restored
-        .set_assumed(vehicle.assumed.into_iter().map(decode_decided).collect::<Result<_, _>>()?);
+    restored.decided = decode_each(vehicle.decided, decode_decided)?;
+    restored.set_assumed(decode_each(vehicle.assumed, decode_decided)?);
     restored.settled = restored.decided.len();
     let shown = vehicle.shown.ok_or(StateError::Malformed("live position"))?;
     let seq = shown.seq;
