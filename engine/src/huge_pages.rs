@@ -9,7 +9,10 @@
 use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Where tunables are read from, see `ld.so(8)`.
 const TUNABLES: &str = "GLIBC_TUNABLES";
@@ -19,28 +22,52 @@ const HUGE_PAGES: &str = "glibc.malloc.hugetlb";
 /// `admin-guide/mm/transhuge.rst` of its documentation.
 const KERNEL: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
 
+/// Tells the program that it was started anew. The tunable does not: where a
+/// program has more rights than who started it, the loader takes it away.
+const ANEW: &str = "_FLEETSTREAM_ANEW";
+
 /// Starts the program anew in this very process, with the tunable set, if that
 /// makes a difference. Comes back where it makes none, or cannot be done: all
 /// works without, and slower. To be called before anything else is begun.
 pub fn ask_for() {
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) || env::var_os(ANEW).is_some() {
         return;
     }
     let Ok(kernel) = fs::read_to_string(KERNEL) else { return };
-    let Ok(given) = env::var(TUNABLES).or_else(|error| match error {
-        env::VarError::NotPresent => Ok(String::new()),
-        unreadable @ env::VarError::NotUnicode(_) => Err(unreadable),
-    }) else {
-        return;
+    let given = match env::var(TUNABLES) {
+        Ok(given) => given,
+        Err(env::VarError::NotPresent) => String::new(),
+        Err(env::VarError::NotUnicode(_)) => return,
     };
     let Some(tunables) = tunables(&given, &kernel) else { return };
     let (Ok(program), mut args) = (env::current_exe(), env::args_os()) else { return };
+    if is_loader(&program) {
+        return;
+    }
     let mut again = Command::new(program);
     if let Some(name) = args.next() {
         again.arg0(name);
     }
     // Returns only if it fails.
-    let _ = again.args(args).env(TUNABLES, tunables).exec();
+    let _ = again.args(args).env(TUNABLES, tunables).env(ANEW, "1").exec();
+    survive_broken_pipes();
+}
+
+/// Whether the program is the dynamic loader, which was told to run ours.
+fn is_loader(program: &Path) -> bool {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("ld") && name.contains(".so")
+}
+
+/// A start that failed has left the signal of a broken pipe to the system,
+/// which ends the process for it. Once listened to, it is an error of a write
+/// again.
+fn survive_broken_pipes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+    if let Ok(runtime) = runtime {
+        let _entered = runtime.enter();
+        let _ = signal(SignalKind::pipe());
+    }
 }
 
 /// The tunables that are `given` and the one that asks for huge pages; `None`
@@ -72,6 +99,16 @@ mod tests {
         }
         for kernel in ["[always] madvise never\n", "always madvise [never]\n", ""] {
             assert_eq!(ask("", kernel), None, "{kernel}");
+        }
+    }
+
+    #[test]
+    fn a_loader_is_told_by_its_name() {
+        for loader in ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-2.36.so", "/opt/ld.so"] {
+            assert!(is_loader(Path::new(loader)), "{loader}");
+        }
+        for program in ["/usr/bin/fleetstream", "/opt/ldap", "/"] {
+            assert!(!is_loader(Path::new(program)), "{program}");
         }
     }
 }

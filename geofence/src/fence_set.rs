@@ -14,8 +14,8 @@ use crate::shape::Envelope;
 use crate::slots::Slots;
 use crate::{Fence, Plane, Position, Schedule};
 
-/// Positions that [`FenceSet::containing_many`] reads ahead for: enough for
-/// their cache misses to overlap, few enough for what is read to stay in the
+/// Positions that [`FenceSet::containing_many`] asks ahead for: enough for
+/// their cache misses to overlap, few enough for what comes to stay in the
 /// first cache.
 const AHEAD: usize = 64;
 

@@ -95,7 +95,7 @@ impl Detector {
                 }
             },
         );
-        self.name_fences(effects);
+        self.add_fences(effects);
         self.scratch.slots = probable;
         tally.add_to(effects);
         concluded

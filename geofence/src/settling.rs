@@ -8,8 +8,8 @@ use crate::vehicle::{Vehicle, WINDOW_FIXES_MAX};
 use crate::world::Rules;
 use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
 
-/// Vehicles whose fences are named together: few enough to be at hand still.
-const UNNAMED_MAX: usize = 32;
+/// Positions that are given their fences together: few enough to be at hand still.
+const WITHOUT_FENCES_MAX: usize = 32;
 
 /// How often silent vehicles are looked for, milliseconds.
 const FORGET_EVERY_MS: i64 = 3_600_000;
@@ -102,7 +102,7 @@ impl Detector {
             },
         );
         self.touched.reuse(touched);
-        self.name_fences(effects);
+        self.add_fences(effects);
         // Slots and the order of touch are no part of the state: by id.
         sort_by_id(&mut effects.positions);
     }
@@ -148,23 +148,23 @@ impl Detector {
         let offline = vehicle.liveness.offline;
         let timeline = &self.world.timeline;
         if vehicle.shown.refresh(&vehicle.machine, decided, offline, timeline, seq)
-            && let Some(position) = vehicle.shown.unnamed(&vehicle.id)
+            && let Some(position) = vehicle.shown.without_fences(&vehicle.id)
         {
             if !vehicle.shown.fences.is_empty() {
-                self.scratch.unnamed.push((effects.positions.len(), index));
+                self.scratch.without_fences.push((effects.positions.len(), index));
             }
             effects.positions.push(position);
-            if self.scratch.unnamed.len() == UNNAMED_MAX {
-                self.name_fences(effects);
+            if self.scratch.without_fences.len() == WITHOUT_FENCES_MAX {
+                self.add_fences(effects);
             }
         }
     }
 
-    /// Names the fences of positions that were settled without. To share a list
+    /// Gives positions that were settled without them their fences. To share a list
     /// waits until all that was written before has reached the cache: of many
     /// one after the other, once.
-    pub(crate) fn name_fences(&mut self, effects: &mut Effects) {
-        for (position, index) in self.scratch.unnamed.drain(..) {
+    pub(crate) fn add_fences(&mut self, effects: &mut Effects) {
+        for (position, index) in self.scratch.without_fences.drain(..) {
             let vehicle = slot(&mut self.vehicles, index);
             effects.positions[position].fences = vehicle.shown.fences.clone();
         }

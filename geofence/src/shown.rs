@@ -77,11 +77,11 @@ impl Shown {
 
     /// The live position as it stands; `None` before the first ping.
     pub(crate) fn live(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
-        Some(LivePosition { fences: self.fences.clone(), ..self.unnamed(vehicle_id)? })
+        Some(LivePosition { fences: self.fences.clone(), ..self.without_fences(vehicle_id)? })
     }
 
     /// The same without its fences.
-    pub(crate) fn unnamed(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
+    pub(crate) fn without_fences(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
         let fix = self.fix?;
         Some(LivePosition {
             vehicle_id: vehicle_id.clone(),

@@ -54,7 +54,7 @@ pub(crate) struct CellIndex {
 }
 
 /// A cell, by its tile and its number there.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     tile: u32,
     number: u32,

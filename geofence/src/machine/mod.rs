@@ -67,9 +67,9 @@ pub(crate) struct Scratch {
     hits: Vec<u32>,
     passed: Vec<u32>,
     pub(crate) slots: Vec<Option<u32>>,
-    /// Positions by their place, and slots of their vehicles, whose fences are
-    /// yet to be named.
-    pub(crate) unnamed: Vec<(usize, u32)>,
+    /// Positions by their place, and slots of their vehicles, that are yet to be
+    /// given their fences.
+    pub(crate) without_fences: Vec<(usize, u32)>,
 }
 
 impl Scratch {

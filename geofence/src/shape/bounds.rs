@@ -75,7 +75,7 @@ impl Bounds {
     }
 
     /// No more than the square of the distance to what lies in the box, metres²,
-    /// and as much but for three units of longitude.
+    /// and as much but for two units of longitude on either side.
     #[inline]
     pub(super) fn distance2_m2(&self, place: &Near) -> f64 {
         let gap = |low: i32, high: i32| f64::from(low.max(high).max(0));

@@ -136,7 +136,8 @@ impl Chunk {
         self.fixes.get(next).into_iter().for_each(prefetch::lines_of);
     }
 
-    /// Has asked for what [`Self::last_t`] reads of a chunk that is full.
+    /// Has asked for what [`Self::last_t`] reads of a chunk that is full, as those
+    /// before the last mostly are.
     #[inline]
     pub(super) fn prefetch_end(&self) {
         self.prefetch();
