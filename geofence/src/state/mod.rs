@@ -139,9 +139,7 @@ impl Detector {
         }
         Ok(detector)
     }
-}
 
-impl Detector {
     /// Takes in vehicles that have come back, unless one has not.
     fn adopt_all(&mut self, vehicles: Vec<Result<Vehicle, StateError>>) -> Result<(), StateError> {
         for vehicle in vehicles {
