@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use geofence::parse_fences;
+use geofence::{TimeMs, parse_fences};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep_until};
 
@@ -123,7 +123,13 @@ async fn play(
         worker.pipeline.end_input().await?;
     }
     narrator.catch_up().await?;
-    exit::print(&narrator.summary(worker.pipeline.positions.len(), finished))?;
+    let what = match (finished, resume_at > TimeMs::MIN.0) {
+        (true, false) => "The whole day",
+        (true, true) => "The rest of the day",
+        (false, false) => "So far",
+        (false, true) => "So far, since it went on",
+    };
+    exit::print(&narrator.summary(what, worker.pipeline.positions.len()))?;
     let serving = (!args.exit_when_done).then_some(address);
     exit::print(&next_things(serving, data_dir))?;
 

@@ -39,7 +39,7 @@ fn the_whole_day_passes_and_is_told() {
     for told in ["enters", "leaves", "stands", "idled", "moves on", "silent", "is back"] {
         assert!(said.contains(told), "{told:?} is not in: {said}");
     }
-    assert!(said.contains("53569 pings"), "{said}");
+    assert!(said.contains("\nThe whole day: 53569 pings"), "{said}");
     for next in ["  1. ", "  2. ", "  3. "] {
         assert!(said.contains(next), "{said}");
     }
@@ -60,6 +60,7 @@ fn a_day_cut_short_goes_on_where_it_was() {
     let mut second = demo(dir.path(), "100000").spawn();
     let status = second.wait();
     assert!(status.success(), "{}\n{}", second.printed(), second.log());
+    assert!(second.printed().contains("\nThe rest of the day: "), "{}", second.printed());
     let archive = Outputs::of(dir.path()).archive();
     assert_eq!(archive.len(), PINGS, "the whole day, once");
     // And once more, when there is nothing left of it.

@@ -131,15 +131,10 @@ impl Narrator {
         ))
     }
 
-    /// The totals.
-    pub(super) fn summary(&self, vehicles: usize, finished: bool) -> String {
+    /// The totals of what was followed, which is `what` of the day.
+    pub(super) fn summary(&self, what: &str, vehicles: usize) -> String {
         let mut text = String::new();
-        let _ = writeln!(
-            text,
-            "\n{}: {} pings of {vehicles} buses became",
-            if finished { "The whole day" } else { "So far" },
-            self.pings,
-        );
+        let _ = writeln!(text, "\n{what}: {} pings of {vehicles} buses became", self.pings);
         for (kind, count) in &self.counts {
             let _ = writeln!(text, "  {count:>8}  {kind}");
         }
