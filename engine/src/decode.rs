@@ -247,16 +247,26 @@ pub fn decode_part(content_type: ContentType, original: Bytes) -> Item {
 /// # Errors
 /// The bytes are no `VehiclePing`, too many, or have no event time.
 pub fn view(payload: &[u8]) -> Result<PingView<'_>, DecodeError> {
+    let mut view = PingView::default();
+    read(payload, &mut view)?;
+    Ok(view)
+}
+
+/// [`view()`] into one that says nothing yet.
+///
+/// # Errors
+/// Those of [`view()`].
+fn read<'a>(payload: &'a [u8], view: &mut PingView<'a>) -> Result<(), DecodeError> {
     check_size(payload.len())?;
-    let ping = PingView::decode(payload).map_err(|error| DecodeError::Protobuf {
+    view.merge(payload).map_err(|error| DecodeError::Protobuf {
         message: "VehiclePing",
         detail: error.to_string(),
     })?;
     // Without presence on the wire, 0 is what a ping without a time reads as.
-    if ping.event_time_us == 0 {
+    if view.event_time_us == 0 {
         return Err(DecodeError::EventTimeMissing);
     }
-    Ok(ping)
+    Ok(())
 }
 
 /// A batch with its pings left encoded. From `Bytes`, prost gives each as a

@@ -161,6 +161,25 @@ pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
 }
 
 fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
+    let optional = [
+        ping.altitude_m,
+        ping.accuracy_m,
+        ping.speed_mps,
+        ping.heading_deg,
+        ping.odometer_m,
+        ping.engine_rpm,
+        ping.fuel_percent,
+        ping.battery_percent,
+    ];
+    // Zero times a number is zero, unless the number is not finite.
+    let position = ping.lat * 0.0 + ping.lon * 0.0;
+    let all: f64 = optional.into_iter().flatten().map(|number| number * 0.0).sum();
+    if position + all == 0.0 { Ok(()) } else { Err(not_finite(ping)) }
+}
+
+/// Names the first number that is not finite, of which there is one.
+#[cold]
+fn not_finite(ping: &PingView<'_>) -> Reject {
     let numbers = [
         ("lat", Some(ping.lat)),
         ("lon", Some(ping.lon)),
@@ -173,12 +192,8 @@ fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
         ("fuel_percent", ping.fuel_percent),
         ("battery_percent", ping.battery_percent),
     ];
-    // Zero times a number is zero, unless the number is not finite.
-    if numbers.iter().map(|(_, value)| value.unwrap_or(0.0) * 0.0).sum::<f64>() == 0.0 {
-        return Ok(());
-    }
     let bad = numbers.iter().find(|(_, value)| value.is_some_and(|value| !value.is_finite()));
-    bad.map_or(Ok(()), |(name, _)| Err(Reject::NumberNotFinite(name)))
+    Reject::NumberNotFinite(bad.map_or("", |(name, _)| name))
 }
 
 /// Hash of the producer's id and every field that detection reads. Each

@@ -63,14 +63,20 @@ impl<'a> PingView<'a> {
     #[inline]
     pub fn decode(payload: &'a [u8]) -> Result<Self, NoPing> {
         let mut view = Self::default();
-        match view.read(payload) {
-            Some(()) => Ok(view),
-            None => Err(NoPing::in_words(payload)),
-        }
+        view.merge(payload)?;
+        Ok(view)
     }
 
-    /// In place: a view is too large to be handed from call to call.
+    /// [`Self::decode`] into a view that says nothing yet: one is so large that
+    /// to hand it from call to call costs as much as to read it.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`]; the view is of no use then.
     #[inline]
+    pub fn merge(&mut self, payload: &'a [u8]) -> Result<(), NoPing> {
+        self.read(payload).ok_or_else(|| NoPing::in_words(payload))
+    }
+
     fn read(&mut self, mut payload: &'a [u8]) -> Option<()> {
         let payload = &mut payload;
         while !payload.is_empty() {

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use geofence::admission::{self, Dropped, Reject};
 use geofence::{Ping, TimeMs};
 use prost::Message;
+use protos::PingView;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, DecodeError, Decoded, Item, decode, decode_part, view};
+use super::{ContentType, DecodeError, Decoded, Item, decode, decode_part, read};
 use crate::intake::{Entry, OwnedShards};
 
 /// Code of what concerns a vehicle whose shard another process owns.
@@ -58,8 +59,7 @@ impl Envelope<'_> {
     pub fn entries_of(&self, content_type: ContentType, decoded: Decoded, out: &mut Vec<Entry>) {
         let several = decoded.len() > 1;
         let content_type = content_type.of_one_ping();
-        out.reserve(decoded.len());
-        for (index, item) in decoded.into_iter().enumerate() {
+        out.extend(decoded.into_iter().enumerate().map(|(index, item)| {
             let mut entry = self.entry(content_type, item);
             if let Entry::Rejected(letter) = &mut entry
                 && several
@@ -67,8 +67,8 @@ impl Envelope<'_> {
             {
                 letter.source_message_id = format!("{}#{index}", self.message_id);
             }
-            out.push(entry);
-        }
+            entry
+        }));
     }
 
     /// Judges one ping of `content_type`.
@@ -98,7 +98,8 @@ impl Envelope<'_> {
     /// journal) must find unknown what was taken for unknown here.
     #[inline]
     fn admit(&self, payload: &[u8]) -> Result<(Ping, Dropped, Option<Bytes>), Refusal> {
-        let mut view = view(payload)?;
+        let mut view = PingView::default();
+        read(payload, &mut view)?;
         let dropped = admission::clear_unknown(&mut view);
         let ping = admission::admit(&view, self.receive_time, self.allow_null_island)?;
         if let Some(Err(shard)) = self.owned.map(|owned| owned.place_of(&ping.vehicle_id)) {
