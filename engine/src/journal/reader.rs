@@ -22,7 +22,7 @@ const INDEXES_MAX: usize = 8;
 type PackSeqs = (u64, u64);
 
 /// Reads the segments of one shard by number. Clones share one memory of the
-/// newest segments, bounded at 256 of them and 16 MiB of their encoding.
+/// newest segments, bounded at 256 of them and 8 MiB of their encoding.
 #[derive(Clone, Debug)]
 pub struct JournalReader(Arc<Shared>);
 
