@@ -2,9 +2,12 @@
 //!
 //! The cursor holds the file's length after fsync. A start cuts the file back
 //! to it: what a killed process wrote behind its recorded cursor comes again.
+//! A cursor is recorded before the first line is written, so lines without one
+//! are of a sink that was switched off since, or of another journal: they stay.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,11 +35,12 @@ pub(crate) trait Lines: Send + 'static {
 /// The sink.
 pub(crate) struct NdjsonLog<L: Lines> {
     log: Blocking<Log<L>>,
+    found_output: bool,
 }
 
 impl<L: Lines> NdjsonLog<L> {
-    /// Opens `<directory>/shard-<shard>.ndjson` at `cursor`; without one it
-    /// begins empty. Blocks.
+    /// Opens `<directory>/shard-<shard>.ndjson` at `cursor`; without one after
+    /// the lines that are there. Blocks.
     pub(crate) fn open(
         lines: L,
         directory: &Path,
@@ -44,7 +48,9 @@ impl<L: Lines> NdjsonLog<L> {
         cursor: Option<&Cursor>,
     ) -> Result<Self, SinkError> {
         let path = directory.join(format!("shard-{shard}.ndjson"));
-        Ok(Self { log: Blocking::new(Log::open(lines, path, cursor)?) })
+        let log = Log::open(lines, path, cursor)?;
+        let found_output = cursor.is_none() && log.length > 0;
+        Ok(Self { log: Blocking::new(log), found_output })
     }
 }
 
@@ -52,6 +58,10 @@ impl<L: Lines> NdjsonLog<L> {
 impl<L: Lines> Sink for NdjsonLog<L> {
     fn name(&self) -> &'static str {
         L::NAME
+    }
+
+    fn found_output(&self) -> bool {
+        self.found_output
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {
@@ -83,16 +93,20 @@ struct Log<L> {
 
 impl<L: Lines> Log<L> {
     fn open(lines: L, path: PathBuf, cursor: Option<&Cursor>) -> Result<Self, SinkError> {
-        let length = recorded_length(&path, cursor)?;
         let directory = parent(&path);
         create_directory(directory)?;
         let mut file = OpenOptions::new()
             .create(true)
+            .read(true)
             .write(true)
             .truncate(false)
             .open(&path)
             .map_err(io_error(&path))?;
         let found = file.metadata().map_err(io_error(&path))?.len();
+        let length = match cursor {
+            Some(cursor) => recorded_length(&path, cursor)?,
+            None => whole_lines(&file, found).map_err(io_error(&path))?,
+        };
         if found < length {
             let contradiction = format!(
                 "holds {found} bytes, but its cursor says that {length} were written; \
@@ -149,17 +163,30 @@ impl<L: Lines> Log<L> {
     }
 }
 
-fn recorded_length(path: &Path, cursor: Option<&Cursor>) -> Result<u64, SinkError> {
-    match cursor {
-        None => Ok(0),
-        Some(Cursor { byte_length: Some(length), .. }) => Ok(*length),
-        Some(Cursor { sink, through_seq, .. }) => Err(SinkError::Cursor {
-            path: path.display().to_string(),
-            contradiction: format!(
-                "the cursor of {sink} at segment {through_seq} says nothing of the file's length"
-            ),
-        }),
+fn recorded_length(path: &Path, cursor: &Cursor) -> Result<u64, SinkError> {
+    let Cursor { sink, through_seq, byte_length, .. } = cursor;
+    byte_length.ok_or_else(|| SinkError::Cursor {
+        path: path.display().to_string(),
+        contradiction: format!(
+            "the cursor of {sink} at segment {through_seq} says nothing of the file's length"
+        ),
+    })
+}
+
+/// Length of the whole lines in a file of `length` bytes.
+fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
+    let mut piece = [0; 4096];
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(piece.len() as u64);
+        let piece = &mut piece[..(end - start) as usize];
+        file.read_exact_at(piece, start)?;
+        if let Some(last) = piece.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + last as u64 + 1);
+        }
+        end = start;
     }
+    Ok(0)
 }
 
 #[cfg(test)]

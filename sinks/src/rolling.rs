@@ -116,6 +116,7 @@ pub(crate) trait Columns: Send + 'static {
 /// The sink.
 pub(crate) struct RollingParquet<T: Table> {
     rolling: Blocking<Rolling<T>>,
+    found_output: bool,
 }
 
 impl<T: Table> RollingParquet<T> {
@@ -128,7 +129,8 @@ impl<T: Table> RollingParquet<T> {
         limits: FileLimits,
     ) -> Result<Self, SinkError> {
         let rolling = Rolling::open(table, directory, shard, cursor, limits)?;
-        Ok(Self { rolling: Blocking::new(rolling) })
+        let found_output = cursor.is_none() && rolling.has_published()?;
+        Ok(Self { rolling: Blocking::new(rolling), found_output })
     }
 }
 
@@ -136,6 +138,10 @@ impl<T: Table> RollingParquet<T> {
 impl<T: Table> Sink for RollingParquet<T> {
     fn name(&self) -> &'static str {
         T::NAME
+    }
+
+    fn found_output(&self) -> bool {
+        self.found_output
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {

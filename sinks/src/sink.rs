@@ -84,7 +84,7 @@ pub enum SinkError {
     },
     /// A file and the recorded cursor contradict each other: the file was
     /// changed from outside. Restore it, or remove the sink's cursor by running
-    /// once without the sink.
+    /// once without the sink: it then goes on after what is there.
     #[error("{path}: {contradiction}")]
     Cursor {
         /// The file.
@@ -114,6 +114,13 @@ impl SinkError {
 pub trait Sink: Send + Sync + 'static {
     /// Name in cursors, metrics and logs; stable.
     fn name(&self) -> &'static str;
+
+    /// Whether it was opened without a cursor and found output of its own: it
+    /// was switched off for a while. What the journal still has may be in it, so
+    /// such a sink is given only what is committed from now on.
+    fn found_output(&self) -> bool {
+        false
+    }
 
     /// Takes one committed segment. It may stay in memory or in an open file
     /// until the next flush.

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::directory::DataDir;
 use crate::config::Config;
 use crate::exit::{Exit, WithExit as _};
+use crate::journal::JournalReader;
 use crate::shard::{Claimed, CursorBoard, Cursors, SinkRunner, first_segment};
 
 /// Names of the sinks that `config` asks for, as cursors carry them.
@@ -144,22 +145,78 @@ pub(super) async fn runners(
 ) -> anyhow::Result<Vec<SinkRunner>> {
     let mut opened = open_files(config, directory, claimed).await?;
     opened.extend(services.open(config, claimed.number, &claimed.cursors).await?);
-    let mut runners = Vec::with_capacity(opened.len());
+    let (reader, first_seq, tail) = (claimed.reader(), claimed.first_seq, claimed.tail());
+    let mut begins = Vec::with_capacity(opened.len());
     for sink in opened {
         let cursor = claimed.cursors.get(sink.name());
-        let (reader, first_seq) = (claimed.reader(), claimed.first_seq);
-        let next = first_segment(&reader, first_seq, claimed.tail(), cursor).await?;
+        let next = if sink.found_output() {
+            tail + 1
+        } else {
+            first_segment(&reader, first_seq, tail, cursor).await?
+        };
         let is_new = cursor.is_none_or(|cursor| cursor.through_seq < first_seq);
-        if is_new && next > claimed.tail() {
+        begins.push(Begin { sink, next, is_new });
+    }
+    pass_unreadable(&mut begins, &reader, claimed.snapshot_seq, tail).await?;
+    let mut runners = Vec::with_capacity(begins.len());
+    for Begin { sink, next, is_new } in begins {
+        if is_new && next > tail {
             info!(sink = sink.name(), next, "a sink new to an old journal begins now");
         }
-        let (shard, board) = (claimed.number, board.clone());
+        let (shard, reader, board) = (claimed.number, reader.clone(), board.clone());
         let mut runner =
             SinkRunner::new(sink, shard, reader, board, next, flush_every, last.clone());
         runner.begin().await?;
         runners.push(runner);
     }
     Ok(runners)
+}
+
+/// A sink and the first segment that it is to take.
+struct Begin {
+    sink: Box<dyn Sink>,
+    next: u64,
+    /// It has taken none so far.
+    is_new: bool,
+}
+
+/// Segments before a snapshot that are looked at, the newest: it is the last
+/// ones that a crash of the machine may have damaged.
+const LOOKED_AT_MAX: u64 = 64;
+
+/// Sees that the segments can be read that sinks have yet to take, while nothing
+/// is begun. Recovery has read what follows the snapshot, and nothing before.
+/// A sink that is new begins after what cannot be read.
+async fn pass_unreadable(
+    begins: &mut [Begin],
+    reader: &JournalReader,
+    snapshot_seq: Option<u64>,
+    tail: u64,
+) -> anyhow::Result<()> {
+    let lowest = begins.iter().map(|begin| begin.next).min();
+    let (Some(lowest), Some(last)) = (lowest, snapshot_seq) else { return Ok(()) };
+    for seq in lowest.max((last + 1).saturating_sub(LOOKED_AT_MAX))..=last {
+        let Err(error) = reader.read(seq).await else { continue };
+        for new in begins.iter_mut().filter(|begin| begin.is_new && begin.next <= seq) {
+            new.next = tail + 1;
+        }
+        let needing = begins.iter().filter(|begin| begin.next <= seq);
+        let needing: Vec<_> = needing.map(|begin| begin.sink.name()).collect();
+        if !needing.is_empty() {
+            return Err(error).context(unreadable(&needing));
+        }
+    }
+    Ok(())
+}
+
+/// What to do about a segment that these sinks have not taken and that cannot be
+/// read.
+fn unreadable(sinks: &[&str]) -> String {
+    format!(
+        "a segment of the journal cannot be read that has not been taken by: {}. Restore it from a \
+         copy, or start once without these sinks, which then leave out what they have not taken",
+        sinks.join(", ")
+    )
 }
 
 /// Opens the sinks that write files.

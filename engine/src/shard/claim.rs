@@ -52,6 +52,8 @@ pub struct Claimed {
     pub audit: Audit,
     /// First segment of the journal, from which sinks without a cursor start.
     pub first_seq: u64,
+    /// Segment whose state the snapshot holds that it was recovered from.
+    pub snapshot_seq: Option<u64>,
     /// Whether the journal says which settings hold: a shard that does not
     /// know has taken nothing in.
     pub settings_known: bool,
@@ -127,6 +129,7 @@ impl Claimed {
             cursors: recovered.cursors,
             audit: recovered.audit,
             first_seq: claim.first_seq(),
+            snapshot_seq: claim.snapshot().map(|snapshot| snapshot.seq),
             settings_known: recovered.settings_known,
             configured_fences: recovered.configured_fences,
             configured_tags: recovered.configured_tags,

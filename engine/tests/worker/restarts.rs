@@ -10,6 +10,7 @@ use geofence::CORE_VERSION;
 use prost::Message as _;
 use protos::journal::{Cursor, Disposition, Input, PingRun, Segment, input};
 use protos::telemetry::VehiclePing;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -354,4 +355,48 @@ fn a_first_start_that_was_cut_short_records_its_settings_the_next_time() {
         assert_eq!(recovered["differences"], 0, "{fail_point}: {recovered}");
         assert!(worker.stop().success(), "{}", worker.log());
     }
+}
+
+/// A sink that a start leaves out loses its cursor. What it wrote stays, and
+/// what comes after its return is added once.
+#[rstest]
+#[case::the_journal_has_all("1h")]
+#[case::the_journal_has_what_snapshots_do_not("0s")]
+fn files_that_were_switched_off_go_on_after_what_is_there(#[case] keep: &str) {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let fences = fences(dir.path(), &[("f", 10.0)]);
+    let launch = || {
+        launch(&data)
+            .fences(&fences)
+            .set("journal.keep", keep)
+            .set("journal.snapshot_min_segments", "1")
+    };
+    let life = |launch: Launch, minute: u32| {
+        let mut worker = launch.start();
+        let bad = r#"{"vehicle_id":"bad vehicle"}"#.to_owned();
+        worker.client().deliver(&[at(&format!("v-{minute}"), minute, 10.0), bad]);
+        assert!(worker.stop().success(), "{}", worker.log());
+    };
+    let off = |launch: Launch| {
+        let keys = ["files.event_log", "files.dead_letters", "files.parquet"];
+        keys.into_iter().fold(launch, |launch, key| launch.set(key, "false"))
+    };
+    life(launch(), 0);
+    life(off(launch()), 1);
+    life(launch(), 2);
+    // Killed and started again, they go on from their cursors.
+    let mut worker = launch().start();
+    worker.client().deliver(&[at("v-3", 3, 10.0)]);
+    worker.kill();
+    assert!(launch().start().stop().success());
+
+    let outputs = Outputs::of(&data);
+    let vehicles: Vec<String> = outputs.archive().into_iter().map(|ping| ping.vehicle_id).collect();
+    assert_eq!(vehicles, ["v-0", "v-2", "v-3"]);
+    let entered: Vec<Value> =
+        outputs.event_log().iter().map(|event| event["vehicle_id"].clone()).collect();
+    assert_eq!(entered, ["v-0", "v-2", "v-3"]);
+    assert_eq!(outputs.event_files().len(), 3);
+    assert_eq!(outputs.dead_letters().len(), 2);
 }

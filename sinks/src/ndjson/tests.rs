@@ -3,6 +3,7 @@ use std::fs;
 use proptest::prelude::*;
 use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceEnter, GeofenceExit};
+use rstest::rstest;
 
 use super::*;
 use crate::testing::{dead_letter, event, segment, write_all};
@@ -99,13 +100,29 @@ async fn a_start_cuts_back_to_the_cursor() {
     assert_eq!(ids(directory.path()), ["1-0", "1-1", "2-0"]);
 }
 
+/// As a start finds the file after one without the sink, which drops its
+/// cursor.
+#[rstest]
+#[case::whole("{\"event_id\":\"old\"}\n", "")]
+#[case::torn("{\"event_id\":\"old\"}\n", "{\"event_")]
+#[case::torn_long("{\"event_id\":\"old\"}\n", &"x".repeat(10_000))]
+#[case::torn_only("", "{\"event_")]
 #[tokio::test]
-async fn without_a_cursor_the_file_begins_empty() {
+async fn without_a_cursor_lines_go_after_those_that_are_there(
+    #[case] whole: &str,
+    #[case] torn: &str,
+) {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(path(directory.path()), "left by another journal\n").unwrap();
+    fs::write(path(directory.path()), format!("{whole}{torn}")).unwrap();
     let mut log = event_log::open(directory.path(), 3, None).unwrap();
-    assert_eq!(log.flush(Flush::Periodic).await.unwrap().byte_length, Some(0));
-    assert_eq!(fs::read(path(directory.path())).unwrap(), b"");
+    assert_eq!(log.found_output(), !whole.is_empty());
+    let begun = log.flush(Flush::Periodic).await.unwrap();
+    assert_eq!(begun.byte_length, Some(whole.len() as u64));
+    write_all(&mut log, [segment_with_events(9, 1)]).await;
+    log.flush(Flush::Final).await.unwrap();
+    let old = (!whole.is_empty()).then_some("old");
+    assert_eq!(ids(directory.path()), old.into_iter().chain(["9-0"]).collect::<Vec<_>>());
+    assert!(!event_log::open(directory.path(), 3, Some(&begun)).unwrap().found_output());
 }
 
 #[test]
@@ -176,8 +193,9 @@ proptest! {
             Log::open(event_log::EventLines, path.clone(), cursor).unwrap()
         };
         let mut journal: Vec<Segment> = Vec::new();
-        let mut recorded: Option<Cursor> = None;
         let mut log = open(None);
+        // Before the first line, as the runner sees to.
+        let mut recorded = log.flush().unwrap();
         for step in steps {
             match step {
                 Step::Write { events, twice } => {
@@ -191,12 +209,12 @@ proptest! {
                 Step::Flush { recorded: is_recorded } => {
                     let cursor = log.flush().unwrap();
                     if is_recorded {
-                        recorded = Some(cursor);
+                        recorded = cursor;
                     }
                 }
                 Step::Crash => {
-                    log = open(recorded.as_ref());
-                    let through = recorded.as_ref().map_or(0, |cursor| cursor.through_seq);
+                    log = open(Some(&recorded));
+                    let through = recorded.through_seq;
                     for segment in journal.iter().filter(|segment| segment.seq > through) {
                         log.write(segment).unwrap();
                     }

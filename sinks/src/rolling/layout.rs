@@ -2,7 +2,7 @@
 //! segments' numbers with 20 digits, so that a listing sorts by them.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -84,22 +84,37 @@ impl Layout {
         format!("shard-{}-{first:020}-{last:020}", self.shard)
     }
 
+    /// Whether any file of the shard is published.
+    pub(super) fn has_published(&self) -> Result<bool, SinkError> {
+        let prefix = format!("shard-{}-", self.shard);
+        Ok(self.files()?.iter().any(|path| name_of(path).starts_with(&prefix)))
+    }
+
     fn remove_files(&self, unwanted: impl Fn(&Path, &str) -> bool) -> Result<(), SinkError> {
-        for partition in entries(&self.root)? {
-            let Some(name) = partition.to_str() else { continue };
-            let directory = self.root.join(name);
-            if !name.starts_with("dt=") || !directory.is_dir() {
-                continue;
-            }
-            for file in entries(&directory)? {
-                let path = directory.join(&file);
-                if file.to_str().is_some_and(|name| unwanted(&path, name)) {
-                    fs::remove_file(&path).map_err(io_error(&path))?;
-                }
+        for path in self.files()? {
+            if unwanted(&path, name_of(&path)) {
+                fs::remove_file(&path).map_err(io_error(&path))?;
             }
         }
         Ok(())
     }
+
+    /// The files of all days, of whichever shard.
+    fn files(&self) -> Result<Vec<PathBuf>, SinkError> {
+        let mut files = Vec::new();
+        for day in entries(&self.root)? {
+            let directory = self.root.join(&day);
+            if day.to_str().is_some_and(|day| day.starts_with("dt=")) && directory.is_dir() {
+                files.extend(entries(&directory)?.into_iter().map(|file| directory.join(file)));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Its name, empty where that is none of ours.
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 fn entries(directory: &Path) -> Result<Vec<OsString>, SinkError> {
