@@ -47,6 +47,17 @@ pub enum JournalError {
         /// One of the objects found.
         found: String,
     },
+    /// There is no journal, but output of one.
+    #[error(
+        "shard {shard}: there is no journal, though {found} is there: is the volume of the journal \
+         mounted? Restore it, or start a new data directory"
+    )]
+    Vanished {
+        /// The shard being claimed.
+        shard: u32,
+        /// Some of its output.
+        found: String,
+    },
     /// An object is damaged, cut short, or of a newer format.
     #[error("{0}")]
     BadObject(#[from] FrameError),
@@ -132,6 +143,7 @@ impl JournalError {
             Self::Directory(error) => error.exit_code(),
             Self::LostJournal { .. }
             | Self::LostGenesis { .. }
+            | Self::Vanished { .. }
             | Self::BadObject(_)
             | Self::BadTail(_)
             | Self::BadMiddle { .. }

@@ -48,6 +48,14 @@ pub async fn refuse_other_number(store: &Store, shards: u32) -> Result<(), Journ
     Ok(())
 }
 
+/// Whether the shard's journal was ever begun.
+///
+/// # Errors
+/// The store fails.
+pub async fn is_founded(store: &Store, shard: u32) -> Result<bool, JournalError> {
+    store.exists(&name::genesis(shard)).await
+}
+
 fn refuse_other(genesis: &Genesis, shard: u32, configured: u32) -> Result<(), JournalError> {
     let recorded = genesis.shards;
     if recorded == configured {

@@ -57,7 +57,7 @@ pub use commit::CommitError;
 pub use error::JournalError;
 pub use fence_objects::FenceObjects;
 pub use frame::{FrameError, FrameFault};
-pub use genesis::refuse_other_number;
+pub use genesis::{is_founded, refuse_other_number};
 pub use health::CommitHealth;
 pub use history::History;
 pub use lineage::LineageFault;

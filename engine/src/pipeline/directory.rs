@@ -1,5 +1,6 @@
 //! The data directory and what is where in it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -70,9 +71,45 @@ impl DataDir {
         self.path.join("dead_letters")
     }
 
+    /// Something that a worker has put out of `shard` here, if there is any.
+    ///
+    /// # Errors
+    /// The directories cannot be read.
+    pub fn output_of(&self, shard: u32) -> anyhow::Result<Option<PathBuf>> {
+        let lines = [self.event_log(), self.dead_letters()];
+        let lines = lines.map(|directory| directory.join(format!("shard-{shard}.ndjson")));
+        let written = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 0);
+        if let Some(found) = lines.into_iter().find(written) {
+            return Ok(Some(found));
+        }
+        let prefix = format!("shard-{shard}-");
+        for table in [self.pings(), self.events()] {
+            for day in entries(&table)?.into_iter().filter(|day| day.is_dir()) {
+                let of_shard = |file: &PathBuf| {
+                    let name = file.file_name().unwrap_or_default();
+                    name.as_encoded_bytes().starts_with(prefix.as_bytes())
+                };
+                if let Some(found) = entries(&day)?.into_iter().find(of_shard) {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The newest position of every vehicle.
     #[must_use]
     pub fn positions(&self) -> PathBuf {
         self.path.join("positions.ndjson")
     }
+}
+
+/// What is in a directory; nothing if that is not there.
+fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| directory.display().to_string())?,
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths.collect::<io::Result<_>>().with_context(|| directory.display().to_string())
 }

@@ -6,7 +6,9 @@ use tracing::info;
 
 use super::directory::DataDir;
 use crate::config::Config;
-use crate::journal::{RetentionPolicy, Standby, Store, await_quiet, refuse_other_number};
+use crate::journal::{
+    JournalError, RetentionPolicy, Standby, Store, await_quiet, is_founded, refuse_other_number,
+};
 
 /// A takeover waits for so many commit delays at the least: a live owner with
 /// input commits within one.
@@ -28,8 +30,12 @@ impl Place {
     pub(super) async fn open(config: &Config, directory: &DataDir) -> anyhow::Result<Self> {
         let keep = config.journal.keep;
         let Some(url) = &config.journal.url else {
+            let store = directory.journal()?;
+            for &shard in config.owned_shards().numbers() {
+                refuse_vanished(&store, directory, shard).await?;
+            }
             return Ok(Self {
-                store: directory.journal()?,
+                store,
                 standby: Standby::ExclusiveLock,
                 retention: RetentionPolicy::local(keep),
             });
@@ -48,6 +54,20 @@ impl Place {
     /// Whether the journals are on this machine, under its exclusive lock.
     pub(super) fn is_local(&self) -> bool {
         self.standby == Standby::ExclusiveLock
+    }
+}
+
+/// Refuses to begin a journal where there is output of one: it is the journal
+/// that is missing, and a new one would begin all state anew without a word.
+async fn refuse_vanished(store: &Store, directory: &DataDir, shard: u32) -> anyhow::Result<()> {
+    if is_founded(store, shard).await? {
+        return Ok(());
+    }
+    match directory.output_of(shard)? {
+        None => Ok(()),
+        Some(found) => {
+            Err(JournalError::Vanished { shard, found: found.display().to_string() }.into())
+        }
     }
 }
 

@@ -143,3 +143,60 @@ fn an_output_shorter_than_its_cursor_is_refused_by_name() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("shard-0.ndjson"), "{}", text(&output.stderr));
 }
+
+/// As where its volume is not mounted.
+#[test]
+fn a_journal_that_is_not_there_is_refused_beside_its_output() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(dir.path()).start();
+    let refused = r#"{"vehicle_id":"bad vehicle"}"#.to_owned();
+    worker.client().deliver(&[ping("v", "2026-03-01T12:00:00Z", 10.0, 50.0, ""), refused]);
+    assert!(worker.stop().success());
+    let journal = dir.path().join("journal");
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(&journal, &elsewhere).unwrap();
+    let letters = Outputs::of(dir.path()).dead_letters();
+    assert_eq!(letters.len(), 1);
+
+    let expect_refusal = |found: &str| {
+        let output = launch(dir.path()).output();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("there is no journal") && said.contains(found), "{said}");
+        assert!(said.contains("mounted"), "it says what to do: {said}");
+    };
+    expect_refusal("dead_letters/shard-0.ndjson");
+    assert_eq!(Outputs::of(dir.path()).dead_letters(), letters, "nothing is cut");
+    let away = dir.path().join("away");
+    fs::rename(dir.path().join("dead_letters"), &away).unwrap();
+    expect_refusal("pings/dt=");
+
+    fs::rename(away, dir.path().join("dead_letters")).unwrap();
+    fs::remove_dir_all(&journal).unwrap();
+    fs::rename(&elsewhere, &journal).unwrap();
+    assert!(launch(dir.path()).start().stop().success());
+}
+
+/// Recovery reads what follows the snapshot; sinks may have to read what comes
+/// before.
+#[test]
+fn a_segment_that_only_a_sink_needs_is_refused_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(dir.path()).start();
+    worker.client().deliver(&[ping("v", "2026-03-01T12:00:00Z", 10.0, 50.0, "")]);
+    assert!(worker.stop().success());
+    let segments = segments_of(dir.path(), 0);
+    cut_short(segments.last().unwrap());
+
+    let output = launch(dir.path()).output();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&name(segments.last().unwrap())), "{said}");
+    assert!(said.contains("start once without these sinks"), "it says what to do: {said}");
+
+    let without = ["files.event_log", "files.dead_letters", "files.parquet"];
+    let without = without.into_iter().fold(launch(dir.path()), |it, key| it.set(key, "false"));
+    assert!(without.start().stop().success());
+    assert!(launch(dir.path()).start().stop().success());
+    assert_eq!(Outputs::of(dir.path()).archive().len(), 1);
+}
