@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::dated::valid_from_now;
 use super::editor::{ENDING, Edit, EditError, Edited, Request, Requests};
 use crate::config::Clock;
 use crate::http::ReceiveClock;
@@ -137,13 +138,11 @@ impl Keeper {
         Ok(Edited { valid_from: Some(valid_from), is_new, version })
     }
 
-    /// When a change judges, and when it counts as received. Without a wish it
-    /// judges from its receipt on, but after every change before it, however
-    /// little time has passed between the two.
+    /// When a change judges, and when it counts as received.
     fn times(&self, wish: Option<TimeMs>) -> (TimeMs, TimeMs) {
         let received = self.receive_clock.read();
-        let earliest = self.taken.history.newest().valid_from.plus(1);
-        let valid_from = wish.unwrap_or(received.max(earliest));
+        let newest = self.taken.history.newest().valid_from;
+        let valid_from = wish.unwrap_or_else(|| valid_from_now(newest, received));
         match (self.clock, wish) {
             // The clock of the pings stands still between them.
             (Clock::Event, None) => (valid_from, received.max(valid_from)),

@@ -8,6 +8,7 @@
 //! journals say. Knows no geometry.
 
 mod configured;
+mod dated;
 mod editor;
 mod keeper;
 mod reconcile;

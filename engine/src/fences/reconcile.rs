@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use geofence::{FenceSet, TimeMs};
 
+use super::dated::valid_from_now;
 use crate::shard::FenceInput;
 
 /// What a recovered shard says of its fences.
@@ -68,7 +69,7 @@ pub fn reconcile(shards: &[Standing], configured: &Arc<FenceSet>, now: TimeMs) -
     let is_known = shards.iter().filter(|shard| !is_behind(shard)).all(taken_up);
     let change = (!is_known).then(|| FenceInput {
         set: Arc::clone(configured),
-        valid_from: if is_new { TimeMs::MIN } else { now.max(newest.valid_from.plus(1)) },
+        valid_from: if is_new { TimeMs::MIN } else { valid_from_now(newest.valid_from, now) },
         configured: configured.hash().to_owned(),
     });
     Plan { missed, configured: change }

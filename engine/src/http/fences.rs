@@ -26,8 +26,12 @@ use super::shards::need_all;
 use super::token::authorise;
 use crate::fences::{Edit, EditError, Edited, Editor};
 use crate::intake::OwnedShards;
+use crate::wall_clock::WallClock;
 
 const GEOJSON: &str = "application/geo+json";
+/// A change may be announced for so many days ahead: no other one can judge
+/// before it, so that a slip of the pen must not last for years.
+const AHEAD_MAX_DAYS: i64 = 31;
 
 /// The handlers' state.
 pub(super) struct Fences {
@@ -249,7 +253,15 @@ fn read_time(query: Result<Query<ChangeQuery>, QueryRejection>) -> Result<Option
         let message = format!("valid_from {text:?} is no time like 2026-03-01T12:00:00Z");
         Refusal::unreadable("valid_from_invalid", message)
     })?;
-    Ok(Some(TimeMs(time.as_millisecond())))
+    let at = TimeMs(time.as_millisecond());
+    if at.since(WallClock::read()) > AHEAD_MAX_DAYS * 24 * 3_600_000 {
+        let message = format!(
+            "valid_from {text:?} is more than {AHEAD_MAX_DAYS} days ahead: until then no other \
+             change could be made"
+        );
+        return Err(Refusal::unreadable("valid_from_invalid", message));
+    }
+    Ok(Some(at))
 }
 
 /// RFC 3339 with milliseconds; `None` before all calendars.

@@ -77,6 +77,7 @@ fn what_is_not_a_fence_is_refused() {
         (400, "body_not_json", "f", "{".to_owned()),
         (400, "query_unreadable", "f?from=now", sq()),
         (400, "valid_from_invalid", "f?valid_from=noon", sq()),
+        (400, "valid_from_invalid", "f?valid_from=2200-01-01T00:00:00Z", sq()),
         (422, "feature_invalid", "f", r#"{"type":"FeatureCollection","features":[]}"#.to_owned()),
         (422, "feature_invalid", "f", "[]".to_owned()),
         (422, "id_mismatch", "f", named(json!("g")).to_string()),
@@ -156,6 +157,10 @@ fn a_change_can_be_announced_and_must_not_come_too_early() {
     fences.expect(201, "PUT", "f?valid_from=2026-03-01T12:31:00Z", &sq());
     let passed = fences.expect(409, "DELETE", "f?valid_from=2026-03-01T12:31:00Z", "");
     assert_eq!(passed["code"], "not_after_newest");
+    // From now on, which is before that: it would do nothing yet.
+    let now = fences.expect(409, "PUT", "g", &sq());
+    assert_eq!(now["code"], "not_after_newest");
+    assert!(now["message"].as_str().unwrap().contains("2026-03-01T12:31:00.001Z"), "{now}");
     worker.client().deliver(&[at("v", 1830, 10.005)]);
     worker.client().deliver(&[at("v", 1870, 10.005)]);
     stop(worker);
