@@ -121,11 +121,11 @@ impl SinkRunner {
             self.behind_since = (self.next <= tail).then(Instant::now);
             let through = last.map_or(tail, |last| last.min(tail));
             while self.next <= through {
-                self.observe_backlog(tail);
+                self.observe_backlog(tail, self.next - 1);
                 self.take_next(through).await?;
             }
             self.behind_since = None;
-            self.observe_backlog(tail);
+            self.observe_backlog(tail, self.next - 1);
             let ends = last.is_some_and(|last| self.next > last);
             if Instant::now() >= flush_at || (ends && !closed) {
                 let flush = if ends { Flush::Final } else { Flush::Periodic };
@@ -240,7 +240,7 @@ impl SinkRunner {
 
     /// Pauses before the call that failed is made again, if it can be.
     async fn wait_out(
-        &self,
+        &mut self,
         error: SinkError,
         outage: &mut Option<Outage>,
     ) -> Result<(), ReleaseError> {
@@ -253,12 +253,16 @@ impl SinkRunner {
         if outage.is_news(error.to_string(), Instant::now()) {
             warn!(sink, %error, "a sink fails: its backlog waits in the journal");
         }
+        self.behind_since.get_or_insert_with(Instant::now);
+        // What it has taken and cannot flush is not released either.
+        let flushed = self.proposed.as_ref().map_or(self.floor, |cursor| cursor.through_seq);
+        self.observe_backlog(*self.reader.committed().borrow(), flushed);
         outage.backoff.pause().await;
         Ok(())
     }
 
-    fn observe_backlog(&self, tail: u64) {
-        let behind = tail.saturating_sub(self.next - 1);
+    fn observe_backlog(&self, tail: u64, released: u64) {
+        let behind = tail.saturating_sub(released);
         let labels = [self.sink.name(), &self.shard];
         metrics::UNRELEASED.gauge(&labels).set(behind as f64);
         let lag = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());

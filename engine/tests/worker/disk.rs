@@ -89,6 +89,35 @@ fn a_full_disk_holds_commits_up_and_loses_nothing() {
     assert_eq!(archived(&disk), ["p-0", "p-1"]);
 }
 
+/// What the worker tells of the sink of dead letters.
+fn backlog(client: &Client, metric: &str) -> f64 {
+    let page = client.get("/metrics").expect("an answer").body;
+    let label = r#"sink="dead_letters""#;
+    let line = page.lines().find(|line| line.starts_with(metric) && line.contains(label));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the metric is there")
+}
+
+#[test]
+fn a_sink_whose_disk_is_full_shows_in_the_metrics() {
+    let Some(disk) = Mounted::tmpfs("size=1m") else { return };
+    let dir = tempfile::TempDir::new().unwrap();
+    std::os::unix::fs::symlink(disk.path(), dir.path().join("dead_letters")).unwrap();
+    let worker = Launch::run(dir.path()).set("clock", "event").start();
+    let client = worker.client();
+    let ballast = fill(&disk, 0);
+    client.deliver(&[r#"{"vehicle_id":"bad vehicle"}"#.to_owned()]);
+    for metric in ["fleetstream_unreleased_segments", "fleetstream_release_lag_seconds"] {
+        wait_for(metric, || (backlog(&client, metric) > 0.0).then_some(()));
+    }
+    assert_eq!(readiness(&client).0, 200, "pings are durable all the same");
+    fs::remove_file(ballast).unwrap();
+    for metric in ["fleetstream_unreleased_segments", "fleetstream_release_lag_seconds"] {
+        wait_for(metric, || (backlog(&client, metric) == 0.0).then_some(()));
+    }
+    expect_clean_end(worker);
+    assert_eq!(Outputs::of(dir.path()).dead_letters().len(), 1);
+}
+
 #[test]
 fn a_worker_on_a_full_disk_ends_in_time() {
     let Some(disk) = Mounted::tmpfs("size=8m") else { return };
