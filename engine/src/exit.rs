@@ -11,7 +11,7 @@ use crate::journal::{BucketError, CommitError, JournalError, StoreError};
 /// The exit codes scripts and supervisors rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Done, or asked to stop and drained.
+    /// Done, or asked to stop and drained as far as its time allows.
     Success = 0,
     /// Something failed while running.
     Runtime = 1,

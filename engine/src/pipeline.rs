@@ -310,26 +310,27 @@ impl Pipeline {
 
     /// Stops intake, finishes what was taken in, and ends. Whatever is not
     /// done by `deadline` is left to the next start, which loses nothing.
+    /// Returns whether all of it is done.
     ///
     /// # Errors
     /// A part failed on the way.
-    pub async fn drain(mut self, deadline: Option<Instant>) -> anyhow::Result<()> {
+    pub async fn drain(mut self, deadline: Option<Instant>) -> anyhow::Result<bool> {
         self.intake.pause(PauseReason::Draining);
         let ended = match deadline {
-            None => self.finish().await,
+            None => self.finish().await.map(|()| true),
             Some(deadline) => until(deadline - BACKGROUND_DRAIN, self.finish()).await,
         };
         self.stop_background.cancel();
         let last = match deadline {
-            None => self.finish_background().await,
+            None => self.finish_background().await.map(|()| true),
             // The shards have the positions; a file that lacks the newest is
             // as good as a sink that is behind.
             Some(deadline) => until(deadline, self.finish_background()).await.or_else(|error| {
                 tracing::warn!(error = %format!("{error:#}"), "the next start does the rest");
-                Ok(())
+                Ok(false)
             }),
         };
-        ended.and(last)
+        Ok(ended? & last?)
     }
 
     async fn finish(&mut self) -> anyhow::Result<()> {
@@ -379,15 +380,17 @@ impl Pipeline {
     }
 }
 
-/// Works on a part of the drain until `deadline` at the most.
+/// Works on a part of the drain until `deadline` at the most. Returns whether it
+/// is done.
 async fn until(
     deadline: Instant,
     part: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
-    tokio::time::timeout_at(deadline, part).await.unwrap_or_else(|_| {
+) -> anyhow::Result<bool> {
+    let Ok(done) = tokio::time::timeout_at(deadline, part).await else {
         tracing::warn!("the time to drain is over: the next start does the rest");
-        Ok(())
-    })
+        return Ok(false);
+    };
+    done.map(|()| true)
 }
 
 /// Tells the lowest shard that a source feeds of the source's own state.

@@ -146,11 +146,12 @@ impl Worker {
         }
     }
 
-    /// Stops intake, finishes what was taken in, ends HTTP.
+    /// Stops intake, finishes what was taken in, ends HTTP. Returns whether all
+    /// of what was taken in is done.
     ///
     /// # Errors
     /// A part of the pipeline failed on the way.
-    pub async fn drain(self, deadline: Option<Instant>) -> anyhow::Result<()> {
+    pub async fn drain(self, deadline: Option<Instant>) -> anyhow::Result<bool> {
         let deadline = deadline.map(|deadline| deadline - HTTP_DRAIN);
         // Side by side: messages are acknowledged as they are committed.
         let sources = async {

@@ -52,8 +52,9 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
             error = worker.failed() => return Err(error),
         }
         signals.end_at_next();
-        worker.drain(Some(Instant::now() + DRAIN_MAX)).await?;
-        info!("drained");
+        if worker.drain(Some(Instant::now() + DRAIN_MAX)).await? {
+            info!("drained");
+        }
         Ok(Exit::Success)
     })
 }
