@@ -171,8 +171,10 @@ impl Worker {
 }
 
 fn limits(config: &Config) -> HttpLimits {
+    let body_bytes_max = usize::try_from(config.http.max_body).unwrap_or(usize::MAX);
     HttpLimits {
-        body_bytes_max: usize::try_from(config.http.max_body).unwrap_or(usize::MAX),
+        body_bytes_max,
+        decoded_bytes_max: body_bytes_max,
         in_flight_max: config.http.max_in_flight as usize,
         ..HttpLimits::default()
     }

@@ -21,6 +21,8 @@ pub(super) enum Layout {
     Ndjson,
     /// A `VehiclePingBatch`.
     ProtobufBatch,
+    /// One `VehiclePing`, as a dead letter holds it.
+    ProtobufPing,
 }
 
 /// How a body was compressed.
@@ -36,7 +38,7 @@ impl Layout {
     pub(super) fn of_one_ping(self) -> ContentType {
         match self {
             Self::Json | Self::Ndjson => ContentType::Json,
-            Self::ProtobufBatch => ContentType::Ping,
+            Self::ProtobufBatch | Self::ProtobufPing => ContentType::Ping,
         }
     }
 
@@ -44,16 +46,24 @@ impl Layout {
     /// also keeps other sites' pages from posting through a browser.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
         let value = headers.get(header::CONTENT_TYPE).map_or("", |v| v.to_str().unwrap_or("?"));
-        let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match media_type.as_str() {
+        let value = value.to_ascii_lowercase();
+        let mut parts = value.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        match media_type {
             "application/json" => Ok(Self::Json),
             "application/x-ndjson" | "application/ndjson" => Ok(Self::Ndjson),
-            "application/x-protobuf" | "application/protobuf" => Ok(Self::ProtobufBatch),
+            "application/x-protobuf" | "application/protobuf" => {
+                let one = parts
+                    .filter_map(|parameter| parameter.strip_prefix("messagetype="))
+                    .any(|message| message.trim_matches('"').ends_with("vehicleping"));
+                Ok(if one { Self::ProtobufPing } else { Self::ProtobufBatch })
+            }
             _ => Err(Refusal::unsupported(
                 "content_type_unsupported",
                 format!(
                     "content-type {media_type:?} is not read here; send application/json, \
-                     application/x-ndjson or application/x-protobuf (a VehiclePingBatch)"
+                     application/x-ndjson or application/x-protobuf (a VehiclePingBatch, or with \
+                     messageType=fleet.telemetry.v1.VehiclePing one ping)"
                 ),
             )),
         }

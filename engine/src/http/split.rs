@@ -17,6 +17,7 @@ pub(super) fn split(body: &Bytes, layout: Layout, max: usize) -> Result<Vec<Byte
         Layout::Json => split_json(body, max)?,
         Layout::Ndjson => split_lines(body, max),
         Layout::ProtobufBatch => split_batch(body, max)?,
+        Layout::ProtobufPing => Pieces { kept: vec![body.clone()], count: 1 },
     };
     if pieces.count > max {
         let message = format!("{} pings in one request; send at most {max}", pieces.count);

@@ -16,15 +16,19 @@ const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const PROTOBUF: &str = "application/x-protobuf";
 
-fn batch(vehicles: &[&str]) -> Vec<u8> {
-    let ping = |id: &&str| VehiclePing {
-        vehicle_id: (*id).into(),
+fn vehicle_ping(vehicle: &str) -> VehiclePing {
+    VehiclePing {
+        vehicle_id: vehicle.into(),
         event_time_us: START_MS * 1_000,
         lat: 30.25,
         lon: -97.75,
         ..VehiclePing::default()
-    };
-    VehiclePingBatch { pings: vehicles.iter().map(ping).collect() }.encode_to_vec()
+    }
+}
+
+fn batch(vehicles: &[&str]) -> Vec<u8> {
+    let pings = vehicles.iter().map(|vehicle| vehicle_ping(vehicle)).collect();
+    VehiclePingBatch { pings }.encode_to_vec()
 }
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -39,13 +43,18 @@ async fn every_format_is_taken_ping_by_ping() {
     let object = json_ping("object");
     let array = json_pings(&["array-1", "array-2"]);
     let lines = format!("{}\n\n{}\r\n", json_ping("line-1"), json_ping("line-2"));
-    let cases: [(&str, &[u8], usize); 6] = [
+    let one = "application/x-protobuf; messageType=\"fleet.telemetry.v1.VehiclePing\"";
+    let batched = "application/x-protobuf; messageType=fleet.telemetry.v1.VehiclePingBatch";
+    let single = vehicle_ping("single").encode_to_vec();
+    let cases: [(&str, &[u8], usize); 8] = [
         (JSON, object.as_bytes(), 1),
         ("Application/JSON; charset=utf-8", array.as_bytes(), 2),
         (NDJSON, lines.as_bytes(), 2),
         ("application/ndjson", lines.as_bytes(), 2),
         (PROTOBUF, &batch(&["batch-1", "batch-2"]), 2),
         ("application/protobuf", &batch(&["batch-3"]), 1),
+        (batched, &batch(&["batch-4"]), 1),
+        (one, &single, 1),
     ];
     for (content_type, body, accepted) in cases {
         let answer = post(world.address, content_type, body).await;
@@ -55,7 +64,7 @@ async fn every_format_is_taken_ping_by_ping() {
     }
     let expected = [
         "object", "array-1", "array-2", "line-1", "line-2", "line-1", "line-2", "batch-1",
-        "batch-2", "batch-3",
+        "batch-2", "batch-3", "batch-4", "single",
     ];
     assert_eq!(world.committed(), expected);
 }

@@ -1,8 +1,11 @@
 //! Every reject of admission over HTTP: whole in the dead letter, once, with
 //! its code; the stream goes on.
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::write::GzEncoder;
 use prost::Message as _;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use tempfile::TempDir;
@@ -178,4 +181,30 @@ fn values_that_mean_none_cost_the_value_alone() {
     for field in ["speed_mps", "heading_deg", "accuracy_m"] {
         assert!(position[field].is_null(), "{position}");
     }
+}
+
+#[test]
+fn a_body_is_as_large_as_configured_before_and_after_decompression() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = Launch::run(dir.path()).set("http.max_body", "64KiB").start();
+    let client = worker.client();
+    let send = |encoding: &str, bytes: usize| {
+        let mut body = ping("v", TIME, 10.0, 50.0, "").into_bytes();
+        body.resize(bytes, b' ');
+        let body = match encoding {
+            "gzip" => {
+                let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(&body).unwrap();
+                encoder.finish().unwrap()
+            }
+            _ => body,
+        };
+        let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+        client.change("POST", "/v1/pings", &headers, body).expect("an answer").status
+    };
+    for encoding in ["identity", "gzip"] {
+        assert_eq!(send(encoding, 64 << 10), 202, "{encoding}");
+        assert_eq!(send(encoding, (64 << 10) + 1), 413, "{encoding}");
+    }
+    assert!(worker.stop().success());
 }

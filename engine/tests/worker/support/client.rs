@@ -47,20 +47,20 @@ impl Client {
         answer(request.header("content-type", content_type).send(body))
     }
 
-    /// `PUT` and `DELETE` with headers; `None` if there was no answer.
+    /// Any method, with headers; `None` if there was no answer.
     pub(crate) fn change(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: &str,
+        body: impl AsRef<[u8]>,
     ) -> Option<Answer> {
         let uri = format!("http://{}{path}", self.address);
         let mut request = ureq::http::Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        answer(self.agent.run(request.body(body.to_owned()).expect("a request")))
+        answer(self.agent.run(request.body(body.as_ref().to_vec()).expect("a request")))
     }
 
     /// Pings as NDJSON.
