@@ -325,7 +325,7 @@ pub struct DlqListArgs {
 #[command(after_help = "\
 Examples:
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
-      --topic projects/fleet/topics/pings --reason position_zero --dry-run
+      --topic projects/fleet/topics/pings --reason null_island --dry-run
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
       --topic projects/fleet/topics/pings --rate 500
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\

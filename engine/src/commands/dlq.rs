@@ -25,17 +25,20 @@ struct Listed {
     letters: Vec<Letter>,
     /// Why there are no others.
     end: End,
+    /// Lines that are no letters, and why.
+    #[serde(skip)]
+    unreadable: Vec<String>,
 }
 
 /// Runs `dlq list`.
 ///
 /// # Errors
-/// The dead letters cannot be read, or there are more than can be held at a
-/// time: then those that were looked at are shown all the same.
+/// The dead letters cannot be read, or not all of them, or there are more than
+/// can be held at a time: then those that were looked at are shown all the same.
 pub fn list(args: &DlqListArgs) -> anyhow::Result<Exit> {
     let listed = match (&args.subscription, &args.data_dir) {
         (Some(subscription), _) => block_on(list_pulled(subscription, &args.filter))?,
-        (None, Some(data_dir)) => files::list(&Path::new(data_dir).join("dead_letters"), args)?,
+        (None, Some(data_dir)) => files::list(Path::new(data_dir), args)?,
         (None, None) => unreachable!("the command line asks for one of the two"),
     };
     match args.format {
@@ -43,6 +46,9 @@ pub fn list(args: &DlqListArgs) -> anyhow::Result<Exit> {
         Format::Json => exit::print(&format!("{:#}\n", json!(listed)))?,
     }
     refuse_full(listed.end)?;
+    if !listed.unreadable.is_empty() {
+        bail!("not all lines can be read: {}", listed.unreadable.join("; "));
+    }
     Ok(Exit::Success)
 }
 
@@ -86,7 +92,7 @@ async fn list_all<L: Letters>(look: &mut Look<L>, filter: &DlqFilter) -> anyhow:
             letters.push(letter);
         }
     };
-    Ok(Listed { letters, end })
+    Ok(Listed { letters, end, unreadable: Vec::new() })
 }
 
 /// A look that had to end early is no answer to be relied on.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::MessageStream;
 use google_cloud_pubsub::subscriber::handler::Handler;
-use sinks::pubsub::{PubsubClient, PubsubError};
+use sinks::pubsub::{PubsubClient, PubsubError, SubscriptionProbe};
 use tokio::time::timeout;
 
 use super::look::{self, Ack, Letters};
@@ -20,6 +20,7 @@ const LEASE_MAX: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 pub(super) struct Pulled {
     stream: MessageStream,
+    probe: SubscriptionProbe,
     subscription: String,
     wait: Duration,
 }
@@ -31,6 +32,7 @@ impl Pulled {
         let client = PubsubClient::of_environment().await;
         let client = client.exit_as_config_unless(PubsubError::passes)?;
         client.subscription(subscription).await.exit_with(Exit::Config)?;
+        let probe = client.probe(subscription).await.exit_with(Exit::Config)?;
         let subscriber = client.subscriber().await.exit_with(Exit::Config)?;
         // Pub/Sub falls silent at its bounds, as if there were no more: they
         // must be wider than those at which a look ends.
@@ -41,7 +43,7 @@ impl Pulled {
             .set_max_lease_extension(LEASE)
             .set_max_lease(LEASE_MAX)
             .build();
-        Ok(Self { stream, subscription: subscription.to_owned(), wait })
+        Ok(Self { stream, probe, subscription: subscription.to_owned(), wait })
     }
 }
 
@@ -50,7 +52,11 @@ impl Letters for Pulled {
 
     async fn next(&mut self) -> anyhow::Result<Option<(Message, Handler)>> {
         match timeout(self.wait, self.stream.next()).await {
-            Err(_) => Ok(None),
+            Err(_) if self.probe.answers().await => Ok(None),
+            Err(_) => bail!(
+                "Pub/Sub does not answer: whether {} holds more is not known",
+                self.subscription
+            ),
             Ok(None) => bail!("pulling from {} ended", self.subscription),
             Ok(Some(pulled)) => {
                 pulled.map(Some).with_context(|| format!("pulling from {}", self.subscription))
