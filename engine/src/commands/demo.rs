@@ -130,7 +130,7 @@ async fn play(
         (false, true) => "So far, since it went on",
     };
     exit::print(&narrator.summary(what, worker.pipeline.positions.len()))?;
-    let serving = (!args.exit_when_done).then_some(address);
+    let serving = (finished && !args.exit_when_done).then_some(address);
     exit::print(&next_things(serving, data_dir))?;
 
     if finished && !args.exit_when_done {

@@ -49,6 +49,21 @@ fn an_output_directory_that_is_empty_is_used() {
 }
 
 #[test]
+fn what_is_switched_off_is_not_there() {
+    let folder = folder();
+    let off = ["event_log", "dead_letters", "parquet", "positions"];
+    let off: Vec<String> = off.iter().map(|file| format!("files.{file}=false")).collect();
+    let more: Vec<&str> = off.iter().flat_map(|set| ["--set", set]).collect();
+    let (code, message) = replay(folder.path(), "pings.csv", "fences.geojson", "out", &more);
+    assert_eq!(code, 0, "{message}");
+    let there = |name: &str| folder.path().join("out").join(name).exists();
+    assert!(there("events.ndjson") && there("summary.json"));
+    for gone in ["event_log.ndjson", "dead_letters.ndjson", "pings", "events", "positions.ndjson"] {
+        assert!(!there(gone), "{gone}");
+    }
+}
+
+#[test]
 fn an_output_that_is_a_file_is_refused() {
     let folder = folder();
     let (code, message) = replay(folder.path(), "pings.csv", "fences.geojson", "pings.csv", &[]);

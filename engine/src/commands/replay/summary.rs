@@ -83,12 +83,12 @@ impl Summary {
             self.dead_letters,
         );
         if let (Some(cpu), Some(rss)) = (self.cpu_seconds, self.peak_rss_bytes) {
-            let per_ping_us = cpu * 1e6 / self.read.max(1) as f64;
-            let _ = writeln!(
-                text,
-                "{cpu:.1} s of CPU ({per_ping_us:.2} µs a ping), {} MiB of memory at the most",
-                rss >> 20
-            );
+            let per_ping = match self.read {
+                0 => String::new(),
+                read => format!(" ({:.2} µs a ping)", cpu * 1e6 / read as f64),
+            };
+            let mib = rss >> 20;
+            let _ = writeln!(text, "{cpu:.1} s of CPU{per_ping}, {mib} MiB of memory at the most");
         }
         let tables = [
             (

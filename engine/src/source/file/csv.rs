@@ -83,9 +83,14 @@ fn read_fields<'a>(
     width: usize,
 ) -> Result<PingFields<'a>, DecodeError> {
     if record.len() != width {
+        let breaks = record.iter().flatten().filter(|byte| **byte == b'\n').count();
+        let lines = match breaks {
+            0 => String::new(),
+            breaks => format!(" in {} lines, as where nothing closes a quote", breaks + 1),
+        };
+        let found = record.len();
         return Err(DecodeError::Row(format!(
-            "{} values; the header names {width} columns",
-            record.len()
+            "{found} values{lines}; the header names {width} columns"
         )));
     }
     let mut fields = PingFields::default();

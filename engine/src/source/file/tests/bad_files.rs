@@ -160,6 +160,22 @@ fn damage_behind_whole_row_groups_ends_the_replay_there() {
 }
 
 #[test]
+fn a_quote_that_nothing_closes_is_told_from_a_row_too_short() {
+    let text = "vehicle_id,event_time_ms,lat,lon\n\
+                a,1000,1,2\n\
+                \"b,2000,1,2\n\
+                c,3000,1,2\n\
+                d,4000,1,2\n";
+    let found = entries(open(text).expect("a good file"));
+    let Some(Entry::Rejected(letter)) = found.last() else { panic!("{found:?}") };
+    assert_eq!(
+        letter.detail,
+        "row 2: 1 values in 4 lines, as where nothing closes a quote; the header names 4 columns"
+    );
+    assert_eq!(&letter.payload[..], b"\"b,2000,1,2\nc,3000,1,2\nd,4000,1,2");
+}
+
+#[test]
 fn a_row_that_is_no_ping_becomes_a_dead_letter_and_the_stream_goes_on() {
     let text = "vehicle_id,event_time_ms,lat,lon,speed_mps\r\n\
                 a,1000,1,2,\r\n\
