@@ -136,8 +136,16 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn report(out: &mut impl Write, error: &anyhow::Error) -> io::Result<()> {
-    writeln!(out, "error: {error}")?;
-    error.chain().skip(1).try_for_each(|cause| writeln!(out, "  caused by: {cause}"))
+    let mut told = error.to_string();
+    writeln!(out, "error: {told}")?;
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        // Some errors say what their cause says.
+        if cause != told {
+            writeln!(out, "  caused by: {cause}")?;
+            told = cause;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,6 +173,17 @@ mod tests {
             "error: shard 0\n  caused by: writing segment 7\n  caused by: disk on fire\n"
         );
         assert_eq!(Exit::of(&error), Exit::Temporary);
+    }
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Bad(#[source] io::Error);
+        let error = anyhow::Error::new(Bad(io::Error::other("segment 7: truncated")));
+        assert_eq!(text(&error), "error: segment 7: truncated\n");
+        let error = error.context("shard 0");
+        assert_eq!(text(&error), "error: shard 0\n  caused by: segment 7: truncated\n");
     }
 
     #[test]

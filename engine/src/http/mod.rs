@@ -26,6 +26,7 @@ mod split;
 mod stall_guard;
 mod tags;
 mod token;
+mod unread;
 
 pub use decoder::{SOURCE_NAME, decoder};
 pub use events::KINDS;

@@ -26,6 +26,7 @@ use super::health::{self, Health, RECOVERING, RECOVERING_MESSAGE, Readiness, liv
 use super::ingest::{Ingest, Ingestion, post_pings};
 use super::positions::{self, Positions};
 use super::tags::{self, Tags};
+use super::unread::read_rest;
 use super::{HttpLimits, map};
 use crate::fences::Editor;
 use crate::journal::Store;
@@ -119,6 +120,7 @@ pub(super) fn while_recovering(limits: &HttpLimits) -> Router {
 
 fn with_common(router: Router, limits: &HttpLimits) -> Router {
     router
+        .layer(from_fn(read_rest))
         .layer(from_fn_with_state(limits.answer_timeout, answer_in_time))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(count_and_guard))

@@ -32,6 +32,31 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_refusal_reaches_whoever_is_still_sending() {
+    let world = World::new().await.commit_all();
+    let body = vec![b'x'; 4 << 20];
+    let mut connection = Connection::open(world.address).await;
+    for (content_type, status) in [("text/plain", 415), (JSON.1, 413), ("text/plain", 415)] {
+        let headers = [("content-type", content_type)];
+        connection.request("POST /v1/pings", &headers, &body).await;
+        assert_eq!(connection.answer().await.status, status);
+    }
+    // The connection goes on, too.
+    connection.request("POST /v1/pings", &[JSON], json_ping("v").as_bytes()).await;
+    assert_eq!(connection.answer().await.status, 202);
+}
+
+#[tokio::test]
+async fn who_asks_first_is_refused_before_sending_anything() {
+    let world = World::new().await.commit_all();
+    let mut connection = Connection::open(world.address).await;
+    let head = "POST /v1/pings HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n";
+    connection.send(head).await.send("content-length: 4000000\r\n").await;
+    connection.send("expect: 100-continue\r\n\r\n").await;
+    assert_eq!(connection.answer().await.status, 413);
+}
+
+#[tokio::test]
 async fn a_head_that_does_not_arrive_in_time_closes_the_connection() {
     let world = World::limited(quick()).await;
     for start in ["", "POST /v1/pings HTTP/1.1\r\nhost: t\r\nx: "] {
