@@ -397,12 +397,12 @@ pub struct ExplainArgs {
 #[command(after_help = "\
 Examples:
   fleetstream fences check city.geojson
-  fleetstream fences check city.geojson --format json
+  fleetstream fences check fences/ --format json
 
 Exit code 78 if anything cannot be used.")]
 pub struct FencesCheckArgs {
     /// GeoJSON file: Polygon and MultiPolygon, Point with radius_m, LineString
-    /// with half_width_m.
+    /// with half_width_m. Or a directory of them, which are read as one set.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// How the answer is printed.

@@ -44,6 +44,36 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 #[test]
+fn a_directory_is_read_as_one_set() {
+    let own = r#"{"type": "Feature", "id": "yard", "properties":
+        {"radius_m": 50, "dwell_s": [60, 300], "min_inside_s": 30, "exit_confirm": 3},
+        "geometry": {"type": "Point", "coordinates": [10.02, 51]}}"#;
+    let folder = folder(&[]);
+    fs::create_dir(folder.path().join("fences")).expect("writable");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join("fences").join(name), text).expect("writable");
+    };
+    write("city.geojson", GOOD);
+    write("yard.geojson", own);
+    let output = fleetstream(&folder, &["fences", "check", "fences"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let listed = text(&output.stdout);
+    assert!(listed.starts_with("4 fences, 0 repaired, 0 refused\n"), "{listed}");
+    let yard = listed.lines().find(|line| line.contains("yard")).expect("it is listed");
+    assert!(yard.ends_with("dwell at 60, 300 s; entered after 30 s; left after 3 pings"), "{yard}");
+
+    write("again.geojson", GOOD);
+    let output = fleetstream(&folder, &["fences", "check", "fences", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(78), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let refusals = told["refusals"].as_array().expect("a list");
+    assert_eq!(refusals.len(), 3);
+    assert_eq!((&told["ok"], &refusals[0]["code"]), (&json!(false), &json!("id_duplicate")));
+    let message = refusals[0]["message"].as_str().expect("text");
+    assert!(message.contains("again.geojson") && message.contains("city.geojson"), "{message}");
+}
+
+#[test]
 fn usable_fences_are_listed() {
     let folder = folder(&[("city.geojson", GOOD)]);
     let output = fleetstream(&folder, &["fences", "check", "city.geojson"]);
@@ -113,6 +143,9 @@ fn as_json() {
             "name": "Market square",
             "tags": ["a", "b"],
             "schedule": null,
+            "dwell_s": null,
+            "exit_confirm": null,
+            "min_inside_s": null,
             "shape": "polygon",
             "vertices": 4,
             "area_m2": null,

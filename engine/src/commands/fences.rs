@@ -1,16 +1,17 @@
-//! `fleetstream fences check`: what a GeoJSON file means as fences, what was
-//! mended in it and what cannot be used.
+//! `fleetstream fences check`: what a GeoJSON file, or a directory of them, means
+//! as fences, what was mended and what cannot be used.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use geofence::{Fence, FenceNote, Parsed, Shape, parse_fences};
+use geofence::{Fence, FenceNote, FenceSet, FenceSettings, Parsed, Shape, parse_fences};
 use serde_json::{Value, json};
 
 use crate::cli::{FencesCheckArgs, Format};
 use crate::exit::{self, Exit, WithExit};
+use crate::fences::{self, Problem};
 
 /// Runs `fences check`.
 ///
@@ -27,9 +28,29 @@ pub fn check(args: &FencesCheckArgs) -> anyhow::Result<Exit> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Parsed> {
+    if path.is_dir() {
+        return Ok(read_directory(path));
+    }
     let place = || path.display().to_string();
     let bytes = fs::read(path).map_err(|error| anyhow!("cannot be read: {error}"));
     bytes.and_then(|bytes| Ok(parse_fences(&bytes)?)).with_context(place)
+}
+
+/// The files as the worker would take them up: all of them or none.
+fn read_directory(path: &Path) -> Parsed {
+    fences::read(path).unwrap_or_else(|problems| Parsed {
+        set: FenceSet::empty(),
+        repairs: Vec::new(),
+        refusals: problems.into_iter().map(refusal).collect(),
+    })
+}
+
+fn refusal(Problem { path, note, message }: Problem) -> FenceNote {
+    let file = path.display();
+    match note {
+        Some(note) => FenceNote { message: format!("{}, in {file}", note.message), ..note },
+        None => FenceNote { fence: file.to_string(), code: "file_unusable", message },
+    }
 }
 
 /// A line for each fence, then for each repair and each refusal.
@@ -73,12 +94,25 @@ fn text(parsed: &Parsed) -> String {
     out
 }
 
-/// The name, where it says more than the id; whom the fence concerns, and when.
+/// The name, where it says more than the id; whom the fence concerns, and when;
+/// what it has of its own in place of the configuration's.
 fn remarks(fence: &Fence) -> String {
     let name = (fence.name != fence.id).then(|| fence.name.clone());
     let tags = (!fence.tags.is_empty()).then(|| format!("for {}", fence.tags.join(", ")));
     let hours = fence.schedule.as_ref().map(|schedule| format!("open {schedule}"));
-    [name, tags, hours].into_iter().flatten().collect::<Vec<String>>().join("; ")
+    let FenceSettings { dwell_s, exit_confirm, min_inside_s } = &fence.settings;
+    let dwell = dwell_s.as_ref().map(|thresholds| match thresholds.as_slice() {
+        [] => "no dwells".to_owned(),
+        thresholds => format!("dwell at {} s", joined(thresholds)),
+    });
+    let inside = min_inside_s.map(|seconds| format!("entered after {seconds} s"));
+    let exit = exit_confirm.map(|pings| format!("left after {}", counted(pings as usize, "ping")));
+    let all = [name, tags, hours, dwell, inside, exit];
+    all.into_iter().flatten().collect::<Vec<String>>().join("; ")
+}
+
+fn joined(numbers: &[u32]) -> String {
+    numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn remark(note: &FenceNote) -> String {
@@ -133,6 +167,9 @@ fn fence_as_json(fence: &Fence) -> Value {
         "name": fence.name,
         "tags": fence.tags,
         "schedule": fence.schedule.as_ref().map(|schedule| schedule.to_json()),
+        "dwell_s": fence.settings.dwell_s,
+        "exit_confirm": fence.settings.exit_confirm,
+        "min_inside_s": fence.settings.min_inside_s,
         "shape": kind,
         measure: value,
         "area_m2": fence.shape.area_m2(),

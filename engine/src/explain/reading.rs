@@ -77,10 +77,14 @@ impl Reading {
     pub(super) fn place(&self) -> String {
         let Span { shard, first_seq, last_seq, first_now, last_now, is_whole } = &self.span;
         let cut = if *is_whole { "" } else { "; what came before has been deleted (journal.keep)" };
+        // The first segments of a journal were received at no time.
+        let from = match first_now {
+            TimeMs(0) => String::new(),
+            first_now => format!(" from {}", time(*first_now)),
+        };
         format!(
-            "the journal of shard {shard}, segments {first_seq} to {last_seq}, received from {} \
-             to {}{cut}",
-            time(*first_now),
+            "the journal of shard {shard}, segments {first_seq} to {last_seq}, received{from} to \
+             {}{cut}",
             time(*last_now)
         )
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -92,9 +92,11 @@ fn render_list(store: &PositionStore, area: Option<Area>, limit: usize) -> (Byte
 /// The handler of `GET /v1/positions/{vehicle}`.
 pub(super) async fn get(
     State(positions): State<Arc<Positions>>,
-    Path(vehicle_id): Path<String>,
+    vehicle_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let Path(vehicle_id) =
+        vehicle_id.map_err(|error| Refusal::unreadable("path_unreadable", error.body_text()))?;
     need_shard_of(&positions.owned, &vehicle_id)?;
     let live = positions.store.get(&vehicle_id).ok_or_else(|| {
         let message = format!("no position is known of vehicle {vehicle_id:?}");
