@@ -90,7 +90,7 @@ fn at(vehicle: &str, second: u32) -> String {
 fn put(worker: &Worker, vehicle: &str, tags: &Value, token: &str) -> Answer {
     let (path, bearer) = (format!("/v1/vehicles/{vehicle}/tags"), format!("Bearer {token}"));
     let headers = [("authorization", bearer.as_str())];
-    worker.client().change("PUT", &path, &headers, &tags.to_string()).expect("an answer")
+    worker.client().change("PUT", &path, &headers, tags.to_string()).expect("an answer")
 }
 
 fn tags(worker: &Worker, vehicle: &str) -> Value {

@@ -15,7 +15,7 @@ fn without_a_token_file_nobody_changes_fences() {
     for (method, token) in [("PUT", TOKEN), ("DELETE", TOKEN), ("PUT", "")] {
         let bearer = format!("Bearer {token}");
         let headers = [("authorization", bearer.as_str())];
-        let answer = client.change(method, "/v1/fences/f", &headers, &sq()).expect("an answer");
+        let answer = client.change(method, "/v1/fences/f", &headers, sq()).expect("an answer");
         assert_eq!(answer.status, 403, "{answer:?}");
         assert_eq!(answer.json()["code"], "changes_disabled");
         assert!(answer.body.contains("http.token_file"), "it says how: {answer:?}");
@@ -30,7 +30,7 @@ fn only_the_bearer_of_the_token_changes_fences() {
     let worker = place.launch().start();
     let client = worker.client();
     let attempt = |headers: &[(&str, &str)]| {
-        let answer = client.change("PUT", "/v1/fences/f", headers, &sq()).expect("an answer");
+        let answer = client.change("PUT", "/v1/fences/f", headers, sq()).expect("an answer");
         (answer.status, answer.json()["code"].as_str().map(str::to_owned))
     };
     let missing = (401, Some("token_missing".to_owned()));
