@@ -394,11 +394,10 @@ impl Shard {
         self.services.cursors.record(&committed.segment.cursors);
         fail_point::hit("release.before");
         self.services.feed.publish(&committed.segment);
-        let positions: Vec<_> = effects.positions.into_iter().map(Arc::new).collect();
         if let Some(live) = &self.services.live {
-            live.offer(positions.iter().map(Arc::clone));
+            live.offer(effects.positions.iter().cloned().map(Arc::new));
         }
-        self.services.positions.update(positions);
+        self.services.positions.update(effects.positions);
         fail_point::hit("release.after");
         let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
         self.maintenance.count(&committed);

@@ -124,7 +124,7 @@ impl PositionFile {
     fn write_lines(&self, path: &Path) -> io::Result<()> {
         let mut file = BufWriter::new(File::create(path)?);
         let mut line = Vec::new();
-        for position in self.store.list(None, usize::MAX).positions {
+        for position in self.store.ids().iter().filter_map(|id| self.store.get(id)) {
             line.clear();
             push_position(&mut line, &position);
             line.push(b'\n');

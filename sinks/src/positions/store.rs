@@ -17,7 +17,8 @@ pub struct PositionStore {
 
 #[derive(Debug, Default)]
 struct Shared {
-    by_vehicle: DashMap<SmolStr, Arc<LivePosition>>,
+    /// By value: a position that moves is written over, and nothing allocated.
+    by_vehicle: DashMap<SmolStr, LivePosition>,
     changes: AtomicU64,
 }
 
@@ -35,7 +36,7 @@ pub struct Area {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
     /// Sorted by vehicle id; at most as many as were asked for.
-    pub positions: Vec<Arc<LivePosition>>,
+    pub positions: Vec<LivePosition>,
     /// Vehicles that match, listed or not.
     pub matched: usize,
 }
@@ -49,9 +50,9 @@ impl PositionStore {
 
     /// Takes over positions that a commit changed. One with a smaller `seq`
     /// than the stored one is refused; returns how many were.
-    pub fn update(&self, positions: impl IntoIterator<Item: Into<Arc<LivePosition>>>) -> usize {
-        let mut refused = 0;
-        for position in positions.into_iter().map(Into::into) {
+    pub fn update(&self, positions: impl IntoIterator<Item = LivePosition>) -> usize {
+        let (mut taken, mut refused) = (0, 0);
+        for position in positions {
             match self.shared.by_vehicle.entry(position.vehicle_id.clone()) {
                 Entry::Vacant(vacant) => {
                     vacant.insert(position);
@@ -64,8 +65,9 @@ impl PositionStore {
                     continue;
                 }
             }
-            self.shared.changes.fetch_add(1, Ordering::Release);
+            taken += 1;
         }
+        self.shared.changes.fetch_add(taken, Ordering::Release);
         refused
     }
 
@@ -78,8 +80,8 @@ impl PositionStore {
 
     /// One vehicle's position.
     #[must_use]
-    pub fn get(&self, vehicle_id: &str) -> Option<Arc<LivePosition>> {
-        self.shared.by_vehicle.get(vehicle_id).map(|stored| Arc::clone(&stored))
+    pub fn get(&self, vehicle_id: &str) -> Option<LivePosition> {
+        self.shared.by_vehicle.get(vehicle_id).map(|stored| stored.clone())
     }
 
     /// Vehicles known.
@@ -101,20 +103,30 @@ impl PositionStore {
     #[must_use]
     pub fn list(&self, area: Option<Area>, limit: usize) -> Listing {
         let inside = |position: &LivePosition| area.is_none_or(|it| it.contains(position.position));
-        let mut positions: Vec<Arc<LivePosition>> = self
-            .shared
-            .by_vehicle
-            .iter()
-            .filter(|stored| inside(stored.value()))
-            .map(|stored| Arc::clone(stored.value()))
-            .collect();
-        let matched = positions.len();
+        let mut ids = self.ids_where(inside);
+        let matched = ids.len();
         if limit < matched {
-            positions.select_nth_unstable_by(limit, |a, b| a.vehicle_id.cmp(&b.vehicle_id));
-            positions.truncate(limit);
+            ids.select_nth_unstable(limit);
+            ids.truncate(limit);
         }
-        positions.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
+        ids.sort_unstable();
+        // One that has left the area meanwhile is none of it.
+        let positions = ids.iter().filter_map(|id| self.get(id)).filter(inside).collect();
         Listing { positions, matched }
+    }
+
+    /// The ids of all vehicles, sorted: a fraction of what their positions would
+    /// take in memory.
+    #[must_use]
+    pub fn ids(&self) -> Vec<SmolStr> {
+        let mut ids = self.ids_where(|_| true);
+        ids.sort_unstable();
+        ids
+    }
+
+    fn ids_where(&self, is: impl Fn(&LivePosition) -> bool) -> Vec<SmolStr> {
+        let stored = self.shared.by_vehicle.iter();
+        stored.filter(|stored| is(stored.value())).map(|stored| stored.key().clone()).collect()
     }
 
     /// Counts changes: equal numbers, equal content.
