@@ -19,10 +19,14 @@ use crate::read::bigquery::{Table, TableName, TableNameError};
 use crate::read::firestore::{Collection, CollectionName, CollectionNameError};
 use crate::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use crate::schedule::Point;
+use crate::send::file::Layout;
 use crate::send::pubsub::Shape;
+use crate::target_process::TargetProcess;
 use crate::traces::{Pace, Traces};
 use crate::verdict::{Report, text};
 
+/// Exit code of arguments that make no sense, as of those that clap refuses.
+const USAGE: u8 = 2;
 /// Exit code of a run that is ended at once, as shells have it for Ctrl-C.
 const ENDED_AT_ONCE: i32 = 130;
 
@@ -150,10 +154,10 @@ struct SendArgs {
     #[arg(long, value_enum, default_value_t = TargetKind::Http)]
     target: TargetKind,
     /// Address of the engine.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = http)]
     url: Url,
     /// The topic, projects/P/topics/T.
-    #[arg(long, value_name = "TOPIC", required_if_eq("target", "pubsub"))]
+    #[arg(long, value_name = "TOPIC", required_if_eq("target", "pubsub"), value_parser = topic)]
     topic: Option<String>,
     /// Pings in a Pub/Sub message.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -162,14 +166,14 @@ struct SendArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     ordering_keys: u32,
     /// Subscription to the engine's events, instead of its stream over HTTP.
-    #[arg(long, value_name = "SUBSCRIPTION")]
+    #[arg(long, value_name = "SUBSCRIPTION", value_parser = subscription)]
     events_subscription: Option<String>,
     /// NDJSON of the engine's events, or a directory of such files, followed
     /// instead of its stream over HTTP.
     #[arg(long, value_name = "PATH", conflicts_with = "events_subscription")]
     events: Option<PathBuf>,
     /// Subscription to the engine's dead letters.
-    #[arg(long, value_name = "SUBSCRIPTION")]
+    #[arg(long, value_name = "SUBSCRIPTION", value_parser = subscription)]
     dead_letters_subscription: Option<String>,
     /// Where positions are read, instead of over HTTP:
     /// firestore:projects/P/databases/D, with /COLLECTION if it is not LiveMap.
@@ -183,7 +187,7 @@ struct SendArgs {
     archive: Option<TableName>,
     /// The file: .ndjson, .parquet, or .pb for protobuf with lengths; .zst
     /// compresses all but Parquet, which does that itself.
-    #[arg(long, value_name = "FILE", required_if_eq("target", "file"))]
+    #[arg(long, value_name = "FILE", required_if_eq("target", "file"), value_parser = file)]
     file: Option<PathBuf>,
     /// Directory for the truth, the report and everything else about the run.
     #[arg(long, value_name = "DIR", default_value = "loadgen-run")]
@@ -195,8 +199,9 @@ struct SendArgs {
     #[arg(long, value_name = "TEXT")]
     vehicle_prefix: Option<String>,
     /// Connections to the target, of HTTP or of gRPC.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    connections: usize,
+    #[arg(long, value_name = "N", default_value_t = 8,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
     /// How long a batch is sent again before it is given up.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
@@ -238,6 +243,11 @@ struct VerifyArgs {
     format: Format,
 }
 
+/// Arguments that make no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -247,7 +257,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             error.chain().skip(1).for_each(|cause| eprintln!("  caused by: {cause}"));
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -358,6 +368,41 @@ fn bigquery(text: &str) -> Result<TableName, String> {
     name.parse().map_err(|error: TableNameError| format!("bigquery: {error}"))
 }
 
+fn http(text: &str) -> Result<Url, String> {
+    match text.parse::<Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(_) => Err("expected http://… or https://…".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn topic(text: &str) -> Result<String, String> {
+    full_name(text, "topics")
+}
+
+fn subscription(text: &str) -> Result<String, String> {
+    full_name(text, "subscriptions")
+}
+
+fn full_name(text: &str, kind: &str) -> Result<String, String> {
+    match text.split('/').collect::<Vec<_>>()[..] {
+        ["projects", project, found, id]
+            if found == kind && !project.is_empty() && !id.is_empty() =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err(format!("expected projects/PROJECT/{kind}/ID")),
+    }
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match Layout::of(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn factor(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(factor),
@@ -367,7 +412,8 @@ fn factor(text: &str) -> Result<f64, String> {
 
 impl WorldArgs {
     fn load(&self) -> anyhow::Result<(World, String)> {
-        let mut profile = Profile::load(&self.profile)?;
+        let profile = Profile::load(&self.profile);
+        let mut profile = profile.map_err(|error| Usage(format!("{error:#}")))?;
         profile.seed = self.seed.unwrap_or(profile.seed);
         profile.load.seconds = self.seconds.unwrap_or(profile.load.seconds);
         profile.fleet.vehicles = self.vehicles.unwrap_or(profile.fleet.vehicles);
@@ -392,6 +438,12 @@ impl SendArgs {
         profile: String,
         traces: Option<Traces>,
     ) -> anyhow::Result<RunPlan> {
+        if self.topic.is_some() && self.target != TargetKind::Pubsub {
+            return Err(Usage("--topic goes with --target pubsub".into()).into());
+        }
+        if self.file.is_some() && self.target != TargetKind::File {
+            return Err(Usage("--file goes with --target file".into()).into());
+        }
         let target = match (self.target, self.file) {
             (TargetKind::Http, _) => Target::Http(self.url.clone()),
             (TargetKind::Pubsub, _) => Target::Pubsub(
@@ -404,6 +456,9 @@ impl SendArgs {
             (TargetKind::File, Some(path)) => Target::File(path),
             (TargetKind::File, None) => bail!("--target file needs --file"),
         };
+        if let Some(pid) = self.pid.filter(|&pid| !TargetProcess::is_there(pid)) {
+            return Err(Usage(format!("--pid {pid}: no such process in /proc")).into());
+        }
         let positions = match self.positions {
             Some(name) => Some(Collection::new(Rest::of_environment(Service::Firestore)?, name)),
             None => None,
@@ -417,7 +472,7 @@ impl SendArgs {
             traces: traces.map(Arc::new),
             start_ms: self.start.map(jiff::Timestamp::as_millisecond),
             prefix: self.vehicle_prefix,
-            connections: self.connections.max(1),
+            connections: self.connections.into(),
             patience: Duration::from_secs(self.patience),
             read_from: (!self.no_read_back).then_some(self.url),
             pubsub: Pubsub::of_environment(),

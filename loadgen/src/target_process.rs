@@ -37,6 +37,12 @@ impl TargetProcess {
         watched
     }
 
+    /// Whether process `pid` is there to be watched.
+    #[must_use]
+    pub fn is_there(pid: u32) -> bool {
+        ticks(pid).is_some()
+    }
+
     /// Looks again.
     pub fn look(&mut self) {
         if let Some(rss) = rss_bytes(self.pid) {
@@ -87,5 +93,8 @@ mod tests {
         }
         assert_ne!(sum, 1);
         assert!(watched.usage().rss_bytes_max > 1 << 20);
+        assert!(TargetProcess::is_there(std::process::id()));
+        // Above any that Linux gives out.
+        assert!(!TargetProcess::is_there(1 << 30));
     }
 }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use geofence::Position;
 use serde::Deserialize;
 
@@ -146,6 +146,9 @@ fn read_file(
     numbers: &mut HashMap<String, u32>,
 ) -> anyhow::Result<()> {
     let file = File::open(path)?;
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        bail!("gzip is not read here: unpack it, or compress it with zstd");
+    }
     let compressed = path.extension().is_some_and(|extension| extension == "zst");
     let input: Box<dyn Read> = if compressed {
         Box::new(zstd::Decoder::new(file)?)

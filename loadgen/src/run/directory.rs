@@ -1,5 +1,6 @@
 //! The files of a run.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -72,12 +73,14 @@ impl RunDirectory {
         self.write("fleetstream.toml", config.as_bytes())
     }
 
-    pub(super) fn write_run(
+    /// Begins a run: what an earlier one has left here is none of it.
+    pub(super) fn begin_run(
         &self,
         world: &World,
         names: &Names,
         traces: bool,
     ) -> anyhow::Result<()> {
+        self.clear()?;
         let run = RunFile {
             start_ms: names.start_ms,
             prefix: names.prefix.clone(),
@@ -86,6 +89,21 @@ impl RunDirectory {
         };
         self.write("run.json", &serde_json::to_vec_pretty(&run)?)?;
         self.write("fences.geojson", world.geojson.as_bytes())
+    }
+
+    /// Removes what the end of a run writes.
+    fn clear(&self) -> anyhow::Result<()> {
+        let failed = || format!("clearing {}", self.path.display());
+        for entry in fs::read_dir(&self.path).with_context(failed)? {
+            let path = entry.with_context(failed)?.path();
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            if ["ledger.bin", "report.json", "report.html"].contains(&name)
+                || name.ends_with(".hlog")
+            {
+                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn read_run(&self) -> anyhow::Result<(World, Names)> {

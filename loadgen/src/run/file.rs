@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::interrupt::Interruptible;
 use super::{RunDirectory, RunPlan, judge};
+use crate::ledger::Ledger;
 use crate::send::file::write;
-use crate::stream::{Delivery, Stream};
+use crate::stream::{Delivery, Stream, What};
 use crate::target_process::TargetProcess;
 use crate::verdict::{Cost, Report};
 use crate::wire::Encoder;
@@ -15,16 +16,22 @@ pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
     let world = plan.world.as_ref();
     let names = plan.file_names();
     let directory = RunDirectory::create(&plan.out)?;
-    directory.write_run(world, &names, plan.traces.is_some())?;
+    directory.begin_run(world, &names, plan.traces.is_some())?;
     let mut truth = directory.truth_writer(&names)?;
 
     let (began, mut own) = (Instant::now(), TargetProcess::watch(std::process::id()));
     let encoder = Encoder::new(names.start_ms, &names.prefix);
     let (mut messages, mut end_ms) = (0_u64, 0);
     let mut take = |record| truth.push(&world.fences, &record);
+    let mut ledger = Ledger::new(plan.vehicles());
     let mut seen = |delivery: &Delivery| {
         messages += 1;
         end_ms = delivery.send_ms;
+        if delivery.what == What::Ping {
+            // What is in the file is all there is to acknowledge.
+            ledger.sent(delivery.ping.vehicle, delivery.ping.seq);
+            ledger.acknowledged(delivery.ping.vehicle, delivery.ping.seq);
+        }
     };
     let counts = match &plan.traces {
         Some(traces) => {
@@ -47,9 +54,9 @@ pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
     report.sending.sent = messages;
     report.sending.achieved_rate = messages as f64 / took_s;
     report.pings.tally.sent = counts.pings;
-    // What is in the file is all there is to acknowledge.
     report.sending.answered = messages;
     report.pings.tally.acknowledged = counts.pings;
+    directory.write_ledger(&ledger)?;
     judge::conclude(&mut report, world, &directory)?;
     Ok(report)
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let names = plan.live_names(now_ms);
     let directory = RunDirectory::create(&plan.out)?;
-    directory.write_run(&plan.world, &names, plan.traces.is_some())?;
+    directory.begin_run(&plan.world, &names, plan.traces.is_some())?;
     let ahead = Duration::from_millis((names.start_ms - now_ms).max(0).unsigned_abs());
     let length_ms = plan.length_ms();
     let progress = Arc::new(Progress::new(Instant::now() + ahead, length_ms, plan.vehicles()));

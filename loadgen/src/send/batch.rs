@@ -48,6 +48,14 @@ impl Batch {
         self.items.last().map_or(0, |item| item.due_ms)
     }
 
+    /// When a batch of these messages is to go out: as soon as the last of them
+    /// is due, unless the first has waited for as long as batches gather.
+    #[must_use]
+    pub fn goes_ms(items: &[Item]) -> i64 {
+        let first = items.first().map_or(0, |item| item.due_ms);
+        items.last().map_or(0, |item| item.due_ms.min(first + GATHER_MS))
+    }
+
     /// Adds a batch that comes after this one.
     pub fn append(&mut self, next: &Self) {
         let before = self.bytes.len() as u32;
@@ -148,6 +156,15 @@ mod tests {
             self.0[lane].push(batch);
             ControlFlow::Continue(())
         }
+    }
+
+    #[test]
+    fn a_batch_that_waits_is_late_by_its_first_message() {
+        let due = |due_ms| Item { start: 0, end: 0, due_ms, vehicle: 0, seq: 1, what: What::Ping };
+        assert_eq!(Batch::goes_ms(&[]), 0);
+        assert_eq!(Batch::goes_ms(&[due(100)]), 100);
+        assert_eq!(Batch::goes_ms(&[due(100), due(110)]), 110, "it gathers");
+        assert_eq!(Batch::goes_ms(&[due(100), due(5_000)]), 100 + GATHER_MS);
     }
 
     #[test]

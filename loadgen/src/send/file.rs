@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 
 use self::parquet::PingFile;
 use crate::stream::{Counts, Deliveries, Delivery, What};
@@ -32,19 +32,29 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// By the file's name: `.parquet` is Parquet, `.pb` and `.pb.zst` are
-    /// protobuf.
-    #[must_use]
-    pub fn of(path: &Path) -> Self {
+    /// By the file's name: `.ndjson`, `.parquet` or `.pb`, and whether it is to be
+    /// compressed, which `.zst` behind that asks for.
+    ///
+    /// # Errors
+    /// It is another name, or Parquet to be compressed once more.
+    pub fn of(path: &Path) -> anyhow::Result<(Self, bool)> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let name = name.strip_suffix(".zst").unwrap_or(&name);
-        if name.ends_with(".parquet") {
-            Self::Parquet
-        } else if name.ends_with(".pb") {
-            Self::Delimited
-        } else {
-            Self::Ndjson
-        }
+        let (plain, compressed) = match name.strip_suffix(".zst") {
+            Some(plain) => (plain, true),
+            None => (&*name, false),
+        };
+        let layout = match plain.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("ndjson") => Self::Ndjson,
+            Some("pb") => Self::Delimited,
+            Some("parquet") if compressed => {
+                bail!("{}: Parquet compresses by itself; leave .zst out", path.display())
+            }
+            Some("parquet") => Self::Parquet,
+            _ => {
+                bail!("{}: expected .ndjson, .ndjson.zst, .parquet, .pb or .pb.zst", path.display())
+            }
+        };
+        Ok((layout, compressed))
     }
 }
 
@@ -52,7 +62,7 @@ impl Layout {
 /// goes to `take`, each delivery to `seen`.
 ///
 /// # Errors
-/// The file cannot be written, or is Parquet to be compressed once more.
+/// The file cannot be written, or its name says no layout.
 pub fn write(
     path: &Path,
     mut stream: impl Deliveries,
@@ -62,13 +72,7 @@ pub fn write(
     seen: &mut dyn FnMut(&Delivery),
 ) -> anyhow::Result<Counts> {
     let failed = || format!("writing {}", path.display());
-    let (layout, compressed) =
-        (Layout::of(path), path.extension().is_some_and(|extension| extension == "zst"));
-    ensure!(
-        layout != Layout::Parquet || !compressed,
-        "{}: Parquet compresses by itself; leave .zst out",
-        path.display()
-    );
+    let (layout, compressed) = Layout::of(path)?;
     let file = File::create(path).with_context(failed)?;
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, file);
     let mut pings = Pings { stream: &mut stream, encoder, start_ms, take, seen };

@@ -11,7 +11,7 @@ use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::stream::What;
 
-use super::Item;
+use super::{Batch, Item};
 
 /// One second of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -125,10 +125,9 @@ impl Progress {
         }
     }
 
-    /// Messages go out for the first time, the last of them when it is due.
+    /// Messages go out for the first time.
     pub fn sent(&self, items: &[Item]) {
-        let due_ms = items.last().map_or(0, |item| item.due_ms);
-        let behind_ms = self.now_us() / 1000 - due_ms;
+        let behind_ms = self.now_us() / 1000 - Batch::goes_ms(items);
         let mut state = self.lock();
         state.sent += items.len() as u64;
         state.second.behind_ms = state.second.behind_ms.max(behind_ms);

@@ -1,0 +1,81 @@
+//! Runs into files, and arguments that make no sense, from the outside.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+fn loadgen(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.current_dir(folder).args(arguments).output().expect("the binary starts")
+}
+
+fn run(folder: &Path, seconds: &str) {
+    let file = ["--target", "file", "--file", "pings.ndjson", "--allow-unchecked"];
+    let run = ["run", "--profile", "smoke", "--out", "out", "--seconds", seconds];
+    let output = loadgen(folder, &[&run[..], &file].concat());
+    // The rate is the machine's.
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+}
+
+#[test]
+fn a_run_into_a_file_can_be_judged_by_what_came_of_it() {
+    let folder = TempDir::new().expect("a temporary directory");
+    run(folder.path(), "3");
+    fs::create_dir_all(folder.path().join("data/pings")).expect("writable");
+    let verify = ["verify", "--run", "out", "--data-dir", "data", "--format", "json"];
+    let output = loadgen(folder.path(), &verify);
+    assert_eq!(output.status.code(), Some(1), "nothing is there: {output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let tally = &report["pings"];
+    assert!(tally["missing"].as_u64().expect("a number") > 0, "{tally}");
+    assert_eq!(tally["missing"], tally["acknowledged"]);
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_none_of_the_next() {
+    let folder = TempDir::new().expect("a temporary directory");
+    run(folder.path(), "4");
+    let out = folder.path().join("out");
+    fs::write(out.join("answer.hlog"), "of another").expect("writable");
+    let ledger = fs::read(out.join("ledger.bin")).expect("a ledger");
+    run(folder.path(), "2");
+    assert!(!out.join("answer.hlog").exists());
+    assert_ne!(fs::read(out.join("ledger.bin")).expect("a ledger"), ledger);
+}
+
+#[rstest]
+#[case::no_profile(&["run", "--profile", "nope"], "nope")]
+#[case::no_connections(&["run", "--profile", "smoke", "--connections", "0"], "--connections")]
+#[case::another_scheme(&["run", "--profile", "smoke", "--url", "ftp://x"], "http")]
+#[case::short_topic(
+    &["run", "--profile", "smoke", "--target", "pubsub", "--topic", "t"],
+    "projects/PROJECT/topics/ID"
+)]
+#[case::short_subscription(
+    &["run", "--profile", "smoke", "--events-subscription", "s"],
+    "projects/PROJECT/subscriptions/ID"
+)]
+#[case::topic_of_http(
+    &["run", "--profile", "smoke", "--topic", "projects/p/topics/t"],
+    "--target pubsub"
+)]
+#[case::another_file(
+    &["run", "--profile", "smoke", "--target", "file", "--file", "x.csv"],
+    "expected .ndjson"
+)]
+#[case::parquet_twice(
+    &["run", "--profile", "smoke", "--target", "file", "--file", "x.parquet.zst"],
+    "leave .zst out"
+)]
+#[case::nobody(&["run", "--profile", "smoke", "--pid", "1073741824"], "no such process")]
+fn what_makes_no_sense_is_refused_at_once(#[case] arguments: &[&str], #[case] message: &str) {
+    let folder = TempDir::new().expect("a temporary directory");
+    let output = loadgen(folder.path(), arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains(message), "{told}");
+    assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0, "something was written");
+}
