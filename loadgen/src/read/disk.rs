@@ -36,10 +36,15 @@ impl DataDir {
     /// Nothing of it: that is no data directory.
     pub fn at(path: &Path) -> anyhow::Result<Self> {
         let there = |name: &str| Some(path.join(name)).filter(|path| path.is_dir());
+        // A worker writes a file for each shard, a replay one for all.
+        let lines = |name: &str| {
+            let whole = path.join(format!("{name}.ndjson"));
+            there(name).or_else(|| Some(whole).filter(|path| path.is_file()))
+        };
         let found = Self {
             pings: there("pings"),
-            dead_letters: there("dead_letters"),
-            event_log: there("event_log"),
+            dead_letters: lines("dead_letters"),
+            event_log: lines("event_log"),
         };
         let any = found.pings.is_some() || found.dead_letters.is_some();
         ensure!(
