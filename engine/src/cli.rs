@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use geofence::TimeMs;
 
 use crate::config::{self, Effective, Flag, Mistakes};
@@ -293,6 +293,7 @@ impl DlqFilter {
 
 /// `fleetstream dlq list`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("letters").required(true).args(["subscription", "data_dir"]))]
 #[command(after_help = "\
 Examples:
   fleetstream dlq list --subscription projects/fleet/subscriptions/dead-letters
@@ -302,14 +303,9 @@ Letters of a subscription are looked at and given back; none is lost or acknowle
 Exit code 1 if there are more than can be looked at in one go (50,000, or 256 MiB).")]
 pub struct DlqListArgs {
     /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
-    #[arg(
-        long,
-        value_name = "NAME",
-        required_unless_present = "data_dir",
-        conflicts_with = "data_dir"
-    )]
+    #[arg(long, value_name = "NAME")]
     pub subscription: Option<String>,
-    /// Data directory of a worker that keeps them itself.
+    /// Data directory of a worker that keeps them itself, or the --out of a replay.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
     /// Which letters.
@@ -361,6 +357,7 @@ pub struct DlqRedriveArgs {
 
 /// `fleetstream explain`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("question").required(true).args(["event", "fence"]))]
 #[command(after_help = "\
 Examples:
   fleetstream explain --data-dir fleetstream-data --vehicle van-7 \\
@@ -378,8 +375,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "ID")]
     pub vehicle: String,
     /// Why there is, or was, this event.
-    #[arg(long, value_name = "ID", value_parser = explain::parse_event_id,
-        required_unless_present = "fence", conflicts_with_all = ["fence", "at"])]
+    #[arg(long, value_name = "ID", value_parser = explain::parse_event_id, conflicts_with = "at")]
     pub event: Option<String>,
     /// What happened at this fence, or did not.
     #[arg(long, value_name = "ID", requires = "at")]

@@ -165,6 +165,14 @@ fn an_unclear_question_is_a_wrong_command_line(#[case] question: &[&str]) {
 }
 
 #[test]
+fn who_asks_nothing_is_told_what_can_be_asked() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let (code, _, error) = explain(folder.path(), &["--vehicle", "van-7"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("--event <ID>|--fence <ID>"), "{error}");
+}
+
+#[test]
 fn a_directory_without_a_journal_is_named_and_left_alone() {
     let folder = TempDir::new().expect("a temporary directory");
     let question = ["--vehicle", "van-7", "--fence", "depot", "--at", "2026-03-01T12:00:00Z"];
