@@ -227,7 +227,7 @@ Examples:
   fleetstream check-config fleet.toml --format json
   FLEETSTREAM_COMMIT__MAX_DELAY=2s fleetstream check-config fleet.toml
 
-The answer in text is itself a configuration file. Exit code 78 if anything is wrong.")]
+The answer in text is itself a configuration file, for the working directory. Exit code 78 if anything is wrong.")]
 pub struct CheckConfigArgs {
     /// Configuration file (TOML).
     #[arg(value_name = "FILE")]
