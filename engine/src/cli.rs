@@ -227,7 +227,8 @@ Examples:
   fleetstream check-config fleet.toml --format json
   FLEETSTREAM_COMMIT__MAX_DELAY=2s fleetstream check-config fleet.toml
 
-The answer in text is itself a configuration file, for the working directory. Exit code 78 if anything is wrong.")]
+The answer in text is itself a configuration file, for the working directory. Exit code 78 if
+anything is wrong.")]
 pub struct CheckConfigArgs {
     /// Configuration file (TOML).
     #[arg(value_name = "FILE")]
@@ -300,7 +301,8 @@ Examples:
   fleetstream dlq list --data-dir fleetstream-data --reason lat_out_of_range --format json
 
 Letters of a subscription are looked at and given back; none is lost or acknowledged.
-Exit code 1 if there are more than can be looked at in one go (50,000, or 256 MiB).")]
+Exit code 1 if there are more than can be looked at in one go (50,000, or 256 MiB), if Pub/Sub
+does not answer, or if a line of a file cannot be read; the others are listed.")]
 pub struct DlqListArgs {
     /// Subscription to the dead-letter topic: projects/PROJECT/subscriptions/ID.
     #[arg(long, value_name = "NAME")]

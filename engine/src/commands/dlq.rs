@@ -46,8 +46,8 @@ pub fn list(args: &DlqListArgs) -> anyhow::Result<Exit> {
         Format::Json => exit::print(&format!("{:#}\n", json!(listed)))?,
     }
     refuse_full(listed.end)?;
-    if !listed.unreadable.is_empty() {
-        bail!("not all lines can be read: {}", listed.unreadable.join("; "));
+    if let Some(first) = listed.unreadable.first() {
+        bail!("{} of the lines cannot be read; the first is {first}", listed.unreadable.len());
     }
     Ok(Exit::Success)
 }

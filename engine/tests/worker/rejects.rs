@@ -2,6 +2,7 @@
 //! its code; the stream goes on.
 
 use std::io::Write as _;
+use std::net::TcpListener;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +11,7 @@ use prost::Message as _;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use tempfile::TempDir;
 
-use crate::support::{Launch, Outputs, ping};
+use crate::support::{Launch, Outputs, ping, text};
 
 const TIME: &str = "2026-03-01T12:00:00Z";
 
@@ -207,4 +208,18 @@ fn a_body_is_as_large_as_configured_before_and_after_decompression() {
         assert_eq!(send(encoding, (64 << 10) + 1), 413, "{encoding}");
     }
     assert!(worker.stop().success());
+}
+
+#[test]
+fn dead_letters_of_nobody_who_answers_are_not_none() {
+    // Free, since it was just given out, and nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let name = ["--subscription", "projects/p/subscriptions/letters", "--wait", "1"];
+    let launch = Launch::of(&[&["dlq", "list"], &name[..]].concat())
+        .env("PUBSUB_EMULATOR_HOST", &nobody.to_string());
+    let output = launch.output();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("Pub/Sub does not answer"), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
 }

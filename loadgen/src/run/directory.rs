@@ -1,8 +1,7 @@
 //! The files of a run.
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,6 +13,13 @@ use crate::ledger::Ledger;
 use crate::profile::{Profile, World};
 use crate::truth::{Names, Record, read_records, write_record};
 use crate::verdict::{Report, html};
+
+/// Latencies that a run may write, each to a log of its own.
+const LATENCIES: [&str; 5] = ["answer", "event", "exit", "published", "position"];
+
+fn log_name(latencies: &str) -> String {
+    format!("{latencies}.hlog")
+}
 
 /// A directory with everything about one run.
 #[derive(Clone, Debug)]
@@ -91,16 +97,16 @@ impl RunDirectory {
         self.write("fences.geojson", world.geojson.as_bytes())
     }
 
-    /// Removes what the end of a run writes.
+    /// Removes what the end of a run writes, and nothing else: the directory may
+    /// be anybody's.
     fn clear(&self) -> anyhow::Result<()> {
-        let failed = || format!("clearing {}", self.path.display());
-        for entry in fs::read_dir(&self.path).with_context(failed)? {
-            let path = entry.with_context(failed)?.path();
-            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            if ["ledger.bin", "report.json", "report.html"].contains(&name)
-                || name.ends_with(".hlog")
-            {
-                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        let logs = LATENCIES.map(log_name);
+        let others = ["ledger.bin", "report.json", "report.html"];
+        for name in others.into_iter().chain(logs.iter().map(String::as_str)) {
+            let path = self.path.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.with_context(|| format!("removing {}", path.display()))?,
             }
         }
         Ok(())
@@ -141,7 +147,7 @@ impl RunDirectory {
         Ledger::from_bytes(&bytes).context("ledger.bin is cut short")
     }
 
-    /// Writes `name.hlog`.
+    /// Writes `name.hlog`; `name` is one of [`LATENCIES`].
     pub(super) fn write_latencies(
         &self,
         name: &str,
@@ -151,7 +157,8 @@ impl RunDirectory {
     ) -> anyhow::Result<()> {
         let mut log = Vec::new();
         latencies.write_log(&mut log, names.start_ms, seconds)?;
-        self.write(&format!("{name}.hlog"), &log)
+        debug_assert!(LATENCIES.contains(&name), "{name} would outlive its run");
+        self.write(&log_name(name), &log)
     }
 
     /// Writes the report for machines and for people.

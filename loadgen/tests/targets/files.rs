@@ -42,10 +42,13 @@ fn what_an_earlier_run_has_left_is_none_of_the_next() {
     let folder = TempDir::new().expect("a temporary directory");
     run(folder.path(), "4");
     let out = folder.path().join("out");
-    fs::write(out.join("answer.hlog"), "of another").expect("writable");
+    for (name, text) in [("answer.hlog", "of another"), ("mine.hlog", "somebody's")] {
+        fs::write(out.join(name), text).expect("writable");
+    }
     let ledger = fs::read(out.join("ledger.bin")).expect("a ledger");
     run(folder.path(), "2");
     assert!(!out.join("answer.hlog").exists());
+    assert!(out.join("mine.hlog").exists(), "only what loadgen writes goes");
     assert_ne!(fs::read(out.join("ledger.bin")).expect("a ledger"), ledger);
 }
 
