@@ -4,7 +4,7 @@
 mod columns;
 pub(crate) mod run;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use geofence::Position;
 use geofence::admission::clear_unknown;
@@ -14,12 +14,20 @@ use protos::journal::{Cursor, PingRun, Segment, input};
 use self::columns::{PingColumns, PingRow};
 use self::run::RunPing;
 use crate::day::Day;
-use crate::rolling::{FileLimits, Kept, RollingParquet, Rows, Table};
+use crate::rolling::{self, FileLimits, Kept, RollingParquet, Rows, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError, wkt};
 
 /// Name of the sink in cursors, metrics and logs.
 pub const NAME: &str = "archive";
+
+/// A published file of `shard` under `directory`, if there is any. Blocks.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn published(directory: &Path, shard: u32) -> Result<Option<PathBuf>, SinkError> {
+    rolling::published(directory, shard)
+}
 
 /// Opens the archive of one shard under `directory` (shards share it). Blocks.
 ///

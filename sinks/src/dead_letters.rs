@@ -1,6 +1,6 @@
 //! Dead letters: refused input, whole, as one JSON line each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use protos::journal::{Cursor, Segment};
 use protos::json::Object;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::ndjson::{Lines, NdjsonLog};
+use crate::ndjson::{self, Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
 /// Name of the sink in cursors, metrics and logs.
@@ -19,6 +19,12 @@ pub const NAME: &str = "dead_letters";
 #[must_use]
 pub fn content_id(bytes: &[u8]) -> String {
     format!("{:032x}", xxh3_128(bytes))
+}
+
+/// The file of one shard in `directory`, whether it is there or not.
+#[must_use]
+pub fn path(directory: &Path, shard: u32) -> PathBuf {
+    ndjson::path(directory, shard)
 }
 
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.

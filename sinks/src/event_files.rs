@@ -3,19 +3,27 @@
 
 mod columns;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
 use protos::journal::{Cursor, Segment};
 
 use self::columns::EventColumns;
 use crate::day::Day;
-use crate::rolling::{FileLimits, Kept, RollingParquet, Rows, Table};
+use crate::rolling::{self, FileLimits, Kept, RollingParquet, Rows, Table};
 use crate::schema::TableSchema;
 use crate::{Sink, SinkError};
 
 /// Name of the sink in cursors, metrics and logs.
 pub const NAME: &str = "event_files";
+
+/// A published file of `shard` under `directory`, if there is any. Blocks.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn published(directory: &Path, shard: u32) -> Result<Option<PathBuf>, SinkError> {
+    rolling::published(directory, shard)
+}
 
 /// Opens the event files of one shard under `directory` (shards share it).
 /// Blocks.

@@ -1,16 +1,22 @@
 //! The event log: every operation on an event as one JSON line, in the order
 //! of the journal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protos::event_json::{Rendering, push_event};
 use protos::journal::{Cursor, Segment};
 
-use crate::ndjson::{Lines, NdjsonLog};
+use crate::ndjson::{self, Lines, NdjsonLog};
 use crate::{Sink, SinkError};
 
 /// Name of the sink in cursors, metrics and logs.
 pub const NAME: &str = "event_log";
+
+/// The file of one shard in `directory`, whether it is there or not.
+#[must_use]
+pub fn path(directory: &Path, shard: u32) -> PathBuf {
+    ndjson::path(directory, shard)
+}
 
 /// Opens `<directory>/shard-<shard>.ndjson`. Blocks.
 ///

@@ -32,6 +32,11 @@ pub(crate) trait Lines: Send + 'static {
     fn append(&mut self, segment: &Segment, out: &mut Vec<u8>);
 }
 
+/// The file of one shard in `directory`, whether it is there or not.
+pub(crate) fn path(directory: &Path, shard: u32) -> PathBuf {
+    directory.join(format!("shard-{shard}.ndjson"))
+}
+
 /// The sink.
 pub(crate) struct NdjsonLog<L: Lines> {
     log: Blocking<Log<L>>,
@@ -39,7 +44,7 @@ pub(crate) struct NdjsonLog<L: Lines> {
 }
 
 impl<L: Lines> NdjsonLog<L> {
-    /// Opens `<directory>/shard-<shard>.ndjson` at `cursor`; without one after
+    /// Opens the [`path`] at `cursor`; without one after
     /// the lines that are there. Blocks.
     pub(crate) fn open(
         lines: L,
@@ -47,8 +52,7 @@ impl<L: Lines> NdjsonLog<L> {
         shard: u32,
         cursor: Option<&Cursor>,
     ) -> Result<Self, SinkError> {
-        let path = directory.join(format!("shard-{shard}.ndjson"));
-        let log = Log::open(lines, path, cursor)?;
+        let log = Log::open(lines, path(directory, shard), cursor)?;
         let found_output = cursor.is_none() && log.length > 0;
         Ok(Self { log: Blocking::new(log), found_output })
     }

@@ -22,7 +22,7 @@ mod part;
 mod partitions;
 mod range;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use protos::journal::{Cursor, Segment};
 use tokio::time::Instant;
 
+use self::layout::Layout;
 pub(crate) use self::partitions::Partitions;
 use self::range::Rolling;
 use crate::blocking::Blocking;
@@ -113,6 +114,11 @@ pub(crate) trait Columns: Send + 'static {
     fn finish(self) -> Vec<ArrayRef>;
 }
 
+/// A published file of `shard` under `directory`, if there is any. Blocks.
+pub(crate) fn published(directory: &Path, shard: u32) -> Result<Option<PathBuf>, SinkError> {
+    Layout::at(directory, shard).any_published()
+}
+
 /// The sink.
 pub(crate) struct RollingParquet<T: Table> {
     rolling: Blocking<Rolling<T>>,
@@ -129,7 +135,7 @@ impl<T: Table> RollingParquet<T> {
         limits: FileLimits,
     ) -> Result<Self, SinkError> {
         let rolling = Rolling::open(table, directory, shard, cursor, limits)?;
-        let found_output = cursor.is_none() && rolling.has_published()?;
+        let found_output = cursor.is_none() && published(directory, shard)?.is_some();
         Ok(Self { rolling: Blocking::new(rolling), found_output })
     }
 }

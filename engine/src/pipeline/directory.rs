@@ -1,9 +1,9 @@
 //! The data directory and what is where in it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use sinks::{archive, dead_letters, event_files, event_log};
 
 use crate::exit::{Exit, WithExit as _};
 use crate::journal::Store;
@@ -76,25 +76,18 @@ impl DataDir {
     /// # Errors
     /// The directories cannot be read.
     pub fn output_of(&self, shard: u32) -> anyhow::Result<Option<PathBuf>> {
-        let lines = [self.event_log(), self.dead_letters()];
-        let lines = lines.map(|directory| directory.join(format!("shard-{shard}.ndjson")));
+        let lines = [
+            event_log::path(&self.event_log(), shard),
+            dead_letters::path(&self.dead_letters(), shard),
+        ];
         let written = |path: &PathBuf| path.metadata().is_ok_and(|file| file.len() > 0);
         if let Some(found) = lines.into_iter().find(written) {
             return Ok(Some(found));
         }
-        let prefix = format!("shard-{shard}-");
-        for table in [self.pings(), self.events()] {
-            for day in entries(&table)?.into_iter().filter(|day| day.is_dir()) {
-                let of_shard = |file: &PathBuf| {
-                    let name = file.file_name().unwrap_or_default();
-                    name.as_encoded_bytes().starts_with(prefix.as_bytes())
-                };
-                if let Some(found) = entries(&day)?.into_iter().find(of_shard) {
-                    return Ok(Some(found));
-                }
-            }
+        match archive::published(&self.pings(), shard)? {
+            None => Ok(event_files::published(&self.events(), shard)?),
+            found => Ok(found),
         }
-        Ok(None)
     }
 
     /// The newest position of every vehicle.
@@ -102,14 +95,4 @@ impl DataDir {
     pub fn positions(&self) -> PathBuf {
         self.path.join("positions.ndjson")
     }
-}
-
-/// What is in a directory; nothing if that is not there.
-fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| directory.display().to_string())?,
-    };
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    paths.collect::<io::Result<_>>().with_context(|| directory.display().to_string())
 }

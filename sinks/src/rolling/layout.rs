@@ -22,7 +22,12 @@ impl Layout {
     /// Creates the table's directory.
     pub(super) fn create(root: &Path, shard: u32) -> Result<Self, SinkError> {
         create_directory(root)?;
-        Ok(Self { root: root.to_owned(), shard })
+        Ok(Self::at(root, shard))
+    }
+
+    /// Looks at the table's directory, which need not be there.
+    pub(super) fn at(root: &Path, shard: u32) -> Self {
+        Self { root: root.to_owned(), shard }
     }
 
     /// The table's directory.
@@ -84,10 +89,13 @@ impl Layout {
         format!("shard-{}-{first:020}-{last:020}", self.shard)
     }
 
-    /// Whether any file of the shard is published.
-    pub(super) fn has_published(&self) -> Result<bool, SinkError> {
+    /// A published file of the shard, if there is any.
+    pub(super) fn any_published(&self) -> Result<Option<PathBuf>, SinkError> {
+        if !self.root.is_dir() {
+            return Ok(None);
+        }
         let prefix = format!("shard-{}-", self.shard);
-        Ok(self.files()?.iter().any(|path| name_of(path).starts_with(&prefix)))
+        Ok(self.files()?.into_iter().find(|path| name_of(path).starts_with(&prefix)))
     }
 
     fn remove_files(&self, unwanted: impl Fn(&Path, &str) -> bool) -> Result<(), SinkError> {

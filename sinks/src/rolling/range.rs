@@ -72,11 +72,6 @@ impl<T: Table> Rolling<T> {
         })
     }
 
-    /// Whether files of the shard are there.
-    pub(super) fn has_published(&self) -> Result<bool, SinkError> {
-        self.layout.has_published()
-    }
-
     pub(super) fn write(&mut self, segment: &Segment, now: Instant) -> Result<(), SinkError> {
         if let Some(last) = self.again_through
             && segment.seq > last
