@@ -282,6 +282,12 @@ impl Pipeline {
         self.readers.iter().map(from_now).collect()
     }
 
+    /// A way to wait for the sinks and followers of all shards.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        Pace(self.readers.clone())
+    }
+
     /// Waits until some part of the pipeline ends, which none does by itself.
     pub async fn failed(&mut self) -> anyhow::Error {
         let ended = tokio::select! {
@@ -391,6 +397,19 @@ async fn until(
         return Ok(false);
     };
     done.map(|()| true)
+}
+
+/// For a source that could hand over faster than sinks take.
+pub struct Pace(Vec<JournalReader>);
+
+impl Pace {
+    /// Waits until no sink or follower is far behind its shard's journal. A sink
+    /// that fails is waited for as long as it does.
+    pub async fn kept_up(&self) {
+        for reader in &self.0 {
+            reader.kept_up().await;
+        }
+    }
 }
 
 /// Tells the lowest shard that a source feeds of the source's own state.

@@ -99,9 +99,9 @@ async fn replay(
     let mut pipeline = Pipeline::start(directory, options, || Ok(configured)).await?;
     let output = Output::follow(out, pipeline.followers());
     let tally = pipeline.tally.clone();
-    let intake = pipeline.intake.clone();
+    let (intake, pace) = (pipeline.intake.clone(), pipeline.pace());
     let fed = tokio::select! {
-        fed = feed::feed(pings, &intake) => fed?,
+        fed = feed::feed(pings, &intake, &pace) => fed?,
         error = pipeline.failed() => return Err(error),
         () = signals.wait() => bail!("stopped by a signal before the end; the output is partial"),
     };

@@ -31,6 +31,7 @@
 mod claim;
 mod cloud_storage;
 mod commit;
+mod consumer;
 pub mod disk;
 mod error;
 mod fence_objects;
@@ -54,6 +55,7 @@ mod writer;
 pub use claim::{Claim, Fenced, OpenOptions, Standby, claim};
 pub use cloud_storage::{BucketError, BucketUrl};
 pub use commit::CommitError;
+pub use consumer::Consumer;
 pub use error::JournalError;
 pub use fence_objects::FenceObjects;
 pub use frame::{FrameError, FrameFault};

@@ -8,6 +8,7 @@ use object_store::GetRange;
 use protos::journal::Segment;
 use tokio::sync::watch;
 
+use super::consumer::Consumer;
 use super::error::JournalError;
 use super::frame;
 use super::name;
@@ -32,6 +33,8 @@ struct Shared {
     shard: u32,
     recent: Mutex<Recent>,
     packs: Mutex<Packs>,
+    /// The first segment that each consumer has not taken.
+    consumers: Mutex<Vec<watch::Receiver<u64>>>,
     /// Seq of the newest segment this process committed; 0 before the first.
     committed: watch::Sender<u64>,
 }
@@ -50,6 +53,7 @@ impl JournalReader {
             shard,
             recent: Mutex::default(),
             packs: Mutex::default(),
+            consumers: Mutex::default(),
             committed: watch::Sender::new(0),
         }))
     }
@@ -71,6 +75,29 @@ impl JournalReader {
     /// the first.
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.0.committed.subscribe()
+    }
+
+    /// A consumer of which [`Self::kept_up`] knows, that has not taken the
+    /// segments from `next` on.
+    pub fn consumer(&self, next: u64) -> Consumer {
+        let (consumer, place) = Consumer::at(next);
+        let mut consumers = lock(&self.0.consumers);
+        consumers.retain(|place| place.has_changed().is_ok());
+        consumers.push(place);
+        consumer
+    }
+
+    /// Waits until every consumer finds what it takes next in memory, with room
+    /// for some segments more. For those who could hand input on faster than it
+    /// is taken: a consumer that falls behind reads from the journal, each by
+    /// itself, and falls further behind.
+    pub async fn kept_up(&self) {
+        let fresh_from = lock(&self.0.recent).fresh_from();
+        let consumers = lock(&self.0.consumers).clone();
+        for mut place in consumers {
+            // One that is gone keeps nobody waiting.
+            let _ = place.wait_for(|next| *next >= fresh_from).await;
+        }
     }
 
     pub(super) fn committed_now(&self, committed: &Committed) {

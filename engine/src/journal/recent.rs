@@ -31,6 +31,18 @@ impl Recent {
         }
     }
 
+    /// The first of the newest segments that make up half of what there is room
+    /// for; the newest is one of them. 0 while there is none.
+    pub(super) fn fresh_from(&self) -> u64 {
+        let mut bytes = 0;
+        let fresh = self.segments.iter().rev().take(SEGMENTS_MAX / 2).take_while(|(_, size)| {
+            bytes += size;
+            bytes <= BYTES_MAX / 2
+        });
+        let oldest = fresh.last().or(self.segments.back());
+        oldest.map_or(0, |(segment, _)| segment.seq)
+    }
+
     pub(super) fn get(&self, seq: u64) -> Option<Arc<Segment>> {
         let first = self.segments.front()?.0.seq;
         let index = usize::try_from(seq.checked_sub(first)?).ok()?;
@@ -57,6 +69,21 @@ mod tests {
         assert_eq!(recent.get(15).unwrap().seq, 15);
         assert_eq!(recent.get(10 + SEGMENTS_MAX as u64 + 4).unwrap().seq, 270);
         assert!(recent.get(271).is_none());
+    }
+
+    #[test]
+    fn half_of_the_room_is_fresh_and_the_newest_always() {
+        let mut recent = Recent::default();
+        assert_eq!(recent.fresh_from(), 0);
+        recent.push(segment(1), BYTES_MAX);
+        assert_eq!(recent.fresh_from(), 1);
+        recent.push(segment(2), BYTES_MAX / 4);
+        recent.push(segment(3), BYTES_MAX / 4);
+        assert_eq!(recent.fresh_from(), 2);
+        recent.push(segment(4), 1);
+        assert_eq!(recent.fresh_from(), 3);
+        (5..5 + SEGMENTS_MAX as u64).for_each(|seq| recent.push(segment(seq), 1));
+        assert_eq!(recent.fresh_from(), 5 + SEGMENTS_MAX as u64 / 2);
     }
 
     #[test]

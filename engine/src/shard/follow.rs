@@ -5,12 +5,13 @@ use std::sync::Arc;
 use protos::journal::Segment;
 use tokio::sync::watch;
 
-use crate::journal::{JournalError, JournalReader};
+use crate::journal::{Consumer, JournalError, JournalReader};
 
 /// Hands over the segments of one shard as they are committed.
 pub struct Follower {
     reader: JournalReader,
     committed: watch::Receiver<u64>,
+    consumer: Consumer,
     next: u64,
 }
 
@@ -18,8 +19,8 @@ impl Follower {
     /// Follows `reader` from segment `next` on.
     #[must_use]
     pub fn new(reader: JournalReader, next: u64) -> Self {
-        let committed = reader.committed();
-        Self { reader, committed, next }
+        let (committed, consumer) = (reader.committed(), reader.consumer(next));
+        Self { reader, committed, consumer, next }
     }
 
     /// The next segment, as soon as it is committed. Cancel-safe.
@@ -34,6 +35,7 @@ impl Follower {
             .expect("the reader holds the sender");
         let segment = self.reader.read(next).await?;
         self.next += 1;
+        self.consumer.came_to(self.next);
         Ok(segment)
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::cursors::{CursorBoard, Cursors};
-use crate::journal::{JournalError, JournalReader};
+use crate::journal::{Consumer, JournalError, JournalReader};
 use crate::metrics;
 
 /// An outage that stays the same is told this often.
@@ -40,6 +40,7 @@ pub enum ReleaseError {
 pub struct SinkRunner {
     sink: Box<dyn Sink>,
     reader: JournalReader,
+    consumer: Consumer,
     board: CursorBoard,
     /// The first segment that the sink has not taken.
     next: u64,
@@ -76,6 +77,7 @@ impl SinkRunner {
         let proposed = board.recorded().borrow().get(sink.name()).cloned();
         Self {
             sink,
+            consumer: reader.consumer(next),
             reader,
             board,
             next,
@@ -171,6 +173,7 @@ impl SinkRunner {
         let taken_in = started.elapsed().as_secs_f64();
         metrics::SINK_WRITE.histogram(&[self.sink.name()]).record(taken_in);
         self.next += segments.len() as u64;
+        self.consumer.came_to(self.next);
         Ok(())
     }
 
@@ -202,10 +205,12 @@ impl SinkRunner {
     async fn go_on_from(&mut self, progress: Progress) -> Result<(), ReleaseError> {
         self.next = progress.cursor.through_seq + 1;
         self.propose(progress);
+        self.consumer.waits();
         let mut recorded = self.board.recorded();
         loop {
             let now_recorded = recorded.borrow_and_update().clone();
             if self.follow_up(&now_recorded).await? {
+                self.consumer.came_to(self.next);
                 return Ok(());
             }
             recorded.changed().await.expect("the board is this runner's too");

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::intake::Intake;
 use crate::metrics;
+use crate::pipeline::Pace;
 use crate::source::SourceBatch;
 use crate::source::file::{FileError, FileReplay, ReplayProgress};
 
@@ -28,8 +29,9 @@ pub(super) struct Fed {
 /// What the reading thread hands over.
 type Read = (Result<SourceBatch, FileError>, ReplayProgress);
 
-/// Hands every batch to the shards, waiting for room.
-pub(super) async fn feed(pings: FileReplay, intake: &Intake) -> anyhow::Result<Fed> {
+/// Hands every batch to the shards, waiting for room and for whoever takes what
+/// comes of it.
+pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> anyhow::Result<Fed> {
     let (sender, mut batches) = mpsc::channel::<Read>(BATCHES_AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(pings, &sender));
     let bar = progress_bar();
@@ -41,6 +43,7 @@ pub(super) async fn feed(pings: FileReplay, intake: &Intake) -> anyhow::Result<F
             Ok(SourceBatch { low_mark, entries }) => {
                 fed.entries += entries.len() as u64;
                 metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries.len() as u64);
+                pace.kept_up().await;
                 // Nobody asks for the verdicts: what is refused is in the
                 // dead letters.
                 drop(intake.submit(SOURCE, low_mark, true, entries).await?);

@@ -1,7 +1,7 @@
 //! A sink that is new to a journal whose first segments are deleted, in
 //! processes that end at any time, and one that is behind.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -26,6 +26,8 @@ struct Target(Arc<State>);
 struct State {
     refusals_left: AtomicUsize,
     refused: AtomicUsize,
+    /// Whether it takes nothing before its cursor is recorded once more.
+    asks: AtomicBool,
     /// Segments that it takes together, less one.
     further: AtomicUsize,
     /// How many each call took.
@@ -76,6 +78,11 @@ impl Sink for Probe {
             let (target, source) = (NAME.to_owned(), "a role is missing".into());
             return Err(SinkError::Remote { target, source });
         }
+        if self.target.0.asks.load(Ordering::SeqCst) {
+            self.through_seq = segment.seq - 1;
+            let cursor = self.flush(Flush::Periodic).await?;
+            return Err(SinkError::Unrecorded(Box::new(cursor.into())));
+        }
         let mut rows = self.target.0.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.extend(segment.dead_letters.iter().map(|letter| letter.reason.clone()));
         self.through_seq = segment.seq;
@@ -87,6 +94,7 @@ impl Sink for Probe {
     }
 
     async fn recorded(&mut self, _: &Cursor) -> Result<Option<Cursor>, SinkError> {
+        self.target.0.asks.store(false, Ordering::SeqCst);
         Ok(None)
     }
 }
@@ -269,6 +277,50 @@ async fn a_sink_that_is_behind_is_given_as_many_segments_as_it_takes_together() 
     assert_eq!(refusing.rows(), ["a", "b", "c", "d", "e"]);
     let calls = refusing.0.calls.lock().unwrap().clone();
     assert_eq!(calls.iter().max(), Some(&3), "{calls:?}");
+    process.die().await;
+}
+
+/// Whether whoever waits for the sinks goes on within a minute.
+async fn is_kept_up(reader: &JournalReader) -> bool {
+    tokio::time::timeout(Duration::from_secs(60), reader.kept_up()).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_is_waited_for_until_it_is_not_far_behind() {
+    let target = Target::refusing();
+    let mut process = Process::start(&Arc::new(InMemory::new()), &target).await;
+    let reader = process.journal.reader();
+    process.commit("a").await;
+    assert!(is_kept_up(&reader).await, "one segment is not far");
+    for _ in 0..200 {
+        process.commit("b").await;
+    }
+    assert!(!is_kept_up(&reader).await);
+    target.0.refusals_left.store(0, Ordering::SeqCst);
+    assert!(is_kept_up(&reader).await);
+    target.0.refusals_left.store(usize::MAX, Ordering::SeqCst);
+    for _ in 0..200 {
+        process.commit("c").await;
+    }
+    assert!(!is_kept_up(&reader).await);
+    process.die().await;
+    assert!(is_kept_up(&reader).await, "of a sink that is gone nothing comes");
+}
+
+/// It waits for a segment itself, which must not wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_asks_to_be_recorded_is_not_waited_for() {
+    let target = Target::default();
+    let mut process = Process::start(&Arc::new(InMemory::new()), &target).await;
+    let reader = process.journal.reader();
+    target.0.asks.store(true, Ordering::SeqCst);
+    for _ in 0..200 {
+        process.journal.commit(Segment::default()).await.unwrap();
+    }
+    assert!(is_kept_up(&reader).await);
+    assert!(target.0.asks.load(Ordering::SeqCst), "nothing has recorded its cursor");
+    process.commit("a").await;
+    until("the sink has all", || target.rows() == ["a"]).await;
     process.die().await;
 }
 
