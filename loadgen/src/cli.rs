@@ -444,6 +444,7 @@ impl SendArgs {
         if self.file.is_some() && self.target != TargetKind::File {
             return Err(Usage("--file goes with --target file".into()).into());
         }
+        self.look_at_nothing_of_a_file()?;
         let target = match (self.target, self.file) {
             (TargetKind::Http, _) => Target::Http(self.url.clone()),
             (TargetKind::Pubsub, _) => Target::Pubsub(
@@ -487,6 +488,28 @@ impl SendArgs {
             view: std::io::stderr().is_terminal(),
             ..RunPlan::new(world, target, &self.out)
         })
+    }
+}
+
+impl SendArgs {
+    /// Refuses what asks to look at an engine where pings go into a file.
+    fn look_at_nothing_of_a_file(&self) -> Result<(), Usage> {
+        let looks = [
+            ("--data-dir", self.data_dir.is_some()),
+            ("--pid", self.pid.is_some()),
+            ("--events", self.events.is_some()),
+            ("--events-subscription", self.events_subscription.is_some()),
+            ("--dead-letters-subscription", self.dead_letters_subscription.is_some()),
+            ("--positions", self.positions.is_some()),
+            ("--archive", self.archive.is_some()),
+        ];
+        match looks.into_iter().find(|(_, given)| *given) {
+            Some((flag, _)) if self.target == TargetKind::File => Err(Usage(format!(
+                "{flag} looks at an engine, and --target file sends to none; replay the file, then \
+                 loadgen verify judges what came of it"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -76,6 +76,10 @@ fn what_an_earlier_run_has_left_is_none_of_the_next() {
     &["run", "--profile", "smoke", "--target", "file", "--file", "x.parquet.zst"],
     "leave .zst out"
 )]
+#[case::engine_of_a_file(
+    &["run", "--profile", "smoke", "--target", "file", "--file", "x.pb", "--data-dir", "d"],
+    "--data-dir looks at an engine"
+)]
 #[case::nobody(&["run", "--profile", "smoke", "--pid", "1073741824"], "no such process")]
 fn what_makes_no_sense_is_refused_at_once(#[case] arguments: &[&str], #[case] message: &str) {
     let folder = TempDir::new().expect("a temporary directory");
