@@ -39,12 +39,22 @@ impl DataDir {
         &self.path
     }
 
-    /// Root of the journal's object store.
+    /// Root of the journal's object store, which is made if it is not there.
     ///
     /// # Errors
     /// It cannot be made or written.
     pub fn journal(&self) -> anyhow::Result<Store> {
-        Ok(Store::local(&self.path.join("journal"))?)
+        Ok(Store::local(&self.journal_path())?)
+    }
+
+    /// Whether that root is there.
+    #[must_use]
+    pub fn has_journal(&self) -> bool {
+        self.journal_path().exists()
+    }
+
+    fn journal_path(&self) -> PathBuf {
+        self.path.join("journal")
     }
 
     /// Archived pings, by day.

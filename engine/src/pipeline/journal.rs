@@ -30,12 +30,11 @@ impl Place {
     pub(super) async fn open(config: &Config, directory: &DataDir) -> anyhow::Result<Self> {
         let keep = config.journal.keep;
         let Some(url) = &config.journal.url else {
-            let store = directory.journal()?;
             for &shard in config.owned_shards().numbers() {
-                refuse_vanished(&store, directory, shard).await?;
+                refuse_vanished(directory, shard).await?;
             }
             return Ok(Self {
-                store,
+                store: directory.journal()?,
                 standby: Standby::ExclusiveLock,
                 retention: RetentionPolicy::local(keep),
             });
@@ -59,8 +58,8 @@ impl Place {
 
 /// Refuses to begin a journal where there is output of one: it is the journal
 /// that is missing, and a new one would begin all state anew without a word.
-async fn refuse_vanished(store: &Store, directory: &DataDir, shard: u32) -> anyhow::Result<()> {
-    if is_founded(store, shard).await? {
+async fn refuse_vanished(directory: &DataDir, shard: u32) -> anyhow::Result<()> {
+    if directory.has_journal() && is_founded(&directory.journal()?, shard).await? {
         return Ok(());
     }
     match directory.output_of(shard)? {
