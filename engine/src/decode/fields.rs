@@ -431,7 +431,11 @@ fn rfc3339_us(field: Field, text: &str) -> Result<i64, DecodeError> {
 }
 
 fn millis_us(field: Field, ms: i64) -> Result<i64, DecodeError> {
-    ms.checked_mul(1000).ok_or_else(|| bad_text(field, &ms.to_string()))
+    ms.checked_mul(1000).ok_or_else(|| DecodeError::BadText {
+        field: field.name(),
+        found: ms.to_string(),
+        expected: "milliseconds since 1970, less than 292,000 years from then",
+    })
 }
 
 fn bad_text(field: Field, text: &str) -> DecodeError {

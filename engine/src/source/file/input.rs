@@ -18,6 +18,7 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const PARQUET: &[u8] = b"PAR1";
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+const UTF_16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 /// Bytes read to tell what a file is.
 const PREFIX_BYTES: u64 = 4096;
 
@@ -127,6 +128,7 @@ fn open_unpacked(
         head.drain(..BYTE_ORDER_MARK.len());
     }
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
+    let no_text = no_text(&head);
     let stream: Stream = Box::new(Prefixed::new(head, error, stream));
     match first {
         None => Err(FileError::Empty { file: name.full }),
@@ -135,7 +137,26 @@ fn open_unpacked(
             file: name.full,
             detail: "it begins with a JSON array; NDJSON has one object a line".to_owned(),
         }),
-        Some(_) => Ok(Box::new(CsvRows::open(name, stream)?)),
+        Some(_) => match (CsvRows::open(name.clone(), stream), no_text) {
+            (Ok(rows), _) => Ok(Box::new(rows)),
+            (Err(_), Some(what)) => {
+                Err(FileError::Unrecognised { file: name.full, detail: what.to_owned() })
+            }
+            (Err(error), None) => Err(error),
+        },
+    }
+}
+
+/// What a file is that begins with `head`, where its bytes show that it is no
+/// UTF-8 text.
+fn no_text(head: &[u8]) -> Option<&'static str> {
+    let is_in_text = |byte: &u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
+    if UTF_16_MARKS.iter().any(|mark| head.starts_with(mark)) {
+        Some("it is UTF-16 text; save it as UTF-8")
+    } else if head.iter().all(is_in_text) {
+        None
+    } else {
+        Some("it holds bytes that are in no text, as protobuf does")
     }
 }
 

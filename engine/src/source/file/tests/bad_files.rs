@@ -29,6 +29,10 @@ use super::*;
     "file: is neither Parquet, CSV nor NDJSON: it begins with a JSON array; NDJSON has one object \
      a line"
 )]
+#[case::protobuf(
+    "L\n\u{4}bus1\u{6}",
+    "file: is neither Parquet, CSV nor NDJSON: it holds bytes that are in no text, as protobuf does"
+)]
 fn refused_at_once(#[case] text: &'static str, #[case] message: &str) {
     assert_eq!(open(text).err().expect("refused").to_string(), message);
 }
@@ -41,6 +45,9 @@ fn junk_is_refused_at_once_by_name() {
         message,
         "file: is neither Parquet, CSV nor NDJSON: its first line is not UTF-8 text"
     );
+    let utf_16: Vec<u8> = "\u{feff}lat".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let message = open(utf_16).err().expect("not UTF-8").to_string();
+    assert!(message.ends_with("it is UTF-16 text; save it as UTF-8"), "{message}");
     for magic in [&b"PAR1"[..], b"\x1f\x8b", b"\x28\xb5\x2f\xfd"] {
         let error = open([magic, &junk].concat()).err().expect("junk");
         assert!(error.to_string().starts_with("file: "), "{error}");
