@@ -86,6 +86,8 @@ metrics! {
         "Fences of the newest set.";
     FENCE_CHANGES "fleetstream_fence_changes_total" Kind::Counter, Count, ["origin", "outcome"],
         "Changes of the fences asked for, by configuration or HTTP, and what came of them.";
+    TAG_CHANGES "fleetstream_tag_changes_total" Kind::Counter, Count, ["origin", "outcome"],
+        "Changes of vehicles' tags asked for, by configuration or HTTP, and what came of them.";
 
     IN_FLIGHT "fleetstream_in_flight" Kind::Gauge, Count, [],
         "Pings taken from sources and not durable yet.";

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::ConfiguredTags;
 use crate::intake::OwnedShards;
+use crate::metrics;
 use crate::shard::{Control, TagChange};
 
 /// A handle on the tags of the worker's vehicles. Clones ask the same shards.
@@ -71,6 +72,17 @@ impl Tagger {
         tags: Vec<String>,
         received: TimeMs,
     ) -> Result<Tagged, TaggerError> {
+        let tagged = self.put_everywhere(vehicle_id, tags, received).await;
+        metrics::TAG_CHANGES.counter(&["http", outcome(&tagged)]).increment(1);
+        tagged
+    }
+
+    async fn put_everywhere(
+        &self,
+        vehicle_id: &str,
+        tags: Vec<String>,
+        received: TimeMs,
+    ) -> Result<Tagged, TaggerError> {
         let own = self.place_of(vehicle_id)?;
         let vehicles = [(vehicle_id.to_owned(), tags)].into();
         let changes = TagChanges { vehicles, is_whole: false };
@@ -81,7 +93,8 @@ impl Tagger {
         Ok(tagged)
     }
 
-    /// Has the configured tags take the place of all others.
+    /// Has the configured tags take the place of all others, in each shard from
+    /// its own time on; the last of these is told.
     ///
     /// # Errors
     /// See [`TaggerError`].
@@ -89,13 +102,25 @@ impl Tagger {
         &self,
         tags: &ConfiguredTags,
         received: TimeMs,
-    ) -> Result<(), TaggerError> {
+    ) -> Result<Tagged, TaggerError> {
+        let tagged = self.configure_everywhere(tags, received).await;
+        metrics::TAG_CHANGES.counter(&["configured", outcome(&tagged)]).increment(1);
+        tagged
+    }
+
+    async fn configure_everywhere(
+        &self,
+        tags: &ConfiguredTags,
+        received: TimeMs,
+    ) -> Result<Tagged, TaggerError> {
         let hash = tags.hash();
+        let mut whole = Tagged { valid_from: None };
         for (place, shard) in self.owned.numbers().iter().enumerate() {
             let changes = tags.of_shard(*shard, self.owned.shards());
-            self.change(place, changes, received, Some(hash.clone())).await?;
+            let tagged = self.change(place, changes, received, Some(hash.clone())).await?;
+            whole.valid_from = whole.valid_from.max(tagged.valid_from);
         }
-        Ok(())
+        Ok(whole)
     }
 
     fn place_of(&self, vehicle_id: &str) -> Result<usize, TaggerError> {
@@ -119,5 +144,15 @@ impl Tagger {
             TagOutcome::Unchanged => Ok(Tagged { valid_from: None }),
             TagOutcome::Refused(refusal) => Err(refusal.into()),
         }
+    }
+}
+
+fn outcome(tagged: &Result<Tagged, TaggerError>) -> &'static str {
+    match tagged {
+        Ok(Tagged { valid_from: Some(_) }) => "changed",
+        Ok(Tagged { valid_from: None }) => "unchanged",
+        Err(TaggerError::Foreign { .. }) => "not_found",
+        Err(TaggerError::Refused(_)) => "refused",
+        Err(TaggerError::Ending) => "failed",
     }
 }

@@ -9,6 +9,7 @@ use super::configured::{self, ConfiguredTags};
 use super::tagger::Tagger;
 use crate::fences::{Files, Problem, Target, Watched, watch_files};
 use crate::http::ReceiveClock;
+use crate::metrics;
 
 /// Has other tags in the watched file taken up, until `stop`.
 pub async fn watch(
@@ -38,8 +39,10 @@ impl Target for Tags {
 
     async fn take_up(&self, tags: ConfiguredTags) -> Result<(), String> {
         let taken = self.tagger.configure(&tags, self.clock.read()).await;
-        taken.map_err(|error| error.to_string())
+        taken.map(drop).map_err(|error| error.to_string())
     }
 
-    fn unusable(&self) {}
+    fn unusable(&self) {
+        metrics::TAG_CHANGES.counter(&["configured", "unusable"]).increment(1);
+    }
 }

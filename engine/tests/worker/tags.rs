@@ -197,6 +197,16 @@ fn a_file_that_cannot_be_used_is_a_mistake_at_the_start_and_none_later() {
     place.write("tags.json", "{");
     worker.wait_for_line("the configured vehicle tags cannot be used: the last ones stay");
     assert_eq!(tags(&worker, "a"), json!(["van"]));
+    assert_eq!(put(&worker, "a", &json!(["truck"]), TOKEN).status, 200);
+    assert_eq!(put(&worker, "a", &json!(["truck"]), TOKEN).status, 200);
+    let page = worker.client().get("/metrics").expect("metrics").body;
+    for (origin, outcome) in
+        [("configured", "unusable"), ("http", "changed"), ("http", "unchanged")]
+    {
+        let counted =
+            format!("fleetstream_tag_changes_total{{origin=\"{origin}\",outcome=\"{outcome}\"}} 1");
+        assert!(page.lines().any(|line| line == counted), "{counted}");
+    }
     stop(worker);
 }
 
