@@ -133,6 +133,11 @@ impl JournalError {
         Self::Store { name: path.to_string(), source }
     }
 
+    /// Whether the same may do later: of the journal nothing is known to be wrong.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Store { .. })
+    }
+
     /// The process's exit code: 78 for what the configuration mends, 75 for
     /// what another start mends, 1 otherwise.
     pub fn exit_code(&self) -> u8 {

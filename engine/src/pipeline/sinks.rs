@@ -196,7 +196,11 @@ async fn pass_unreadable(
     let lowest = begins.iter().map(|begin| begin.next).min();
     let (Some(lowest), Some(last)) = (lowest, snapshot_seq) else { return Ok(()) };
     for seq in lowest.max((last + 1).saturating_sub(LOOKED_AT_MAX))..=last {
-        let Err(error) = reader.read(seq).await else { continue };
+        let error = match reader.read(seq).await {
+            Ok(_) => continue,
+            Err(error) if error.passes() => return Err(error.into()),
+            Err(error) => error,
+        };
         for new in begins.iter_mut().filter(|begin| begin.is_new && begin.next <= seq) {
             new.next = tail + 1;
         }

@@ -1,9 +1,10 @@
 //! A sink following its shard's journal at its own pace.
 //!
 //! Segments come from memory while they are recent and from the journal
-//! otherwise, so a slow sink costs nobody anything but disk. A failing sink
-//! is tried again for as long as the worker lives.
+//! otherwise, so a slow sink costs nobody anything but disk. A failing sink, and
+//! a store that cannot be read, is tried again for as long as the worker lives.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protos::journal::{Cursor, Segment};
@@ -120,13 +121,17 @@ impl SinkRunner {
         loop {
             let tail = *committed.borrow_and_update();
             let last = *self.last.borrow_and_update();
-            self.behind_since = (self.next <= tail).then(Instant::now);
             let through = last.map_or(tail, |last| last.min(tail));
-            while self.next <= through {
+            // What is far behind flushes, and has its cursor recorded, on the
+            // way: a restart goes on from there.
+            while self.next <= through && Instant::now() < flush_at {
+                self.behind_since.get_or_insert_with(Instant::now);
                 self.observe_backlog(tail, self.next - 1);
                 self.take_next(through).await?;
             }
-            self.behind_since = None;
+            if self.next > through {
+                self.behind_since = None;
+            }
             self.observe_backlog(tail, self.next - 1);
             let ends = last.is_some_and(|last| self.next > last);
             if Instant::now() >= flush_at || (ends && !closed) {
@@ -144,6 +149,9 @@ impl SinkRunner {
             if closed && self.outstanding.is_none() {
                 return Ok(());
             }
+            if self.next <= through {
+                continue;
+            }
             tokio::select! {
                 Ok(()) = committed.changed() => {}
                 Ok(()) = recorded.changed() => {}
@@ -158,7 +166,7 @@ impl SinkRunner {
     async fn take_next(&mut self, through: u64) -> Result<(), ReleaseError> {
         let mut segments = Vec::new();
         for seq in (self.next..=through).take(self.sink.together_max()) {
-            segments.push(self.reader.read(seq).await?);
+            segments.push(self.read(seq).await?);
         }
         self.taken |= segments.iter().any(|segment| has_content(segment));
         let started = Instant::now();
@@ -175,6 +183,23 @@ impl SinkRunner {
         self.next += segments.len() as u64;
         self.consumer.came_to(self.next);
         Ok(())
+    }
+
+    async fn read(&mut self, seq: u64) -> Result<Arc<Segment>, ReleaseError> {
+        let mut outage = None;
+        loop {
+            match self.reader.read(seq).await {
+                Err(error) if error.passes() => {
+                    let outage = outage.get_or_insert_with(|| Outage::new(google::backoff()));
+                    if outage.is_news(error.to_string(), Instant::now()) {
+                        let sink = self.sink.name();
+                        warn!(sink, %error, "the journal cannot be read: a sink waits for it");
+                    }
+                    self.wait(outage).await;
+                }
+                read => return Ok(read?),
+            }
+        }
     }
 
     /// Whether the sink flushed; else it takes segments again first.
@@ -254,16 +279,21 @@ impl SinkRunner {
             return Err(ReleaseError::Sink { sink, source: error });
         }
         metrics::SINK_ERRORS.counter(&[sink]).increment(1);
-        let outage = outage.get_or_insert_with(|| Outage::new(&error));
+        let outage = outage.get_or_insert_with(|| Outage::new(backoff_of(&error)));
         if outage.is_news(error.to_string(), Instant::now()) {
             warn!(sink, %error, "a sink fails: its backlog waits in the journal");
         }
+        self.wait(outage).await;
+        Ok(())
+    }
+
+    /// Pauses, and has it seen that segments wait meanwhile.
+    async fn wait(&mut self, outage: &mut Outage) {
         self.behind_since.get_or_insert_with(Instant::now);
         // What it has taken and cannot flush is not released either.
         let flushed = self.proposed.as_ref().map_or(self.floor, |cursor| cursor.through_seq);
         self.observe_backlog(*self.reader.committed().borrow(), flushed);
         outage.backoff.pause().await;
-        Ok(())
     }
 
     fn observe_backlog(&self, tail: u64, released: u64) {
@@ -283,12 +313,7 @@ struct Outage {
 }
 
 impl Outage {
-    /// Begins with `error`: a remote service is given longer than a disk.
-    fn new(error: &SinkError) -> Self {
-        let backoff = match error {
-            SinkError::Remote { .. } => google::backoff(),
-            _ => Backoff::new(),
-        };
+    fn new(backoff: Backoff) -> Self {
         Self { backoff, told: None }
     }
 
@@ -301,6 +326,14 @@ impl Outage {
             self.told = Some((error, now));
         }
         is_news
+    }
+}
+
+/// A remote service is given longer than a disk.
+fn backoff_of(error: &SinkError) -> Backoff {
+    match error {
+        SinkError::Remote { .. } => google::backoff(),
+        _ => Backoff::new(),
     }
 }
 

@@ -6,6 +6,7 @@
 mod claims;
 mod cloud_storage;
 mod commits;
+mod consumers;
 mod fences;
 mod golden;
 mod history;

@@ -1,8 +1,8 @@
 //! A sink that is new to a journal whose first segments are deleted, in
 //! processes that end at any time, and one that is behind.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use object_store::memory::InMemory;
@@ -30,6 +30,8 @@ struct State {
     asks: AtomicBool,
     /// Segments that it takes together, less one.
     further: AtomicUsize,
+    /// Milliseconds that it takes for a segment.
+    takes_ms: AtomicU64,
     /// How many each call took.
     calls: Mutex<Vec<usize>>,
     rows: Mutex<Vec<String>>,
@@ -78,6 +80,8 @@ impl Sink for Probe {
             let (target, source) = (NAME.to_owned(), "a role is missing".into());
             return Err(SinkError::Remote { target, source });
         }
+        let takes = Duration::from_millis(self.target.0.takes_ms.load(Ordering::SeqCst));
+        tokio::time::sleep(takes).await;
         if self.target.0.asks.load(Ordering::SeqCst) {
             self.through_seq = segment.seq - 1;
             let cursor = self.flush(Flush::Periodic).await?;
@@ -280,6 +284,31 @@ async fn a_sink_that_is_behind_is_given_as_many_segments_as_it_takes_together() 
     process.die().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_that_is_far_behind_has_taken_is_not_taken_again() {
+    let store = Arc::new(InMemory::new());
+    let target = Target::refusing();
+    let mut process = Process::start(&store, &target).await;
+    for i in 0..100 {
+        process.commit(&i.to_string()).await;
+    }
+    target.0.takes_ms.store(500, Ordering::SeqCst);
+    target.0.refusals_left.store(0, Ordering::SeqCst);
+    until("the sink has some", || target.rows().len() >= 20).await;
+    process.commit_cursors().await;
+    process.die().await;
+    let before = target.rows().len();
+    assert!(before < 100, "it was not through");
+
+    let mut process = Process::start(&store, &target).await;
+    target.0.takes_ms.store(0, Ordering::SeqCst);
+    process.commit("last").await;
+    until("the sink has all", || target.rows().last().is_some_and(|row| row == "last")).await;
+    let again = target.rows().len() - 101;
+    assert!(again <= 5, "{again} of {before} were taken again");
+    process.die().await;
+}
+
 /// Whether whoever waits for the sinks goes on within a minute.
 async fn is_kept_up(reader: &JournalReader) -> bool {
     tokio::time::timeout(Duration::from_secs(60), reader.kept_up()).await.is_ok()
@@ -330,7 +359,7 @@ fn an_outage_is_told_at_first_when_it_changes_and_every_five_minutes() {
         let (target, source) = ("a table".to_owned(), said.to_owned().into());
         SinkError::Remote { target, source }
     };
-    let mut outage = Outage::new(&remote("unavailable"));
+    let mut outage = Outage::new(Backoff::new());
     let start = Instant::now();
     let mut told = |said, minutes: u64| {
         outage.is_news(remote(said).to_string(), start + Duration::from_secs(60 * minutes))
@@ -346,11 +375,11 @@ fn an_outage_is_told_at_first_when_it_changes_and_every_five_minutes() {
 #[test]
 fn a_remote_service_is_given_longer_than_a_disk() {
     let (target, source) = ("a table".to_owned(), "quota".into());
-    let mut remote = Outage::new(&SinkError::Remote { target, source });
-    assert!(remote.backoff.next_pause() >= Duration::from_millis(50));
+    let mut remote = backoff_of(&SinkError::Remote { target, source });
+    assert!(remote.next_pause() >= Duration::from_millis(50));
     let source = std::io::ErrorKind::StorageFull.into();
-    let mut disk = Outage::new(&SinkError::Io { path: "p".to_owned(), source });
-    assert!(disk.backoff.next_pause() <= Duration::from_millis(20));
+    let mut disk = backoff_of(&SinkError::Io { path: "p".to_owned(), source });
+    assert!(disk.next_pause() <= Duration::from_millis(20));
 }
 
 /// Journals have such cursors: of a sink that began among deleted segments and
