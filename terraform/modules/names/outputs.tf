@@ -56,6 +56,11 @@ output "database" {
   value       = var.prefix
 }
 
+output "collection" {
+  description = "Id of the collection of positions: the worker's own default, unless its settings say another."
+  value       = lookup(var.settings, "firestore.collection", "LiveMap")
+}
+
 output "workers" {
   description = "Name of each Cloud Run worker pool and the shards it owns, by a stable key."
   value       = local.workers

@@ -56,3 +56,10 @@ variable "workers" {
     error_message = "Several workers pull the subscriptions of their own shards: set topic_per_shard too."
   }
 }
+
+variable "settings" {
+  description = "Further settings of the worker by key, of which firestore.collection is a name."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

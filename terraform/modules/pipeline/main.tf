@@ -8,6 +8,7 @@ module "names" {
   shards          = var.shards
   topic_per_shard = var.topic_per_shard
   workers         = var.workers
+  settings        = var.settings
 }
 
 module "ping_schema" {
@@ -93,6 +94,6 @@ module "raw_archive" {
 locals {
   # What only rises, of a position; and the map that is all of a packed one.
   unindexed = {
-    LiveMap = ["event_time", "seq", "vehicles"]
+    (module.names.collection) = ["event_time", "seq", "vehicles"]
   }
 }

@@ -189,3 +189,29 @@ run "half_a_shard_is_refused" {
 
   expect_failures = [var.shards]
 }
+
+run "positions_are_where_the_worker_writes_them_by_default" {
+  command = plan
+
+  variables {
+    settings = { "positions.min_interval" = "3s" }
+  }
+
+  assert {
+    condition     = output.collection == "LiveMap"
+    error_message = "Without a setting the collection is the worker's own default."
+  }
+}
+
+run "positions_are_where_a_setting_says" {
+  command = plan
+
+  variables {
+    settings = { "firestore.collection" = "Positions" }
+  }
+
+  assert {
+    condition     = output.collection == "Positions"
+    error_message = "What is not indexed is not indexed in the collection that the worker writes."
+  }
+}
