@@ -1,14 +1,10 @@
 # The analysts' side: a dataset, the two tables the worker appends to, and
 # views over them. Columns and queries are the files that the engine itself
-# uses, so `fleetstream bigquery ensure` finds nothing to do here.
+# uses, and descriptions the same as its own, so `fleetstream bigquery ensure`
+# finds nothing to do here.
 
 locals {
   schema_directory = coalesce(var.schema_directory, "${path.module}/../../../sinks/bigquery")
-
-  tables = {
-    pings  = "Every ping that was taken in, with what became of it. One row for each distinct ping; read it through pings_unique."
-    events = "Every operation on an event: assert, amend, retract. Read it through events_current, which folds them."
-  }
 }
 
 resource "google_bigquery_dataset" "fleet" {
@@ -22,12 +18,12 @@ resource "google_bigquery_dataset" "fleet" {
 }
 
 resource "google_bigquery_table" "table" {
-  for_each = local.tables
+  for_each = toset(["pings", "events"])
 
   project             = var.project
   dataset_id          = google_bigquery_dataset.fleet.dataset_id
   table_id            = each.key
-  description         = each.value
+  description         = module.views.descriptions[each.key]
   schema              = file("${local.schema_directory}/${each.key}.schema.json")
   clustering          = ["vehicle_id"]
   deletion_protection = var.deletion_protection
@@ -54,6 +50,7 @@ resource "google_bigquery_table" "base_view" {
   project             = var.project
   dataset_id          = google_bigquery_dataset.fleet.dataset_id
   table_id            = each.key
+  description         = module.views.descriptions[each.key]
   deletion_protection = false
   labels              = var.labels
 
@@ -71,6 +68,7 @@ resource "google_bigquery_table" "derived_view" {
   project             = var.project
   dataset_id          = google_bigquery_dataset.fleet.dataset_id
   table_id            = each.key
+  description         = module.views.descriptions[each.key]
   deletion_protection = false
   labels              = var.labels
 

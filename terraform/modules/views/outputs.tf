@@ -17,3 +17,8 @@ output "derived" {
     error_message = "A view reads a view that itself reads views: the module makes them in two steps only."
   }
 }
+
+output "descriptions" {
+  description = "What each table and view is, by name."
+  value       = local.descriptions
+}

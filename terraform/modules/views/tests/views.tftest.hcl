@@ -46,6 +46,30 @@ run "the_engines_own_views_come_in_two_steps" {
   }
 }
 
+run "tables_and_views_are_described_as_the_engine_does" {
+  command = plan
+
+  variables {
+    directory = null
+  }
+
+  assert {
+    condition     = setsubtract(keys(output.descriptions), concat(keys(output.base), keys(output.derived))) == toset(["events", "pings"])
+    error_message = "Two tables are described, and every view."
+  }
+  # In the source a name stands before its description, and a backslash at the
+  # end of a line joins the next to it.
+  assert {
+    condition = alltrue([
+      for name, description in output.descriptions : strcontains(
+        replace(replace(replace(file("../../../sinks/src/bigquery/definition.rs"), "/\\\\\n\\s*/", ""), "/\\s+/", " "), "description: ", ""),
+        "\"${name}\", \"${description}\"",
+      )
+    ])
+    error_message = "Another description is altered by `fleetstream bigquery ensure`, and changed back by Terraform."
+  }
+}
+
 run "three_steps_are_refused" {
   command = plan
 
