@@ -23,15 +23,28 @@ variable "schema_directory" {
 }
 
 variable "keep_days" {
-  description = "Days for which partitions are kept, 1 or more; null for ever. Positions are personal data: set what your privacy notice says."
+  description = <<-TEXT
+    Days for which partitions are kept, 32 and backlog_days at the least; null
+    for ever. Positions are personal data: set what your privacy notice says.
+    A ping that waits for longer than a backlog does, as a dead letter or while
+    BigQuery is away, needs as many days more.
+  TEXT
   type        = number
   default     = null
 
-  # The engine takes pings up to 31 days old; what expires at once is lost.
+  # A ping's day lies up to 31 days before its publishing, and what is written
+  # to a partition that has expired is lost.
   validation {
-    condition     = var.keep_days == null ? true : var.keep_days >= 32
-    error_message = "Partitions are kept for 32 days at least: pings arrive up to 31 days late."
+    condition     = var.keep_days == null ? true : var.keep_days >= 32 + var.backlog_days
+    error_message = "Partitions are kept for ${32 + var.backlog_days} days at least: pings are up to 31 days late when they are published, and wait up to ${var.backlog_days} days for the worker."
   }
+}
+
+variable "backlog_days" {
+  description = "Days for which a ping may wait for the worker, at the most."
+  type        = number
+  default     = 7
+  nullable    = false
 }
 
 variable "deletion_protection" {

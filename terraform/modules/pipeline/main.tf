@@ -72,6 +72,7 @@ module "archive" {
   dataset             = module.names.dataset
   location            = coalesce(var.archive_location, var.region)
   keep_days           = var.archive_keep_days
+  backlog_days        = module.subscriptions.backlog_days
   deletion_protection = var.deletion_protection
   labels              = var.labels
 }

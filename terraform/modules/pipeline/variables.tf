@@ -99,7 +99,7 @@ variable "archive_location" {
 }
 
 variable "archive_keep_days" {
-  description = "Days for which partitions of the archive are kept; null for ever."
+  description = "Days for which partitions of the archive are kept, 39 or more; null for ever."
   type        = number
   default     = null
 }
