@@ -21,7 +21,7 @@ use crate::google::{self, Endpoint};
 const CALL_MAX: Duration = Duration::from_secs(10);
 /// What the emulator wants to hear from whom it lets do everything.
 const OWNER: &str = "Bearer owner";
-/// A header by which Firestore finds the database.
+/// The headers by which Firestore finds the database.
 const RESOURCE_PREFIX: &str = "google-cloud-resource-prefix";
 const REQUEST_PARAMS: &str = "x-goog-request-params";
 
@@ -62,13 +62,13 @@ impl Client {
             address: endpoint.url().to_owned(),
             source,
         })?;
-        let name = |_| FirestoreError::Name { name: database.to_owned() };
-        let routed = format!("database={}", database.replace('/', "%2F"));
+        let name = || FirestoreError::Name { name: database.to_owned() };
+        let routed = routed_to(database).ok_or_else(name)?;
         Ok(Self {
             grpc: FirestoreClient::new(channel),
             credentials,
-            resource_prefix: AsciiMetadataValue::try_from(database).map_err(name)?,
-            request_params: AsciiMetadataValue::try_from(routed).map_err(name)?,
+            resource_prefix: AsciiMetadataValue::try_from(database).map_err(|_| name())?,
+            request_params: AsciiMetadataValue::try_from(routed).map_err(|_| name())?,
             database: database.to_owned(),
             collection: collection.to_owned(),
         })
@@ -165,8 +165,29 @@ impl Client {
     }
 }
 
+/// How a request is routed to `database` (`projects/P/databases/D`): by the two
+/// ids. The full name in one parameter, which other services take, leads to the
+/// default database only, and Firestore refuses it for any other.
+fn routed_to(database: &str) -> Option<String> {
+    let (project, id) = database.strip_prefix("projects/")?.split_once("/databases/")?;
+    Some(format!("project_id={}&database_id={}", percent_encoded(project), percent_encoded(id)))
+}
+
+fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
 /// `call`, with an end to waiting for it, whatever the other side does.
 async fn within<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late = |_| Status::deadline_exceeded(format!("no answer within {CALL_MAX:?}"));
     tokio::time::timeout(CALL_MAX, call).await.map_err(late)?
 }
+
+#[cfg(test)]
+mod tests;
