@@ -5,6 +5,9 @@ mod channel;
 mod credentials;
 mod endpoint;
 mod failure;
+mod renewed;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::time::Duration;
 

@@ -7,9 +7,10 @@ use google_cloud_auth::credentials::{Builder, Credentials, anonymous};
 use google_cloud_auth::errors::CredentialsError as TokenError;
 
 use super::Endpoint;
+use super::renewed::Renewed;
 
 /// A token comes within this time or the network is not what it should be.
-const TOKEN_MAX: Duration = Duration::from_secs(20);
+pub(super) const TOKEN_MAX: Duration = Duration::from_secs(20);
 
 /// A Google service cannot be asked, for want of credentials.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,8 @@ impl CredentialsError {
 }
 
 /// The credentials for `endpoint`, proven by a first token: application
-/// default ones, or anonymous ones for an emulator on this machine.
+/// default ones, or anonymous ones for an emulator on this machine. However
+/// they fail later, they are found again once whoever gives out tokens does.
 ///
 /// # Errors
 /// There are none, or no token is given for them.
@@ -60,8 +62,9 @@ pub async fn credentials(endpoint: &Endpoint) -> Result<Credentials, Credentials
         return Ok(anonymous::Builder::new().build());
     }
     super::install_crypto();
-    let credentials =
-        Builder::default().build().map_err(|error| missing(endpoint, error.to_string()))?;
+    let credentials = Renewed::new(|| Builder::default().build())
+        .map_err(|error| missing(endpoint, error.to_string()))?;
+    let credentials = Credentials::from(credentials);
     // Without a file the client falls back to the machine's metadata server,
     // which it asks only when a token is needed: ask now, not at the first
     // message.
