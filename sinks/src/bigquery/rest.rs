@@ -18,7 +18,7 @@ use super::dataset::Dataset;
 use super::service::ConnectError;
 use crate::google::{self, Endpoint, Failure};
 
-/// A call is answered within this time.
+/// A call is answered within this time, and has its token within as much.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// BigQuery waits for a query to be done for this long before it answers that
 /// it is not, ms.
@@ -211,7 +211,8 @@ struct Bearer(Credentials);
 #[async_trait]
 impl Authenticator for Bearer {
     async fn access_token(&self) -> Result<String, BQError> {
-        let headers = self.0.headers(Default::default()).await.map_err(|error| {
+        let asked = tokio::time::timeout(ANSWER_MAX, self.0.headers(Default::default()));
+        let headers = asked.await.map_err(|_| BQError::NoToken)?.map_err(|error| {
             tracing::debug!(%error, "no token for BigQuery");
             BQError::NoToken
         })?;
@@ -228,6 +229,7 @@ mod tests {
 
     use super::*;
     use crate::google::Service;
+    use crate::google::testing::Tokens;
 
     /// Answers one request after the other with `answers`, statuses and
     /// bodies; the lines that asked for them.
@@ -285,6 +287,13 @@ mod tests {
             assert!(poll.starts_with("GET ") && poll.contains("/queries/j7?"), "{poll}");
             assert!(poll.contains("location=EU"), "{poll}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_does_not_come_holds_no_call_up_for_ever() {
+        let asked = Bearer(Tokens::Never.into());
+        let asked = tokio::time::timeout(2 * ANSWER_MAX, asked.access_token());
+        assert!(matches!(asked.await.expect("an end to waiting"), Err(BQError::NoToken)));
     }
 
     #[test]

@@ -87,8 +87,11 @@ impl Client {
             page_size: 1,
             ..ListDocumentsRequest::default()
         };
-        let request = self.request(request).await?;
-        let listed = within(self.grpc.clone().list_documents(request)).await?;
+        let listed = within(async {
+            let request = self.request(request).await?;
+            self.grpc.clone().list_documents(request).await
+        })
+        .await?;
         Ok(listed.into_inner().documents.is_empty())
     }
 
@@ -103,9 +106,9 @@ impl Client {
             documents: ids.map(|id| self.name(id)).collect(),
             ..BatchGetDocumentsRequest::default()
         };
-        let request = self.request(request).await?;
         let prefix = self.name("");
         within(async {
+            let request = self.request(request).await?;
             let mut answers = self.grpc.clone().batch_get_documents(request).await?.into_inner();
             let mut found = HashMap::new();
             while let Some(answer) = answers.message().await? {
@@ -129,8 +132,12 @@ impl Client {
             writes,
             ..BatchWriteRequest::default()
         };
-        let request = self.request(request).await?;
-        let answer = within(self.grpc.clone().batch_write(request)).await?.into_inner();
+        let answer = within(async {
+            let request = self.request(request).await?;
+            self.grpc.clone().batch_write(request).await
+        })
+        .await?
+        .into_inner();
         let results = answer.write_results.into_iter().map(|result| result.update_time);
         let statuses: Vec<WriteStatus> = answer
             .status
@@ -145,7 +152,8 @@ impl Client {
         Err(Status::internal(format!("{count} writes were asked for, and {told} answered")))
     }
 
-    /// `message` with what Firestore wants to know of who asks for what.
+    /// `message` with what Firestore wants to know of who asks for what. Waits
+    /// for a token, where one is needed.
     async fn request<T>(&self, message: T) -> Result<Request<T>, Status> {
         let mut request = Request::new(message);
         match &self.credentials {

@@ -15,6 +15,7 @@ use tonic::transport::server::TcpIncoming;
 
 use super::*;
 use crate::google::Service;
+use crate::google::testing::Tokens;
 
 /// A service that finds no database, and what it was told by the headers of
 /// each call.
@@ -86,4 +87,21 @@ async fn what_names_no_database_is_refused() {
     let endpoint = Endpoint::read(Service::Firestore, Some("127.0.0.1:1")).unwrap();
     let refused = Client::new(&endpoint, "p/d", "LiveMap").await.unwrap_err();
     assert!(matches!(refused, FirestoreError::Name { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_does_not_come_holds_no_call_up_for_longer_than_an_answer() {
+    let (_firestore, endpoint, _tasks) = Firestore::serve().await;
+    let client = Client::new(&endpoint, "projects/p/databases/d", "LiveMap").await.unwrap();
+    let client = Client { credentials: Some(Tokens::Never.into()), ..client };
+    let begun = tokio::time::Instant::now();
+    let calls = async {
+        [
+            client.is_empty().await.unwrap_err().code(),
+            client.read(["v"].into_iter()).await.unwrap_err().code(),
+            client.write(vec![Write::default()]).await.unwrap_err().code(),
+        ]
+    };
+    let codes = tokio::time::timeout(4 * CALL_MAX, calls).await.expect("an end to waiting");
+    assert_eq!((codes, begun.elapsed()), ([Code::DeadlineExceeded; 3], 3 * CALL_MAX));
 }
