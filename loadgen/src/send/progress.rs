@@ -206,11 +206,7 @@ impl Progress {
     pub fn tick(&self) -> Snapshot {
         let mut state = self.lock();
         let state = &mut *state;
-        let mut second = std::mem::take(&mut state.second);
-        second.p50_ms = state.in_second.quantile_ms(0.5);
-        second.p99_ms = state.in_second.quantile_ms(0.99);
-        state.take_in_second();
-        state.seconds.push(second);
+        state.end_second();
         // The ledger is large, and of no use to those who watch.
         let ledger = std::mem::take(&mut state.ledger);
         let seen = state.clone();
@@ -218,11 +214,13 @@ impl Progress {
         seen
     }
 
-    /// Everything, at the end.
+    /// Everything, at the end; of the last second what there was of it.
     #[must_use]
     pub fn finish(&self) -> Snapshot {
         let mut state = self.lock();
-        state.take_in_second();
+        if state.second != Second::default() {
+            state.end_second();
+        }
         std::mem::take(&mut *state)
     }
 
@@ -232,8 +230,36 @@ impl Progress {
 }
 
 impl Snapshot {
-    fn take_in_second(&mut self) {
+    fn end_second(&mut self) {
+        let mut second = std::mem::take(&mut self.second);
+        second.p50_ms = self.in_second.quantile_ms(0.5);
+        second.p99_ms = self.in_second.quantile_ms(0.99);
+        self.seconds.push(second);
         self.latency.merge(&self.in_second);
         self.in_second.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(due_ms: i64, count: u32) -> Vec<Item> {
+        let item = |seq| Item { start: 0, end: 1, due_ms, vehicle: 0, seq, what: What::Ping };
+        (1..=count).map(item).collect()
+    }
+
+    #[test]
+    fn a_second_that_is_not_over_counts_at_the_end() {
+        let progress = Progress::new(Instant::now() - Duration::from_secs(5), 1_000, 1);
+        progress.sent(&items(0, 1));
+        progress.taken(&items(0, 1), &Taken::unsaid());
+        let seconds = progress.finish().seconds;
+        assert_eq!(seconds.len(), 1);
+        assert!(seconds[0].behind_ms >= 5_000 && seconds[0].p99_ms >= 5_000.0, "{seconds:?}");
+        assert_eq!(seconds[0].acknowledged, 1);
+        // Nothing came in it.
+        let _ = progress.tick();
+        assert_eq!(progress.finish().seconds.len(), 1);
     }
 }
