@@ -53,6 +53,12 @@ impl Latencies {
         self.histogram.saturating_record(us.max(1).unsigned_abs());
     }
 
+    /// Takes so many that never came, as the longest there are: whatever shares
+    /// are asked for holds them.
+    pub fn record_never(&mut self, count: u64) {
+        self.histogram.saturating_record_n(LONGEST_US, count);
+    }
+
     /// Takes all of another's.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("both have the same bounds");

@@ -64,7 +64,7 @@ pub struct Snapshot {
     pub given_up: u64,
     /// Messages refused for good.
     pub refused: u64,
-    /// From intended send time to answer.
+    /// From intended send time to answer; what was given up never had one.
     pub latency: Latencies,
     /// The run by seconds.
     pub seconds: Vec<Second>,
@@ -192,6 +192,8 @@ impl Progress {
             state.refused += count;
         } else {
             state.given_up += count;
+            // Not among those of the second: its plot is one of answers.
+            state.latency.record_never(count);
         }
     }
 
@@ -261,5 +263,18 @@ mod tests {
         // Nothing came in it.
         let _ = progress.tick();
         assert_eq!(progress.finish().seconds.len(), 1);
+    }
+
+    #[test]
+    fn what_was_given_up_never_was_answered() {
+        let progress = Progress::new(Instant::now(), 1_000, 1);
+        progress.taken(&items(0, 98), &Taken::unsaid());
+        progress.lost(2, false);
+        let seen = progress.finish();
+        let latency = seen.latency.percentiles();
+        assert_eq!(latency.count, 100);
+        assert!(latency.p90_ms < 60_000.0 && latency.p99_ms >= 3_600_000.0, "{latency:?}");
+        // The plot by seconds stays one of answers.
+        assert!(seen.seconds[0].p99_ms < 60_000.0);
     }
 }

@@ -225,7 +225,8 @@ pub struct Events {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Timing {
-    /// To the answer.
+    /// To the answer; a message that was given up counts as the longest that is
+    /// told apart, an hour.
     pub answer: Percentiles,
     /// To the event of an enter or a pass; holds the reorder delay.
     pub event: Percentiles,

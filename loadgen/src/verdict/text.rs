@@ -119,6 +119,9 @@ pub fn text(report: &Report) -> String {
     if report.warm_up_s > 0 {
         line(format!("(of events only what happened from {} s on)", report.warm_up_s));
     }
+    if sending.given_up > 0 {
+        line("(a message that was given up counts as an hour to the answer)".into());
+    }
     for (name, of) in [
         ("ping to answer", &timing.answer),
         ("ping to enter", &timing.event),
