@@ -15,10 +15,11 @@ const LONGEST_US: u64 = 3_600_000_000;
 const DIGITS: u8 = 3;
 
 /// A histogram of latencies in microseconds, from 1 µs to an hour, to three
-/// digits.
+/// digits. What came before it was sent is none, and counted apart.
 #[derive(Clone, Debug)]
 pub struct Latencies {
     histogram: Histogram<u64>,
+    early: u64,
 }
 
 /// The usual quantiles, milliseconds.
@@ -26,6 +27,10 @@ pub struct Latencies {
 pub struct Percentiles {
     /// How many were measured.
     pub count: u64,
+    /// How many came before they were sent: clocks differ. They are not among
+    /// the others.
+    #[serde(default)]
+    pub early: u64,
     /// Median.
     pub p50_ms: f64,
     /// 90th percentile.
@@ -43,14 +48,19 @@ pub struct Percentiles {
 impl Default for Latencies {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST_US, DIGITS);
-        Self { histogram: histogram.expect("the bounds are in order, the digits at most 5") }
+        let histogram = histogram.expect("the bounds are in order, the digits at most 5");
+        Self { histogram, early: 0 }
     }
 }
 
 impl Latencies {
-    /// Takes a latency in microseconds; what is out of bounds is held at them.
+    /// Takes a latency in microseconds; what is out of bounds is held at them,
+    /// but for a negative one, which is counted apart.
     pub fn record(&mut self, us: i64) {
-        self.histogram.saturating_record(us.max(1).unsigned_abs());
+        match u64::try_from(us) {
+            Ok(us) => self.histogram.saturating_record(us.max(1)),
+            Err(_) => self.early += 1,
+        }
     }
 
     /// Takes so many that never came, as the longest there are: whatever shares
@@ -62,11 +72,13 @@ impl Latencies {
     /// Takes all of another's.
     pub fn merge(&mut self, other: &Self) {
         self.histogram.add(&other.histogram).expect("both have the same bounds");
+        self.early += other.early;
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.histogram.reset();
+        self.early = 0;
     }
 
     /// The latency that this share does not exceed, milliseconds.
@@ -83,6 +95,7 @@ impl Latencies {
     pub fn percentiles(&self) -> Percentiles {
         Percentiles {
             count: self.histogram.len(),
+            early: self.early,
             p50_ms: self.quantile_ms(0.5),
             p90_ms: self.quantile_ms(0.9),
             p99_ms: self.quantile_ms(0.99),
@@ -186,6 +199,21 @@ mod tests {
         assert!((percentiles.p99_ms - 990.0).abs() < 1.0);
         assert!((percentiles.max_ms - 1_000.0).abs() < 1.0);
         assert_eq!(Latencies::default().percentiles(), Percentiles::default());
+    }
+
+    #[test]
+    fn what_came_before_it_was_sent_is_counted_apart() {
+        let (mut one, mut other) = (Latencies::default(), Latencies::default());
+        for us in [-1, -2_000_000, 0, 5_000] {
+            one.record(us);
+        }
+        other.record(-7);
+        one.merge(&other);
+        let percentiles = one.percentiles();
+        assert_eq!((percentiles.count, percentiles.early), (2, 3));
+        assert!((percentiles.p90_ms - 5.0).abs() < 0.1, "{percentiles:?}");
+        one.clear();
+        assert_eq!(one.percentiles(), Percentiles::default());
     }
 
     #[test]

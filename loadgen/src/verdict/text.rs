@@ -122,16 +122,18 @@ pub fn text(report: &Report) -> String {
     if sending.given_up > 0 {
         line("(a message that was given up counts as an hour to the answer)".into());
     }
-    for (name, of) in [
+    let rows = [
         ("ping to answer", &timing.answer),
         ("ping to enter", &timing.event),
         ("ping to exit", &timing.exit),
         ("publish to publish", &timing.published),
         ("ping to position", &timing.position),
-    ] {
-        if of.count > 0 {
-            line(percentiles(name, of));
-        }
+    ];
+    for (name, of) in rows.iter().filter(|(_, of)| of.count > 0) {
+        line(percentiles(name, of));
+    }
+    for (name, of) in rows.iter().filter(|(_, of)| of.early > 0) {
+        line(format!("{name}: {} more came before they were sent: clocks differ", of.early));
     }
     if let Some(process) = &report.process {
         line(format!(
@@ -192,6 +194,7 @@ mod tests {
         report.kinds.insert("geofence_exit".into(), score);
         report.latency.event = Percentiles {
             count: 9,
+            early: 0,
             p50_ms: 1.0,
             p90_ms: 2.0,
             p99_ms: 3.0,
@@ -199,7 +202,7 @@ mod tests {
             p99_99_ms: 5.5,
             max_ms: 6.0,
         };
-        report.latency.published = Percentiles { p99_ms: 7.0, ..report.latency.event };
+        report.latency.published = Percentiles { p99_ms: 7.0, early: 4, ..report.latency.event };
         let text = text(&report);
         let of = |head: &str, row: &str, name: &str| {
             let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
@@ -213,5 +216,7 @@ mod tests {
         assert_eq!(of("latency", "ping to enter", "p99.99"), "5.5");
         assert_eq!(of("latency", "ping to enter", "max"), "6.0");
         assert_eq!(of("latency", "publish to publish", "p99"), "7.0");
+        assert_eq!(text.matches("clocks differ").count(), 1);
+        assert!(text.contains("publish to publish: 4 more came before they were sent"), "{text}");
     }
 }

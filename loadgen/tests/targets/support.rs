@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use loadgen::profile::{Profile, World};
@@ -52,7 +53,8 @@ pub(crate) struct Done {
 }
 
 pub(crate) struct FakeEngine {
-    events: Vec<String>,
+    /// When each is told, milliseconds since the epoch.
+    events: Vec<(i64, String)>,
     faults: Faults,
     requests: AtomicU32,
     done: Mutex<(Done, HashSet<(String, i64)>)>,
@@ -81,7 +83,9 @@ impl FakeEngine {
         let told = messages_of(world, names, faults);
         let is_double = |event: &&FleetEvent| event.event_id > format!("{DOUBLE:032x}");
         let doubled = told.iter().filter(is_double).count() as u64;
-        let events = told.iter().map(json).collect();
+        let mut events: Vec<(i64, String)> =
+            told.iter().map(|event| (event.not_after_ms - faults.shift_ms, json(event))).collect();
+        events.sort();
         let done = Done { doubled, ..Done::default() };
         let done = Mutex::new((done, HashSet::new()));
         let newest_ms = Mutex::default();
@@ -195,7 +199,12 @@ impl FakeEngine {
     async fn stream_events(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: committed\n\n";
         stream.write_all(head.as_bytes()).await.ok()?;
-        for (number, event) in self.events.iter().enumerate() {
+        for (number, (told_ms, event)) in self.events.iter().enumerate() {
+            let ahead_ms = told_ms - jiff::Timestamp::now().as_millisecond();
+            // Even a sleep of nothing takes a millisecond.
+            if ahead_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(ahead_ms.unsigned_abs())).await;
+            }
             let text = format!("id: 0-1-{number}\nevent: any\ndata: {event}\n\n");
             stream.write_all(text.as_bytes()).await.ok()?;
         }
