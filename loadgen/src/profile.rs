@@ -183,10 +183,12 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// The names of those that are given.
+    /// The names of those that are given; with the kind where each kind has its
+    /// own.
     #[must_use]
-    pub fn given(&self) -> Vec<&'static str> {
-        [
+    pub fn given(&self) -> Vec<String> {
+        let of_kinds = self.f1_min.keys().map(|kind| format!("f1_min {kind}"));
+        let others = [
             ("acknowledged_min", self.acknowledged_min.is_some()),
             ("missing_max", self.missing_max.is_some()),
             ("doubled_max", self.doubled_max.is_some()),
@@ -195,7 +197,6 @@ impl Thresholds {
             ("gaps_max", self.gaps_max.is_some()),
             ("unreadable_max", self.unreadable_max.is_some()),
             ("rate_min", self.rate_min.is_some()),
-            ("f1_min", !self.f1_min.is_empty()),
             ("time_error_p95_ms_max", self.time_error_p95_ms_max.is_some()),
             ("inside_interval_min", self.inside_interval_min.is_some()),
             ("event_p99_ms_max", self.event_p99_ms_max.is_some()),
@@ -205,8 +206,9 @@ impl Thresholds {
             ("rejects_exact", self.rejects_exact),
         ]
         .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-        .collect()
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name.to_owned());
+        others.chain(of_kinds).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{KindScore, Report};
 use crate::profile::Thresholds;
 
 /// One thing that must hold.
@@ -36,7 +36,7 @@ pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
 
 /// What it takes to look at what a threshold is about.
 pub(super) fn needed_for(threshold: &str) -> &'static str {
-    match threshold {
+    match threshold.split(' ').next().unwrap_or(threshold) {
         "missing_max" | "doubled_max" | "strangers_max" => {
             "the archive: --data-dir, or --archive bigquery:…"
         }
@@ -47,7 +47,10 @@ pub(super) fn needed_for(threshold: &str) -> &'static str {
         "gaps_max" | "unreadable_max" => {
             "events, over HTTP or by --events or --events-subscription"
         }
-        "f1_min" => "events, over HTTP or by --events or --events-subscription, and a truth",
+        "f1_min" => {
+            "events, over HTTP or by --events or --events-subscription, and a truth with some of \
+             the kind"
+        }
         "time_error_p95_ms_max" | "inside_interval_min" => {
             "events that are true, over HTTP or by --events or --events-subscription"
         }
@@ -128,16 +131,20 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
 /// The thresholds given that none of the checks is of: nothing was looked at, or
 /// found, that they could be held against.
 fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
-    let is_of = |check: &Check, name: &str| check.name.split(' ').next() == Some(name);
+    let is_of = |check: &Check, name: &str| {
+        check.name == name || check.name.split(' ').next() == Some(name)
+    };
     let given = thresholds.given().into_iter();
-    given.filter(|name| !checks.iter().any(|it| is_of(it, name))).map(str::to_owned).collect()
+    given.filter(|name| !checks.iter().any(|it| is_of(it, name))).collect()
 }
 
 fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
     for (kind, least) in &thresholds.f1_min {
-        // Where nothing was required and nothing was said, nothing is wrong.
-        let f1 = report.kinds.get(kind).map_or(1.0, |score| score.f1);
-        list.at_least(&format!("f1_min {kind}"), Some(*least), f1);
+        // Where nothing was required and nothing was said, nothing is known.
+        let says_something = |score: &&KindScore| score.required + score.made_up > 0;
+        if let Some(score) = report.kinds.get(kind).filter(says_something) {
+            list.at_least(&format!("f1_min {kind}"), Some(*least), score.f1);
+        }
     }
     for (kind, score) in report.kinds.iter().filter(|(_, score)| score.found > 0) {
         list.at_most(
@@ -201,7 +208,7 @@ mod tests {
     use super::*;
     use crate::latency::Percentiles;
     use crate::read::sse::Feed;
-    use crate::verdict::{Events, KindScore, Part};
+    use crate::verdict::{Events, Part};
 
     fn report() -> Report {
         let mut report = Report::default();
@@ -209,7 +216,13 @@ mod tests {
         report.pings.tally.acknowledged = 999;
         report.sending.intended_rate = 100.0;
         report.sending.achieved_rate = 98.0;
-        let enter = KindScore { f1: 0.97, found: 3, inside_interval: 1.0, ..KindScore::default() };
+        let enter = KindScore {
+            f1: 0.97,
+            required: 3,
+            found: 3,
+            inside_interval: 1.0,
+            ..KindScore::default()
+        };
         report.kinds.insert("geofence_enter".into(), enter);
         report.rejects.expected.insert("null_island".into(), 3);
         report
@@ -234,7 +247,7 @@ mod tests {
         assert!(checks(&Thresholds::default(), &report).is_empty());
         assert_eq!(failing(&thresholds, &report), ["acknowledged_min"]);
         let passed_over = unchecked(&thresholds, &checks(&thresholds, &report));
-        assert_eq!(passed_over, ["missing_max", "f1_min", "rejects_exact"]);
+        assert_eq!(passed_over, ["missing_max", "rejects_exact", "f1_min geofence_enter"]);
         report.has_truth = true;
         report.rejects.told = true;
         report.events = Some(Events { feed: Feed::default(), ..Events::default() });
@@ -280,6 +293,27 @@ mod tests {
         report.pings.tally.missing = 1;
         pass_verdict(&thresholds, &mut report);
         assert!(!report.pass);
+    }
+
+    #[test]
+    fn a_kind_that_nothing_is_of_is_not_looked_at() {
+        let f1_min = ["geofence_cross", "geofence_dwell", "geofence_enter", "idle_start"];
+        let thresholds = Thresholds {
+            f1_min: f1_min.map(|kind| (kind.to_owned(), 0.9)).into(),
+            ..Thresholds::default()
+        };
+        let mut report = report();
+        (report.has_truth, report.events) = (true, Some(Events::default()));
+        // Right, as nothing was required and nothing said; and said though nothing was.
+        let nothing = KindScore { f1: 1.0, undecidable: 2, corrections: 1, ..Default::default() };
+        report.kinds.insert("geofence_dwell".into(), nothing);
+        let made_up = KindScore { f1: 0.0, made_up: 1, ..Default::default() };
+        report.kinds.insert("idle_start".into(), made_up);
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!(report.unchecked, ["f1_min geofence_cross", "f1_min geofence_dwell"]);
+        assert_eq!(failing(&thresholds, &report), ["f1_min idle_start"]);
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("FAIL f1_min geofence_cross") && said.contains("truth"), "{said}");
     }
 
     #[test]

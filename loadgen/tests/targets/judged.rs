@@ -78,10 +78,10 @@ fn failed_but_for_speed(report: &Report) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_perfect_target_is_found_perfect() {
-    let (report, done) = judged(600, 4, Faults::default()).await;
-    assert_eq!(done.kept.len(), 2_400);
+    let (report, done) = judged(600, 6, Faults::default()).await;
+    assert_eq!(done.kept.len(), 3_600);
     assert_eq!((report.pings.tally.missing, report.pings.tally.doubled), (0, 0));
-    assert_eq!(report.pings.tally.acknowledged, 2_400);
+    assert_eq!(report.pings.tally.acknowledged, 3_600);
     assert_eq!(report.pings.positions_wrong, Some((0, 600)));
     assert_eq!((failed_but_for_speed(&report), report.unchecked.len()), (vec![], 0));
     assert!(report.kinds.len() > 3);
