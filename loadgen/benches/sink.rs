@@ -1,17 +1,17 @@
-//! A target that takes whatever it is sent and looks at none of it: what the
-//! load generator itself costs is measured against it.
+//! A target that takes whatever it is sent and looks at none of it, but for how
+//! many messages there are: what the load generator itself costs is measured
+//! against it.
 //!
 //! `cargo bench -p loadgen --bench sink` prints its address and serves until it
 //! is ended.
 
 use std::io::Write as _;
 
+use prost::encoding::decode_varint;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-const ANSWER: &str = "HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n\
-                      content-length: 43\r\n\r\n\
-                      {\"accepted\":0,\"duplicate\":0,\"rejected\":[]}\n";
+const HEAD: &str = "HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
@@ -50,6 +50,21 @@ async fn serve(stream: TcpStream) -> std::io::Result<()> {
         }
         body.resize(length, 0);
         stream.read_exact(&mut body).await?;
-        stream.write_all(ANSWER.as_bytes()).await?;
+        let taken = messages(&body);
+        let answer = format!("{{\"accepted\":{taken},\"duplicate\":0,\"rejected\":[]}}\n");
+        let length = answer.len();
+        let answer = format!("{HEAD}content-length: {length}\r\n\r\n{answer}");
+        stream.write_all(answer.as_bytes()).await?;
     }
+}
+
+/// The messages of a batch, whose only field they are, passed over by their
+/// lengths.
+fn messages(mut batch: &[u8]) -> usize {
+    let mut count = 0;
+    while let (Ok(_key), Ok(length)) = (decode_varint(&mut batch), decode_varint(&mut batch)) {
+        batch = batch.get(length as usize..).unwrap_or_default();
+        count += 1;
+    }
+    count
 }

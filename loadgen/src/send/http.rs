@@ -146,7 +146,7 @@ impl Connection {
             let left =
                 if gone { Duration::ZERO } else { self.patience.saturating_sub(started.elapsed()) };
             let timeout = left.clamp(TIMEOUT_AWAY, TIMEOUT);
-            match self.unless_cut(self.attempt(body.clone(), timeout)).await {
+            match self.unless_cut(self.attempt(body.clone(), items.len(), timeout)).await {
                 Some(Attempt::Taken(taken)) => {
                     self.away.store(false, Ordering::Relaxed);
                     self.progress.taken(&items, &taken);
@@ -181,11 +181,11 @@ impl Connection {
         self.cut.run_until_cancelled(future).await
     }
 
-    async fn attempt(&self, body: bytes::Bytes, timeout: Duration) -> Attempt {
+    async fn attempt(&self, body: bytes::Bytes, messages: usize, timeout: Duration) -> Attempt {
         let request =
             self.client.post(self.url.clone()).header(CONTENT_TYPE, BATCH_TYPE).timeout(timeout);
         match request.body(body).send().await {
-            Ok(response) => self.read(response).await,
+            Ok(response) => self.read(response, messages).await,
             Err(error) => {
                 self.progress.answer(failure(&error));
                 Attempt::Later(None)
@@ -193,7 +193,7 @@ impl Connection {
         }
     }
 
-    async fn read(&self, response: Response) -> Attempt {
+    async fn read(&self, response: Response, messages: usize) -> Attempt {
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
         let body = match response.bytes().await {
@@ -204,13 +204,14 @@ impl Connection {
             }
         };
         if status == StatusCode::ACCEPTED {
+            // What became of the messages is not known: the target recognises those
+            // that it has taken.
+            let Some(taken) = taken(&body, messages) else {
+                self.progress.answer("202 unreadable");
+                return Attempt::Later(None);
+            };
             self.progress.answer("202");
-            let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
-            let rejected = answer.rejected.into_iter().map(|r| (r.index, r.code)).collect();
-            return Attempt::Taken(Taken {
-                duplicates: answer.duplicate,
-                rejected: Some(rejected),
-            });
+            return Attempt::Taken(taken);
         }
         let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
         self.progress.answer(format!("{} {}", status.as_u16(), refusal.code).trim());
@@ -233,11 +234,10 @@ fn failure(error: &reqwest::Error) -> &'static str {
 }
 
 /// The body of a 202.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
+    accepted: u64,
     duplicate: u64,
-    #[serde(default)]
     rejected: Vec<Rejected>,
 }
 
@@ -247,9 +247,55 @@ struct Rejected {
     code: String,
 }
 
+/// What the body of a 202 says of so many messages; `None` if it cannot be read,
+/// or does not say of each what became of it.
+fn taken(body: &[u8], messages: usize) -> Option<Taken> {
+    let Answer { accepted, duplicate, rejected } = serde_json::from_slice(body).ok()?;
+    let told = accepted.checked_add(duplicate)?.checked_add(rejected.len() as u64)?;
+    let rise = rejected.is_sorted_by(|one, next| one.index < next.index);
+    let within = rejected.last().is_none_or(|last| last.index < messages);
+    let rejected = rejected.into_iter().map(|it| (it.index, it.code)).collect();
+    (told == messages as u64 && rise && within)
+        .then_some(Taken { duplicates: duplicate, rejected: Some(rejected) })
+}
+
 /// The body of a refusal.
 #[derive(Default, Deserialize)]
 struct Refusal {
     #[serde(default)]
     code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::all(r#"{"accepted":2,"duplicate":1,"rejected":[]}"#, Some(0))]
+    #[case::some_rejected(
+        r#"{"accepted":1,"duplicate":0,"rejected":[{"index":0,"code":"a"},{"index":2,"code":"b"}]}"#,
+        Some(2)
+    )]
+    #[case::nothing("", None)]
+    #[case::half(r#"{"accepted":3,"duplic"#, None)]
+    #[case::another_document("{}", None)]
+    #[case::too_few(r#"{"accepted":2,"duplicate":0,"rejected":[]}"#, None)]
+    #[case::too_many(r#"{"accepted":3,"duplicate":1,"rejected":[]}"#, None)]
+    #[case::rejected_twice(
+        r#"{"accepted":1,"duplicate":0,"rejected":[{"index":1,"code":"a"},{"index":1,"code":"a"}]}"#,
+        None
+    )]
+    #[case::not_of_the_batch(
+        r#"{"accepted":2,"duplicate":0,"rejected":[{"index":3,"code":"a"}]}"#,
+        None
+    )]
+    fn an_answer_counts_if_it_speaks_of_each_message(
+        #[case] body: &str,
+        #[case] rejected: Option<usize>,
+    ) {
+        let taken = taken(body.as_bytes(), 3);
+        assert_eq!(taken.map(|taken| taken.rejected.expect("it is told").len()), rejected);
+    }
 }

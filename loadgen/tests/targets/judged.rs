@@ -230,6 +230,17 @@ async fn a_target_that_refuses_for_a_while_loses_nothing_and_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_202_that_cannot_be_read_is_no_answer() {
+    let faults = Faults { garbled: 2, ..Faults::default() };
+    let (report, done) = judged(200, 3, faults).await;
+    assert_eq!((done.kept.len(), report.pings.tally.acknowledged), (600, 600));
+    assert_eq!(report.sending.answers.get("202 unreadable"), Some(&2));
+    assert_eq!((report.sending.retries, report.sending.answered), (2, 600));
+    // It had taken them all the same.
+    assert!(report.pings.duplicates > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_is_not_there_at_first_gets_everything_later() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let names = names();

@@ -34,6 +34,9 @@ pub(crate) struct Faults {
     pub(crate) unavailable: u32,
     /// So many requests are cut off without an answer, after those.
     pub(crate) cut_off: u32,
+    /// So many requests are taken and answered 202 with half an answer, after
+    /// those.
+    pub(crate) garbled: u32,
     /// After so many requests every one is answered 503.
     pub(crate) unavailable_after: Option<u32>,
     /// After so many requests none is answered, and connections stay open.
@@ -137,13 +140,17 @@ impl FakeEngine {
                     if is_past(self.faults.hangs_after) {
                         std::future::pending::<()>().await;
                     }
-                    if turn < self.faults.unavailable || is_past(self.faults.unavailable_after) {
+                    let Faults { unavailable, cut_off, garbled, .. } = self.faults;
+                    if turn < unavailable || is_past(self.faults.unavailable_after) {
                         reply(&mut stream, "503 Service Unavailable", r#"{"code":"queue_full"}"#)
                             .await?;
-                    } else if turn < self.faults.unavailable + self.faults.cut_off {
+                    } else if turn < unavailable + cut_off {
                         return None;
                     } else {
-                        let answer = self.take(&body);
+                        let mut answer = self.take(&body);
+                        if turn < unavailable + cut_off + garbled {
+                            answer.truncate(answer.len() / 2);
+                        }
                         reply(&mut stream, "202 Accepted", &answer).await?;
                     }
                 }
