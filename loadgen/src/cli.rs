@@ -304,7 +304,8 @@ fn execute(command: Command) -> anyhow::Result<bool> {
             }
             // No city of its own: only where pings go and what comes back.
             let mut profile = Profile::load("smoke")?;
-            profile.thresholds = Thresholds::default();
+            profile.thresholds =
+                Thresholds { acknowledged_min: Some(1.0), ..Thresholds::default() };
             profile.fleet.vehicles = traces.vehicles();
             let world = profile.world(None)?;
             send(options, world, "recorded traces".into(), Some(traces))

@@ -38,6 +38,25 @@ fn a_run_into_a_file_can_be_judged_by_what_came_of_it() {
 }
 
 #[test]
+fn recorded_traces_that_nobody_takes_fail() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let pings = "vehicle_id,event_time,lat,lon\na,2015-09-06T05:00:00Z,30.0,-97.0\n";
+    fs::write(folder.path().join("buses.csv"), pings).expect("writable");
+    let replay = |more: &[&str]| {
+        let replay = ["replay", "--pings", "buses.csv", "--out", "out"];
+        let output = loadgen(folder.path(), &[&replay[..], more].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    // Nothing listens there.
+    let nowhere = ["--url", "http://127.0.0.1:1", "--no-read-back", "--patience", "0"];
+    let (code, said) = replay(&nowhere);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("FAIL acknowledged_min") && said.ends_with("FAIL\n"), "{said}");
+    let (code, said) = replay(&["--target", "file", "--file", "pings.ndjson"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn what_an_earlier_run_has_left_is_none_of_the_next() {
     let folder = TempDir::new().expect("a temporary directory");
     run(folder.path(), "4");
