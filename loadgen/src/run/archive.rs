@@ -183,6 +183,9 @@ impl Source {
             let whole = match looked {
                 Ok(archive) => {
                     judge::take_archive(report, world, archive, ledger);
+                    if let Self::DataDir(_) = self {
+                        report.from_files.insert(Part::Archive);
+                    }
                     report.pings.tally.missing == 0
                 }
                 // Files may be packed, and tables be away, in that moment.

@@ -17,6 +17,10 @@ use crate::verdict::{Report, html};
 /// Latencies that a run may write, each to a log of its own.
 const LATENCIES: [&str; 5] = ["answer", "event", "exit", "published", "position"];
 
+/// The report as the run itself has it: `verify` begins with it, however often
+/// `report.json` is written.
+const MEASURED: &str = "measured.json";
+
 fn log_name(latencies: &str) -> String {
     format!("{latencies}.hlog")
 }
@@ -101,7 +105,7 @@ impl RunDirectory {
     /// be anybody's.
     fn clear(&self) -> anyhow::Result<()> {
         let logs = LATENCIES.map(log_name);
-        let others = ["ledger.bin", "report.json", "report.html"];
+        let others = ["ledger.bin", MEASURED, "report.json", "report.html"];
         for name in others.into_iter().chain(logs.iter().map(String::as_str)) {
             let path = self.path.join(name);
             match fs::remove_file(&path) {
@@ -167,8 +171,16 @@ impl RunDirectory {
         self.write("report.html", html(report).as_bytes())
     }
 
-    pub(super) fn read_report(&self) -> anyhow::Result<Report> {
-        serde_json::from_slice(&self.read("report.json")?).context("report.json")
+    pub(super) fn write_measured(&self, report: &Report) -> anyhow::Result<()> {
+        self.write(MEASURED, &serde_json::to_vec(report)?)
+    }
+
+    pub(super) fn read_measured(&self) -> anyhow::Result<Report> {
+        let bytes = self.read(MEASURED).context(
+            "what the run measured is not there: it has not ended, or is of an earlier loadgen; \
+             run it again",
+        )?;
+        serde_json::from_slice(&bytes).context(MEASURED)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {

@@ -57,6 +57,6 @@ pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
     report.sending.answered = messages;
     report.pings.tally.acknowledged = counts.pings;
     directory.write_ledger(&ledger)?;
-    judge::conclude(&mut report, world, &directory)?;
+    judge::conclude_run(&mut report, world, &directory)?;
     Ok(report)
 }

@@ -1,10 +1,11 @@
 //! From what was sent and read to a report.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::RunDirectory;
 use crate::dials::CODES;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Tally};
 use crate::profile::World;
 use crate::read::disk::{
     Archive, DataDir, DeadLetters, read_archive, read_dead_letters, read_events,
@@ -28,39 +29,69 @@ pub struct Kept<'p> {
 }
 
 /// Judges a run again, from its directory and from what the target left.
-/// Sending and latencies stay as they were measured. `unchecked_allowed` says
+/// What only the run could see stays as it was measured: sending, latencies,
+/// positions, and what was read elsewhere than from files. Of what it read from
+/// files nothing is known that is not read again. `unchecked_allowed` says
 /// whether it passes although nothing was looked at for some threshold.
 ///
 /// # Errors
-/// Something cannot be read.
+/// Something cannot be read, or the run has not ended.
 pub fn verify(
     directory: &RunDirectory,
     kept: Kept<'_>,
     unchecked_allowed: bool,
 ) -> anyhow::Result<Report> {
     let (world, names) = directory.read_run()?;
-    let mut report = Report { unchecked_allowed, ..directory.read_report()? };
-    // What a target does not write was looked at elsewhere, during the run.
+    let mut report = Report { unchecked_allowed, ..directory.read_measured()? };
+    let mut read = BTreeSet::new();
     let files = kept.data_dir.map(DataDir::at).transpose()?;
     let log = files.as_ref().and_then(|files| files.event_log.as_deref());
     if let Some(path) = kept.events.or(log) {
         let truth = directory.read_truth(&world.fences, &names)?;
         let fold = read_events(path, &EventReader::new(&world.fences, names.clone()))?;
         take_events(&mut report, &world, &truth, &fold);
-        report.unread.remove(&Part::Events);
+        read.insert(Part::Events);
     }
     if let Some(pings) = files.as_ref().and_then(|files| files.pings.as_deref()) {
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(pings, &names, &mut ledger)?;
         take_archive(&mut report, &world, archive, &ledger);
-        report.unread.remove(&Part::Archive);
+        read.insert(Part::Archive);
     }
     if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
         take_letters(&mut report, read_dead_letters(letters, names.start_ms)?);
-        report.unread.remove(&Part::DeadLetters);
+        read.insert(Part::DeadLetters);
     }
+    report.unread.retain(|part, _| !read.contains(part));
+    report.gone = report.from_files.difference(&read).copied().collect();
+    report.from_files = read;
+    forget_gone(&mut report);
     conclude(&mut report, &world, directory)?;
     Ok(report)
+}
+
+/// Takes out what is not read again.
+fn forget_gone(report: &mut Report) {
+    for part in report.gone.clone() {
+        match part {
+            Part::Archive => {
+                let Tally { sent, acknowledged, .. } = report.pings.tally;
+                report.pings.tally = Tally { sent, acknowledged, ..Tally::default() };
+                report.pings.archive_read = false;
+                report.pings.dispositions.clear();
+            }
+            Part::DeadLetters => {
+                report.rejects.dead_letters = None;
+                report.rejects.dead_letters_repeated = 0;
+            }
+            Part::Events => {
+                report.events = None;
+                report.kinds.clear();
+            }
+            // In no files.
+            Part::Positions => {}
+        }
+    }
 }
 
 /// Enters what the schedule has.
@@ -104,12 +135,18 @@ pub(super) fn take_letters(report: &mut Report, letters: DeadLetters) {
     report.rejects.dead_letters_repeated = letters.repeated;
 }
 
-/// Passes the verdict and writes the report.
-pub(super) fn conclude(
+/// Ends a run: keeps what it measured, for [`verify`], and concludes.
+pub(super) fn conclude_run(
     report: &mut Report,
     world: &World,
     directory: &RunDirectory,
 ) -> anyhow::Result<()> {
+    directory.write_measured(report)?;
+    conclude(report, world, directory)
+}
+
+/// Passes the verdict and writes the report.
+fn conclude(report: &mut Report, world: &World, directory: &RunDirectory) -> anyhow::Result<()> {
     pass_verdict(&world.profile.thresholds, report);
     directory.write_report(report)
 }

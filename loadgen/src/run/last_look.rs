@@ -104,7 +104,10 @@ pub(super) async fn look_at_letters(
         let files = DataDir::at(data_dir);
         match files.and_then(|files| files.dead_letters.as_deref().map(read).transpose()) {
             Ok(None) => {}
-            Ok(Some(letters)) => judge::take_letters(report, letters),
+            Ok(Some(letters)) => {
+                judge::take_letters(report, letters);
+                report.from_files.insert(Part::DeadLetters);
+            }
             Err(error) => drop(report.unread.insert(Part::DeadLetters, format!("{error:#}"))),
         }
     }

@@ -102,6 +102,9 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     if plan.reads_events() && !never_read {
         judge::take_events(&mut report, &plan.world, &produced.truth, &received.fold);
         take_feed(&mut report, received, &directory, &names)?;
+        if plan.events_files.is_some() {
+            report.from_files.insert(Part::Events);
+        }
     }
     if let Some(positions) = &readers.shown {
         report.latency.position = position_latency.percentiles();
@@ -116,7 +119,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     }
     look_at_letters(plan, &names, &mut report, readers, &seen).await?;
     report.interrupted = plan.interrupt.is_cancelled();
-    judge::conclude(&mut report, &plan.world, &directory)?;
+    judge::conclude_run(&mut report, &plan.world, &directory)?;
     Ok(report)
 }
 

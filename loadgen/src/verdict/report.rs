@@ -1,6 +1,6 @@
 //! Everything that is known of a run, as one document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,11 @@ pub struct Report {
     pub unchecked_allowed: bool,
     /// What was to be read and could not be, and why: it does not pass.
     pub unread: Unread,
+    /// What was read from the target's files.
+    pub from_files: BTreeSet<Part>,
+    /// What the run read from files, and verifying it did not: nothing is known
+    /// of it.
+    pub gone: BTreeSet<Part>,
     /// What else was not looked at, and why.
     pub notes: Vec<String>,
     /// Name of the profile, or its file.

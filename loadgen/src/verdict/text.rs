@@ -156,6 +156,7 @@ pub fn text(report: &Report) -> String {
     }
     line(String::new());
     report.notes.iter().for_each(|note| line(format!("note: {note}")));
+    report.gone.iter().for_each(|part| line(format!("not read again: {part}, from files")));
     report.unread.iter().for_each(|(part, why)| line(format!("cannot be read: {part}: {why}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
     for name in &report.unchecked {

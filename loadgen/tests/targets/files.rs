@@ -35,6 +35,25 @@ fn a_run_into_a_file_can_be_judged_by_what_came_of_it() {
     assert!(tally["missing"].as_u64().expect("a number") > 0, "{tally}");
     assert_eq!(tally["missing"], tally["acknowledged"]);
     assert_eq!(report["events"]["operations"], 0, "they were looked at");
+
+    // What it has read now is not known any more once it is gone.
+    fs::remove_dir_all(folder.path().join("data/pings")).expect("it was there");
+    let output = loadgen(folder.path(), &verify);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["pings"]["archive_read"], false);
+    let unchecked = report["unchecked"].as_array().expect("a list");
+    assert!(unchecked.contains(&"missing_max".into()), "{unchecked:?}");
+}
+
+#[test]
+fn a_run_that_did_not_say_what_it_measured_is_not_judged_again() {
+    let folder = TempDir::new().expect("a temporary directory");
+    run(folder.path(), "1");
+    fs::remove_file(folder.path().join("out/measured.json")).expect("it was written");
+    let output = loadgen(folder.path(), &["verify", "--run", "out"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("measured.json") && told.contains("earlier loadgen"), "{told}");
 }
 
 #[test]

@@ -197,6 +197,15 @@ async fn what_is_not_there_is_not_looked_at(
     assert_eq!(again.rejects, report.rejects);
     assert_eq!(again.unread.contains_key(&Part::DeadLetters), there.is_empty());
     assert!(!again.unread.contains_key(&Part::Archive));
+
+    // What a run has read from files, and verifying finds no more, is not judged.
+    for name in ["pings", "dead_letters"] {
+        let _ = std::fs::remove_dir_all(data_dir.join(name));
+    }
+    std::fs::create_dir_all(data_dir.join("event_log")).expect("a writable directory");
+    let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
+    assert_eq!((again.pings.archive_read, again.rejects.dead_letters.is_some()), (false, false));
+    assert!(again.unchecked.contains(&"missing_max".to_owned()) && !again.pass);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
