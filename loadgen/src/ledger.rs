@@ -55,6 +55,14 @@ impl Ledger {
         newly
     }
 
+    /// Whether the target answered for it.
+    #[must_use]
+    pub fn is_acknowledged(&self, vehicle: u32, seq: u32) -> bool {
+        let of_vehicle = self.pings.get(vehicle as usize);
+        let entry = of_vehicle.and_then(|of| of.get((seq as usize).checked_sub(1)?));
+        entry.is_some_and(|entry| entry & ACKNOWLEDGED != 0)
+    }
+
     /// It is in the archive.
     pub fn archived(&mut self, vehicle: u32, seq: u32) {
         let known = self.pings.get(vehicle as usize).is_some_and(|of| seq as usize <= of.len());
@@ -142,6 +150,7 @@ mod tests {
     #[test]
     fn every_fate_of_a_ping_is_told_apart() {
         let mut ledger = Ledger::new(2);
+        assert!(!ledger.is_acknowledged(1, 0) && !ledger.is_acknowledged(9, 1));
         for seq in 1..=5 {
             ledger.sent(1, seq);
         }
@@ -149,6 +158,7 @@ mod tests {
             assert!(ledger.acknowledged(1, seq));
             assert!(!ledger.acknowledged(1, seq));
         }
+        assert!(ledger.is_acknowledged(1, 4) && !ledger.is_acknowledged(1, 5));
         // Twice, once, once and never acknowledged; 3 and 4 are lost.
         for seq in [1, 1, 2, 5] {
             ledger.archived(1, seq);

@@ -69,7 +69,7 @@ pub struct Profile {
 pub struct Load {
     /// Length of the run.
     pub seconds: u32,
-    /// From when on latencies of events are measured, seconds: before it a fleet
+    /// From when on latencies of events and positions are measured, seconds: before it a fleet
     /// is seen for the first time, all of it at once, and a target that has just
     /// begun is warming up.
     #[serde(default)]
@@ -176,7 +176,7 @@ pub struct Thresholds {
     /// 99th percentile from a ping's intended send time to its answer,
     /// milliseconds, at most.
     pub answer_p99_ms_max: Option<f64>,
-    /// The same to the position.
+    /// The same to the first look that shows its position or a newer one's.
     pub position_p99_ms_max: Option<f64>,
     /// Every reject expected is answered and in the dead letters once.
     pub rejects_exact: bool,

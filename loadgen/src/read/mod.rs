@@ -13,6 +13,7 @@ pub mod positions;
 pub mod row_count;
 pub mod sse;
 pub mod topic;
+pub mod waits;
 
 pub use event::{Event, EventReader, Op};
 pub use fold::Fold;

@@ -2,24 +2,29 @@
 //! stands at the end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, Url};
 use serde::Deserialize;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::firestore::Collection;
+use super::waits::Waits;
 use crate::latency::Latencies;
 use crate::profile::World;
 use crate::send::Progress;
+use crate::stream::{Delivery, Ping};
 use crate::truth::{Names, vehicle_id, vehicle_number};
 
 /// One vehicle is looked at within this, and all of them, or the look counts
 /// for nothing.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 const LIST_WITHIN: Duration = Duration::from_secs(15);
+/// Longest wait, once a run is over, for pings that are not seen yet: twice what
+/// a change may wait for its write to Firestore.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 /// How many positions match, whatever of them is listed.
 const TOTAL_COUNT: &str = "x-total-count";
 
@@ -148,57 +153,97 @@ async fn listed(client: &Client, base: &Url) -> anyhow::Result<(Vec<Position>, O
     Ok((serde_json::from_slice(&response.bytes().await?)?, total))
 }
 
+/// The pings of the vehicles that are watched: who makes them tells of them,
+/// who watches takes them.
+#[derive(Clone, Debug)]
+pub struct Watched(Arc<Mutex<Waits>>);
+
+impl Watched {
+    /// A message is due, now or soon.
+    pub fn due(&self, delivery: &Delivery) {
+        self.lock().due(delivery);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waits> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Watches the positions of some vehicles.
 pub struct Watcher {
-    /// Where they are.
-    pub positions: Positions,
-    /// The run.
-    pub world: Arc<World>,
-    /// Its names.
-    pub names: Names,
-    /// What tells the time.
-    pub progress: Arc<Progress>,
+    positions: Positions,
+    names: Names,
+    /// What tells the time, and what is acknowledged.
+    progress: Arc<Progress>,
+    watched: Watched,
+    ids: Vec<String>,
 }
 
 impl Watcher {
-    /// Looks until told to stop. Returns the latencies from a ping's intended
-    /// send time to the first look that shows it, each up to one round of looks
-    /// too long; a ping that is not shown, because a newer one is, counts for
-    /// nothing.
-    pub async fn run(self, stop: CancellationToken) -> Latencies {
-        let mut latencies = Latencies::default();
-        let looks = self.positions.looks();
-        let mut shown = HashMap::new();
-        let mut ticks = interval(looks.every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let vehicles = self.watched(looks.vehicles);
-        for ids in vehicles.chunks(looks.at_once as usize).cycle() {
-            let look = async {
-                ticks.tick().await;
-                self.positions.look(ids).await
-            };
-            let Some(found) = stop.run_until_cancelled(look).await else { break };
-            let now_us = self.progress.now_us();
-            for (id, event_ms) in found {
-                let Some(vehicle) = vehicle_number(&self.names.prefix, &id) else { continue };
-                let offset_ms = self.world.clock_of(vehicle).offset_ms();
-                let newest = shown.entry(vehicle).or_insert(event_ms);
-                if event_ms > *newest {
-                    let due_ms = event_ms - self.names.start_ms - offset_ms;
-                    latencies.record(now_us - due_ms * 1000);
-                    *newest = event_ms;
-                }
-            }
-        }
-        latencies
+    /// Of the vehicles of a run.
+    #[must_use]
+    pub fn new(positions: Positions, world: &World, names: Names, progress: Arc<Progress>) -> Self {
+        let vehicles = watched(world, positions.looks().vehicles);
+        let ids = vehicles.iter().map(|&vehicle| vehicle_id(&names.prefix, vehicle)).collect();
+        // An engine shows each commit over HTTP.
+        let alike_is_shown = matches!(positions, Positions::Firestore(_));
+        let waits = Waits::new(&vehicles, alike_is_shown, world.profile.load.warm_up_s);
+        let watched = Watched(Arc::new(Mutex::new(waits)));
+        Self { positions, names, progress, watched, ids }
     }
 
-    /// Ids of so many vehicles whose clocks are usable, or of all.
-    fn watched(&self, count: u32) -> Vec<String> {
-        let all = self.world.plan.vehicles;
-        let step = (all / count).max(1) as usize;
-        let usable = |vehicle: &u32| self.world.clock_of(*vehicle).is_usable();
-        let vehicles = (0..all).step_by(step).filter(usable).take(count as usize);
-        vehicles.map(|vehicle| vehicle_id(&self.names.prefix, vehicle)).collect()
+    /// Where pings are to be told of.
+    #[must_use]
+    pub fn watched(&self) -> Watched {
+        self.watched.clone()
     }
+
+    /// Looks until told to stop, and then until everything is seen or that takes
+    /// too long. Returns how long acknowledged pings waited from their intended
+    /// send time, each up to one round of looks too long; see [`Waits`].
+    pub async fn run(self, stop: CancellationToken) -> Latencies {
+        let looks = self.positions.looks();
+        let mut ticks = interval(looks.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut turns = self.ids.chunks(looks.at_once as usize).cycle();
+        let mut look = async || {
+            let ids = turns.next()?;
+            ticks.tick().await;
+            self.take(self.positions.look(ids).await);
+            Some(())
+        };
+        while let Some(Some(())) = stop.run_until_cancelled(look()).await {}
+        let rest = async { while self.is_waiting() && look().await.is_some() {} };
+        // What is not seen by then has waited until then.
+        let _ = timeout(SEEN_WITHIN, rest).await;
+        let now_us = self.progress.now_us();
+        self.watched.lock().finish(now_us, |ping| self.is_acknowledged(ping))
+    }
+
+    fn take(&self, found: Vec<(String, i64)>) {
+        let now_us = self.progress.now_us();
+        let mut waits = self.watched.lock();
+        for (id, event_ms) in found {
+            if let Some(vehicle) = vehicle_number(&self.names.prefix, &id) {
+                waits.looked(vehicle, event_ms - self.names.start_ms, now_us);
+            }
+        }
+        waits.settle(|ping| self.is_acknowledged(ping));
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.watched.lock().is_waiting(|ping| self.is_acknowledged(ping))
+    }
+
+    fn is_acknowledged(&self, ping: &Ping) -> bool {
+        self.progress.is_acknowledged(ping.vehicle, ping.seq)
+    }
+}
+
+/// So many vehicles whose clocks are usable, spread over the fleet, or all.
+fn watched(world: &World, count: u32) -> Vec<u32> {
+    let all = world.plan.vehicles;
+    let step = (all / count).max(1) as usize;
+    let usable = |vehicle: &u32| world.clock_of(*vehicle).is_usable();
+    (0..all).step_by(step).filter(usable).take(count as usize).collect()
 }

@@ -20,6 +20,7 @@ use super::{RunDirectory, RunPlan, Target, judge};
 use crate::ledger::Ledger;
 use crate::profile::World;
 use crate::read::EventLatencies;
+use crate::read::positions::Watched;
 use crate::read::sse::Received;
 use crate::send::http::{client, connect};
 use crate::send::pubsub::PubsubSender;
@@ -68,7 +69,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
         stop.clone(),
     ));
     let mut own = TargetProcess::watch(std::process::id());
-    let producer = start_producer(plan, &names, &directory, queues)?;
+    let producer = start_producer(plan, &names, &directory, queues, readers.watched.clone())?;
     while let Some(ended) = senders.join_next().await {
         ended.context("a sender panicked")?;
     }
@@ -176,6 +177,7 @@ fn start_producer(
     names: &Names,
     directory: &RunDirectory,
     mut queues: Queues,
+    watched: Option<Watched>,
 ) -> anyhow::Result<thread::JoinHandle<anyhow::Result<Produced>>> {
     let world: Arc<World> = Arc::clone(&plan.world);
     let mut writer = directory.truth_writer(names)?;
@@ -192,6 +194,9 @@ fn start_producer(
             let mut seen = |delivery: &Delivery| {
                 let ping = &delivery.ping;
                 end_ms = delivery.send_ms;
+                if let Some(watched) = &watched {
+                    watched.due(delivery);
+                }
                 if world.clock_of(ping.vehicle).is_usable() {
                     let newest = newest_ms.entry(ping.vehicle).or_insert(ping.event_ms);
                     *newest = (*newest).max(ping.event_ms);

@@ -13,7 +13,7 @@ use crate::read::EventReader;
 use crate::read::event_files::EventFiles;
 use crate::read::follow::Follower;
 use crate::read::letters::{LetterSubscription, Letters};
-use crate::read::positions::{Positions, Watcher};
+use crate::read::positions::{Positions, Watched as WatchedVehicles, Watcher};
 use crate::read::sse::{EventStream, Inbox};
 use crate::read::topic::EventSubscription;
 use crate::send::Progress;
@@ -37,6 +37,8 @@ pub(super) struct Readers {
     letters: Option<JoinHandle<anyhow::Result<()>>>,
     stop: CancellationToken,
     stop_letters: CancellationToken,
+    /// Where pings are told of whose positions are watched for.
+    pub(super) watched: Option<WatchedVehicles>,
     /// Where positions are, if they are looked at.
     pub(super) shown: Option<Positions>,
     /// Where the archive is, if it is looked at.
@@ -54,6 +56,7 @@ impl Readers {
         let mut readers = Self {
             events: start_events(plan, names, progress, seen, &stop).await?,
             positions: None,
+            watched: None,
             archive: None,
             letters: None,
             stop,
@@ -62,12 +65,9 @@ impl Readers {
             archive_source: archive_source(plan, names)?,
         };
         if let Some(positions) = &readers.shown {
-            let watcher = Watcher {
-                positions: positions.clone(),
-                world: Arc::clone(&plan.world),
-                names: names.clone(),
-                progress: Arc::clone(progress),
-            };
+            let (positions, progress) = (positions.clone(), Arc::clone(progress));
+            let watcher = Watcher::new(positions, &plan.world, names.clone(), progress);
+            readers.watched = Some(watcher.watched());
             readers.positions = Some(tokio::spawn(watcher.run(readers.stop.clone())));
         }
         if let Some(source) = &readers.archive_source {

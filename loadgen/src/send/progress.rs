@@ -203,6 +203,12 @@ impl Progress {
         self.lock().acknowledged
     }
 
+    /// Whether the target took responsibility for this ping.
+    #[must_use]
+    pub fn is_acknowledged(&self, vehicle: u32, seq: u32) -> bool {
+        self.lock().ledger.is_acknowledged(vehicle, seq)
+    }
+
     /// A second is over.
     #[must_use]
     pub fn tick(&self) -> Snapshot {

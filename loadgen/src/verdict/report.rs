@@ -76,7 +76,7 @@ pub struct Report {
     /// Length of the schedule, seconds; of one that was interrupted, up to
     /// then.
     pub seconds: f64,
-    /// From when on latencies of events were measured, seconds since the start.
+    /// From when on latencies of events and positions were measured, seconds since the start.
     pub warm_up_s: u32,
     /// Whether it is known what really happened; not of recorded traces.
     pub has_truth: bool,
@@ -241,6 +241,7 @@ pub struct Timing {
     /// a visit to the publishing of that event, by the clock of Pub/Sub; holds the
     /// reorder delay.
     pub published: Percentiles,
-    /// To the position.
+    /// To the first look that shows its position or a newer one's, of every ping
+    /// of some vehicles.
     pub position: Percentiles,
 }

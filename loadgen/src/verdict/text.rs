@@ -117,7 +117,10 @@ pub fn text(report: &Report) -> String {
         "latency, ms", "count", "p50", "p90", "p99", "p99.9", "p99.99", "max"
     ));
     if report.warm_up_s > 0 {
-        line(format!("(of events only what happened from {} s on)", report.warm_up_s));
+        line(format!(
+            "(of events and positions only what happened from {} s on)",
+            report.warm_up_s
+        ));
     }
     if sending.given_up > 0 {
         line("(a message that was given up counts as an hour to the answer)".into());

@@ -361,6 +361,21 @@ async fn positions_that_are_not_all_listed_are_not_judged() {
 }
 
 #[rstest]
+#[case::drawn_at_once(Duration::ZERO)]
+#[case::drawn_each_three_seconds(Duration::from_secs(3))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_ping_waits_for_a_map(#[case] map_every: Duration) {
+    let faults = Faults { map_every, ..Faults::default() };
+    let (report, _) = judged(200, 6, faults).await;
+    let position = report.latency.position;
+    // Four vehicles are watched, of which each sends a ping a second.
+    assert_eq!((position.count, position.early), (24, 0), "{position:?}");
+    let lags = map_every > Duration::ZERO;
+    assert_eq!(position.p50_ms >= 900.0, lags, "{position:?}");
+    assert!(!lags || position.p99_ms >= 1_900.0, "{position:?}");
+}
+
+#[rstest]
 #[case::fails(&[], 1)]
 #[case::is_allowed(&["--allow-unchecked"], 0)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use loadgen::profile::{Profile, World};
@@ -43,6 +43,9 @@ pub(crate) struct Faults {
     pub(crate) hangs_after: Option<u32>,
     /// Whoever asks for events or positions gets no answer.
     pub(crate) hangs_readers: bool,
+    /// A single vehicle's position is that of a map which is drawn anew only
+    /// so often.
+    pub(crate) map_every: Duration,
     /// The most positions that it lists.
     pub(crate) lists_max: Option<usize>,
 }
@@ -63,6 +66,8 @@ pub(crate) struct FakeEngine {
     done: Mutex<(Done, HashSet<(String, i64)>)>,
     /// Event time of each vehicle's newest ping, milliseconds since the epoch.
     newest_ms: Mutex<HashMap<String, i64>>,
+    /// When the map was drawn, and what is on it.
+    map: Mutex<(Option<Instant>, HashMap<String, i64>)>,
 }
 
 /// A world of exact pings.
@@ -91,8 +96,8 @@ impl FakeEngine {
         events.sort();
         let done = Done { doubled, ..Done::default() };
         let done = Mutex::new((done, HashSet::new()));
-        let newest_ms = Mutex::default();
-        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done, newest_ms })
+        let (newest_ms, map) = Default::default();
+        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done, newest_ms, map })
     }
 
     /// Serves connections until told to stop.
@@ -159,7 +164,12 @@ impl FakeEngine {
                     let head = format!("200 OK\r\nx-total-count: {total}");
                     reply(&mut stream, &head, &positions).await?;
                 }
-                _ => reply(&mut stream, "404 Not Found", r#"{"code":"none"}"#).await?,
+                path => {
+                    match path.strip_prefix("/v1/positions/").and_then(|id| self.position(id)) {
+                        Some(position) => reply(&mut stream, "200 OK", &position).await?,
+                        None => reply(&mut stream, "404 Not Found", r#"{"code":"none"}"#).await?,
+                    }
+                }
             }
         }
     }
@@ -194,13 +204,17 @@ impl FakeEngine {
     fn positions(&self) -> (usize, String) {
         let newest_ms = self.newest_ms.lock().expect("nobody panics");
         let listed = newest_ms.iter().take(self.faults.lists_max.unwrap_or(usize::MAX));
-        let listed: Vec<String> = listed
-            .map(|(id, ms)| {
-                let time = jiff::Timestamp::from_millisecond(*ms).expect("a time of this century");
-                format!(r#"{{"vehicle_id":"{id}","event_time":"{time}"}}"#)
-            })
-            .collect();
+        let listed: Vec<String> = listed.map(|(id, ms)| position(id, *ms)).collect();
         (newest_ms.len(), format!("[{}]", listed.join(",")))
+    }
+
+    /// A vehicle's position on the map.
+    fn position(&self, id: &str) -> Option<String> {
+        let mut map = self.map.lock().expect("nobody panics");
+        if map.0.is_none_or(|drawn| drawn.elapsed() >= self.faults.map_every) {
+            *map = (Some(Instant::now()), self.newest_ms.lock().expect("nobody panics").clone());
+        }
+        map.1.get(id).map(|&ms| position(id, ms))
     }
 
     async fn stream_events(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
@@ -217,6 +231,11 @@ impl FakeEngine {
         }
         stream.flush().await.ok()
     }
+}
+
+fn position(id: &str, event_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(event_ms).expect("a time of this century");
+    format!(r#"{{"vehicle_id":"{id}","event_time":"{time}"}}"#)
 }
 
 fn json(event: &FleetEvent) -> String {
