@@ -17,7 +17,7 @@ use crate::config::Clock;
 use crate::http::ReceiveClock;
 use crate::journal::FenceObjects;
 use crate::metrics;
-use crate::shard::{Control, FenceChange, FenceInput, Proposal};
+use crate::shard::{Control, FenceChange, FenceInput, Proposal, Question};
 
 /// The shards stand still for each other for this long at the most.
 const VERDICTS_WITHIN: Duration = Duration::from_secs(10);
@@ -194,7 +194,10 @@ impl Keeper {
         let mut answers = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let (sender, answer) = oneshot::channel();
-            shard.send(Control::FenceHistory(sender)).await.map_err(|_| ENDING)?;
+            shard
+                .send(Control::Question(Question::FenceHistory(sender)))
+                .await
+                .map_err(|_| ENDING)?;
             answers.push(answer);
         }
         try_join_all(answers).await.map(longest).map_err(|_| ENDING)

@@ -81,12 +81,10 @@ pub enum Control {
     Settle(oneshot::Sender<()>),
     /// Take up other fences, in step with the other shards.
     Fences(Box<FenceChange>),
-    /// Tell which fence sets may still judge a ping.
-    FenceHistory(oneshot::Sender<FenceHistory>),
     /// Give vehicles other tags.
     Tags(Box<TagChange>),
-    /// Tell the newest tags of a vehicle.
-    TagsOf(String, oneshot::Sender<Vec<String>>),
+    /// Tell something of the state as it stands: what gathers goes on gathering.
+    Question(Question),
     /// The input is over at this event time. Answers once that is durable.
     End(TimeMs, oneshot::Sender<()>),
     /// End the task, with a snapshot if asked.
@@ -94,6 +92,15 @@ pub enum Control {
         /// Write a snapshot first.
         snapshot: bool,
     },
+}
+
+/// What a shard is asked.
+#[derive(Debug)]
+pub enum Question {
+    /// Which fence sets may still judge a ping?
+    FenceHistory(oneshot::Sender<FenceHistory>),
+    /// Which are the newest tags of this vehicle?
+    TagsOf(String, oneshot::Sender<Vec<String>>),
 }
 
 /// What the task shares with others and needs to run.
@@ -228,18 +235,11 @@ impl Shard {
                 self.apply(batch).await?;
                 self.change_fences(*change).await?;
             }
-            Control::FenceHistory(answer) => {
-                let _ = answer.send(self.detector.fence_history());
-                self.apply(batch).await?;
-            }
             Control::Tags(change) => {
                 self.apply(batch).await?;
                 self.change_tags(*change).await?;
             }
-            Control::TagsOf(vehicle, answer) => {
-                let _ = answer.send(self.detector.tags_of(&vehicle).to_vec());
-                self.apply(batch).await?;
-            }
+            Control::Question(_) => unreachable!("gathering answers questions"),
             Control::End(end, answer) => {
                 self.apply(batch).await?;
                 self.apply(end_batch(end)).await?;
@@ -252,6 +252,16 @@ impl Shard {
             }
         }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn answer(&self, question: Question) {
+        // Nobody hears of it if whoever asked is gone.
+        match question {
+            Question::FenceHistory(answer) => drop(answer.send(self.detector.fence_history())),
+            Question::TagsOf(vehicle, answer) => {
+                drop(answer.send(self.detector.tags_of(&vehicle).to_vec()));
+            }
+        }
     }
 
     /// Collects input until it is time to apply.
@@ -271,6 +281,7 @@ impl Shard {
                 // waiting.
                 biased;
                 control = self.control.recv() => match control {
+                    Some(Control::Question(question)) => self.answer(question),
                     Some(control) => return Gathered::Control(control),
                     None => return Gathered::Closed,
                 },

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::ConfiguredTags;
 use crate::intake::OwnedShards;
 use crate::metrics;
-use crate::shard::{Control, TagChange};
+use crate::shard::{Control, Question, TagChange};
 
 /// A handle on the tags of the worker's vehicles. Clones ask the same shards.
 #[derive(Clone, Debug)]
@@ -55,7 +55,8 @@ impl Tagger {
     pub async fn of(&self, vehicle_id: &str) -> Result<Vec<String>, TaggerError> {
         let (answer, ear) = oneshot::channel();
         let shard = &self.shards[self.place_of(vehicle_id)?];
-        let asked = shard.send(Control::TagsOf(vehicle_id.to_owned(), answer)).await;
+        let question = Question::TagsOf(vehicle_id.to_owned(), answer);
+        let asked = shard.send(Control::Question(question)).await;
         asked.map_err(|_| TaggerError::Ending)?;
         ear.await.map_err(|_| TaggerError::Ending)
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::shard::{Owner, claim};
-use crate::support::{Answer, Launch, Outputs, Worker, fold, ping, wait_for};
+use crate::support::{Answer, Launch, Outputs, Worker, fold, ping, segments_of, wait_for};
 
 const TOKEN: &str = "a-token-of-some-length";
 
@@ -183,6 +183,26 @@ fn a_put_stands_after_a_crash_though_a_snapshot_began_with_the_file_before_it() 
     worker.client().deliver(&[at("a", 1)]);
     assert_eq!(tags(&worker, "vehicle-7"), json!(["truck"]), "{}", worker.log());
     stop(worker);
+}
+
+#[test]
+fn what_gathers_goes_on_gathering_when_something_is_asked() {
+    let place = Place::new();
+    let mut worker = place.launch().set("shards", "1").set("commit.max_delay", "2s").start();
+    let before = segments_of(&place.path("data"), 0).len();
+    std::thread::scope(|scope| {
+        for second in 0..20 {
+            let client = worker.client();
+            scope.spawn(move || client.deliver(&[at("a", second)]));
+            assert_eq!(tags(&worker, "a"), json!([]));
+            let versions = worker.client().get("/v1/fences/yard/versions").expect("an answer");
+            assert_eq!(versions.status, 200);
+        }
+    });
+    assert!(worker.stop().success(), "{}", worker.log());
+    let segments = segments_of(&place.path("data"), 0).len() - before;
+    // Of two seconds' pings each, and of cursors on the way out.
+    assert!(segments <= 12, "{segments} segments");
 }
 
 #[test]
