@@ -75,6 +75,14 @@ impl Entry {
         size_of::<Self>() + heap
     }
 
+    /// When it was received, if it is a ping.
+    fn receive_time(&self) -> Option<TimeMs> {
+        match self {
+            Self::Ping { ping, .. } => Some(ping.receive_time),
+            Self::Rejected(_) => None,
+        }
+    }
+
     /// The place among `owned` of the shard that takes this entry: by vehicle,
     /// or for a reject, which is any shard's, by the hash of its message id.
     fn place(&self, owned: &OwnedShards) -> usize {
@@ -124,6 +132,20 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Receive time of the first ping.
+    #[must_use]
+    pub fn first_received(&self) -> Option<TimeMs> {
+        self.entries.iter().find_map(Entry::receive_time)
+    }
+
+    /// How many entries there are before the first ping that was received after
+    /// `last`.
+    #[must_use]
+    pub fn received_by(&self, last: TimeMs) -> usize {
+        let is_after = |entry: &Entry| entry.receive_time().is_some_and(|time| time > last);
+        self.entries.iter().position(is_after).unwrap_or(self.entries.len())
+    }
+
     /// Keeps the first `count` entries and returns the others, with the ack
     /// and the room: both end with the last entry. `None` if nothing is left.
     #[must_use]

@@ -96,6 +96,14 @@ impl Batch {
         &self.inputs
     }
 
+    /// Receive time of the first ping gathered.
+    pub(super) fn first_received(&self) -> Option<TimeMs> {
+        self.inputs.iter().find_map(|input| match input {
+            Input::Pings(run) => run.pings.first().map(|ping| ping.receive_time),
+            _ => None,
+        })
+    }
+
     /// The latest receive time of anything gathered, milliseconds.
     pub(super) fn receive_time_max(&self) -> Option<i64> {
         let runs = self.inputs.iter().filter_map(|input| match input {

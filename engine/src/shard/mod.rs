@@ -63,10 +63,15 @@ pub enum Cut {
         /// Bytes from which on it does not wait.
         bytes_max: usize,
     },
-    /// Every so many pings, never by a clock: the same input gives the same
-    /// segments.
+    /// Every so many pings, or fewer of a day's receive time, never by a clock:
+    /// the same input gives the same segments.
     Count(usize),
 }
+
+/// Receive time that one apply of counted pings spans at the most, milliseconds.
+/// Who has been silent for too long is forgotten before the pings of an apply, by
+/// the time of its last one.
+const SPAN_MAX_MS: i64 = 24 * 3_600_000;
 
 /// What a shard is told besides its input.
 #[derive(Debug)]
@@ -301,10 +306,15 @@ impl Shard {
     }
 
     fn take(&mut self, batch: &mut Batch, mut delivery: Delivery, apply_at: &mut Option<Instant>) {
-        if let Cut::Count(count) = self.options.cut
-            && batch.entries() + delivery.entries.len() > count
-        {
-            self.carried = delivery.split_off(count - batch.entries());
+        if let Cut::Count(count) = self.options.cut {
+            let first = batch.first_received().or_else(|| delivery.first_received());
+            let in_span = first.map(|first| delivery.received_by(first.plus(SPAN_MAX_MS)));
+            let fit = in_span.unwrap_or(usize::MAX).min(count - batch.entries());
+            if fit == 0 && !delivery.entries.is_empty() {
+                self.carried = Some(delivery);
+                return;
+            }
+            self.carried = delivery.split_off(fit);
         }
         if let Cut::Clock { delay_max, .. } = self.options.cut
             && batch.is_empty()
@@ -319,7 +329,7 @@ impl Shard {
     fn is_full(&self, batch: &Batch) -> bool {
         match self.options.cut {
             Cut::Clock { bytes_max, .. } => batch.bytes() >= bytes_max,
-            Cut::Count(count) => batch.entries() >= count,
+            Cut::Count(count) => self.carried.is_some() || batch.entries() >= count,
         }
     }
 

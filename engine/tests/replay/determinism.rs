@@ -1,9 +1,11 @@
 //! The same input gives the same output: run again, on more shards, out of
 //! order and with duplicates.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use rstest::rstest;
+use tempfile::TempDir;
 
 use crate::rows;
 use crate::support::{Replayed, assert_same_lines, austin, replay_well};
@@ -57,4 +59,29 @@ fn delays_and_duplicates_change_no_event(
     assert!(summary["pings"]["duplicate"].as_u64() > Some(1_000), "{summary}");
     let operations = disturbed.file("event_log.ndjson");
     assert!(operations.contains(r#""op":"retract""#), "no late ping was corrected for");
+}
+
+/// Ten thousand pings make a segment, whose last one may come weeks after the
+/// others; a vehicle is not silent for that.
+#[test]
+fn a_vehicle_that_goes_on_is_not_forgotten_for_anothers_gap() {
+    const MINUTE_MS: i64 = 60_000;
+    const START_MS: i64 = 1_770_000_000_000;
+    let mut pings = "vehicle_id,event_time_ms,lat,lon\n".to_owned();
+    let mut ping = |vehicle: &str, minute: i64| {
+        writeln!(pings, "{vehicle},{},50,10", START_MS + minute * MINUTE_MS).expect("a String");
+    };
+    (0..10_500).for_each(|minute| ping("steady", minute));
+    ping("late", 10_500 + 40 * 24 * 60);
+    let folder = TempDir::new().expect("a temporary directory");
+    let (file, fences) = (folder.path().join("pings.csv"), folder.path().join("fences.geojson"));
+    std::fs::write(&file, pings).expect("written");
+    let fence = r#"{"type":"Feature","id":"yard","properties":{"radius_m":500},
+        "geometry":{"type":"Point","coordinates":[10,50]}}"#;
+    std::fs::write(&fences, fence).expect("written");
+    let events = replay_well(&[&file], &fences, &[]).lines("events.ndjson");
+    let enters = events
+        .iter()
+        .filter(|event| event["kind"] == "geofence_enter" && event["vehicle_id"] == "steady");
+    assert_eq!(enters.count(), 1, "{events:#?}");
 }
