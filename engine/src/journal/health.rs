@@ -12,13 +12,7 @@ pub struct CommitHealth(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     pending_since: Option<Instant>,
-    failing: Option<Failing>,
-}
-
-#[derive(Debug)]
-struct Failing {
-    since: Instant,
-    error: String,
+    failure: Option<String>,
 }
 
 impl CommitHealth {
@@ -28,26 +22,20 @@ impl CommitHealth {
         self.with(|state| state.pending_since.map(|since| since.elapsed()))
     }
 
-    /// How long ago an attempt of the current commit first failed, and what
-    /// the last failure was; `None` while no attempt has.
-    pub fn failing_for(&self) -> Option<(Duration, String)> {
-        self.with(|state| {
-            let failing = state.failing.as_ref()?;
-            Some((failing.since.elapsed(), failing.error.clone()))
-        })
+    /// What the last failed attempt of the current commit failed with; `None`
+    /// while no attempt has.
+    pub fn failure(&self) -> Option<String> {
+        self.with(|state| state.failure.clone())
     }
 
     /// Marks a commit as under way until the guard is dropped.
-    pub(super) fn begin(&self) -> UnderWay {
+    pub(crate) fn begin(&self) -> UnderWay {
         self.with(|state| state.pending_since = Some(Instant::now()));
         UnderWay(self.clone())
     }
 
     pub(super) fn failed(&self, error: String) {
-        self.with(|state| {
-            let since = state.failing.as_ref().map_or_else(Instant::now, |failing| failing.since);
-            state.failing = Some(Failing { since, error });
-        });
+        self.with(|state| state.failure = Some(error));
     }
 
     fn with<T>(&self, read: impl FnOnce(&mut State) -> T) -> T {
@@ -57,7 +45,7 @@ impl CommitHealth {
 }
 
 /// A commit is under way while this lives.
-pub(super) struct UnderWay(CommitHealth);
+pub(crate) struct UnderWay(CommitHealth);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -70,19 +58,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn failing_counts_from_the_first_failure_of_this_commit() {
+    async fn a_commit_counts_from_its_beginning_whatever_fails() {
         let health = CommitHealth::default();
         assert_eq!(health.pending_for(), None);
         let commit = health.begin();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(health.failing_for(), None);
+        assert_eq!(health.failure(), None);
         health.failed("first".to_owned());
         tokio::time::advance(Duration::from_secs(2)).await;
         health.failed("second".to_owned());
-        assert_eq!(health.failing_for(), Some((Duration::from_secs(2), "second".to_owned())));
+        assert_eq!(health.failure().as_deref(), Some("second"));
         assert_eq!(health.pending_for(), Some(Duration::from_secs(3)));
         drop(commit);
-        assert_eq!(health.failing_for(), None);
-        assert_eq!(health.pending_for(), None);
+        assert_eq!((health.failure(), health.pending_for()), (None, None));
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn disk(
 }
 
 /// Pauses intake while a commit of one of the shards, each by its number, has
-/// been failing for too long.
+/// been failing or without an answer for too long.
 pub(super) async fn commits(
     commits: Vec<(u32, CommitHealth)>,
     intake: Intake,
@@ -57,13 +57,16 @@ pub(super) async fn commits(
 ) -> anyhow::Result<()> {
     let mut paused = false;
     loop {
-        let longest = commits.iter().filter_map(|(_, commit)| commit.failing_for()).max();
-        let stuck = longest.as_ref().is_some_and(|(age, _)| *age >= COMMIT_AGE_MAX);
-        if let Some((_, error)) = longest
-            && stuck
+        let is_stuck = |commit: &CommitHealth| {
+            commit.pending_for().is_some_and(|pending| pending >= COMMIT_AGE_MAX)
+        };
+        let first_stuck = commits.iter().find(|(_, commit)| is_stuck(commit));
+        let stuck = first_stuck.is_some();
+        if let Some((shard, commit)) = first_stuck
             && !paused
         {
-            error!(error, "the journal takes no commits: intake stops");
+            let error = commit.failure().unwrap_or_else(|| "the store does not answer".to_owned());
+            error!(shard, error, "the journal takes no commits: intake stops");
             intake.pause(PauseReason::CommitStuck);
         } else if paused && !stuck {
             info!("the journal takes commits again: intake goes on");
@@ -82,4 +85,31 @@ pub(super) async fn commits(
 
 async fn stopped(stop: &CancellationToken) -> bool {
     tokio::time::timeout(EVERY, stop.cancelled()).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::{OwnedShards, QueueLimits};
+
+    /// Of whatever is committed: a tick or a change of fences has no input that
+    /// would be overdue.
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_is_not_answered_closes_the_intake() {
+        let limits = QueueLimits { max_pings: 1, max_bytes: 1 };
+        let (intake, _queues) = Intake::new(OwnedShards::all(1), limits);
+        let (health, stop) = (CommitHealth::default(), CancellationToken::new());
+        let watching = commits(vec![(0, health.clone())], intake.clone(), stop.clone());
+        let watching = tokio::spawn(watching);
+        let commit = health.begin();
+        tokio::time::sleep(COMMIT_AGE_MAX - EVERY).await;
+        assert_eq!(intake.paused(), None);
+        tokio::time::sleep(3 * EVERY).await;
+        assert_eq!(intake.paused(), Some(PauseReason::CommitStuck));
+        drop(commit);
+        tokio::time::sleep(3 * EVERY).await;
+        assert_eq!(intake.paused(), None);
+        stop.cancel();
+        watching.await.expect("no panic").expect("it was stopped");
+    }
 }
