@@ -69,4 +69,5 @@ pub use set_aside::SetAside;
 pub use snapshots::{Cadence, Kept, Snapshots};
 pub use standby::await_quiet;
 pub use store::{Store, StoreError};
+pub(crate) use store::{create_dir_durably, sync_entry};
 pub use writer::{Committed, Journal, WriterId};

@@ -376,15 +376,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Creates a directory with its parents and syncs each entry made.
-fn create_dir_durably(dir: &FsPath) -> Result<(), StoreError> {
+pub(crate) fn create_dir_durably(dir: &FsPath) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = match dir.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => FsPath::new("."),
-        Some(parent) => parent,
-        None => FsPath::new("."),
-    };
+    let parent = parent_of(dir);
     create_dir_durably(parent)?;
     match std::fs::create_dir(dir) {
         Ok(()) => {}
@@ -392,6 +388,17 @@ fn create_dir_durably(dir: &FsPath) -> Result<(), StoreError> {
         Err(error) => return Err(StoreError::from_io(dir, error)),
     }
     sync_dir(parent).map_err(|source| StoreError::from_io(parent, source))
+}
+
+/// Syncs the entry of a directory that an earlier process may have made and not
+/// lived to sync. One whose parent cannot be read was not made by one.
+pub(crate) fn sync_entry(dir: &FsPath) {
+    let _ = sync_dir(parent_of(dir));
+}
+
+fn parent_of(dir: &FsPath) -> &FsPath {
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(FsPath::new("."))
 }
 
 /// Finds out now, rather than at the first commit, that nothing can be

@@ -6,8 +6,8 @@ use anyhow::Context;
 use sinks::{archive, dead_letters, event_files, event_log};
 
 use crate::exit::{Exit, WithExit as _};
-use crate::journal::Store;
 use crate::journal::lock::{self, DataDirLock};
+use crate::journal::{Store, create_dir_durably, sync_entry};
 
 /// A data directory under this process's exclusive lock, and its layout.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl DataDir {
     /// # Errors
     /// It cannot be made or written (78), or another process holds it (75).
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(path)
+        create_dir_durably(path)
             .with_context(|| {
                 format!(
                     "data_dir {}: the directory cannot be made; name another with --data-dir",
@@ -30,6 +30,7 @@ impl DataDir {
                 )
             })
             .exit_with(Exit::Config)?;
+        sync_entry(path);
         Ok(Self { path: path.to_owned(), _lock: lock::acquire(path)? })
     }
 
