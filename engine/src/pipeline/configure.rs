@@ -26,7 +26,6 @@ pub(super) async fn configure(
         Clock::Wall => WallClock::not_before(latest).now(),
         Clock::Event => latest,
     };
-    let is_new: Vec<bool> = claimed.iter().map(|shard| !shard.settings_known).collect();
     let standings: Vec<Standing> = claimed.iter().map(standing).collect();
     let Plan { missed, configured } = reconcile(&standings, &named.fences, now);
     for (shard, missed) in claimed.iter_mut().zip(missed) {
@@ -48,7 +47,7 @@ pub(super) async fn configure(
     for shard in claimed.iter_mut() {
         shard.configure(&options.settings, configured.as_ref(), received).await?;
     }
-    configure_tags(claimed, &is_new, named.tags.as_ref(), options.config.shards, now).await?;
+    configure_tags(claimed, named.tags.as_ref(), options.config.shards, now).await?;
     let first = claimed.first().expect("a worker has at least one shard");
     Ok(Taken {
         history: first.detector.fence_history(),
@@ -61,7 +60,6 @@ pub(super) async fn configure(
 /// one.
 async fn configure_tags(
     claimed: &mut [Claimed],
-    is_new: &[bool],
     configured: Option<&ConfiguredTags>,
     shards: u32,
     now: TimeMs,
@@ -70,8 +68,13 @@ async fn configure_tags(
     let wanted = configured.unwrap_or(&none);
     let hash = wanted.hash();
     let count = claimed.iter().any(|shard| shard.detector.tags_count_from().is_some());
-    for (shard, is_new) in claimed.iter_mut().zip(is_new) {
-        let valid_from = if *is_new { TimeMs::MIN } else { now };
+    for shard in claimed {
+        let never_taken_up =
+            shard.configured_tags.is_empty() && shard.detector.tags_count_from().is_none();
+        // By the pings and not by what was recorded: a crash may have come after
+        // the settings.
+        let is_new = never_taken_up && shard.detector.event_time_max().is_none();
+        let valid_from = if is_new { TimeMs::MIN } else { now };
         let never_named = shard.configured_tags.is_empty() && configured.is_none();
         let input = if shard.configured_tags != hash && !never_named {
             let changes = wanted.of_shard(shard.number, shards);
@@ -170,6 +173,17 @@ mod tests {
 
     fn change(set: &Arc<FenceSet>, valid_from: TimeMs) -> FenceInput {
         FenceInput { set: Arc::clone(set), valid_from, configured: set.hash().to_owned() }
+    }
+
+    /// As after a crash between the two, in the first start of all.
+    #[tokio::test]
+    async fn the_first_tags_count_always_though_settings_are_recorded_already() {
+        let mut shard = shard().await;
+        shard.configure(&Settings::default(), None, TimeMs(9_000)).await.expect("new");
+        let tags = ConfiguredTags::parse(br#"{"a": ["van"]}"#).expect("tags");
+        let claimed = std::slice::from_mut(&mut shard);
+        configure_tags(claimed, Some(&tags), 2, TimeMs(9_000)).await.expect("new");
+        assert_eq!(shard.detector.tags_count_from(), Some(TimeMs::MIN));
     }
 
     /// Shards that were with two processes come together: each took the files

@@ -36,7 +36,7 @@ impl ConfiguredTags {
         TagChanges { vehicles, is_whole: true }
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Vec<String>> {
         let document: Value =
             serde_json::from_slice(bytes).map_err(|error| vec![format!("not JSON: {error}")])?;
         let Some(members) = document.as_object() else {
