@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 
 use super::cursors::CursorBoard;
 use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Snapshots, Store};
+use crate::metrics;
 use crate::wall_clock::WallClock;
 
 /// Takes snapshots when they are due, bit by bit between segments, and sweeps
@@ -24,11 +25,19 @@ pub(super) struct Maintenance {
     /// The same of the tags of vehicles.
     configured_tags: String,
     keepers: Arc<Mutex<Keepers>>,
-    /// Length of the newest snapshot's object.
-    snapshot_bytes: Arc<AtomicU64>,
+    newest: Arc<Newest>,
     /// A snapshot whose state is being taken down, and is not in it yet.
     taking_down: Option<Snapshot>,
     task: Option<JoinHandle<()>>,
+}
+
+/// The newest snapshot.
+#[derive(Default)]
+struct Newest {
+    /// Length of its object.
+    bytes: AtomicU64,
+    /// The segment that it reflects; without one that before the first.
+    seq: AtomicU64,
 }
 
 /// How much of the state is taken down after a segment: some milliseconds'
@@ -51,6 +60,8 @@ impl Maintenance {
         cadence: Cadence,
         policy: RetentionPolicy,
     ) -> Self {
+        let newest =
+            Newest { seq: snapshot_seq.unwrap_or(first_seq - 1).into(), ..Newest::default() };
         let snapshots = Snapshots::new(store.clone(), shard, snapshot_seq);
         let retention = Retention::new(store, shard, first_seq, policy);
         Self {
@@ -59,7 +70,7 @@ impl Maintenance {
             configured_fences: String::new(),
             configured_tags: String::new(),
             keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
-            snapshot_bytes: Arc::default(),
+            newest: Arc::new(newest),
             taking_down: None,
             task: None,
         }
@@ -86,6 +97,8 @@ impl Maintenance {
     /// Counts a segment towards the next snapshot.
     pub(super) fn count(&mut self, committed: &Committed) {
         self.cadence.segment(committed.bytes);
+        let behind = committed.seq.saturating_sub(self.newest.seq.load(Ordering::Relaxed));
+        metrics::SNAPSHOT_AGE.gauge(&[&self.shard.to_string()]).set(behind as f64);
     }
 
     /// Goes on with the snapshot that is being taken down, or begins one of the
@@ -144,7 +157,7 @@ impl Maintenance {
             configured_fences_hash: self.configured_fences.clone(),
             configured_tags_hash: self.configured_tags.clone(),
         });
-        self.cadence.restart(self.snapshot_bytes.load(Ordering::Relaxed));
+        self.cadence.restart(self.newest.bytes.load(Ordering::Relaxed));
     }
 
     /// Takes about `bytes` more of the state down, and has it written once all
@@ -160,22 +173,29 @@ impl Maintenance {
 
     fn write(&mut self, snapshot: Snapshot, floor: Option<u64>) {
         let keepers = Arc::clone(&self.keepers);
-        let snapshot_bytes = Arc::clone(&self.snapshot_bytes);
+        let newest = Arc::clone(&self.newest);
         self.task = Some(tokio::spawn(async move {
             let mut keepers = keepers.lock().await;
             let seq = snapshot.seq;
             match keepers.snapshots.write(snapshot).await {
                 Ok(bytes) => {
                     debug!(seq, bytes, "wrote a snapshot");
-                    snapshot_bytes.store(bytes, Ordering::Relaxed);
+                    newest.bytes.store(bytes, Ordering::Relaxed);
+                    newest.seq.store(seq, Ordering::Relaxed);
                 }
-                Err(error) => return warn!(seq, %error, "no snapshot: the journal grows instead"),
+                Err(error) => {
+                    metrics::MAINTENANCE_ERRORS.counter(&["snapshot"]).increment(1);
+                    return warn!(seq, %error, "no snapshot: the journal grows instead");
+                }
             }
             let Some(floor) = floor else { return };
             let kept = keepers.snapshots.kept();
             match keepers.retention.run(kept, Some(floor), WallClock::read().0).await {
                 Ok(swept) => debug!(?swept, "swept the journal"),
-                Err(error) => warn!(%error, "the journal was not swept: it grows instead"),
+                Err(error) => {
+                    metrics::MAINTENANCE_ERRORS.counter(&["sweep"]).increment(1);
+                    warn!(%error, "the journal was not swept: it grows instead");
+                }
             }
         }));
     }
