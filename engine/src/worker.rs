@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use geofence::SourceState;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -36,6 +36,8 @@ pub struct Worker {
     pub address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
+    /// What runs beside it until it is stopped.
+    helpers: JoinSet<()>,
     pubsub: Option<PubsubSources>,
 }
 
@@ -96,10 +98,11 @@ impl Worker {
         };
         door.open(services);
         info!(%address, "listening");
-        tokio::spawn(keeper.run(requests, stop.clone()));
+        let mut helpers = JoinSet::new();
+        helpers.spawn(keeper.run(requests, stop.clone()));
         if let Some(path) = config.fences.clone() {
             let watched = Watched { path, every: config.fences_poll };
-            tokio::spawn(watch(watched, editor, stop.clone()));
+            helpers.spawn(watch(watched, editor, stop.clone()));
         }
         let pubsub = subscribed.map(|subscribed| {
             let allow_null_island = config.detection.allow_null_island;
@@ -114,22 +117,22 @@ impl Worker {
         if let Some(path) = config.vehicle_tags.clone() {
             let watched = Watched { path, every: config.fences_poll };
             let clock = Arc::clone(&clock);
-            tokio::spawn(tags::watch(watched, pipeline.tagger(), clock, stop.clone()));
+            helpers.spawn(tags::watch(watched, pipeline.tagger(), clock, stop.clone()));
         }
         if config.clock == Clock::Wall {
             // Beside another source HTTP may well never be used.
             let alone = pubsub.is_none();
             let silent_for = move || (alone || clock.has_heard()).then(|| clock.silent_for());
-            tokio::spawn(watcher(SourceId::http(), None).watch(silent_for));
+            helpers.spawn(watcher(SourceId::http(), None).watch(silent_for));
         }
         for Listening { source, shard, heard } in pubsub.iter().flat_map(PubsubSources::listening) {
             let heard = Arc::clone(heard);
             let watcher = watcher(source.clone(), *shard);
-            tokio::spawn(watcher.watch(move || Some(heard.silent_for())));
+            helpers.spawn(watcher.watch(move || Some(heard.silent_for())));
         }
-        tokio::spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
+        helpers.spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
         stop_early.disarm();
-        Ok(Self { pipeline, address, stop, server, pubsub })
+        Ok(Self { pipeline, address, stop, server, helpers, pubsub })
     }
 
     /// Waits until some part of the worker ends, which none does by itself.
@@ -143,6 +146,8 @@ impl Worker {
         tokio::select! {
             error = self.pipeline.failed() => error,
             error = pubsub => error,
+            ended = &mut self.server => ended_early("HTTP", ended),
+            Some(ended) = self.helpers.join_next() => ended_early("a part of the worker", ended),
         }
     }
 
@@ -167,6 +172,14 @@ impl Worker {
             warn!("cut off HTTP requests that did not end");
         }
         drained
+    }
+}
+
+/// What is to run to the end and does not.
+fn ended_early(part: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow::anyhow!("{part} ended before it was told to"),
+        Err(panic) => anyhow::Error::new(panic).context(format!("{part} panicked")),
     }
 }
 
