@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use geofence::{FenceSet, parse_fences};
+use geofence::{FenceSet, read_fences};
 use protos::journal::{Segment, input};
 
 use crate::journal::FenceObjects;
@@ -13,13 +13,15 @@ use crate::journal::FenceObjects;
 pub(crate) struct FenceSets {
     objects: FenceObjects,
     known: HashMap<String, Arc<FenceSet>>,
+    /// The one that was loaded last.
+    last: Arc<FenceSet>,
 }
 
 impl FenceSets {
     pub(crate) fn new(objects: FenceObjects) -> Self {
         let empty = Arc::new(FenceSet::empty());
-        let known = HashMap::from([(empty.hash().to_owned(), empty)]);
-        Self { objects, known }
+        let known = HashMap::from([(empty.hash().to_owned(), Arc::clone(&empty))]);
+        Self { objects, known, last: empty }
     }
 
     /// The set `hash`, if it was loaded before.
@@ -27,22 +29,26 @@ impl FenceSets {
         self.known.get(hash).cloned()
     }
 
-    /// Loads the set `hash`.
+    /// Loads the set `hash`. It shares what it can with the one that was loaded
+    /// before it, as it did when it was made: sets in force one after the other
+    /// differ in a few fences.
     pub(crate) async fn load(&mut self, hash: &str) -> anyhow::Result<()> {
         if self.known.contains_key(hash) {
             return Ok(());
         }
         let bytes = self.objects.get(hash).await?;
-        let parsed = parse_fences(&bytes)
-            .with_context(|| format!("the stored fence set {hash} does not parse"))?;
-        if parsed.set.hash() != hash {
+        let unreadable = || format!("the stored fence set {hash} does not parse");
+        let fences = read_fences(&bytes).with_context(unreadable)?.fences;
+        let set = FenceSet::after(&self.last, fences).with_context(unreadable)?;
+        if set.hash() != hash {
             bail!(
                 "the stored fence set {hash} reads as {}: it was written by an engine that \
                  repairs fences differently",
-                parsed.set.hash()
+                set.hash()
             );
         }
-        self.known.insert(hash.to_owned(), Arc::new(parsed.set));
+        self.last = Arc::new(set);
+        self.known.insert(hash.to_owned(), Arc::clone(&self.last));
         Ok(())
     }
 
@@ -54,5 +60,72 @@ impl FenceSets {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use geofence::parse_fences;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::journal::Store;
+
+    const FENCES: u32 = 300;
+    const CORNERS: u32 = 100;
+
+    /// Rings of many corners, and one circle that has this radius.
+    fn json(radius_m: u32) -> String {
+        let ring = |fence: u32| {
+            let corner = |i: u32| {
+                let angle = f64::from(i % CORNERS) / f64::from(CORNERS) * std::f64::consts::TAU;
+                let (east, north) = (angle.cos() * 1e-3, angle.sin() * 1e-3);
+                format!("[{},{}]", f64::from(fence) * 0.01 + east, 50.0 + north)
+            };
+            let corners: Vec<_> = (0..=CORNERS).map(corner).collect();
+            format!(
+                r#"{{"type":"Feature","id":"r{fence}","properties":{{}},"geometry":
+                {{"type":"Polygon","coordinates":[[{}]]}}}}"#,
+                corners.join(",")
+            )
+        };
+        let rings: Vec<_> = (0..FENCES).map(ring).collect();
+        format!(
+            r#"{{"type":"FeatureCollection","features":[{},{{"type":"Feature","id":"c",
+            "properties":{{"radius_m":{radius_m}}},"geometry":{{"type":"Point",
+            "coordinates":[10,50]}}}}]}}"#,
+            rings.join(",")
+        )
+    }
+
+    fn resident_bytes() -> u64 {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+        let resident = pages.split(' ').nth(1).expect("a second number");
+        resident.parse::<u64>().expect("a number") * 4096
+    }
+
+    /// A worker whose fences were edited often comes back with all versions that
+    /// may still judge: with one copy of what they have in common.
+    #[tokio::test]
+    async fn sets_that_differ_in_a_fence_share_the_others() {
+        let objects = FenceObjects::new(Store::shared(Arc::new(InMemory::new())));
+        let mut hashes = Vec::new();
+        for radius_m in 0..20 {
+            let set = parse_fences(json(10 + radius_m).as_bytes()).expect("GeoJSON").set;
+            let canonical = set.to_canonical_json();
+            objects.put(set.hash(), canonical.into()).await.expect("memory");
+            hashes.push(set.hash().to_owned());
+        }
+        let mut sets = FenceSets::new(objects);
+        sets.load(&hashes[0]).await.expect("stored");
+        let before = resident_bytes();
+        for hash in &hashes {
+            sets.load(hash).await.expect("stored");
+        }
+        let grown = resident_bytes().saturating_sub(before);
+        // Some 80 bytes a corner, if nothing were shared.
+        let all = 19 * u64::from(FENCES * CORNERS) * 80;
+        assert!(grown < all / 3, "{grown} of {all} bytes");
+        assert_eq!(sets.get(&hashes[7]).expect("loaded").hash(), hashes[7]);
     }
 }
