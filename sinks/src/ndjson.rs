@@ -64,8 +64,8 @@ impl<L: Lines> Sink for NdjsonLog<L> {
         L::NAME
     }
 
-    fn found_output(&self) -> bool {
-        self.found_output
+    fn found_output(&self) -> Option<bool> {
+        Some(self.found_output)
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {

@@ -146,8 +146,8 @@ impl<T: Table> Sink for RollingParquet<T> {
         T::NAME
     }
 
-    fn found_output(&self) -> bool {
-        self.found_output
+    fn found_output(&self) -> Option<bool> {
+        Some(self.found_output)
     }
 
     async fn write(&mut self, segment: Arc<Segment>) -> Result<(), SinkError> {

@@ -117,9 +117,10 @@ pub trait Sink: Send + Sync + 'static {
 
     /// Whether it was opened without a cursor and found output of its own: it
     /// was switched off for a while. What the journal still has may be in it, so
-    /// such a sink is given only what is committed from now on.
-    fn found_output(&self) -> bool {
-        false
+    /// such a sink is given only what is committed from now on. `None` where that
+    /// cannot be seen: the journal says whether the sink was there before.
+    fn found_output(&self) -> Option<bool> {
+        None
     }
 
     /// Takes one committed segment. It may stay in memory or in an open file

@@ -143,13 +143,16 @@ pub(super) async fn runners(
     flush_every: Duration,
     last: &watch::Receiver<Option<u64>>,
 ) -> anyhow::Result<Vec<SinkRunner>> {
-    let mut opened = open_files(config, directory, claimed).await?;
-    opened.extend(services.open(config, claimed.number, &claimed.cursors).await?);
+    let mut cursors = claimed.cursors.clone();
+    cursors.retain(|_, cursor| !cursor.dropped);
+    let mut opened = open_files(config, directory, claimed.number, cursors.clone()).await?;
+    opened.extend(services.open(config, claimed.number, &cursors).await?);
     let (reader, first_seq, tail) = (claimed.reader(), claimed.first_seq, claimed.tail());
     let mut begins = Vec::with_capacity(opened.len());
     for sink in opened {
-        let cursor = claimed.cursors.get(sink.name());
-        let next = if sink.found_output() {
+        let cursor = cursors.get(sink.name());
+        let was_here = cursor.is_none() && claimed.cursors.contains_key(sink.name());
+        let next = if sink.found_output().unwrap_or(was_here) {
             tail + 1
         } else {
             first_segment(&reader, first_seq, tail, cursor).await?
@@ -227,13 +230,12 @@ fn unreadable(sinks: &[&str]) -> String {
 async fn open_files(
     config: &Config,
     directory: &DataDir,
-    claimed: &Claimed,
+    shard: u32,
+    cursors: Cursors,
 ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let shard = claimed.number;
     let limits =
         FileLimits { age_max: config.archive.max_age, bytes_max: config.archive.max_bytes };
     let files = config.files.clone();
-    let cursors = claimed.cursors.clone();
     let (pings, events) = (directory.pings(), directory.events());
     let (log, letters) = (directory.event_log(), directory.dead_letters());
     // Opening reads and cuts files.

@@ -3,7 +3,7 @@
 
 use anyhow::bail;
 use geofence::{CORE_VERSION, Detector, Effects, FenceOutcome, Settings, TagOutcome, TimeMs};
-use protos::journal::Segment;
+use protos::journal::{Cursor, Segment};
 use tracing::{info, warn};
 
 use super::batch::Batch;
@@ -32,7 +32,7 @@ pub struct ClaimOptions {
     pub retention: RetentionPolicy,
     /// Least number of segments between two snapshots.
     pub snapshot_segments_min: u64,
-    /// Names of the sinks configured; other sinks lose their cursors.
+    /// Names of the sinks configured; of other sinks the cursors are dropped.
     pub sinks: Vec<&'static str>,
     /// Refuse a journal that comes out differently when applied again.
     pub strict_audit: bool,
@@ -46,7 +46,7 @@ pub struct Claimed {
     pub detector: Detector,
     /// Its journal.
     pub journal: Journal,
-    /// Cursors of its sinks.
+    /// Cursors of its sinks, and dropped ones of sinks that were switched off.
     pub cursors: Cursors,
     /// How the journal compared when it was applied again.
     pub audit: Audit,
@@ -220,15 +220,15 @@ fn refuse_differences(options: &ClaimOptions, audit: Audit) -> anyhow::Result<()
     Ok(())
 }
 
-/// The claim's segment: it names every cursor that is still in use.
+/// The claim's segment: it names every cursor that is still in use, and the sinks
+/// that had one.
 fn fence_segment(options: &ClaimOptions, detector: &Detector, cursors: &mut Cursors) -> Segment {
-    cursors.retain(|sink, _| {
-        let configured = options.sinks.contains(&sink.as_str());
-        if !configured {
+    for (sink, cursor) in cursors.iter_mut() {
+        if !cursor.dropped && !options.sinks.contains(&sink.as_str()) {
             warn!(sink, "this sink is no longer configured: its cursor is dropped");
+            *cursor = Cursor { sink: sink.clone(), dropped: true, ..Cursor::default() };
         }
-        configured
-    });
+    }
     Segment {
         core_version: CORE_VERSION,
         now_ms: detector.now().max(TimeMs(0)).0,

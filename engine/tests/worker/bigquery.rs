@@ -123,6 +123,34 @@ fn each_row_is_there_once_whatever_dies() {
     assert_each_row_once(&cloud, &data_dir, next);
 }
 
+/// The journal still has all of it, and does not write it again.
+#[test]
+fn a_start_without_bigquery_doubles_no_row() {
+    let cloud = Bigquery::new();
+    cloud.ensure(&[]);
+    let directory = TempDir::new().unwrap();
+    let data_dir = directory.path().join("data");
+    let fences = write_fence(directory.path());
+    let with = || launch(&cloud, &data_dir, &fences).set("journal.keep", "1h");
+    let mut next = 0;
+    let mut worker = with().start();
+    send_all(&worker, &mut next, 5);
+    assert!(worker.stop().success(), "{}", worker.log());
+    assert_eq!(cloud.pings().len(), 5 * VEHICLES);
+
+    for _ in 0..2 {
+        let mut worker = with().set("bigquery.dataset", "").start();
+        send_all(&worker, &mut next, 1);
+        assert!(worker.stop().success(), "{}", worker.log());
+    }
+    for rows in [6, 7] {
+        let mut worker = with().start();
+        send_all(&worker, &mut next, 1);
+        assert!(worker.stop().success(), "{}", worker.log());
+        assert_eq!(cloud.pings().len(), rows * VEHICLES, "{}", worker.log());
+    }
+}
+
 /// BigQuery refuses, ends connections and streams while the worker runs; its
 /// other outputs do not wait for it.
 #[test]

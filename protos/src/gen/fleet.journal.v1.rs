@@ -208,6 +208,10 @@ pub struct Cursor {
     /// for good: each is a dead letter, and a stub takes its place.
     #[prost(sint64, repeated, tag = "7")]
     pub refused_rows: ::prost::alloc::vec::Vec<i64>,
+    /// The sink was switched off, and nothing else of the cursor counts: switched
+    /// on again, it takes what is committed from then on.
+    #[prost(bool, tag = "8")]
+    pub dropped: bool,
 }
 /// Written once when a journal is created.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -115,14 +115,15 @@ async fn without_a_cursor_lines_go_after_those_that_are_there(
     let directory = tempfile::tempdir().unwrap();
     fs::write(path(directory.path()), format!("{whole}{torn}")).unwrap();
     let mut log = event_log::open(directory.path(), 3, None).unwrap();
-    assert_eq!(log.found_output(), !whole.is_empty());
+    assert_eq!(log.found_output(), Some(!whole.is_empty()));
     let begun = log.flush(Flush::Periodic).await.unwrap();
     assert_eq!(begun.byte_length, Some(whole.len() as u64));
     write_all(&mut log, [segment_with_events(9, 1)]).await;
     log.flush(Flush::Final).await.unwrap();
     let old = (!whole.is_empty()).then_some("old");
     assert_eq!(ids(directory.path()), old.into_iter().chain(["9-0"]).collect::<Vec<_>>());
-    assert!(!event_log::open(directory.path(), 3, Some(&begun)).unwrap().found_output());
+    let again = event_log::open(directory.path(), 3, Some(&begun)).unwrap();
+    assert_eq!(again.found_output(), Some(false));
 }
 
 #[test]
