@@ -20,6 +20,11 @@ pub(crate) fn storable(us: i64) -> i64 {
     us.clamp(YEAR_1_US, YEAR_9999_END_US)
 }
 
+/// The same of milliseconds.
+pub(crate) fn storable_ms(ms: i64) -> i64 {
+    storable(microseconds(ms)).div_euclid(1000)
+}
+
 /// Milliseconds since the Unix epoch as the tables have them.
 pub(crate) fn microseconds(ms: i64) -> i64 {
     ms.saturating_mul(1000)

@@ -7,6 +7,9 @@ const DAY_MS: i64 = 86_400_000;
 const DAYS_BEHIND_MAX: i64 = 31;
 /// How far after it.
 const DAYS_AHEAD_MAX: i64 = 1;
+/// The first day of the year 1 and the last of the year 9999, which is all a
+/// warehouse has.
+const STORABLE: (i64, i64) = (-719_162, 2_932_896);
 
 /// Days since the Unix epoch, UTC; displayed as `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,15 +19,15 @@ impl Day {
     /// The partition of a row: the date of its event time, held within 31 days
     /// before and one day after the day of receipt. So a wrong clock opens no
     /// partition of another century, and the partitions that can still change
-    /// are known. Both times in milliseconds since the Unix epoch.
+    /// are known; and within the years 1 to 9999, wherever that is. Both times
+    /// in milliseconds since the Unix epoch.
     pub(crate) fn of_row(event_time_ms: i64, receive_time_ms: i64) -> Self {
         let received = receive_time_ms.div_euclid(DAY_MS);
         let day = event_time_ms
             .div_euclid(DAY_MS)
-            .clamp(received - DAYS_BEHIND_MAX, received + DAYS_AHEAD_MAX);
-        // Receive times are clock readings; one that no i32 of days can hold
-        // (beyond the year five million) lands in the last partition there is.
-        Self(i32::try_from(day).unwrap_or(if day < 0 { i32::MIN } else { i32::MAX }))
+            .clamp(received - DAYS_BEHIND_MAX, received + DAYS_AHEAD_MAX)
+            .clamp(STORABLE.0, STORABLE.1);
+        Self(day as i32)
     }
 
     /// As Arrow's `Date32` has it.
@@ -63,6 +66,13 @@ mod tests {
     #[case::far_future_is_held(i64::MAX, "2016-11-26")]
     fn the_partition_is_held_near_the_day_of_receipt(#[case] event_time: i64, #[case] day: &str) {
         assert_eq!(Day::of_row(event_time, NOON).to_string(), day);
+    }
+
+    #[rstest]
+    #[case::past(i64::MIN, "0001-01-01")]
+    #[case::future(i64::MAX, "9999-12-31")]
+    fn no_partition_is_of_a_year_that_no_table_has(#[case] received: i64, #[case] day: &str) {
+        assert_eq!(Day::of_row(received, received).to_string(), day);
     }
 
     #[test]

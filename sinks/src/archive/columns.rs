@@ -72,6 +72,7 @@ impl PingColumns {
                 disposition: "refused",
                 message_id: None,
                 supersedes: None,
+                receive_time_ms: builders::storable_ms(row.ping.receive_time_ms),
                 ..*row.ping
             },
             ..*row
@@ -82,7 +83,8 @@ impl PingColumns {
         let view = row.view;
         self.vehicle_id.append_value(view.vehicle_id);
         self.ping_id.append_option(view.ping_id);
-        self.seq.append_option(view.seq.map(u64::cast_signed));
+        // Past what the column holds the largest is as good as any.
+        self.seq.append_option(view.seq.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)));
         self.event_time.append_value(view.event_time_us);
         self.lat.append_value(row.position.lat_deg());
         self.lon.append_value(row.position.lon_deg());

@@ -79,7 +79,7 @@ async fn a_row_says_all_that_the_ping_said_and_what_became_of_it() {
     let expected = [
         ("vehicle_id", "bus-7"),
         ("ping_id", "p1"),
-        ("seq", "-1"),
+        ("seq", "9223372036854775807"),
         ("event_time", "1480075200000007"),
         ("lat", "30.2672"),
         ("lon", "-97.7431061"),
@@ -140,6 +140,24 @@ async fn rows_lie_in_the_partition_of_their_day() {
         .map(|(name, batch)| (name.split('/').next().unwrap().to_owned(), batch.num_rows()))
         .collect();
     let expected = [("2016-10-25", 2), ("2016-11-24", 1), ("2016-11-25", 1), ("2016-11-26", 1)];
+    assert_eq!(found, expected.map(|(day, rows)| (format!("dt={day}"), rows)));
+}
+
+/// A trace whose times are in another unit than its columns say.
+#[tokio::test]
+async fn rows_of_years_that_no_table_has_share_a_partition() {
+    let directory = tempfile::tempdir().unwrap();
+    let years = [-9_000, -1, 11_000, 12_000, 50_000];
+    let runs = years.map(|year: i64| {
+        let received = (year - 1970) * 365 * DAY_MS;
+        protos::journal::PingRun { receive_time_ms: received, ..run(&[ping(1, received)]) }
+    });
+    archive(directory.path(), [segment(1, runs)]).await;
+    let found: Vec<(String, usize)> = batches(directory.path())
+        .into_iter()
+        .map(|(name, batch)| (name.split('/').next().unwrap().to_owned(), batch.num_rows()))
+        .collect();
+    let expected = [("0001-01-01", 2), ("9999-12-31", 3)];
     assert_eq!(found, expected.map(|(day, rows)| (format!("dt={day}"), rows)));
 }
 

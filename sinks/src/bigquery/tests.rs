@@ -331,6 +331,26 @@ async fn rows_that_are_refused_become_dead_letters_and_stubs() {
     assert_eq!(of_4, expected.map(|(seq, word)| (ping(seq, 0).vehicle_id, word.to_owned())));
 }
 
+/// Whoever publishes may say that a message is older than any table's years.
+#[tokio::test]
+async fn a_row_received_before_all_years_becomes_a_stub_too() {
+    const YEAR_9000_BC_MS: i64 = -346_179_744_000_000;
+    let mut all = segments();
+    let ancient = protos::journal::PingRun {
+        receive_time_ms: YEAR_9000_BC_MS,
+        ..run(&[ping(1, YEAR_9000_BC_MS)])
+    };
+    all[3] = segment(4, [ancient, run(&[ping(2, NOON_MS)])]);
+    let mut world = World::new(all).await;
+    world.pings(Until::Done).await;
+    assert_eq!(world.journal.dead_letters.len(), 1);
+    let batches = world.standin.rows("fleet.pings").unwrap();
+    let of_4 = |batch: &RecordBatch| {
+        (0..batch.num_rows()).filter(|row| integer(batch, "journal_seq", *row) == 4).count()
+    };
+    assert_eq!(batches.iter().map(of_4).sum::<usize>(), 2);
+}
+
 #[tokio::test]
 async fn a_row_that_is_refused_twice_over_is_one_dead_letter() {
     let mut world = World::new(segments()).await;

@@ -102,7 +102,7 @@ impl EventColumns {
             op: event.op,
             revision: event.revision,
             vehicle_id: event.vehicle_id.clone(),
-            event_time_ms: builders::storable(builders::microseconds(event.event_time_ms)) / 1000,
+            event_time_ms: builders::storable_ms(event.event_time_ms),
             late: event.late,
             schema_version: event.schema_version,
             ..FleetEvent::default()

@@ -48,8 +48,14 @@ impl Decoder {
     }
 }
 
+/// How long before its publishing a message may have been published first,
+/// milliseconds: 366 days, more than dead letters are kept for. Whoever
+/// publishes says so, and could say any year.
+const FIRST_BEFORE_MS_MAX: i64 = 366 * 24 * 3_600_000;
+
 /// When a message was received: when it was published; on one that was
-/// published again, when it was published first, as its attribute says.
+/// published again, when it was published first, as its attribute says, if that
+/// can be.
 pub(super) fn receive_time(message: &Message) -> TimeMs {
     let published = published_ms(message).unwrap_or_else(|| WallClock::read().0);
     let original = message
@@ -58,5 +64,5 @@ pub(super) fn receive_time(message: &Message) -> TimeMs {
         .and_then(|text| text.parse::<jiff::Timestamp>().ok())
         .map(jiff::Timestamp::as_millisecond);
     // Nothing is published before it is published first.
-    TimeMs(original.unwrap_or(published).min(published))
+    TimeMs(original.unwrap_or(published).clamp(published - FIRST_BEFORE_MS_MAX, published))
 }

@@ -110,6 +110,7 @@ fn without_a_publish_time_a_message_is_received_now_and_an_older_original_counts
     let now = crate::wall_clock::WallClock::read().0;
     assert_eq!(at("2026-02-02T02:40:00.250Z"), 1_770_000_000_250);
     assert!(at("no time") >= now);
+    assert!(at("-009000-01-01T00:00:00Z") > now - 367 * 24 * 3_600_000);
     assert!(at("9000-01-01T00:00:00Z") < now + 60_000, "no original lies after the publishing");
 }
 
