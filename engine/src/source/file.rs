@@ -111,6 +111,8 @@ pub struct FileReplay {
     low_mark: LowMark,
     /// What ends the replay once everything before is handed over.
     failure: Option<FileError>,
+    /// Files after that.
+    unread: Vec<String>,
     /// Arrival given to rows refused before the first time was read.
     unknown_arrival: TimeMs,
     options: ReplayOptions,
@@ -139,6 +141,7 @@ impl FileReplay {
             feed: Feed::new(window, options.disturbance, options.allow_null_island),
             low_mark: LowMark::new(),
             failure: None,
+            unread: Vec::new(),
             unknown_arrival: TimeMs(0),
             options,
             bytes_total: files.iter().map(|file| file.bytes_total).sum(),
@@ -178,6 +181,13 @@ impl FileReplay {
         Some(Ok(SourceBatch { low_mark, entries }))
     }
 
+    /// Names of the files that were not read at all, because one before them
+    /// ended the replay.
+    #[must_use]
+    pub fn unread(&self) -> &[String] {
+        &self.unread
+    }
+
     /// Rows of the whole input, duplicates not counted; `None` until all of it
     /// has been read. An input that fits into the sort memory has been when
     /// the first batch comes.
@@ -209,7 +219,7 @@ impl FileReplay {
                     Ok(false) => drop(self.files.pop_front()),
                     Err(failure) => {
                         self.failure = Some(failure);
-                        self.files.clear();
+                        self.unread = self.files.drain(..).skip(1).map(|file| file.name).collect();
                     }
                 }
             }

@@ -175,7 +175,7 @@ fn a_text_file_cut_inside_a_row_has_one_dead_letter(
 #[case::junk_under_parquet_magic("PAR1junkjunkjunkPAR1", "not a readable Parquet file")]
 #[case::other_columns("a,b\n1,2\n", "no column vehicle_id; its columns are a, b")]
 #[case::empty("", "is empty; expected Parquet, CSV with a header, or NDJSON")]
-#[case::binary("\u{0}\u{1}\u{2}\u{80}", "no column vehicle_id")]
+#[case::binary("\u{0}\u{1}\u{2}\u{80}", "it holds bytes that are in no text")]
 fn what_is_no_file_of_pings_is_refused(#[case] content: &str, #[case] message: &str) {
     let folder = TempDir::new().expect("a temporary directory");
     let replayed = replay_file(&file(&folder, "junk", content.as_bytes()));
@@ -209,6 +209,18 @@ fn parquet_without_its_index_is_refused() {
 fn a_file_that_is_not_there_is_refused() {
     let replayed = replay_file(Path::new("nowhere.csv"));
     assert_refused(&replayed, "nowhere.csv: cannot be opened");
+}
+
+#[test]
+fn files_after_a_broken_one_are_named() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let text = format!("{}x\n", String::from_utf8(csv()).expect("text"));
+    let long = file(&folder, "long.csv", format!("{text}\"{}", "x".repeat(20 << 20)).as_bytes());
+    let whole = file(&folder, "whole.csv", &csv());
+    let replayed = replay(&[&long, &whole], &austin().1, &[]);
+    assert_eq!(replayed.output.status.code(), Some(1));
+    let said = replayed.stderr();
+    assert!(said.contains("not read at all: ") && said.contains("whole.csv"), "{said}");
 }
 
 #[test]

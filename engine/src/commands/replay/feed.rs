@@ -27,7 +27,7 @@ pub(super) struct Fed {
 }
 
 /// What the reading thread hands over.
-type Read = (Result<SourceBatch, FileError>, ReplayProgress);
+type Read = (anyhow::Result<SourceBatch>, ReplayProgress);
 
 /// Hands every batch to the shards, waiting for room and for whoever takes what
 /// comes of it.
@@ -39,7 +39,7 @@ pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> any
     while let Some((batch, progress)) = batches.recv().await {
         show(&bar, progress);
         match batch {
-            Err(error) => fed.broken = Some(error.into()),
+            Err(error) => fed.broken = Some(error),
             Ok(SourceBatch { low_mark, entries }) => {
                 fed.entries += entries.len() as u64;
                 metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries.len() as u64);
@@ -57,10 +57,19 @@ pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> any
 
 fn read_all(mut pings: FileReplay, sender: &mpsc::Sender<Read>) {
     while let Some(batch) = pings.next_batch() {
+        let batch = batch.map_err(|failure| broken(failure, pings.unread()));
         let progress = pings.progress();
         if sender.blocking_send((batch, progress)).is_err() {
             return;
         }
+    }
+}
+
+fn broken(failure: FileError, unread: &[String]) -> anyhow::Error {
+    let failure = anyhow::Error::new(failure);
+    match unread {
+        [] => failure,
+        unread => failure.context(format!("not read at all: {}", unread.join(", "))),
     }
 }
 

@@ -79,6 +79,14 @@ pub enum FileError {
         /// What can be read.
         expected: &'static str,
     },
+    /// A Parquet file compressed in a way that this build cannot read.
+    #[error("{file}: its columns are compressed with {codec}; write it with Snappy or zstd")]
+    Codec {
+        /// Name of the file.
+        file: String,
+        /// The way.
+        codec: String,
+    },
     /// The file breaks off or is damaged. Everything before was handed over.
     #[error("{file}: cannot be read past {rows} rows{}", at_byte(*offset))]
     Broken {

@@ -57,6 +57,8 @@ pub(super) type Stream = Box<dyn Read + Send>;
 
 /// An opened file: where its rows come from and how much of it was read.
 pub(super) struct Opened {
+    /// As it was given.
+    pub(super) name: String,
     pub(super) rows: Box<dyn Rows>,
     /// Bytes of the file itself; 0 when not known.
     pub(super) bytes_total: u64,
@@ -70,6 +72,7 @@ pub(super) struct Opened {
 /// See [`FileError`].
 pub(super) fn open(input: ReplayInput, unpacked_max: u64) -> Result<Opened, FileError> {
     let name = name(&input);
+    let full = name.full.clone();
     let failed = |source| FileError::Open { file: name.full.clone(), source };
     let bytes_total = match &input {
         ReplayInput::File(path) => std::fs::metadata(path).map_err(failed)?.len(),
@@ -107,7 +110,7 @@ pub(super) fn open(input: ReplayInput, unpacked_max: u64) -> Result<Opened, File
         };
         open_unpacked(name, unpacked, unpacked_max)?
     };
-    Ok(Opened { rows, bytes_total, read })
+    Ok(Opened { name: full, rows, bytes_total, read })
 }
 
 fn open_unpacked(

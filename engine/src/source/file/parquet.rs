@@ -15,7 +15,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
 use super::columns;
@@ -63,6 +65,7 @@ impl ParquetRows {
             unwinding(|| ParquetRecordBatchReaderBuilder::try_new_with_options(input, options))
                 .map_err(|panic| unreadable(ParquetError::General(panic)))?
                 .map_err(unreadable)?;
+        check_codecs(&name, builder.metadata())?;
         let names: Vec<&str> =
             builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let columns = columns::find(&name.full, &names)?;
@@ -87,6 +90,18 @@ impl ParquetRows {
             let share = self.rows as f64 / self.rows_total.max(1) as f64;
             progress.read.set((progress.bytes_total as f64 * share.min(1.0)) as u64);
         }
+    }
+}
+
+/// Refuses at once what would break off at the first row.
+fn check_codecs(name: &FileName, metadata: &ParquetMetaData) -> Result<(), FileError> {
+    let is_readable = |codec: &Compression| {
+        matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+    };
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    match columns.map(ColumnChunkMetaData::compression).find(|codec| !is_readable(codec)) {
+        None => Ok(()),
+        Some(codec) => Err(FileError::Codec { file: name.full.clone(), codec: codec.to_string() }),
     }
 }
 
