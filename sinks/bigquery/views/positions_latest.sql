@@ -25,5 +25,6 @@ QUALIFY ROW_NUMBER() OVER (
     event_time DESC,
     COALESCE(accuracy_m, CAST('inf' AS FLOAT64)),
     COALESCE(seq, 0) DESC,
+    supersedes IS NULL,
     journal_seq DESC
 ) = 1
