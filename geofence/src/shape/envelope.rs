@@ -35,7 +35,8 @@ impl Envelope {
         // A margin over rounding: millimetres of the distance, then whole units.
         let reach_m = reach_m + 0.01;
         let m_min = WGS84_A_M * (1.0 - WGS84_E2);
-        let rise = (reach_m / m_min / RADIANS).ceil() as i64 + 1;
+        // An accuracy may be any number; nothing reaches past the other pole.
+        let rise = (reach_m / m_min / RADIANS).min(HALF_TURN as f64).ceil() as i64 + 1;
         let south = (a.1.min(b.1) - rise).max(-900_000_000);
         let north = (a.1.max(b.1) + rise).min(900_000_000);
         let cos_min = libm::cos(south.abs().max(north.abs()) as f64 * RADIANS);
@@ -123,6 +124,16 @@ mod tests {
 
     fn at_lon(lon: f64) -> Position {
         Position::from_degrees(0.0, lon).unwrap()
+    }
+
+    /// Of an accuracy that is a number and no distance.
+    #[test]
+    fn nothing_reaches_farther_than_the_earth_does() {
+        for reach_m in [4e7, 1e15, 1e20, f64::MAX] {
+            let all = Envelope::around_segment((0, 0), (10, -10), reach_m);
+            assert_eq!((all.south, all.north), (-900_000_000, 900_000_000), "{reach_m}");
+            assert!(all.holds(at_lon(179.9)), "{reach_m}");
+        }
     }
 
     #[test]
