@@ -179,3 +179,19 @@ fn a_fence_that_returns_takes_a_new_version() {
         .collect();
     assert_eq!(enters, [(0, 1), (200_000, 2)]);
 }
+
+/// One ping has seen both fences come.
+#[test]
+fn visits_that_changes_begin_after_one_ping_are_not_one_visit() {
+    let mut shard = Shard::new(plain(), only_sq(""));
+    shard.pings([inside(0)]);
+    shard.fences(FenceSet::empty(), 10);
+    shard.fences(only_sq(""), 20);
+    shard.fences(FenceSet::empty(), 30);
+    shard.fences(only_sq(""), 40);
+    shard.pings([outside(600)]);
+    let events = shard.fold.events();
+    let visits: Vec<_> = events.iter().filter(|event| kind(event) == "visit").collect();
+    let ids: std::collections::BTreeSet<_> = visits.iter().map(|event| &event.visit_id).collect();
+    assert_eq!((visits.len(), ids.len()), (3, 3), "{:?}", shard.told());
+}

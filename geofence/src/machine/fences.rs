@@ -104,11 +104,8 @@ pub(super) fn change(
             Some(then) => turn.reason(then, fence),
         };
         let transition = transition(next, fence, reason);
-        let mut visit = transition.open(last.identity);
-        if matches!(reason, Reason::ScheduleOpened | Reason::AssignmentChanged) {
-            // A fix may see more than one opening.
-            visit.id = transition.visit_id(transition.cause);
-        }
+        // One fix may see many changes: it cannot name what each begins.
+        let visit = transition.open(transition.cause);
         transition.enter(&visit, scratch);
         visits.insert(slot, visit);
     }

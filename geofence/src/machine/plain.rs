@@ -42,7 +42,7 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
         for &fence in &hits {
             if let Err(slot) = machine.visits.binary_search_by_key(&fence, |visit| visit.fence) {
                 let transition = transition(fence, true);
-                let mut visit = transition.open(fix.identity);
+                let mut visit = transition.open(Cause::Ping(fix.identity));
                 transition.enter(&visit, scratch);
                 visit.stay(judge, epoch, fix, scratch);
                 make_room(&mut machine.visits);

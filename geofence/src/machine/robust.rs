@@ -231,7 +231,7 @@ impl View<'_> {
         let place = place_at_fence(self.epoch, fence, self.fix, true);
         let cause = Cause::Ping(self.fix.identity);
         let transition = self.transition(fence, version, cause, place, crossing);
-        let mut visit = transition.open(self.fix.identity);
+        let mut visit = transition.open(Cause::Ping(self.fix.identity));
         visit.count(self.fix);
         let sure = place.margin.is_some_and(|margin| margin.confidence >= CONFIDENCE_MIN);
         Arrival { visit, reason: crossing.reason, version, sure }

@@ -8,7 +8,7 @@ use super::{Draft, Judge, Scratch};
 use crate::decided::{Decided, FenceRef, Group, Place};
 use crate::hash::{Cause, event_id};
 use crate::timeline::Epoch;
-use crate::{Identity, OnSilence, Settings, TimeMs};
+use crate::{OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,12 +49,12 @@ pub(super) struct Transition<'a> {
 }
 
 impl Transition<'_> {
-    /// The visit that an enter opens, in which no fix is counted yet; `first`
-    /// is the first fix on the new side.
-    pub(super) fn open(&self, first: Identity) -> Visit {
+    /// The visit that an enter opens, in which no fix is counted yet; it is
+    /// begun by the first fix on the new side, or by a change.
+    pub(super) fn open(&self, begun_by: Cause) -> Visit {
         Visit {
             fence: self.index,
-            id: self.visit_id(Cause::Ping(first)),
+            id: self.visit_id(begun_by),
             cause: self.cause,
             place: self.place,
             enter: self.crossing.time,
@@ -69,7 +69,7 @@ impl Transition<'_> {
     }
 
     /// Id of the visit at the fence that hangs on `cause`.
-    pub(super) fn visit_id(&self, cause: Cause) -> u128 {
+    fn visit_id(&self, cause: Cause) -> u128 {
         let (tenant, vehicle) = (&self.judge.settings.tenant, self.judge.vehicle_id);
         event_id(tenant, vehicle, "visit", &self.fence.id, cause, 0)
     }
