@@ -4,6 +4,8 @@
 //! otherwise, so a slow sink costs nobody anything but disk. A failing sink, and
 //! a store that cannot be read, is tried again for as long as the worker lives.
 
+mod backlog;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
+use self::backlog::Backlog;
 use super::cursors::{CursorBoard, Cursors};
 use crate::journal::{Consumer, JournalError, JournalReader};
 use crate::metrics;
@@ -51,10 +54,7 @@ pub struct SinkRunner {
     flush_every: Duration,
     /// Set to the last segment to take, once none with content follows.
     last: watch::Receiver<Option<u64>>,
-    /// The shard, as metrics label it.
-    shard: String,
-    /// When the backlog that is being taken was found.
-    behind_since: Option<Instant>,
+    backlog: Backlog,
     /// Whether anything with content was taken since the last proposal.
     taken: bool,
     /// The newest cursor proposed, until it is recorded and followed up.
@@ -77,6 +77,7 @@ impl SinkRunner {
     ) -> Self {
         let proposed = board.recorded().borrow().get(sink.name()).cloned();
         Self {
+            backlog: Backlog::new(sink.name(), shard, &reader),
             sink,
             consumer: reader.consumer(next),
             reader,
@@ -85,8 +86,6 @@ impl SinkRunner {
             floor: next.saturating_sub(1),
             flush_every,
             last,
-            shard: shard.to_string(),
-            behind_since: None,
             taken: false,
             outstanding: None,
             proposed,
@@ -125,14 +124,13 @@ impl SinkRunner {
             // What is far behind flushes, and has its cursor recorded, on the
             // way: a restart goes on from there.
             while self.next <= through && Instant::now() < flush_at {
-                self.behind_since.get_or_insert_with(Instant::now);
-                self.observe_backlog(tail, self.next - 1);
+                self.backlog.tell(self.next - 1);
                 self.take_next(through).await?;
             }
             if self.next > through {
-                self.behind_since = None;
+                self.backlog.is_taken();
             }
-            self.observe_backlog(tail, self.next - 1);
+            self.backlog.tell(self.next - 1);
             let ends = last.is_some_and(|last| self.next > last);
             if Instant::now() >= flush_at || (ends && !closed) {
                 let flush = if ends { Flush::Final } else { Flush::Periodic };
@@ -172,7 +170,8 @@ impl SinkRunner {
         let started = Instant::now();
         let mut outage = None;
         loop {
-            match self.sink.write_together(&segments).await {
+            let writing = self.sink.write_together(&segments);
+            match self.backlog.during(self.next - 1, writing).await {
                 Ok(()) => break,
                 Err(SinkError::Unrecorded(progress)) => return self.go_on_from(*progress).await,
                 Err(error) => self.wait_out(error, &mut outage).await?,
@@ -206,7 +205,7 @@ impl SinkRunner {
     async fn flush(&mut self, flush: Flush) -> Result<bool, ReleaseError> {
         let mut outage = None;
         let mut cursor = loop {
-            match self.sink.flush(flush).await {
+            match self.backlog.during(self.next - 1, self.sink.flush(flush)).await {
                 Ok(cursor) => break cursor,
                 Err(SinkError::Unrecorded(progress)) => {
                     self.go_on_from(*progress).await?;
@@ -257,7 +256,7 @@ impl SinkRunner {
         };
         let mut outage = None;
         let next = loop {
-            match self.sink.recorded(&cursor).await {
+            match self.backlog.during(self.next - 1, self.sink.recorded(&cursor)).await {
                 Ok(next) => break next,
                 Err(error) => self.wait_out(error, &mut outage).await?,
             }
@@ -289,19 +288,10 @@ impl SinkRunner {
 
     /// Pauses, and has it seen that segments wait meanwhile.
     async fn wait(&mut self, outage: &mut Outage) {
-        self.behind_since.get_or_insert_with(Instant::now);
         // What it has taken and cannot flush is not released either.
         let flushed = self.proposed.as_ref().map_or(self.floor, |cursor| cursor.through_seq);
-        self.observe_backlog(*self.reader.committed().borrow(), flushed);
+        self.backlog.tell(flushed);
         outage.backoff.pause().await;
-    }
-
-    fn observe_backlog(&self, tail: u64, released: u64) {
-        let behind = tail.saturating_sub(released);
-        let labels = [self.sink.name(), &self.shard];
-        metrics::UNRELEASED.gauge(&labels).set(behind as f64);
-        let lag = self.behind_since.map_or(Duration::ZERO, |since| since.elapsed());
-        metrics::RELEASE_LAG.gauge(&labels).set(lag.as_secs_f64());
     }
 }
 

@@ -309,6 +309,31 @@ async fn what_a_sink_that_is_far_behind_has_taken_is_not_taken_again() {
     process.die().await;
 }
 
+/// A disk that hangs ends no call.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_hangs_shows_in_its_backlog() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let page = recorder.handle();
+    let _recorder = ::metrics::set_default_local_recorder(&recorder);
+    let target = Target::default();
+    target.0.takes_ms.store(u64::MAX, Ordering::SeqCst);
+    let mut process = Process::start(&Arc::new(InMemory::new()), &target).await;
+    for mark in ["a", "b", "c"] {
+        process.commit(mark).await;
+    }
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let told = |name: &str| {
+        let page = page.render();
+        let line = page.lines().find(|line| line.starts_with(name) && line.contains(NAME));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    // The claim's is one, too.
+    assert_eq!(told("fleetstream_unreleased_segments"), Some(4.0));
+    let lag = told("fleetstream_release_lag_seconds").expect("a line");
+    assert!((90.0..=100.0).contains(&lag), "{lag}");
+    process.die().await;
+}
+
 /// Whether whoever waits for the sinks goes on within a minute.
 async fn is_kept_up(reader: &JournalReader) -> bool {
     tokio::time::timeout(Duration::from_secs(60), reader.kept_up()).await.is_ok()
