@@ -100,7 +100,8 @@ impl Retention {
     /// it does nothing.
     ///
     /// # Errors
-    /// The store fails, or a copy differs from its original. What was done
+    /// The store fails, a copy differs from its original, or an object is damaged.
+    /// What can be done without that is done all the same, what was done
     /// stands, and another run goes on from there.
     pub async fn run(
         &mut self,
@@ -114,32 +115,45 @@ impl Retention {
         if !self.store.exists(&snapshot).await? {
             return Err(JournalError::Absent { name: snapshot.to_string() });
         }
-        self.finish_packing(older, &mut swept).await?;
-        self.pack(older, &mut swept).await?;
+        // One damaged object must not keep all others for ever.
+        let finished = self.finish_packing(older, &mut swept).await;
+        let packed = self.pack(older, &mut swept).await;
         let limit = lowest_cursor.map_or(older, |cursor| cursor.min(older));
-        self.delete(limit, now_ms, &mut swept).await?;
+        let deleted = self.delete(limit, now_ms, &mut swept).await;
+        finished.and(packed).and(deleted)?;
         Ok(swept)
     }
 
     /// Deletes the singles that a pack already holds: a crash came between.
     async fn finish_packing(&mut self, older: u64, swept: &mut Swept) -> Result<(), JournalError> {
         let singles = self.singles(older).await?;
+        let mut finished = Ok(());
         for ((first, last), meta) in self.packs().await? {
             let held: Vec<u64> = singles.range(first..=last).map(|(seq, _)| *seq).collect();
-            if held.iter().all(|seq| self.is_kept_claim(*seq)) {
-                continue;
+            if !held.iter().all(|seq| self.is_kept_claim(*seq)) {
+                finished = finished.and(self.finish_pack(&meta, held, swept).await);
             }
-            let name = meta.location.to_string();
-            let Some(bytes) = self.store.read(&meta.location).await? else { continue };
-            let index = PackIndex::parse(&bytes, bytes.len() as u64, &name)?;
-            for seq in held {
-                let range = index.range(seq).ok_or_else(|| JournalError::Differs {
-                    name: name.clone(),
-                    other: format!("its name, which includes {seq}"),
-                })?;
-                let packed = bytes.slice(range.start as usize..range.end as usize);
-                self.delete_packed(seq, &packed, &name, swept).await?;
-            }
+        }
+        finished
+    }
+
+    /// Deletes the singles `held` by the pack of `meta`.
+    async fn finish_pack(
+        &mut self,
+        meta: &ObjectMeta,
+        held: Vec<u64>,
+        swept: &mut Swept,
+    ) -> Result<(), JournalError> {
+        let name = meta.location.to_string();
+        let Some(bytes) = self.store.read(&meta.location).await? else { return Ok(()) };
+        let index = PackIndex::parse(&bytes, bytes.len() as u64, &name)?;
+        for seq in held {
+            let range = index.range(seq).ok_or_else(|| JournalError::Differs {
+                name: name.clone(),
+                other: format!("its name, which includes {seq}"),
+            })?;
+            let packed = bytes.slice(range.start as usize..range.end as usize);
+            self.delete_packed(seq, &packed, &name, swept).await?;
         }
         Ok(())
     }
@@ -183,10 +197,11 @@ impl Retention {
             // What a pack holds and still stands is a claim that is kept.
             singles.retain(|seq, _| !(first..=last).contains(seq));
         }
+        let mut packed = Ok(());
         for seqs in full_packs(&singles, self.policy.segments_per_pack) {
-            self.make_pack(seqs, swept).await?;
+            packed = packed.and(self.make_pack(seqs, swept).await);
         }
-        Ok(())
+        packed
     }
 
     async fn make_pack(&mut self, seqs: Range<u64>, swept: &mut Swept) -> Result<(), JournalError> {
