@@ -11,6 +11,10 @@ use crate::SinkError;
 use crate::day::Day;
 use crate::disk::{create_directory, io_error};
 
+/// What is added to the name of a file that is set aside: readers of `*.parquet`
+/// do not see it.
+const ASIDE: &str = ".set-aside";
+
 /// Where the files of one shard's table lie.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -68,6 +72,34 @@ impl Layout {
         })
     }
 
+    /// Sets published files aside that the cursor knows nothing of: segments after
+    /// `through`, but for the range announced to end with `pending`. They are of
+    /// a journal whose end is gone: what came before it comes again, and what was
+    /// lost with it is in these files alone.
+    pub(super) fn set_aside_after(
+        &self,
+        through: u64,
+        pending: Option<u64>,
+    ) -> Result<(), SinkError> {
+        for path in self.files()? {
+            let name = name_of(&path);
+            let Some((first, last)) = self.range_of(name) else { continue };
+            if first > through && Some(last) != pending {
+                let aside = path.with_file_name(format!("{name}{ASIDE}"));
+                fs::rename(&path, &aside).map_err(io_error(&path))?;
+                tracing::warn!(path = %aside.display(), "set a file aside that the journal does not know of");
+            }
+        }
+        Ok(())
+    }
+
+    /// First and last segment of a published file of this shard, by its name.
+    fn range_of(&self, name: &str) -> Option<(u64, u64)> {
+        let range = name.strip_suffix(".parquet")?.strip_prefix(&self.prefix())?;
+        let mut numbers = range.splitn(3, '-').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    }
+
     /// Removes published files of the range that are not in `kept`: a crash
     /// left them, and a newer version of the program divides the range into
     /// other parts.
@@ -85,8 +117,13 @@ impl Layout {
         format!(".shard-{}-", self.shard)
     }
 
+    /// What published files of the shard begin with.
+    fn prefix(&self) -> String {
+        format!("shard-{}-", self.shard)
+    }
+
     fn range_prefix(&self, first: u64, last: u64) -> String {
-        format!("shard-{}-{first:020}-{last:020}", self.shard)
+        format!("{}{first:020}-{last:020}", self.prefix())
     }
 
     /// A published file of the shard, if there is any.
@@ -94,7 +131,7 @@ impl Layout {
         if !self.root.is_dir() {
             return Ok(None);
         }
-        let prefix = format!("shard-{}-", self.shard);
+        let prefix = self.prefix();
         Ok(self.files()?.into_iter().find(|path| name_of(path).starts_with(&prefix)))
     }
 

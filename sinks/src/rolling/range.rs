@@ -57,6 +57,9 @@ impl<T: Table> Rolling<T> {
     ) -> Result<Self, SinkError> {
         let layout = Layout::create(directory, shard)?;
         layout.sweep_temporary()?;
+        if let Some(cursor) = cursor {
+            layout.set_aside_after(cursor.through_seq, cursor.pending_through_seq)?;
+        }
         let through = cursor.map_or(0, |cursor| cursor.through_seq);
         Ok(Self {
             table,

@@ -192,6 +192,26 @@ fn a_crash_before_the_announcement_was_recorded_leaves_nothing() {
     );
 }
 
+/// As after `--set-aside-tail`, or with a journal that was restored from a copy.
+#[test]
+fn files_of_segments_that_the_journal_lost_are_set_aside() {
+    let mut bench = Bench::new();
+    bench.write(&segment_of_days(1, 2, 1));
+    bench.write(&segment_of_days(2, 3, 1));
+    let announced = bench.flush(Flush::Final);
+    bench.recorded(announced.pending_through_seq);
+    assert_eq!(bench.seqs(), seqs_of([(1, 2), (2, 3)]));
+
+    bench.crash(Some(&cursor(0, None)));
+    bench.write(&segment_of_days(1, 2, 1));
+    bench.write(&segment_of_days(2, 1, 1));
+    let announced = bench.flush(Flush::Final);
+    bench.recorded(announced.pending_through_seq);
+    assert_eq!(bench.seqs(), seqs_of([(1, 2), (2, 1)]));
+    let aside = bench.root().join(TODAY).join(format!("{}.set-aside", file_name(1, 2)));
+    assert!(aside.is_file(), "what is in no segment any more is there still");
+}
+
 #[test]
 fn what_another_division_of_the_range_left_is_removed() {
     let mut bench = Bench::new();
@@ -199,7 +219,7 @@ fn what_another_division_of_the_range_left_is_removed() {
     let announced = bench.flush(Flush::Final);
     let stray =
         bench.root().join(TODAY).join(file_name(1, 1).replace(".parquet", "-part-0001.parquet"));
-    let foreign = bench.root().join(TODAY).join(file_name(1, 10));
+    let foreign = bench.root().join(TODAY).join(file_name(1, 1).replace("shard-3-", "shard-30-"));
     fs::write(&stray, b"").unwrap();
     fs::write(&foreign, b"").unwrap();
     bench.crash(Some(&announced));
