@@ -405,9 +405,10 @@ fn parent_of(dir: &FsPath) -> &FsPath {
 /// written. The file is named like a staging file: no listing shows it.
 fn probe_writable(dir: &FsPath) -> Result<(), StoreError> {
     let probe = dir.join(format!("writable#{}", std::process::id()));
-    std::fs::write(&probe, b"probe")
-        .and_then(|()| std::fs::remove_file(&probe))
-        .map_err(|source| StoreError::from_io(dir, source))
+    let written = std::fs::write(&probe, b"probe");
+    // A disk without space takes the name, and none of the bytes.
+    let removed = std::fs::remove_file(&probe);
+    written.and(removed).map_err(|source| StoreError::from_io(dir, source))
 }
 
 fn sync_dir(dir: &FsPath) -> io::Result<()> {
