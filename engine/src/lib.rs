@@ -14,6 +14,7 @@ pub mod intake;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+mod open_files;
 pub mod pipeline;
 pub mod process_stats;
 pub mod shard;

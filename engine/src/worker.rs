@@ -15,6 +15,7 @@ use crate::fences::{Editor, Watched, watch};
 use crate::http::{HttpLimits, HttpServer, Ingest, ReceiveClock, Services, decoder};
 use crate::intake::Intake;
 use crate::metrics::{self, Page};
+use crate::open_files;
 use crate::pipeline::{Configured, DataDir, Pipeline, PipelineOptions, SourceTeller};
 use crate::source::id::{HTTP_SOURCE, SourceId};
 use crate::source::pubsub::{Listening, PubsubSources, Subscribed};
@@ -185,11 +186,13 @@ fn ended_early(part: &'static str, ended: Result<(), JoinError>) -> anyhow::Erro
 
 fn limits(config: &Config) -> HttpLimits {
     let body_bytes_max = usize::try_from(config.http.max_body).unwrap_or(usize::MAX);
+    let usual = HttpLimits::default();
     HttpLimits {
+        connections_max: usual.connections_max.min(open_files::connections_max()),
         body_bytes_max,
         decoded_bytes_max: body_bytes_max,
         in_flight_max: config.http.max_in_flight as usize,
-        ..HttpLimits::default()
+        ..usual
     }
 }
 

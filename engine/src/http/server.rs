@@ -150,6 +150,7 @@ impl HttpServer {
         let Self { listener, door, limits, stop, .. } = self;
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let mut connections = JoinSet::new();
+        let mut refused = false;
         loop {
             let place = tokio::select! {
                 () = stop.cancelled() => break,
@@ -165,6 +166,7 @@ impl HttpServer {
             }
             match accepted {
                 Ok((stream, _)) => {
+                    refused = false;
                     let connection = converse(stream, door.clone(), limits.clone(), stop.clone());
                     connections.spawn(async move {
                         connection.await;
@@ -172,7 +174,10 @@ impl HttpServer {
                     });
                 }
                 Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
+                    // Told once: it comes again until it is over.
+                    if !std::mem::replace(&mut refused, true) {
+                        warn!(%error, "connections cannot be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
