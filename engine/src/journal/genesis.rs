@@ -48,12 +48,12 @@ pub async fn refuse_other_number(store: &Store, shards: u32) -> Result<(), Journ
     Ok(())
 }
 
-/// Whether the shard's journal was ever begun.
+/// Whether there is anything of the shard's journal, be it whole or not.
 ///
 /// # Errors
 /// The store fails.
-pub async fn is_founded(store: &Store, shard: u32) -> Result<bool, JournalError> {
-    store.exists(&name::genesis(shard)).await
+pub async fn has_traces(store: &Store, shard: u32) -> Result<bool, JournalError> {
+    Ok(!store.list(&name::shard_dir(shard), |path| Some(path.clone())).await?.is_empty())
 }
 
 fn refuse_other(genesis: &Genesis, shard: u32, configured: u32) -> Result<(), JournalError> {

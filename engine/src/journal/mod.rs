@@ -59,7 +59,7 @@ pub use consumer::Consumer;
 pub use error::JournalError;
 pub use fence_objects::FenceObjects;
 pub use frame::{FrameError, FrameFault};
-pub use genesis::{is_founded, refuse_other_number};
+pub use genesis::{has_traces, refuse_other_number};
 pub use health::CommitHealth;
 pub use history::History;
 pub use lineage::LineageFault;

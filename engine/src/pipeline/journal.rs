@@ -7,7 +7,7 @@ use tracing::info;
 use super::directory::DataDir;
 use crate::config::Config;
 use crate::journal::{
-    JournalError, RetentionPolicy, Standby, Store, await_quiet, is_founded, refuse_other_number,
+    JournalError, RetentionPolicy, Standby, Store, await_quiet, has_traces, refuse_other_number,
 };
 
 /// A takeover waits for so many commit delays at the least: a live owner with
@@ -59,7 +59,7 @@ impl Place {
 /// Refuses to begin a journal where there is output of one: it is the journal
 /// that is missing, and a new one would begin all state anew without a word.
 async fn refuse_vanished(directory: &DataDir, shard: u32) -> anyhow::Result<()> {
-    if directory.has_journal() && is_founded(&directory.journal()?, shard).await? {
+    if directory.has_journal() && has_traces(&directory.journal()?, shard).await? {
         return Ok(());
     }
     match directory.output_of(shard)? {

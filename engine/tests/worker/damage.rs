@@ -177,6 +177,19 @@ fn a_journal_that_is_not_there_is_refused_beside_its_output() {
     assert!(launch(dir.path()).start().stop().success());
 }
 
+#[test]
+fn a_journal_without_its_genesis_is_refused_by_that_name() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(dir.path()).start();
+    worker.client().deliver(&[ping("v", "2026-03-01T12:00:00Z", 10.0, 50.0, "")]);
+    assert!(worker.stop().success());
+    fs::remove_file(dir.path().join("journal/shard-0/genesis")).unwrap();
+    let output = launch(dir.path()).output();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("shard-0/genesis: not found, though"), "{said}");
+}
+
 /// Recovery reads what follows the snapshot; sinks may have to read what comes
 /// before.
 #[test]
