@@ -16,6 +16,9 @@ use crate::exit::{Exit, WithExit as _};
 use crate::journal::JournalReader;
 use crate::shard::{Claimed, CursorBoard, Cursors, SinkRunner, first_segment};
 
+/// A start waits so long for a service that does not answer.
+const CHECK_MAX: Duration = Duration::from_secs(10);
+
 /// Names of the sinks that `config` asks for, as cursors carry them.
 pub(super) fn names(config: &Config) -> Vec<&'static str> {
     let files = &config.files;
@@ -123,11 +126,11 @@ async fn connect_bigquery(settings: bigquery::Settings) -> anyhow::Result<bigque
     let endpoints = bigquery::Endpoints::of_environment().exit_with(Exit::Config)?;
     let service = bigquery::Service::connect(settings, &endpoints).await;
     let service = service.exit_as_config_unless(bigquery::ConnectError::passes)?;
-    match service.check().await {
-        Err(error) if error.passes() => {
-            warn!(%error, "BigQuery does not answer: its tables are checked before the first row");
-        }
-        checked => checked.exit_with(Exit::Config)?,
+    const LATER: &str = "BigQuery does not answer: its tables are checked before the first row";
+    match tokio::time::timeout(CHECK_MAX, service.check()).await {
+        Ok(Err(error)) if error.passes() => warn!(%error, "{LATER}"),
+        Ok(checked) => checked.exit_with(Exit::Config)?,
+        Err(_) => warn!("{LATER}"),
     }
     Ok(service)
 }
