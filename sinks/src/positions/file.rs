@@ -77,12 +77,22 @@ impl PositionFile {
     /// The last write failed.
     pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), SinkError> {
         let mut pause = self.interval_min;
+        let mut failing = false;
         while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             let begun = Instant::now();
-            self = self.write_off_thread().await.unwrap_or_else(|(file, error)| {
-                tracing::warn!(%error, "positions are not written; trying again");
-                file
-            });
+            self = match self.write_off_thread().await {
+                Ok(file) => {
+                    failing = false;
+                    file
+                }
+                Err((file, error)) => {
+                    // Told once: it is tried every few seconds.
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "positions are not written; trying again");
+                    }
+                    file
+                }
+            };
             pause = self.pause_after(begun.elapsed());
         }
         self.write_off_thread().await.map(drop).map_err(|(_, error)| error)
