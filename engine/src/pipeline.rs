@@ -47,6 +47,9 @@ pub use options::{Configured, PipelineOptions};
 
 /// Sinks report their progress this often.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Of the time to drain, this much is for the last snapshots: without them the next
+/// start applies more again.
+const SNAPSHOT_DRAIN: Duration = Duration::from_millis(1_500);
 /// Of the time to drain, this much is for the last write of the positions.
 const BACKGROUND_DRAIN: Duration = Duration::from_millis(500);
 
@@ -323,8 +326,16 @@ impl Pipeline {
     pub async fn drain(mut self, deadline: Option<Instant>) -> anyhow::Result<bool> {
         self.intake.pause(PauseReason::Draining);
         let ended = match deadline {
-            None => self.finish().await.map(|()| true),
-            Some(deadline) => until(deadline - BACKGROUND_DRAIN, self.finish()).await,
+            None => self.finish(None).await,
+            Some(deadline) => {
+                let end = deadline - BACKGROUND_DRAIN;
+                let mut released = true;
+                let finish = async {
+                    released = self.finish(Some(end)).await?;
+                    Ok(())
+                };
+                until(end, finish).await.map(|finished| finished && released)
+            }
         };
         self.stop_background.cancel();
         let last = match deadline {
@@ -339,24 +350,34 @@ impl Pipeline {
         Ok(ended? & last?)
     }
 
-    async fn finish(&mut self) -> anyhow::Result<()> {
+    /// Returns whether every sink has all. A sink that has not by `deadline`, less
+    /// the time for a last snapshot, keeps nobody from that.
+    async fn finish(&mut self, deadline: Option<Instant>) -> anyhow::Result<bool> {
         self.ask(Control::Settle).await?;
         for (last, reader) in self.last.iter().zip(&self.readers) {
             last.send_replace(Some(*reader.committed().borrow()));
         }
-        while !self.sinks.is_empty() {
-            tokio::select! {
-                Some(ended) = self.sinks.join_next() => ended.context("a sink panicked")??,
-                // The sinks would wait for ever to have their cursors recorded.
-                Some(ended) = self.shards.join_next() => ended.context("a shard panicked")??,
-            }
-        }
+        let released = match deadline {
+            None => self.finish_sinks().await.map(|()| true)?,
+            Some(deadline) => until(deadline - SNAPSHOT_DRAIN, self.finish_sinks()).await?,
+        };
         for control in &self.control {
             // A shard that is gone is found below.
             let _ = control.send(Control::Finish { snapshot: true }).await;
         }
         while let Some(ended) = self.shards.join_next().await {
             ended.context("a shard panicked")??;
+        }
+        Ok(released)
+    }
+
+    async fn finish_sinks(&mut self) -> anyhow::Result<()> {
+        while !self.sinks.is_empty() {
+            tokio::select! {
+                Some(ended) = self.sinks.join_next() => ended.context("a sink panicked")??,
+                // The sinks would wait for ever to have their cursors recorded.
+                Some(ended) = self.shards.join_next() => ended.context("a shard panicked")??,
+            }
         }
         Ok(())
     }
