@@ -13,6 +13,7 @@ mod options;
 mod sinks;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,6 +71,8 @@ pub struct Pipeline {
     pub tally: Arc<Mutex<Counters>>,
     /// How the journals compared when they were applied again, by shard.
     pub audits: Vec<Audit>,
+    /// Numbers of the sources that the journals have as stalled.
+    pub stalled: BTreeSet<u32>,
     /// The latest receive time that any shard knows.
     pub receive_time_max: TimeMs,
     /// The fences that the shards began with.
@@ -141,6 +144,7 @@ impl Pipeline {
             tally: Arc::default(),
             readers: Vec::new(),
             audits: Vec::new(),
+            stalled: BTreeSet::new(),
             receive_time_max: TimeMs::MIN,
             fences,
             fence_objects,
@@ -193,6 +197,7 @@ impl Pipeline {
         });
         self.positions.update(claimed.detector.positions_since(0));
         self.receive_time_max = self.receive_time_max.max(claimed.detector.now());
+        self.stalled.extend(claimed.detector.stalled_sources());
         self.readers.push(claimed.reader());
         self.audits.push(claimed.audit);
         self.last.push(last_sender);

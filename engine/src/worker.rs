@@ -109,7 +109,9 @@ impl Worker {
             let allow_null_island = config.detection.allow_null_island;
             PubsubSources::start(subscribed, &pipeline.intake, allow_null_island)
         });
-        let watcher = |source, shard| Watcher {
+        let stalled = pipeline.stalled.clone();
+        let watcher = |source: SourceId, shard| Watcher {
+            stalled: stalled.contains(&source.number),
             source,
             stalled_after: config.source.stalled_after,
             teller: pipeline.source_teller(shard),
@@ -123,13 +125,17 @@ impl Worker {
         if config.clock == Clock::Wall {
             // Beside another source HTTP may well never be used.
             let alone = pubsub.is_none();
-            let silent_for = move || (alone || clock.has_heard()).then(|| clock.silent_for());
-            helpers.spawn(watcher(SourceId::http(), None).watch(silent_for));
+            let silence = move || {
+                let heard = clock.has_heard();
+                (alone || heard).then(|| Silence { lasts: clock.silent_for(), heard })
+            };
+            helpers.spawn(watcher(SourceId::http(), None).watch(silence));
         }
         for Listening { source, shard, heard } in pubsub.iter().flat_map(PubsubSources::listening) {
             let heard = Arc::clone(heard);
             let watcher = watcher(source.clone(), *shard);
-            helpers.spawn(watcher.watch(move || Some(heard.silent_for())));
+            let silence = move || Silence { lasts: heard.silent_for(), heard: heard.has_heard() };
+            helpers.spawn(watcher.watch(move || Some(silence())));
         }
         helpers.spawn(keep_up(page, pipeline.intake.clone(), stop.clone()));
         stop_early.disarm();
@@ -203,22 +209,34 @@ async fn keep_up(page: Page, intake: Intake, stop: CancellationToken) {
     }
 }
 
+/// How silent a source is.
+struct Silence {
+    /// Since it spoke last, or since this process began.
+    lasts: Duration,
+    /// Whether it has spoken to this process.
+    heard: bool,
+}
+
 /// Says when a source has brought nothing for long, and when it does again.
 struct Watcher {
     source: SourceId,
     stalled_after: Duration,
+    /// What was told of it last.
+    stalled: bool,
     teller: SourceTeller,
     stop: CancellationToken,
 }
 
 impl Watcher {
-    /// Watches until told to stop; `silent_for` gives nothing while the source
-    /// is not to be judged.
-    async fn watch(self, silent_for: impl Fn() -> Option<Duration>) {
-        let mut stalled = false;
+    /// Watches until told to stop; `silence` gives nothing while the source is
+    /// not to be judged.
+    async fn watch(self, silence: impl Fn() -> Option<Silence>) {
+        let mut stalled = self.stalled;
         while tokio::time::timeout(Duration::from_secs(1), self.stop.cancelled()).await.is_err() {
-            let silent = silent_for().is_some_and(|silence| silence >= self.stalled_after);
-            if silent != stalled {
+            let Some(silence) = silence() else { continue };
+            let silent = silence.lasts >= self.stalled_after;
+            // One that was silent before this process began is until it speaks.
+            if silent != stalled && (silent || silence.heard) {
                 stalled = silent;
                 let state = SourceState {
                     source: self.source.number,

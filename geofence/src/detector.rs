@@ -116,7 +116,10 @@ impl Detector {
                 Input::Tags { changes, valid_from } => {
                     effects.tags.push(self.change_tags(changes, *valid_from));
                 }
-                Input::Source(state) => effects.events.push(self.source_event(state, seq)),
+                Input::Source(state) => {
+                    self.sources.get_mut(state.source).stalled = state.stalled;
+                    effects.events.push(self.source_event(state, seq));
+                }
                 Input::End { end } => self.end_input(*end),
             }
         }
@@ -171,6 +174,12 @@ impl Detector {
         let judgement = self.waiting.front().map(|waiting| waiting.due);
         let announced = self.world.timeline.epochs().iter().map(|epoch| epoch.valid_from);
         judgement.into_iter().chain(announced.filter(|from| *from > self.in_force)).min()
+    }
+
+    /// Numbers of the sources that were told to be silent, and not to speak
+    /// again.
+    pub fn stalled_sources(&self) -> impl Iterator<Item = u32> + '_ {
+        self.sources.iter().filter(|(_, source)| source.stalled).map(|(number, _)| number)
     }
 
     /// The largest event time accepted from any vehicle.

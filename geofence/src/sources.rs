@@ -20,6 +20,8 @@ pub(crate) struct Source {
     pub(crate) silence_mark: Option<TimeMs>,
     /// Whether the low mark bounds lateness at all.
     pub(crate) bounds_lateness: bool,
+    /// Whether it was told to be silent, and not to speak again.
+    pub(crate) stalled: bool,
     /// Vehicles by the low mark at which each is looked at again; every
     /// vehicle stands at the source its newest ping came by.
     checks: BTreeSet<(TimeMs, u32)>,

@@ -206,7 +206,13 @@ impl Heard {
     }
 
     fn now(&self) {
-        self.last_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        self.last_ms.store(self.elapsed_ms().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether any message came.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.last_ms.load(Ordering::Relaxed) > 0
     }
 
     /// How long ago the last message came, or the source began.

@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Launch, Outputs, fold, ping, text};
+use crate::support::{Launch, Outputs, fold, ping, text, wait_for};
 
 fn launch(dir: &Path) -> Launch {
     with_usual_settings(Launch::run(dir))
@@ -399,4 +399,33 @@ fn files_that_were_switched_off_go_on_after_what_is_there(#[case] keep: &str) {
     assert_eq!(entered, ["v-0", "v-2", "v-3"]);
     assert_eq!(outputs.event_files().len(), 3);
     assert_eq!(outputs.dead_letters().len(), 2);
+}
+
+/// A deployment in a quiet hour.
+#[test]
+fn a_source_that_was_silent_before_a_restart_is_told_to_speak_again_once_it_does() {
+    let dir = TempDir::new().unwrap();
+    let launch = || {
+        Launch::run(dir.path()).set("source.stalled_after", "1s").set("commit.max_delay", "20ms")
+    };
+    let told = || -> Vec<String> {
+        let log = Outputs::of(dir.path()).event_log();
+        let kinds = log.iter().map(|event| event["kind"].as_str().unwrap_or_default().to_owned());
+        kinds.filter(|kind| kind.starts_with("source_")).collect()
+    };
+    let now = || jiff::Timestamp::now().to_string();
+    let mut worker = launch().start();
+    worker.client().deliver(&[ping("v", &now(), 10.0, 50.0, "")]);
+    wait_for("the source to be told silent", || (told() == ["source_stalled"]).then_some(()));
+    assert!(worker.stop().success(), "{}", worker.log());
+
+    let mut worker = launch().start();
+    // Looked at twice and more.
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!(told(), ["source_stalled"], "it has not spoken yet, and is told once");
+    worker.client().deliver(&[ping("v", &now(), 10.0, 50.0, "")]);
+    wait_for("the source to speak", || {
+        (told().get(..2)? == ["source_stalled", "source_recovered"]).then_some(())
+    });
+    assert!(worker.stop().success(), "{}", worker.log());
 }

@@ -105,6 +105,7 @@ impl Detector {
             restored.lateness_mark = source.lateness_mark_ms.map(TimeMs);
             restored.silence_mark = source.silence_mark_ms.map(TimeMs);
             restored.bounds_lateness = source.bounds_lateness;
+            restored.stalled = source.stalled;
         }
         detector.now = TimeMs(state.now_ms);
         detector.world.end = state.end_ms.map(TimeMs);
@@ -164,6 +165,7 @@ fn encode_head(detector: &Detector) -> CoreState {
         bounds_lateness: source.bounds_lateness,
         lateness_mark_ms: source.lateness_mark.map(|mark| mark.0),
         silence_mark_ms: source.silence_mark.map(|mark| mark.0),
+        stalled: source.stalled,
     };
     CoreState {
         settings: serde_json::to_string(settings)

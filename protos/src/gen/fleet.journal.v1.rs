@@ -409,6 +409,9 @@ pub struct CoreSource {
     /// The low mark as of the last segment that was sure to be recorded.
     #[prost(sint64, optional, tag = "5")]
     pub silence_mark_ms: ::core::option::Option<i64>,
+    /// It was told to be silent, and not to speak again.
+    #[prost(bool, tag = "6")]
+    pub stalled: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoreWaiting {
