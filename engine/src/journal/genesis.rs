@@ -53,7 +53,9 @@ pub async fn refuse_other_number(store: &Store, shards: u32) -> Result<(), Journ
 /// # Errors
 /// The store fails.
 pub async fn has_traces(store: &Store, shard: u32) -> Result<bool, JournalError> {
-    Ok(!store.list(&name::shard_dir(shard), |path| Some(path.clone())).await?.is_empty())
+    // Mostly it is whole, and long.
+    Ok(store.exists(&name::genesis(shard)).await?
+        || !store.list(&name::shard_dir(shard), |path| Some(path.clone())).await?.is_empty())
 }
 
 fn refuse_other(genesis: &Genesis, shard: u32, configured: u32) -> Result<(), JournalError> {
