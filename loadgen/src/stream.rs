@@ -25,10 +25,10 @@ pub struct Ping {
     pub event_ms: i64,
     /// Where the device believes it is.
     pub position: Position,
-    /// 68 % radius that it claims, metres.
-    pub accuracy_m: f64,
-    /// Metres per second.
-    pub speed_mps: f32,
+    /// 68 % radius that it claims, metres; `None` if it claims none.
+    pub accuracy_m: Option<f64>,
+    /// Metres per second; `None` if it does not tell.
+    pub speed_mps: Option<f32>,
     /// Degrees clockwise from north; `None` while it stands.
     pub heading_deg: Option<f32>,
     /// `None` if the device does not tell.
@@ -216,8 +216,8 @@ impl Stream<'_> {
             seq: fix.seq,
             event_ms: fix.t_ms + self.world.clock_of(fix.vehicle).offset_ms(),
             position,
-            accuracy_m,
-            speed_mps: fix.speed_mps,
+            accuracy_m: Some(accuracy_m),
+            speed_mps: Some(fix.speed_mps),
             heading_deg: fix.heading_deg,
             engine_on: fix.engine_on,
         };

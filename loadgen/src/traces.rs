@@ -167,8 +167,8 @@ fn read_file(
             seq: 0,
             event_ms: 0,
             position,
-            accuracy_m: line.accuracy_m.unwrap_or(geofence::ACCURACY_UNKNOWN_M),
-            speed_mps: line.speed_mps.unwrap_or(0.0),
+            accuracy_m: line.accuracy_m,
+            speed_mps: line.speed_mps,
             heading_deg: line.heading_deg,
             engine_on: line.ignition,
         };
@@ -242,6 +242,17 @@ mod tests {
         assert_eq!(all(&traces), expected);
         assert_eq!((traces.length_ms(), traces.vehicles()), (6_001, 2));
         assert_eq!(traces.newest_ms(), 60_000);
+    }
+
+    /// A speed of 0 would make a vehicle stand that goes.
+    #[test]
+    fn what_a_row_does_not_tell_is_not_made_up() {
+        let traces = traces(1, Pace::Speed(10.0), true);
+        let mut deliveries = traces.deliveries();
+        let pings: Vec<_> = std::iter::from_fn(|| deliveries.next(&mut |_| {})).collect();
+        let speeds: Vec<_> = pings.iter().map(|sent| sent.ping.speed_mps).collect();
+        assert_eq!(speeds, [Some(1.5), None, Some(2.0)]);
+        assert!(pings.iter().all(|sent| sent.ping.accuracy_m.is_none()));
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl Encoder {
         fields.event_time_us = (self.start_ms + ping.event_ms) * 1000;
         fields.lat = ping.position.lat_deg();
         fields.lon = ping.position.lon_deg();
-        fields.accuracy_m = Some(ping.accuracy_m);
-        fields.speed_mps = Some(round(ping.speed_mps, 100.0));
+        fields.accuracy_m = ping.accuracy_m;
+        fields.speed_mps = ping.speed_mps.map(|speed| round(speed, 100.0));
         fields.heading_deg = ping.heading_deg.map(|degrees| round(degrees, 10.0));
         fields.ignition = ping.engine_on;
     }
@@ -149,8 +149,8 @@ mod tests {
             seq: 7,
             event_ms: 1_500,
             position: Position { lat: 481_234_567, lon: 115_000_001 },
-            accuracy_m: 7.6,
-            speed_mps: 13.333,
+            accuracy_m: Some(7.6),
+            speed_mps: Some(13.333),
             heading_deg: Some(359.96),
             engine_on: Some(true),
         };

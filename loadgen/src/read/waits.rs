@@ -194,8 +194,8 @@ mod tests {
             seq,
             event_ms: t_ms,
             position,
-            accuracy_m: 1.0,
-            speed_mps: 0.0,
+            accuracy_m: Some(1.0),
+            speed_mps: Some(0.0),
             heading_deg: None,
             engine_on: None,
         };
