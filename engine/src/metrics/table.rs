@@ -99,6 +99,8 @@ metrics! {
         "Vehicles a shard keeps state of.";
     HOT_WINDOW "fleetstream_hot_window_bytes" Kind::Gauge, Bytes, ["shard"],
         "Memory of the pings that may still be corrected.";
+    CLOCK_BEHIND "fleetstream_clock_behind_seconds" Kind::Gauge, Seconds, [],
+        "How far the machine's clock is behind the newest receive time given; 0 when it is not.";
     DISK_FREE "fleetstream_disk_free_ratio" Kind::Gauge, Count, [],
         "Free share of the data directory's disk, from 0 to 1.";
     HTTP_REQUESTS "fleetstream_http_requests_total" Kind::Counter, Count, ["route", "status"],
