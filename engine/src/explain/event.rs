@@ -193,8 +193,13 @@ fn enter(event: &FleetEvent) -> String {
             time(TimeMs(event.not_before_ms))
         ),
         Reason::Crossed => format!(
-            "outside at {}, then {inside}: the crossing is dated between the two",
-            time(TimeMs(event.not_before_ms))
+            "outside at {}, then {inside}: the crossing is dated {}",
+            time(TimeMs(event.not_before_ms)),
+            if event.event_time_ms < event.not_after_ms {
+                "between the two"
+            } else {
+                "by the second"
+            }
         ),
         _ => by_fence(event, "inside"),
     }

@@ -32,11 +32,16 @@ bus,2026-03-01T16:00:00Z,50.005,10.022,5
 
 /// A folder with the replay of [`PINGS`] in `out`.
 fn replayed() -> TempDir {
+    replayed_by("robust")
+}
+
+fn replayed_by(profile: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary directory");
     fs::write(folder.path().join("pings.csv"), PINGS).expect("writable");
     fs::write(folder.path().join("fences.geojson"), SQ).expect("writable");
     let arguments =
         ["replay", "--pings", "pings.csv", "--fences", "fences.geojson", "--out", "out"];
+    let arguments = [&arguments[..], &["--profile", profile]].concat();
     let output = fleetstream(folder.path(), &arguments);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     folder
@@ -323,4 +328,20 @@ fn a_closing_after_the_last_ping() {
         (&answer["conclusion"], &answer["event"]["confirmed"]),
         (&json!(told), &json!(true))
     );
+}
+
+/// Plain dates an enter by the ping inside, and its rules are told also of a time
+/// before all pings.
+#[test]
+fn plain_is_explained_by_its_own_rules() {
+    let folder = replayed_by("plain");
+    let before = at_depot(folder.path(), "2026-03-01T11:00:00Z");
+    assert_eq!(before["thresholds"]["profile"], "plain", "{before}");
+    let events = fs::read_to_string(folder.path().join("out/events.ndjson")).expect("events");
+    let enter = events.lines().find(|line| line.contains("geofence_enter")).expect("an enter");
+    let enter: Value = serde_json::from_str(enter).expect("JSON");
+    let id = enter["event_id"].as_str().expect("an id");
+    let (code, out, error) = explain(folder.path(), &["--vehicle", "van-7", "--event", id]);
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("the crossing is dated by the second"), "{out}");
 }

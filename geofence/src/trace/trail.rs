@@ -233,13 +233,10 @@ impl Trail {
     /// The settings that judged a ping at `t`, or would have.
     #[must_use]
     pub fn settings_at(&self, t: TimeMs) -> &Settings {
-        let number = self
-            .fixes()
-            .take_while(|fix| fix.t <= t)
-            .map(|fix| self.settings_number(&fix))
-            .max()
-            .unwrap_or(0);
-        &self.settings[number]
+        let by_then = self.fixes().take_while(|fix| fix.t <= t);
+        let by_then = by_then.map(|fix| self.settings_number(&fix)).max();
+        let first = || self.fixes().next().map(|fix| self.settings_number(&fix));
+        &self.settings[by_then.or_else(first).unwrap_or(0)]
     }
 
     /// The fence with this id as it was at `t`; `None` if there was none.
