@@ -60,7 +60,7 @@ metrics! {
         "Age of the oldest input that is not durable yet; 0 when all is.";
     SHARD_OWNED "fleetstream_shard_owned" Kind::Gauge, Count, ["shard"],
         "1 for each shard whose journal is this process's; over all workers each is there once.";
-    SNAPSHOT_AGE "fleetstream_segments_since_snapshot" Kind::Gauge, Count, ["shard"],
+    SINCE_SNAPSHOT "fleetstream_segments_since_snapshot" Kind::Gauge, Count, ["shard"],
         "Segments after the last snapshot that was written, which a restart applies again.";
     MAINTENANCE_ERRORS "fleetstream_maintenance_errors_total" Kind::Counter, Count, ["work"],
         "Snapshots that were not written and sweeps that broke off, by work: snapshot, sweep.";

@@ -98,7 +98,7 @@ impl Maintenance {
     pub(super) fn count(&mut self, committed: &Committed) {
         self.cadence.segment(committed.bytes);
         let behind = committed.seq.saturating_sub(self.newest.seq.load(Ordering::Relaxed));
-        metrics::SNAPSHOT_AGE.gauge(&[&self.shard.to_string()]).set(behind as f64);
+        metrics::SINCE_SNAPSHOT.gauge(&[&self.shard.to_string()]).set(behind as f64);
     }
 
     /// Goes on with the snapshot that is being taken down, or begins one of the
