@@ -316,6 +316,7 @@ fn any_fence() -> impl Strategy<Value = Shape> {
     (place, 1.0..30_000.0_f64, (-0.5..0.5_f64, -0.2..0.2_f64), 0..3).prop_map(
         move |((x, y), radius_m, (dx, dy), kind)| {
             let (x2, y2) = (lon(x + dx), (y + dy).clamp(-89.99, 89.99));
+            let radius_m = radius_m.min((90.0 - y.abs().max(y2.abs())) * 110_000.0);
             match kind {
                 0 => circle(x, y, radius_m),
                 1 => corridor(&format!("[[{x},{y}],[{x2},{y2}]]"), radius_m),

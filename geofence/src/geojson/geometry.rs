@@ -8,7 +8,7 @@ use super::rings::{self, VERTICES_MAX};
 use crate::shape::{
     Circle, Corridor, Mend, Part, Polygonal, Ring, RingId, Shape, Unusable, Vertex,
 };
-use crate::{E7, plane::TURN};
+use crate::{E7, Position, plane::TURN};
 
 /// Reads `geometry`; a circle's radius and a corridor's width are in
 /// `properties`.
@@ -43,18 +43,19 @@ pub(super) fn shape(
         }
         "Point" => {
             let center = rings::point(coordinates)?;
-            length_m(properties, "Point", "radius_m", |radius| Circle::new(center, radius))
-                .map(Shape::Circle)
+            let circle =
+                length_m(properties, "Point", "radius_m", |radius| Circle::new(center, radius))?;
+            clear_of_poles(Shape::Circle(circle), "radius_m")
         }
         "LineString" => {
             let line = rings::line(coordinates, repairs)?;
             if line.len() > VERTICES_MAX {
                 return Err(Refusal::TooManyVertices(line.len()));
             }
-            length_m(properties, "LineString", "half_width_m", |half_width| {
+            let corridor = length_m(properties, "LineString", "half_width_m", |half_width| {
                 Corridor::new(line.clone(), half_width)
-            })
-            .map(Shape::Corridor)
+            })?;
+            clear_of_poles(Shape::Corridor(corridor), "half_width_m")
         }
         other => Err(Refusal::GeometryUnsupported(format!("{other:?}"))),
     }
@@ -122,6 +123,17 @@ fn subject(mend: &Mend) -> Mend {
 fn degrees(at: Vertex) -> String {
     let lon = (at.x + TURN / 2).rem_euclid(TURN) - TURN / 2;
     format!("({}, {})", lon as f64 / E7, at.y as f64 / E7)
+}
+
+/// `shape`, made with the length in `property`, if no pole is in it. There all
+/// longitudes are one place, and in the plane of a longitude they are not.
+fn clear_of_poles(shape: Shape, property: &'static str) -> Result<Shape, Refusal> {
+    let mut poles = [-90.0, 90.0].into_iter().filter_map(|lat| Position::from_degrees(lat, 0.0));
+    if poles.any(|pole| shape.contains(pole)) {
+        Err(Refusal::ReachesAPole { property })
+    } else {
+        Ok(shape)
+    }
 }
 
 /// A shape made from the length in `properties`.

@@ -51,6 +51,11 @@ pub(super) enum Refusal {
          the pole as an edge along latitude ±90"
     )]
     RoundAPole(String),
+    #[error(
+        "`{property}` reaches a pole: draw a Polygon, cut along a meridian into parts, with the pole \
+         as an edge along latitude ±90"
+    )]
+    ReachesAPole { property: &'static str },
     #[error("{0} spans more than the whole Earth in longitude: split it")]
     TooWide(String),
     #[error("edges cross each other too often to be sorted out: draw the fence anew")]
@@ -81,7 +86,7 @@ impl Refusal {
             Self::TooFewPoints { .. } => "too_few_points",
             Self::TooManyVertices(_) => "too_many_vertices",
             Self::ZeroArea => "zero_area",
-            Self::RoundAPole(_) => "round_a_pole",
+            Self::RoundAPole(_) | Self::ReachesAPole { .. } => "round_a_pole",
             Self::TooWide(_) => "too_wide",
             Self::NotRepairable => "not_repairable",
             Self::RadiusMissing { .. } => "radius_missing",
