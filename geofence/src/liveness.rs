@@ -19,6 +19,10 @@ pub(crate) struct Liveness {
     /// Running mean of the arrival intervals, milliseconds.
     pub(crate) interval_ms: i64,
     pub(crate) offline: bool,
+    /// How often the vehicle was told offline.
+    pub(crate) silences: u32,
+    /// Sequence of the events that hang on the last ping.
+    pub(crate) last_sequence: u32,
     /// When the low mark passes this, the vehicle is looked at again; the end
     /// of time while nothing is to be found.
     pub(crate) check_after: TimeMs,
@@ -33,20 +37,35 @@ impl Liveness {
             seen: now,
             interval_ms: INTERVAL_START_MS,
             offline: false,
+            silences: 0,
+            last_sequence: 0,
             check_after: TimeMs(i64::MAX),
         }
     }
 
     /// A further arrival. Returns the silence in milliseconds that it ended,
     /// if the vehicle was offline.
-    pub(crate) fn arrive(&mut self, arrival: TimeMs, ping: Identity, now: TimeMs) -> Option<i64> {
+    pub(crate) fn arrive(&mut self, arrival: TimeMs, now: TimeMs) -> Option<i64> {
         let interval = arrival.since(self.last_arrival).clamp(0, INTERVAL_MAX_MS);
         let silence = arrival.since(self.last_arrival).max(0);
         self.interval_ms += (interval - self.interval_ms) / 8;
         self.last_arrival = self.last_arrival.max(arrival);
-        self.last_ping = ping;
         self.seen = now;
         std::mem::take(&mut self.offline).then_some(silence)
+    }
+
+    /// Has the events up to the next arrival hang on `ping`. One that no window
+    /// holds is not known when it comes again: what hangs on it then is told
+    /// from what did before by the silences in between.
+    pub(crate) fn hang_on(&mut self, ping: Identity, in_window: bool) {
+        self.last_ping = ping;
+        self.last_sequence = if in_window { 0 } else { self.silences.saturating_add(1) };
+    }
+
+    /// Takes it that the vehicle was told offline.
+    pub(crate) fn fall_silent(&mut self) {
+        self.offline = true;
+        self.silences = self.silences.saturating_add(1);
     }
 
     /// Silence beyond which the vehicle is offline, milliseconds.

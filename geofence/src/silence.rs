@@ -9,8 +9,18 @@ use protos::events::{
 use crate::decided::{Body, Emission, Group, Place};
 use crate::detector::Detector;
 use crate::hash::{Cause, event_id};
+use crate::liveness::Liveness;
 use crate::vehicle::Vehicle;
-use crate::{Effects, Identity, OnSilence, Ping, Settings, SourceState, TimeMs};
+use crate::{Effects, OnSilence, Ping, Settings, SourceState, TimeMs};
+
+/// How a ping came in.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival {
+    /// It made its vehicle.
+    pub(crate) is_first: bool,
+    /// Its vehicle's window holds it.
+    pub(crate) in_window: bool,
+}
 
 impl Detector {
     /// Counts an arrival, and says so if it ends a silence.
@@ -18,18 +28,20 @@ impl Detector {
         &mut self,
         index: u32,
         ping: &Ping,
-        first: bool,
+        arrival: Arrival,
         seq: u64,
         effects: &mut Effects,
     ) {
         let vehicle = self.vehicles[index as usize].as_mut().expect("indexed vehicles exist");
-        let (received, identity) = (ping.receive_time, ping.identity);
-        if !first && let Some(silence_ms) = vehicle.liveness.arrive(received, identity, self.now) {
+        let received = ping.receive_time;
+        vehicle.liveness.hang_on(ping.identity, arrival.in_window);
+        if !arrival.is_first
+            && let Some(silence_ms) = vehicle.liveness.arrive(received, self.now)
+        {
             let silence_s = silence_ms as f64 / 1000.0;
             let online = Silence {
                 kind: "vehicle_online",
                 detail: Detail::VehicleOnline(VehicleOnline { silence_s }),
-                cause: identity,
                 not_before: received,
                 time: received,
             };
@@ -72,7 +84,7 @@ impl Detector {
             let is_offline = !vehicle.liveness.offline && offline_due < mark;
             let has_dwelt = vehicle.dwell_check(rules, TimeMs::MIN) < mark;
             if is_offline {
-                vehicle.liveness.offline = true;
+                vehicle.liveness.fall_silent();
                 effects.events.push(offline(
                     vehicle,
                     &rules.world.settings,
@@ -130,7 +142,6 @@ fn offline(
     let offline = Silence {
         kind: "vehicle_offline",
         detail: Detail::VehicleOffline(VehicleOffline { threshold_s }),
-        cause: vehicle.liveness.last_ping,
         not_before: vehicle.liveness.last_arrival,
         time: due,
     };
@@ -141,7 +152,6 @@ fn offline(
 struct Silence {
     kind: &'static str,
     detail: Detail,
-    cause: Identity,
     not_before: TimeMs,
     time: TimeMs,
 }
@@ -159,9 +169,10 @@ impl Silence {
             accuracy_m: fix.accuracy_m.map(|m| (m * 1000.0).round() / 1000.0),
             margin: None,
         });
-        let cause = Cause::Ping(self.cause);
+        let Liveness { last_ping, last_sequence, .. } = vehicle.liveness;
+        let cause = Cause::Ping(last_ping);
         let body = Body {
-            id: event_id(&settings.tenant, &vehicle.id, self.kind, "", cause, 0),
+            id: event_id(&settings.tenant, &vehicle.id, self.kind, "", cause, last_sequence),
             detail: self.detail,
             fence: None,
             group: Group::None,

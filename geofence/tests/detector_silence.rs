@@ -142,6 +142,26 @@ fn a_vehicle_is_looked_for_at_the_source_it_moved_to() {
     }
 }
 
+#[test]
+fn silences_after_copies_of_one_ping_are_told_apart() {
+    let mut shard = shard();
+    hear(&mut shard, 1, Some(0), [at(10), at(5_000)]);
+    let mut restored = None;
+    for round in 1..=3 {
+        let t = 10_000 * round;
+        hear(&mut shard, 1, Some(t), []);
+        // Too late to be known for a copy of the first one.
+        let copy = hear(&mut shard, 1, Some(t), [at(10).received(t)]);
+        assert_eq!(kinds(&copy), ["online"]);
+        restored = Some(shard.restored());
+    }
+    let last = shard.apply(&[silent(1, 99_999)], TimeMs::MIN);
+    assert_eq!(kinds(&last), ["offline"]);
+    assert_eq!(restored.unwrap().apply(&[silent(1, 99_999)], TimeMs::MIN, shard.seq), last);
+    // What stands is folded by id.
+    assert_eq!(shard.told().len(), 7, "{:?}", shard.told());
+}
+
 /// A low mark, in seconds, and no ping.
 fn silent(source: u32, mark_s: i64) -> Input {
     let low_mark = Some(TimeMs(mark_s * 1000));

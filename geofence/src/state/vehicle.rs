@@ -42,6 +42,8 @@ pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
             offline: vehicle.liveness.offline,
             check_after_ms: vehicle.liveness.check_after.0,
             seen_ms: vehicle.liveness.seen.0,
+            silences: vehicle.liveness.silences,
+            last_sequence: vehicle.liveness.last_sequence,
         }),
         shown: Some(encode_shown(&vehicle.shown)),
     };
@@ -58,6 +60,8 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
         interval_ms: liveness.interval_ms,
         offline: liveness.offline,
         check_after: TimeMs(liveness.check_after_ms),
+        silences: liveness.silences,
+        last_sequence: liveness.last_sequence,
     };
     let mut restored = Vehicle::new(vehicle.id.into(), vehicle.source, liveness);
     restored.newest = TimeMs(vehicle.newest_ms);

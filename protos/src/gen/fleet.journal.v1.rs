@@ -639,6 +639,12 @@ pub struct CoreLiveness {
     /// The receive clock at the last arrival.
     #[prost(sint64, tag = "6")]
     pub seen_ms: i64,
+    /// How often the vehicle was told offline.
+    #[prost(uint32, tag = "7")]
+    pub silences: u32,
+    /// Sequence of the events that hang on the last ping.
+    #[prost(uint32, tag = "8")]
+    pub last_sequence: u32,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CoreShown {
