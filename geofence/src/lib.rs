@@ -59,7 +59,7 @@ pub use effects::{Counters, Disposition, Effects, Outcome};
 pub use fence::{FENCE_ID_CHARS_MAX, Fence, FenceSettings};
 pub use fence_change::{FenceEpoch, FenceHistory, FenceOutcome, FenceRefusal, FenceVersion};
 pub use fence_set::{DuplicateFence, FenceSet};
-pub use geojson::{FenceNote, FencesError, FencesRead, Parsed, parse_fences, read_fences};
+pub use geojson::{FenceNote, FencesError, FencesRead, FencesReader, Parsed, parse_fences};
 pub use input::{Input, PingRun, SourceState};
 pub use live::{FenceIds, LivePosition, Status};
 pub use order::order_key;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use geofence::{Detector, FenceOutcome, FenceSet, Input, Settings, TimeMs, parse_fences};
+use geofence::{Detector, FenceOutcome, FenceSet, FencesReader, Input, Settings, TimeMs};
 use serde::{Deserialize, Serialize};
 
 use super::case::Who;
@@ -20,11 +20,17 @@ pub(super) struct Fences {
     pub(super) who: Who,
     pub(super) vehicles: u32,
     pub(super) fences: u32,
+    /// Of them, those that are others than in the set before.
+    pub(super) others: u32,
 }
 
 impl Fences {
     pub(super) fn run(&self) -> anyhow::Result<Sample> {
-        let text = city::geojson(&city::rings(self.fences as usize, 9));
+        let mut rings = city::rings(self.fences as usize, SEED);
+        let before = city::geojson(&rings);
+        let others = self.others as usize;
+        rings[..others].clone_from_slice(&city::rings(self.fences as usize, 9)[..others]);
+        let text = city::geojson(&rings);
         let sample = match self.who {
             Who::Naive => timed(|| {
                 drop(NaiveIndex::new(&rings_of(text.as_bytes())?));
@@ -33,17 +39,27 @@ impl Fences {
             Who::Ours | Who::Floor => {
                 let mut fleet = Fleet::new(self.vehicles as usize, 5);
                 let mut detector = detector(self.fences, &mut fleet);
-                timed(|| take_up(&mut detector, Arc::new(parse_fences(text.as_bytes())?.set)))?
+                let mut reader = FencesReader::default();
+                reader.read(before.as_bytes())?;
+                reader.begin_set();
+                timed(|| {
+                    let fences = reader.read(text.as_bytes())?.fences;
+                    let set = FenceSet::after(detector.fences(), fences)?;
+                    take_up(&mut detector, Arc::new(set))
+                })?
             }
         };
         Ok(sample.with_own_memory())
     }
 }
 
+/// Of the fences in force before.
+const SEED: u64 = 4;
+
 /// One that judges `fleet` by so many other fences so far.
 pub(super) fn detector(fences: u32, fleet: &mut Fleet) -> Detector {
     let mut detector = Detector::new(Settings::default());
-    let set = Arc::new(city::fence_set(&city::rings(fences as usize, 4)));
+    let set = Arc::new(city::fence_set(&city::rings(fences as usize, SEED)));
     let mut inputs = vec![Input::Fences { set, valid_from: TimeMs(0) }];
     for seq in 1..4 {
         let pings = fleet.round();

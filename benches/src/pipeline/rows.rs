@@ -257,13 +257,17 @@ fn recovery(size: &Size, world: &World) -> Vec<Row> {
 
 fn fences(size: &Size) -> Vec<Row> {
     let rows = |(fences, limit_s): (&u32, f64)| {
-        let vehicles = size.vehicles;
-        let case = |who| Case::Fences(Fences { who, vehicles, fences: *fences });
-        let row = |what| {
-            let what = format!("{} fences, {what}", count(*fences));
+        let (vehicles, fences) = (size.vehicles, *fences);
+        let row = move |others: u32, what| {
+            let case = |who| Case::Fences(Fences { who, vehicles, fences, others });
+            let what =
+                format!("{} fences, {} of them others, {what}", count(fences), count(others));
             Row::new(Section::Fences, what, case(Who::Ours)).beside(case(Who::Naive))
         };
-        [row("CPU"), row("wall time").figure(Figure::Wall).goal(Goal::AtMost(limit_s))]
+        [fences, fences.div_ceil(100)].into_iter().flat_map(move |others| {
+            let wall_time = row(others, "wall time").figure(Figure::Wall);
+            [row(others, "CPU"), wall_time.goal(Goal::AtMost(limit_s))]
+        })
     };
     let reloads = |fences: &u32| {
         let of = count(*fences);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use geofence::{FenceNote, FenceSet, Parsed, TimeMs, read_fences};
+use geofence::{FenceNote, FenceSet, FencesReader, Parsed, TimeMs};
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// Files of a directory that are read, by extension.
@@ -50,7 +50,8 @@ impl fmt::Display for Problem {
 /// cannot be used, two files hold a fence of one id, or the directory holds
 /// no GeoJSON at all, as one that is not mounted would.
 pub fn read(path: &Path) -> Result<Parsed, Vec<Problem>> {
-    Files::read(path).and_then(|files| files.parse(&FenceSet::empty()))
+    Files::read(path)
+        .and_then(|files| files.parse(&FenceSet::empty(), &mut FencesReader::default()))
 }
 
 /// What a look at a file shows without reading it.
@@ -118,8 +119,14 @@ impl Files {
         hash.digest128()
     }
 
-    /// What the files say, as a set [after](FenceSet::after) `before`.
-    pub(super) fn parse(&self, before: &FenceSet) -> Result<Parsed, Vec<Problem>> {
+    /// What the files say, as a set [after](FenceSet::after) `before`, by a
+    /// `reader` that may have read them before they changed.
+    pub(super) fn parse(
+        &self,
+        before: &FenceSet,
+        reader: &mut FencesReader,
+    ) -> Result<Parsed, Vec<Problem>> {
+        reader.begin_set();
         let mut problems = Vec::new();
         let mut fences = Vec::new();
         let mut repairs = Vec::new();
@@ -130,7 +137,7 @@ impl Files {
                 note: Some(note),
                 message: String::new(),
             };
-            let read = match read_fences(bytes) {
+            let read = match reader.read(bytes) {
                 Ok(read) => read,
                 Err(error) => {
                     problems.push(Problem::whole(path, error.to_string()));

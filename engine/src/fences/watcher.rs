@@ -7,10 +7,10 @@
 //! taken for what it should become. What cannot be used changes nothing and is told once.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use geofence::{FenceNote, FenceSet, Parsed, TimeMs};
+use geofence::{FenceNote, FenceSet, FencesReader, Parsed, TimeMs};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use xxhash_rust::xxh3::xxh3_128;
@@ -61,7 +61,7 @@ pub(crate) trait Target: Send + Sync {
 
 /// Watches the configured fences until `stop`.
 pub async fn watch(watched: Watched, editor: Editor, stop: CancellationToken) {
-    watch_files(watched, Fences(editor), stop).await;
+    watch_files(watched, Fences { editor, reader: Arc::default() }, stop).await;
 }
 
 /// Watches files until `stop`.
@@ -72,23 +72,30 @@ pub(crate) async fn watch_files<T: Target>(watched: Watched, target: T, stop: Ca
     }
 }
 
-struct Fences(Editor);
+struct Fences {
+    editor: Editor,
+    reader: Arc<Mutex<FencesReader>>,
+}
 
 impl Target for Fences {
     type Parsed = Parsed;
-    type Before = Arc<FenceSet>;
+    type Before = (Arc<FenceSet>, Arc<Mutex<FencesReader>>);
     const WHAT: &'static str = "fences";
 
-    fn before(&self) -> Arc<FenceSet> {
-        self.0.current()
+    fn before(&self) -> Self::Before {
+        (self.editor.current(), Arc::clone(&self.reader))
     }
 
-    fn parse(before: &Arc<FenceSet>, _path: &Path, files: &Files) -> Result<Parsed, Vec<Problem>> {
-        files.parse(before)
+    fn parse(
+        (set, reader): &Self::Before,
+        _path: &Path,
+        files: &Files,
+    ) -> Result<Parsed, Vec<Problem>> {
+        files.parse(set, &mut reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn take_up(&self, parsed: Parsed) -> Result<(), String> {
-        let edited = self.0.change(Edit::Configured(Arc::new(parsed.set)), None).await;
+        let edited = self.editor.change(Edit::Configured(Arc::new(parsed.set)), None).await;
         if edited.map_err(|error| error.to_string())?.valid_from.is_some() {
             for FenceNote { fence, code, message } in &parsed.repairs {
                 warn!(fence, code, "{message}");

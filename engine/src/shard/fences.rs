@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use geofence::{FenceSet, read_fences};
+use geofence::{FenceSet, FencesReader};
 use protos::journal::{Segment, input};
 
 use crate::journal::FenceObjects;
@@ -13,6 +13,7 @@ use crate::journal::FenceObjects;
 pub(crate) struct FenceSets {
     objects: FenceObjects,
     known: HashMap<String, Arc<FenceSet>>,
+    reader: FencesReader,
     /// The one that was loaded last.
     last: Arc<FenceSet>,
 }
@@ -21,7 +22,7 @@ impl FenceSets {
     pub(crate) fn new(objects: FenceObjects) -> Self {
         let empty = Arc::new(FenceSet::empty());
         let known = HashMap::from([(empty.hash().to_owned(), Arc::clone(&empty))]);
-        Self { objects, known, last: empty }
+        Self { objects, known, reader: FencesReader::default(), last: empty }
     }
 
     /// The set `hash`, if it was loaded before.
@@ -38,7 +39,8 @@ impl FenceSets {
         }
         let bytes = self.objects.get(hash).await?;
         let unreadable = || format!("the stored fence set {hash} does not parse");
-        let fences = read_fences(&bytes).with_context(unreadable)?.fences;
+        self.reader.begin_set();
+        let fences = self.reader.read(&bytes).with_context(unreadable)?.fences;
         let set = FenceSet::after(&self.last, fences).with_context(unreadable)?;
         if set.hash() != hash {
             bail!(

@@ -19,6 +19,7 @@ mod feature;
 mod geometry;
 mod note;
 mod properties;
+mod reader;
 mod rings;
 mod write;
 
@@ -27,10 +28,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use xxhash_rust::xxh3::xxh3_128;
 
 use feature::Feature;
 pub use note::FenceNote;
 use note::{Refusal, Repair};
+pub use reader::FencesReader;
+use reader::Known;
 pub(crate) use write::{write_fence, write_fences, write_pieces};
 
 use crate::threads::{self, Cores};
@@ -98,20 +102,16 @@ pub enum FencesError {
 /// # Ok::<(), geofence::FencesError>(())
 /// ```
 pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
-    let FencesRead { fences, repairs, refusals } = read_fences(bytes)?;
+    let FencesRead { fences, repairs, refusals } = taken(read_features(bytes, &Known::default())?);
     let set = FenceSet::new(fences).expect("features that share an id were refused");
     Ok(Parsed { set, repairs, refusals })
 }
 
-/// [`parse_fences`] for whoever makes a set of them, perhaps
-/// [after](FenceSet::after) another.
-///
-/// # Errors
-/// As [`parse_fences`].
-pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
+/// Reads the features of a document, each under its id or its number.
+fn read_features(bytes: &[u8], known: &Known) -> Result<Vec<(String, Read)>, FencesError> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if let Some(read) = read_one_by_one(text) {
-        return Ok(taken(read));
+    if let Some(read) = read_one_by_one(text, known) {
+        return Ok(read);
     }
     let document: Value =
         serde_json::from_slice(text).map_err(|error| FencesError::NotJson(error.to_string()))?;
@@ -141,17 +141,23 @@ pub fn read_fences(bytes: &[u8]) -> Result<FencesRead, FencesError> {
             Feature::deserialize(value).map_err(|error| FencesError::NotJson(error.to_string()))?;
         Ok(read_feature(number, &feature))
     };
-    Ok(taken(features.iter().enumerate().map(read).collect::<Result<_, _>>()?))
+    features.iter().enumerate().map(read).collect()
 }
 
 /// Reads the features of a FeatureCollection without holding more of it than
 /// its text and, on each thread, one of them. Nothing if `text` is none, or no JSON: whoever
 /// reads it whole can say why.
-fn read_one_by_one(text: &[u8]) -> Option<Vec<(String, Read)>> {
+fn read_one_by_one(text: &[u8], known: &Known) -> Option<Vec<(String, Read)>> {
     let features = collection::features(std::str::from_utf8(text).ok()?)?;
     let read = |(): &mut (), number: usize, text: &&RawValue| {
+        let hash = xxh3_128(text.get().as_bytes());
+        if let Some(fence) = known.get(&hash) {
+            let read = Ok((fence.clone(), Vec::new()));
+            return Some((fence.id.clone(), Read { has_id: true, fence: read, text: Some(hash) }));
+        }
         let feature = serde_json::from_str(text.get()).ok()?;
-        Some(read_feature(number, &feature))
+        let (label, read) = read_feature(number, &feature);
+        Some((label, Read { text: Some(hash), ..read }))
     };
     threads::map(Cores::Spare, &features, || (), read).into_iter().collect()
 }
@@ -198,11 +204,14 @@ fn taken(read: Vec<(String, Read)>) -> FencesRead {
 struct Read {
     has_id: bool,
     fence: Result<(Fence, Vec<Repair>), Refusal>,
+    /// Hash of the text that it was read from, if that is known.
+    text: Option<u128>,
 }
 
 fn read_feature(number: usize, feature: &Feature) -> (String, Read) {
-    let nameless =
-        |refusal| (format!("feature {number}"), Read { has_id: false, fence: Err(refusal) });
+    let nameless = |refusal| {
+        (format!("feature {number}"), Read { has_id: false, fence: Err(refusal), text: None })
+    };
     if feature.kind.as_ref().and_then(Value::as_str) != Some("Feature") {
         return nameless(Refusal::FeatureInvalid("its `type` is not \"Feature\"".into()));
     }
@@ -216,7 +225,7 @@ fn read_feature(number: usize, feature: &Feature) -> (String, Read) {
         Err(refusal) => nameless(refusal),
         Ok(id) => {
             let fence = fence(&id, feature, properties);
-            (id, Read { has_id: true, fence })
+            (id, Read { has_id: true, fence, text: None })
         }
     }
 }
