@@ -211,6 +211,29 @@ proptest! {
         prop_assert_eq!(again.set.hash(), first.set.hash());
     }
 
+    /// Rings about the antimeridian, whose places have the longitude 180 or −180.
+    #[test]
+    fn places_on_the_antimeridian_may_have_either_longitude(
+        ring in proptest::collection::vec((-3_i64..4, 0_i64..7, any::<bool>()), 3..9),
+    ) {
+        let written = |either: bool| {
+            let position = |&(x, y, east): &(i64, i64, bool)| match x {
+                0 => format!("[{},{y}]", if east && either { 180 } else { -180 }),
+                x => format!("[{},{y}]", if x < 0 { 180 + x } else { x - 180 }),
+            };
+            let closed: Vec<_> = ring.iter().chain(ring.first()).map(position).collect();
+            parse(&[feature("f", "Polygon", &format!("[[{}]]", closed.join(",")), "")])
+        };
+        let (one, both) = (written(false), written(true));
+        prop_assume!(one.refusals.is_empty());
+        prop_assert!(one.set == both.set);
+        let codes = |repairs: &[geofence::FenceNote]| {
+            let codes = repairs.iter().map(|note| note.code);
+            codes.filter(|code| *code != "repeated_vertices").collect::<Vec<_>>()
+        };
+        prop_assert_eq!(codes(&one.repairs), codes(&both.repairs));
+    }
+
     /// A step of 60 equal strides from grid point to grid point: each of its
     /// points is in a stretch exactly when it is inside.
     #[test]

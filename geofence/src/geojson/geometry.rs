@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::feature::Geometry;
+use super::feature::{Coordinates, Geometry};
 use super::note::{Refusal, Repair};
 use super::rings::{self, VERTICES_MAX};
+use super::write::write_shape;
+use crate::plane::{HALF_TURN, TURN};
 use crate::shape::{
     Circle, Corridor, Mend, Part, Polygonal, Ring, RingId, Shape, Unusable, Vertex,
 };
-use crate::{E7, Position, plane::TURN};
+use crate::{E7, Position};
 
 /// Reads `geometry`; a circle's radius and a corridor's width are in
 /// `properties`.
@@ -27,19 +29,14 @@ pub(super) fn shape(
     };
     let coordinates = &geometry.coordinates;
     match kind {
-        "Polygon" => {
-            let part = rings::part(coordinates, "coordinates", repairs)?;
-            polygonal(vec![part], &|_| "coordinates".into(), repairs)
-        }
-        "MultiPolygon" => {
-            let path = |part: usize| format!("coordinates[{part}]");
-            let list = rings::array(coordinates, "coordinates", "an array of polygons is needed")?;
-            let parts = list
-                .iter()
-                .enumerate()
-                .map(|(i, value)| rings::part(value, &path(i), repairs))
-                .collect::<Result<_, _>>()?;
-            polygonal(parts, &path, repairs)
+        "Polygon" | "MultiPolygon" => {
+            let polygonal = polygonal(kind, coordinates, repairs)?;
+            let is_wide = polygonal.width() >= HALF_TURN;
+            let shape = Shape::Polygon(polygonal);
+            if is_wide && !reads_back(&shape) {
+                return Err(Refusal::TooWide("coordinates".into()));
+            }
+            Ok(shape)
         }
         "Point" => {
             let center = rings::point(coordinates)?;
@@ -62,10 +59,21 @@ pub(super) fn shape(
 }
 
 fn polygonal(
-    parts: Vec<Part>,
-    path: &dyn Fn(usize) -> String,
+    kind: &str,
+    coordinates: &Coordinates,
     repairs: &mut Vec<Repair>,
-) -> Result<Shape, Refusal> {
+) -> Result<Polygonal, Refusal> {
+    let is_one = kind == "Polygon";
+    let path = |part: usize| {
+        if is_one { "coordinates".to_owned() } else { format!("coordinates[{part}]") }
+    };
+    let parts = if is_one {
+        vec![rings::part(coordinates, &path(0), repairs)?]
+    } else {
+        let list = rings::array(coordinates, "coordinates", "an array of polygons is needed")?;
+        let part = |(i, value)| rings::part(value, &path(i), repairs);
+        list.iter().enumerate().map(part).collect::<Result<_, _>>()?
+    };
     let vertices = parts.iter().flat_map(Part::rings).map(Ring::len).sum();
     if vertices > VERTICES_MAX {
         return Err(Refusal::TooManyVertices(vertices));
@@ -74,12 +82,24 @@ fn polygonal(
         Unusable::ZeroArea => Refusal::ZeroArea,
         Unusable::Tangled => Refusal::NotRepairable,
     })?;
-    repairs.extend(told(mends, path));
-    Ok(Shape::Polygon(polygonal))
+    repairs.extend(told(mends, &path));
+    Ok(polygonal)
+}
+
+/// Whether the shape as it is written is read as what it is: not so where
+/// parts that were joined go round the world.
+fn reads_back(shape: &Shape) -> bool {
+    let mut text = Vec::new();
+    write_shape(shape, &mut text);
+    let Ok(geometry) = serde_json::from_slice::<Geometry>(&text) else { return false };
+    let kind = geometry.kind.as_ref().and_then(Value::as_str).unwrap_or_default();
+    let mut repairs = Vec::new();
+    let read = polygonal(kind, &geometry.coordinates, &mut repairs).map(Shape::Polygon);
+    repairs.is_empty() && read.as_ref() == Ok(shape)
 }
 
 /// One remark per kind and ring, however many places it has.
-fn told(mut mends: Vec<Mend>, path: &dyn Fn(usize) -> String) -> Vec<Repair> {
+fn told(mut mends: Vec<Mend>, path: &impl Fn(usize) -> String) -> Vec<Repair> {
     let ring = |id: RingId| format!("{}[{}]", path(id.part), id.ring);
     mends.sort_unstable();
     mends

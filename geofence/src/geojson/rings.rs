@@ -50,20 +50,21 @@ pub(super) fn line(value: &Coordinates, repairs: &mut Vec<Repair>) -> Result<Vec
     let place = "coordinates";
     let mut corners = positions(value, place)?;
     remove_repeated(&mut corners, place, repairs);
-    if corners.len() < 2 {
-        let distinct = corners.len();
+    let mut line = unwrapped(&corners, false);
+    line.dedup();
+    if line.len() < 2 {
+        let distinct = line.len();
         return Err(Refusal::TooFewPoints { place: place.into(), distinct, needed: 2 });
     }
-    let line = unwrapped(&corners, false);
-    if extent(&line).east - extent(&line).west > TURN {
+    if width(&line) > TURN {
         return Err(Refusal::TooWide(place.into()));
     }
-    Ok(line)
+    Ok(without_long_edges(&line, false, place, repairs))
 }
 
 /// A `Point`'s coordinates.
 pub(super) fn point(value: &Coordinates) -> Result<Position, Refusal> {
-    position(value, || "coordinates".into())
+    position(value, || "coordinates".into()).map(on_one_meridian)
 }
 
 /// A linear ring; the number of distinct positions where they are too few.
@@ -73,9 +74,13 @@ fn ring(
     repairs: &mut Vec<Repair>,
 ) -> Result<Result<Ring, usize>, Refusal> {
     let mut corners = positions(value, place)?;
+    let ends_where_it_begins = match (corners.first(), corners.last()) {
+        (Some(first), Some(last)) => on_one_meridian(*first) == on_one_meridian(*last),
+        _ => false,
+    };
     if corners.len() > 1 && corners.first() == corners.last() {
         corners.pop();
-    } else if corners.len() > 2 {
+    } else if corners.len() > 2 && !ends_where_it_begins {
         repairs.push(Repair::RingClosed(place.into()));
     }
     remove_repeated(&mut corners, place, repairs);
@@ -88,45 +93,54 @@ fn ring(
     }
 
     // The short way first; the frame's edges the long way if that closes better.
-    let ring = unwrapped(&corners, false);
-    let closed = closed_area(&ring, &corners, false);
-    if closed.is_none_or(|area| area == 0) && has_frame_edge(&corners) {
-        let framed = unwrapped(&corners, true);
-        let area = closed_area(&framed, &corners, true);
-        if area.is_some_and(|area| area != 0) {
-            return finish(framed, place, repairs).map(Ok);
-        }
-        if area.is_some() {
-            return finish(ring, place, repairs).map(Ok);
+    let encloses = |ring: &Option<Ring>| ring.as_ref().is_some_and(|ring| doubled_area(ring) != 0);
+    let mut ring = closed(&corners, false);
+    if !encloses(&ring) && has_frame_edge(&corners) {
+        let framed = closed(&corners, true);
+        if ring.is_none() || encloses(&framed) {
+            ring = framed;
         }
     }
-    match closed {
-        None => Err(Refusal::RoundAPole(place.into())),
-        Some(_) => finish(ring, place, repairs).map(Ok),
+    let ring = ring.ok_or_else(|| Refusal::RoundAPole(place.into()))?;
+    match distinct_up_to_three(&ring) {
+        3 => finish(ring, place, repairs).map(Ok),
+        distinct => Ok(Err(distinct)),
     }
 }
 
 /// How many different ones there are, three for more.
-fn distinct_up_to_three(corners: &[Position]) -> usize {
+fn distinct_up_to_three<T: PartialEq>(corners: &[T]) -> usize {
     let Some(first) = corners.first() else { return 0 };
     let Some(second) = corners.iter().find(|it| *it != first) else { return 1 };
     if corners.iter().any(|it| it != first && it != second) { 3 } else { 2 }
 }
 
-/// Checks the width and splits edges of half a turn and more, which could not
-/// be told from their complement when read again.
+/// Checks the width and splits long edges.
 fn finish(ring: Ring, place: &str, repairs: &mut Vec<Repair>) -> Result<Ring, Refusal> {
-    let extent = extent(&ring);
-    if extent.east - extent.west > TURN {
+    if width(&ring) > TURN {
         return Err(Refusal::TooWide(place.into()));
     }
-    if extent.east - extent.west < HALF_TURN {
-        return Ok(ring);
-    }
-    let mut split = Ring::with_capacity(ring.len());
-    for (i, &a) in ring.iter().enumerate() {
-        let b = ring[(i + 1) % ring.len()];
+    Ok(without_long_edges(&ring, true, place, repairs))
+}
+
+fn width(corners: &[Vertex]) -> i64 {
+    let extent = extent(corners);
+    extent.east - extent.west
+}
+
+/// Splits edges of half a turn and more, which could not be told from their
+/// complement when read again. A ring has one from its last corner to the first.
+fn without_long_edges(
+    corners: &[Vertex],
+    is_ring: bool,
+    place: &str,
+    repairs: &mut Vec<Repair>,
+) -> Vec<Vertex> {
+    let closing = corners.first().filter(|_| is_ring);
+    let mut split = Vec::with_capacity(corners.len());
+    for (i, &a) in corners.iter().enumerate() {
         split.push(a);
+        let Some(&b) = corners.get(i + 1).or(closing) else { break };
         let pieces =
             1 + (b.x - a.x).abs() / (HALF_TURN / 2 + 1) * i64::from((b.x - a.x).abs() >= HALF_TURN);
         for piece in 1..pieces {
@@ -137,24 +151,39 @@ fn finish(ring: Ring, place: &str, repairs: &mut Vec<Repair>) -> Result<Ring, Re
             repairs.push(Repair::LongEdge { place: format!("{place}[{i}]") });
         }
     }
-    Ok(split)
+    split
 }
 
-/// Twice the area the ring goes round (the sign is its winding); `None` if it
-/// does not close, being wound round a pole.
-fn closed_area(ring: &Ring, corners: &[Position], frame: bool) -> Option<i128> {
-    let (first, last) = (ring[0], ring[ring.len() - 1]);
-    if last.x + stride(corners[corners.len() - 1], corners[0], frame) != first.x {
-        return None;
-    }
+/// Twice the area the ring goes round; the sign is its winding.
+fn doubled_area(ring: &Ring) -> i128 {
     let wide = i128::from;
     let next = ring.iter().skip(1).chain(ring.first());
-    Some(ring.iter().zip(next).map(|(a, b)| wide(a.x) * wide(b.y) - wide(b.x) * wide(a.y)).sum())
+    ring.iter().zip(next).map(|(a, b)| wide(a.x) * wide(b.y) - wide(b.x) * wide(a.y)).sum()
 }
 
-fn unwrapped(corners: &[Position], frame: bool) -> Ring {
-    let mut x = i64::from(corners[0].lon);
-    let mut previous = corners[0];
+/// The ring of these corners, no two in a row the same place, as those are
+/// that stand at −180 and at 180; `None` if it does not close, being wound
+/// round a pole.
+fn closed(corners: &[Position], frame: bool) -> Option<Ring> {
+    let (first, last) = (corners.first()?, corners.last()?);
+    let mut ring = unwrapped(corners, frame);
+    let begin = *ring.first()?;
+    if ring.last()?.x + stride(*last, *first, frame) != begin.x {
+        return None;
+    }
+    ring.dedup();
+    while ring.len() > 1 && ring.last() == Some(&begin) {
+        ring.pop();
+    }
+    Some(ring)
+}
+
+/// The corners on one axis. Where a frame is read, the first one keeps the
+/// longitude that it has.
+fn unwrapped(corners: &[Position], frame: bool) -> Vec<Vertex> {
+    let Some(&first) = corners.first() else { return Vec::new() };
+    let mut x = i64::from(if frame { first } else { on_one_meridian(first) }.lon);
+    let mut previous = first;
     corners
         .iter()
         .map(|&corner| {
@@ -169,12 +198,23 @@ fn unwrapped(corners: &[Position], frame: bool) -> Ring {
 /// one from meridian to meridian.
 fn stride(from: Position, to: Position, frame: bool) -> i64 {
     let delta = i64::from(to.lon) - i64::from(from.lon);
-    if frame && delta.abs() == TURN { delta } else { short_way(delta) }
+    if frame && is_frame_edge(from, to) { delta } else { short_way(delta) }
 }
 
 fn has_frame_edge(corners: &[Position]) -> bool {
     let next = corners.iter().skip(1).chain(corners.first());
-    corners.iter().zip(next).any(|(a, b)| (i64::from(a.lon) - i64::from(b.lon)).abs() == TURN)
+    corners.iter().zip(next).any(|(from, to)| is_frame_edge(*from, *to))
+}
+
+/// Whether the edge may be the upper or lower one of a map of the world.
+fn is_frame_edge(from: Position, to: Position) -> bool {
+    from.lat == to.lat && (i64::from(from.lon) - i64::from(to.lon)).abs() == TURN
+}
+
+/// The same place with one longitude where it has two: −180, not 180.
+fn on_one_meridian(place: Position) -> Position {
+    let east = i64::from(place.lon) == HALF_TURN;
+    Position { lon: if east { -place.lon } else { place.lon }, ..place }
 }
 
 fn remove_repeated(corners: &mut Vec<Position>, place: &str, repairs: &mut Vec<Repair>) {

@@ -69,7 +69,7 @@ fn write_feature(fence: &Fence, text: &mut Vec<u8>) {
     text.push(b'}');
 }
 
-fn write_shape(shape: &Shape, text: &mut Vec<u8>) {
+pub(super) fn write_shape(shape: &Shape, text: &mut Vec<u8>) {
     let kind = |text: &mut Vec<u8>, kind: &str| {
         text.extend_from_slice(br#"{"type":""#);
         text.extend_from_slice(kind.as_bytes());

@@ -40,8 +40,8 @@ impl Part {
     }
 }
 
-/// The extent of a ring, which has at least one vertex.
-pub(crate) fn extent(ring: &Ring) -> Envelope {
+/// The extent of a ring or line, which has at least one vertex.
+pub(crate) fn extent(ring: &[Vertex]) -> Envelope {
     let point = |v: &Vertex| Envelope { west: v.x, east: v.x, south: v.y, north: v.y };
     ring.iter().map(point).reduce(Envelope::join).expect("a ring has vertices")
 }

@@ -115,6 +115,11 @@ impl Polygonal {
         self.parts.iter().flat_map(Part::rings).map(Vec::len).sum()
     }
 
+    /// From the western end to the eastern one, units.
+    pub(crate) fn width(&self) -> i64 {
+        self.envelope.east - self.envelope.west
+    }
+
     pub(super) fn area_m2(&self) -> f64 {
         self.area_m2
     }
