@@ -644,6 +644,17 @@ fn a_tangle_is_refused_and_a_scribble_is_mended() {
         .collect();
     let (code, message) = refusal("Polygon", &format!("[[{},[0,0]]]", strokes.join(",")), "");
     assert_eq!(code, "not_repairable", "{message}");
+
+    // Few corners, and much to do: 400 triangles, each in nearly the same place.
+    let place = |x: i32, y: i32| format!("[{},{}]", f64::from(x) / 1e7, f64::from(y) / 1e7);
+    let triangle = |i: i32| {
+        let corners = [(10 * i, 0), (10_000_000 + 10 * i, 0), (5_000_000 + 10 * i, 10_000_000)];
+        let ring = corners.iter().chain(corners.first()).map(|&(x, y)| place(x, y));
+        format!("[[{}]]", ring.collect::<Vec<_>>().join(","))
+    };
+    let triangles: Vec<String> = (0..400).map(triangle).collect();
+    let (code, message) = refusal("MultiPolygon", &format!("[{}]", triangles.join(",")), "");
+    assert_eq!(code, "not_repairable", "{message}");
 }
 
 #[test]

@@ -58,7 +58,10 @@ pub(super) enum Refusal {
     ReachesAPole { property: &'static str },
     #[error("{0} spans more than the whole Earth in longitude: split it")]
     TooWide(String),
-    #[error("edges cross each other too often to be sorted out: draw the fence anew")]
+    #[error(
+        "too many edges cross or lie above each other to be sorted out: simplify the fence, split \
+         it, or draw it anew"
+    )]
     NotRepairable,
     #[error("a {geometry} needs `{property}` in its properties, metres")]
     RadiusMissing { geometry: &'static str, property: &'static str },

@@ -8,7 +8,7 @@
 
 use std::cmp::Ordering;
 
-use super::noding::{Strand, Tangled, node};
+use super::noding::{Strand, Tangled, Work, node};
 use super::parts::{Part, Vertex, edges};
 use super::slabs::Slabs;
 
@@ -59,7 +59,8 @@ pub(super) fn dissolve(parts: &[Part]) -> Result<Outline, Tangled> {
         })
         .collect();
 
-    let mut mends: Vec<Mend> = node(&mut strands)?
+    let mut work = Work::of_one_fence();
+    let mut mends: Vec<Mend> = node(&mut strands, &mut work)?
         .into_iter()
         .map(|crossing| {
             let (a, b) = (rings[crossing.rings.0 as usize], rings[crossing.rings.1 as usize]);
@@ -76,7 +77,7 @@ pub(super) fn dissolve(parts: &[Part]) -> Result<Outline, Tangled> {
     let mut edges = Vec::with_capacity(sheaves.all.len());
     for index in 0..sheaves.all.len() {
         let sheaf = sheaves.all[index];
-        let (left, right) = sheaves.windings(index);
+        let (left, right) = sheaves.windings(index, &mut work)?;
         let mend = match (sheaves.inside(&left), sheaves.inside(&right)) {
             (true, false) => {
                 edges.push((sheaf.low, sheaf.high));
@@ -115,6 +116,10 @@ struct Sheaves {
     slabs: Slabs<u32>,
 }
 
+/// What it costs to sort and add up a winding, beside looking whether an edge
+/// passes over a place.
+const WORK_OF_A_WINDING: usize = 8;
+
 /// How often each ring winds round a place: (ring, turns), by ring.
 type Windings = Vec<(u32, i32)>;
 
@@ -146,12 +151,14 @@ impl Sheaves {
     /// coordinates so that the middle is a grid point. Left of a sloping sheaf
     /// is north of it; left of a vertical one is west, where the ray runs an
     /// infinitesimal step west of the meridian.
-    fn windings(&self, index: usize) -> (Windings, Windings) {
+    fn windings(&self, index: usize, work: &mut Work) -> Result<(Windings, Windings), Tangled> {
         let sheaf = self.all[index];
         let middle = Vertex { x: sheaf.low.x + sheaf.high.x, y: sheaf.low.y + sheaf.high.y };
         let vertical = sheaf.low.x == sheaf.high.x;
         let (mut left, mut right) = (Windings::new(), Windings::new());
-        for &over in self.slabs.over(middle.x.div_euclid(2)) {
+        let over = self.slabs.over(middle.x.div_euclid(2));
+        work.take(over.len())?;
+        for &over in over {
             let other = self.all[over as usize];
             if over as usize == index || !is_north(&other, middle) {
                 continue;
@@ -168,7 +175,8 @@ impl Sheaves {
             left.clone_from(&right);
             self.wind(&sheaf, &mut right);
         }
-        (summed(left), summed(right))
+        work.take(WORK_OF_A_WINDING * (left.len() + right.len()))?;
+        Ok((summed(left), summed(right)))
     }
 
     fn wind(&self, sheaf: &Sheaf, windings: &mut Windings) {
@@ -179,10 +187,10 @@ impl Sheaves {
 
     /// Whether some part holds a place with these windings.
     fn inside(&self, windings: &Windings) -> bool {
-        windings.iter().any(|&(ring, _)| {
-            let RingId { part, ring } = self.rings[ring as usize];
-            ring == 0 && self.inside_part(part, windings)
-        })
+        let ring = |winding: &(u32, i32)| self.rings[winding.0 as usize];
+        // They lie by ring, and so by part, the exterior first.
+        let of_parts = windings.chunk_by(|a, b| ring(a).part == ring(b).part);
+        of_parts.into_iter().any(|of_part| of_part.len() == 1 && ring(&of_part[0]).ring == 0)
     }
 
     fn inside_part(&self, part: usize, windings: &Windings) -> bool {

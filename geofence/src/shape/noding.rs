@@ -18,6 +18,33 @@ const ROUNDS_MAX: usize = 16;
 /// Cuts after which a tangle is given up: bounds memory on hostile input.
 const CUTS_MAX: usize = 1_000_000;
 
+/// Work after which a fence is given up, in edges that are asked whether they
+/// pass over a place: some seconds. A document of 250,000 corners in thousands
+/// of rings takes about the half.
+const WORK_MAX: u64 = 200_000_000;
+/// What it costs beside that to find two edges that may meet, and look at them.
+const WORK_OF_A_PAIR: usize = 10;
+/// What it costs to make an edge ready for being found.
+const WORK_OF_AN_EDGE: usize = 40;
+
+/// What may yet be done for one fence.
+pub(super) struct Work {
+    left: u64,
+}
+
+impl Work {
+    /// All that a fence is worth.
+    pub(super) fn of_one_fence() -> Self {
+        Self { left: WORK_MAX }
+    }
+
+    /// Takes so much of it.
+    pub(super) fn take(&mut self, amount: usize) -> Result<(), Tangled> {
+        self.left = self.left.checked_sub(amount as u64).ok_or(Tangled)?;
+        Ok(())
+    }
+}
+
 /// A directed piece of a ring's outline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Strand {
@@ -33,18 +60,19 @@ pub(super) struct Crossing {
     pub(super) rings: (u32, u32),
 }
 
-/// The edges cross each other too often to be sorted out.
+/// There are too many edges across or above each other to be sorted out.
 #[derive(Debug)]
 pub(super) struct Tangled;
 
 /// Cuts `strands` at all their meeting points, in place. Returns the proper
 /// crossings, which valid rings have none of.
-pub(super) fn node(strands: &mut Vec<Strand>) -> Result<Vec<Crossing>, Tangled> {
+pub(super) fn node(strands: &mut Vec<Strand>, work: &mut Work) -> Result<Vec<Crossing>, Tangled> {
     let mut crossings = Vec::new();
     let mut cuts_made = 0;
     for round in 0..ROUNDS_MAX {
+        work.take(WORK_OF_AN_EDGE * strands.len())?;
         let mut cuts = Vec::new();
-        find_cuts(strands, &mut cuts, |crossing| {
+        find_cuts(strands, work, &mut cuts, |crossing| {
             // Later rounds meet only what the rounding of the first made.
             if round == 0 {
                 crossings.push(crossing);
@@ -65,6 +93,7 @@ pub(super) fn node(strands: &mut Vec<Strand>) -> Result<Vec<Crossing>, Tangled> 
 /// All points at which a strand must be cut, as (strand, point).
 fn find_cuts(
     strands: &[Strand],
+    work: &mut Work,
     cuts: &mut Vec<(u32, Vertex)>,
     mut on_crossing: impl FnMut(Crossing),
 ) -> Result<(), Tangled> {
@@ -76,6 +105,9 @@ fn find_cuts(
     for (i, a) in strands.iter().enumerate() {
         let near = AABB::from_corners([a.from.x, a.from.y], [a.to.x, a.to.y]);
         let flow = tree.locate_in_envelope_intersecting_int(near, |found| {
+            if work.take(WORK_OF_A_PAIR).is_err() {
+                return ControlFlow::Break(());
+            }
             let j = found.data as usize;
             if j <= i {
                 return ControlFlow::Continue(());
@@ -174,7 +206,7 @@ mod tests {
 
     fn noded(strands: &[(Point, Point)]) -> (Vec<Strand>, usize) {
         let mut strands: Vec<_> = strands.iter().map(|&(a, b)| strand(a, b)).collect();
-        let crossings = node(&mut strands).unwrap();
+        let crossings = node(&mut strands, &mut Work::of_one_fence()).unwrap();
         (strands, crossings.len())
     }
 

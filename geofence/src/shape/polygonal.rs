@@ -44,7 +44,7 @@ pub struct Polygonal {
 pub(crate) enum Unusable {
     /// They enclose nothing.
     ZeroArea,
-    /// They cross each other too often to be sorted out.
+    /// Too many edges cross or lie above each other to be sorted out.
     Tangled,
 }
 
