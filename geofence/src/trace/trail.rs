@@ -117,6 +117,8 @@ impl Trail {
     /// Takes what one segment holds. Of the pings only this vehicle's count;
     /// `dispositions` are theirs, in order, as recorded.
     pub fn take(&mut self, inputs: &[Input], dispositions: &[Disposition], now: TimeMs, seq: u64) {
+        // What was announced comes into force by the clock.
+        self.rules.now = self.rules.now.max(now);
         let mut dispositions = dispositions.iter().copied();
         for input in inputs {
             let Input::Pings(run) = input else {

@@ -1,8 +1,10 @@
 //! Traces: the rule that each vector turns on, and that what is traced is
 //! what was detected.
 
+use std::sync::Arc;
+
 use geofence::trace::{Change, Fate, Held, Moment, Presence, Seen, Step, Trail};
-use geofence::{Disposition, Fence, Input, Outcome, Settings, Shape, TimeMs, order_key};
+use geofence::{Disposition, Fence, FenceSet, Input, Outcome, Settings, Shape, TimeMs, order_key};
 use protos::events::FleetEvent;
 
 use super::convergence::worlds;
@@ -393,4 +395,14 @@ fn a_fence_that_is_closed_or_asks_for_other_tags_says_so() {
     let trail = trail(&shard, "v");
     assert_eq!(trail.tags_at(after_t(0.0)), ["bus"]);
     assert_eq!(trail.fence_at("f", after_t(0.0)).unwrap().tags, ["van"]);
+}
+
+#[test]
+fn fences_announced_come_into_force_by_the_clock_of_other_vehicles_pings() {
+    let mut shard = over(sq(), &[at(0.0, 10.005, MID)]);
+    let gone = Arc::new(FenceSet::empty());
+    shard.apply(Input::Fences { set: gone, valid_from: after_t(600.0) }, after_t(10.0));
+    shard.each(&[at(700.0, 11.0, MID).of("other"), at(1_700.0, 11.0, MID).of("other")]);
+    let kinds: Vec<_> = steps(&shard).iter().flat_map(|step| &step.events).map(kind).collect();
+    assert_eq!(kinds, ["enter", "exit", "visit"]);
 }
