@@ -96,9 +96,11 @@ impl Detector {
                 return Some(TagRefusal::NotAfter { vehicle_id: (*id).to_owned(), newest });
             }
         }
-        let concerned = self.vehicles.iter().flatten();
-        let last = concerned
-            .filter(|vehicle| first || changed.contains_key(&*vehicle.id))
+        let all = self.vehicles.iter().filter(|_| first).flatten();
+        let named = changed.keys().filter(|_| !first).filter_map(|id| self.slot_of(id));
+        let named = named.filter_map(|slot| self.vehicles[slot as usize].as_ref());
+        let last = all
+            .chain(named)
             .filter(|vehicle| vehicle.hot_from > valid_from)
             .max_by(|a, b| a.hot_from.cmp(&b.hot_from).then_with(|| b.id.cmp(&a.id)));
         last.map(|vehicle| TagRefusal::BehindHotWindow {
