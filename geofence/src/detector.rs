@@ -35,6 +35,7 @@ pub const CORE_VERSION: u32 = 4;
 
 /// A ping this much older than its receipt is not judged, milliseconds.
 pub(crate) const ANCIENT_MS: i64 = 30 * 24 * 3_600_000;
+
 /// One vehicle waiting for its reorder delay to pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Waiting {
@@ -304,11 +305,24 @@ impl Detector {
     }
 
     fn change_settings(&mut self, settings: &Settings) {
-        let before = std::mem::replace(&mut self.world.settings, settings.clone());
-        if before.on_silence != settings.on_silence {
-            // Of those that stay silent, too.
-            self.touch_all();
+        if self.world.settings == *settings {
+            return;
         }
+        self.world.settings = settings.clone();
+        // Those that stay silent are judged by them, too.
+        self.touch_all();
+        for index in 0..self.vehicles.len() as u32 {
+            self.before_change(index);
+            if let Some(vehicle) = &mut self.vehicles[index as usize] {
+                self.sources.forget(vehicle, index);
+                if !vehicle.liveness.offline {
+                    self.sources.check(vehicle, index, vehicle.liveness.due(settings));
+                }
+            }
+        }
+        // Whoever waits longer than anyone would now must not keep others waiting.
+        let due = self.now.plus(settings.reorder_delay_ms);
+        self.waiting.iter_mut().for_each(|waiting| waiting.due = waiting.due.min(due));
     }
 
     fn end_input(&mut self, end: TimeMs) {

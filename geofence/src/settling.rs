@@ -192,18 +192,18 @@ impl Detector {
             self.free.push(index);
         }
         self.waiting.retain(|waiting| self.vehicles[waiting.vehicle as usize].is_some());
+        // A vehicle's first ping is as old as any may be.
+        let ancient = hour.plus(-ANCIENT_MS);
+        let timeline = &self.world.timeline;
         let vehicles = self.vehicles.iter().flatten();
-        let oldest =
-            vehicles.filter_map(|vehicle| vehicle.oldest_epoch(&self.world.timeline)).min();
-        if let Some(oldest) = oldest {
-            self.world.timeline.forget_below(oldest);
-        }
+        let needed = vehicles.filter_map(|vehicle| vehicle.oldest_epoch(timeline)).min();
+        let oldest = timeline.number_at(ancient);
+        self.world.timeline.forget_below(needed.map_or(oldest, |needed| needed.min(oldest)));
         let (vehicles, index) = (&self.vehicles, &self.index);
         self.world.roster.forget(|id| {
             let known = index.get(index.hash(id), |slot| is_in(vehicles, slot, id));
             let known = known.and_then(|slot| vehicles[slot as usize].as_ref());
-            // A vehicle's first ping is as old as any may be.
-            known.and_then(Vehicle::tags_needed_from).unwrap_or(hour.plus(-ANCIENT_MS))
+            known.and_then(Vehicle::tags_needed_from).unwrap_or(ancient)
         });
     }
 

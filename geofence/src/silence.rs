@@ -11,7 +11,7 @@ use crate::detector::Detector;
 use crate::hash::{Cause, event_id};
 use crate::liveness::Liveness;
 use crate::vehicle::Vehicle;
-use crate::{Effects, OnSilence, Ping, Settings, SourceState, TimeMs};
+use crate::{Effects, Ping, Settings, SourceState, TimeMs};
 
 /// How a ping came in.
 #[derive(Clone, Copy)]
@@ -65,12 +65,7 @@ impl Detector {
         effects: &mut Effects,
     ) -> bool {
         let state = self.sources.get_mut(source);
-        let is_known = state.low_mark.is_some_and(|known| known >= mark);
-        // Who has come to be due meanwhile waits for the next mark, unless it
-        // matters whether this one was told before, in no segment.
-        if is_known && self.world.settings.on_silence == OnSilence::Wait {
-            return false;
-        }
+        // Whether it was told before must not matter: that may be in no segment.
         state.low_mark = state.low_mark.max(Some(mark));
         let rules = self.world.rules(self.now);
         let mut concluded = false;

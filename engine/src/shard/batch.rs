@@ -183,6 +183,10 @@ impl Batch {
     ) -> (Option<Segment>, Acks) {
         let mut dead_letters = self.dead_letters;
         let mut inputs = Vec::with_capacity(self.inputs.len());
+        // What the core heeds low marks for, too.
+        let is_recorded = !effects.events.is_empty()
+            || effects.outcomes.iter().any(|it| matches!(it, Outcome::Archived { .. }))
+            || self.records.iter().any(|record| matches!(record, Record::Control(_)));
         let mut outcomes = effects.outcomes.iter();
         for (input, record) in self.inputs.iter().zip(self.records) {
             match (input, record) {
@@ -201,7 +205,7 @@ impl Batch {
                             )),
                         }
                     }
-                    inputs.extend(columns.finish(!effects.events.is_empty()));
+                    inputs.extend(columns.finish(is_recorded));
                 }
                 (_, Record::Control(control)) => inputs.push(control),
                 (_, Record::Pings(_)) => unreachable!("records stand at their input's index"),
@@ -331,11 +335,60 @@ impl Columns {
     }
 
     /// The record, unless it says nothing: a run without pings is kept only
-    /// for a low mark that may have had events.
-    fn finish(mut self, has_events: bool) -> Option<journal::Input> {
+    /// for a low mark, of a segment that is recorded for something else.
+    fn finish(mut self, is_recorded: bool) -> Option<journal::Input> {
         let says_something =
-            !self.run.dispositions.is_empty() || (has_events && self.run.low_mark_ms.is_some());
+            !self.run.dispositions.is_empty() || (is_recorded && self.run.low_mark_ms.is_some());
         self.run.payloads = self.payloads.freeze();
         says_something.then(|| journal::Input { input: Some(input::Input::Pings(self.run)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use geofence::{Disposition, admission};
+    use protos::PingView;
+    use protos::telemetry::VehiclePing;
+
+    use super::*;
+
+    fn ping() -> Ping {
+        let wire = VehiclePing {
+            vehicle_id: "v".to_owned(),
+            event_time_us: 1_000_000,
+            lat: 50.0,
+            lon: 10.0,
+            ..VehiclePing::default()
+        };
+        admission::admit(&PingView::from(&wire), TimeMs(1_000), false).expect("nothing is wrong")
+    }
+
+    /// Sources whose low marks the segment holds, given what became of a ping of
+    /// source 1 beside a mark alone of source 2.
+    fn marked(outcome: Outcome) -> Option<Vec<u32>> {
+        let mut batch = Batch::default();
+        let run = |source, pings| PingRun {
+            source,
+            low_mark: Some(TimeMs(500)),
+            pings,
+            ..PingRun::default()
+        };
+        let recorded = RecordedPing { payload: Bytes::new(), message_id: String::new() };
+        batch.add_run(run(1, vec![ping()]), vec![recorded]);
+        batch.add_run(run(2, vec![]), vec![]);
+        let mut effects = Effects { outcomes: vec![outcome], ..Effects::default() };
+        let (segment, _) = batch.finish(&mut effects, 1_000, |_| String::new());
+        let source = |recorded: journal::Input| match recorded.input {
+            Some(input::Input::Pings(run)) => run.source,
+            other => panic!("{other:?}"),
+        };
+        segment.map(|segment| segment.inputs.into_iter().map(source).collect())
+    }
+
+    #[test]
+    fn a_segment_that_is_recorded_holds_every_low_mark() {
+        let archived = Outcome::Archived { disposition: Disposition::OnTime, supersedes: None };
+        assert_eq!(marked(archived), Some(vec![1, 2]));
+        assert_eq!(marked(Outcome::Duplicate), None);
     }
 }

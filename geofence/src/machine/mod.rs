@@ -182,7 +182,10 @@ impl Machine {
     /// the next fix then accepts it or shows it to be wrong.
     fn weigh(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if fix.accuracy_m() > ACCURACY_M_MAX {
-            self.run_timers(judge, fix.t, fix.t, scratch);
+            // It says nothing of a fix that is held, for which timers wait.
+            if self.suspect.is_none() {
+                self.run_timers(judge, fix.t, fix.t, scratch);
+            }
             return;
         }
         let first = scratch.decided.len();

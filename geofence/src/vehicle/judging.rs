@@ -2,7 +2,7 @@
 
 use super::{Stale, Vehicle};
 use crate::TimeMs;
-use crate::machine::{Scratch, make_room};
+use crate::machine::{Judge, Scratch, make_room};
 use crate::world::Rules;
 
 /// Fixes between two checkpoints at the most: the price of a late fix against
@@ -48,7 +48,9 @@ impl Vehicle {
 
     /// Lets the machine's timers fire that are due by what was judged.
     fn run_timers(&mut self, rules: Rules<'_>, scratch: &mut Scratch) {
-        let judge = &rules.judge(&self.id);
+        let judge = rules.judge(&self.id);
+        // At the end of the input too, a fix that waits may show what is held.
+        let judge = &Judge { ended: judge.ended && self.newest <= self.judged, ..judge };
         if !self.machine.heeds_time(judge) {
             return;
         }
