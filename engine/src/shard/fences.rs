@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use geofence::{FenceSet, FencesReader};
+use geofence::{FenceNote, FenceSet, FencesReader};
 use protos::journal::{Segment, input};
 
 use crate::journal::FenceObjects;
@@ -40,12 +40,14 @@ impl FenceSets {
         let bytes = self.objects.get(hash).await?;
         let unreadable = || format!("the stored fence set {hash} does not parse");
         self.reader.begin_set();
-        let fences = self.reader.read(&bytes).with_context(unreadable)?.fences;
-        let set = FenceSet::after(&self.last, fences).with_context(unreadable)?;
+        let read = self.reader.read(&bytes).with_context(unreadable)?;
+        let set = FenceSet::after(&self.last, read.fences).with_context(unreadable)?;
         if set.hash() != hash {
+            let told = |note: &FenceNote| format!("; {}: {}", note.fence, note.message);
+            let refused: String = read.refusals.iter().map(told).collect();
             bail!(
-                "the stored fence set {hash} reads as {}: it was written by an engine that \
-                 repairs fences differently",
+                "the stored fence set {hash} reads as {}: it was written by an engine that reads \
+                 fences differently, and only that one can go on with this journal{refused}",
                 set.hash()
             );
         }
