@@ -60,6 +60,17 @@ impl Reading {
         if is_known { (&self.trail, true) } else { (late, false) }
     }
 
+    /// When that was which is asked about, if it is known.
+    fn time_of(&self, about: &About) -> Option<TimeMs> {
+        match about {
+            About::Fence { at, .. } => Some(*at),
+            About::Event { id } => {
+                let told = self.operations.iter().rfind(|event| event.event_id == *id)?;
+                Some(TimeMs(told.event_time_ms))
+            }
+        }
+    }
+
     /// The refusal of `what`, which the journal does not reach back to.
     pub(super) fn gone(&self, what: &str) -> Failure {
         let Span { first_seq, first_now, .. } = self.span;
@@ -213,7 +224,7 @@ impl Reader {
     }
 
     fn finish(self, question: &Question) -> Result<Reading, Failure> {
-        let Self { reading, owner, others, .. } = self;
+        let Self { mut reading, owner, others, .. } = self;
         let Question { vehicle, about } = question;
         if let (Some(owner), About::Event { id }) = (owner, about) {
             let owner = if owner.is_empty() { "no vehicle's, a source's".into() } else { owner };
@@ -241,6 +252,10 @@ impl Reader {
             };
             let message = format!("no ping of vehicle {vehicle:?} in {}{near}", reading.place());
             return Err(not_found("vehicle_unknown", message));
+        }
+        if let Some(t) = reading.time_of(about) {
+            reading.trail = reading.trail.at(t);
+            reading.late_trail = reading.late_trail.map(|trail| trail.at(t));
         }
         Ok(reading)
     }

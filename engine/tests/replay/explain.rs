@@ -345,3 +345,20 @@ fn plain_is_explained_by_its_own_rules() {
     assert_eq!(code, 0, "{error}");
     assert!(out.contains("the crossing is dated by the second"), "{out}");
 }
+
+#[test]
+fn what_was_before_a_vehicle_was_forgotten_is_explained() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let again = "van-7,2026-03-09T12:00:00Z,50.005,10.03,5\n";
+    fs::write(folder.path().join("pings.csv"), format!("{PINGS}{again}")).expect("writable");
+    fs::write(folder.path().join("fences.geojson"), SQ).expect("writable");
+    let arguments = ["replay", "--pings", "pings.csv", "--fences", "fences.geojson"];
+    let arguments = [&arguments[..], &["--out", "out", "--set", "detection.forget_after=2d"]];
+    let output = fleetstream(folder.path(), &arguments.concat());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+
+    let enter = at_depot(folder.path(), "2026-03-01T12:00:30Z");
+    assert_eq!(enter["answer"], "event", "{enter}");
+    let later = at_depot(folder.path(), "2026-03-09T12:00:00Z");
+    assert_ne!(later["answer"], "event", "{later}");
+}

@@ -36,6 +36,8 @@ pub struct Trail {
     /// A shard without vehicles, which keeps fences, settings and sources.
     rules: Detector,
     vehicle: Option<Vehicle>,
+    /// The vehicle as it was each time it was forgotten, oldest first.
+    forgotten: Vec<Vehicle>,
     arrivals: Vec<Arrival>,
     /// Every setting there was, in order; the last one holds.
     settings: Vec<Settings>,
@@ -78,6 +80,7 @@ impl Trail {
             vehicle_id: vehicle_id.to_owned(),
             rules: all_kept(Detector::new(settings.clone())),
             vehicle: None,
+            forgotten: Vec::new(),
             arrivals: Vec::new(),
             settings: vec![settings],
             settings_of: BTreeMap::new(),
@@ -147,7 +150,9 @@ impl Trail {
     ) {
         let settings = self.rules.settings();
         let hour = TimeMs(now.0.div_euclid(HOUR_MS).saturating_mul(HOUR_MS));
-        self.vehicle.take_if(|vehicle| vehicle.liveness.seen.plus(settings.forget_after_ms) < hour);
+        let is_over =
+            |vehicle: &mut Vehicle| vehicle.liveness.seen.plus(settings.forget_after_ms) < hour;
+        self.forgotten.extend(self.vehicle.take_if(is_over));
         let vehicle = self.vehicle.get_or_insert_with(|| {
             let liveness = Liveness::new(ping.receive_time, ping.identity, now);
             Vehicle::new(self.vehicle_id.as_str().into(), run.source, liveness)
@@ -184,6 +189,19 @@ impl Trail {
             newest: (newest > TimeMs::MIN).then_some(newest),
             hot_from: (compared && hot_from > TimeMs::MIN).then_some(hot_from),
         });
+    }
+
+    /// The same with the vehicle as it was known at `t`: it may have been
+    /// forgotten since, and have begun anew. After all segments.
+    #[must_use]
+    pub fn at(mut self, t: TimeMs) -> Self {
+        let mut lives = std::mem::take(&mut self.forgotten);
+        lives.extend(self.vehicle);
+        let has_begun =
+            |vehicle: &Vehicle| vehicle.window.fixes().next().is_some_and(|fix| fix.t <= t);
+        let life = lives.iter().rposition(has_begun).unwrap_or(0);
+        self.vehicle = lives.into_iter().nth(life);
+        self
     }
 
     /// The vehicle's pings in order of arrival, as far as segments were taken.
