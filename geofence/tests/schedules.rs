@@ -194,6 +194,20 @@ fn what_is_no_schedule_is_refused_with_its_place(#[case] value: Value, #[case] p
     assert!(error.contains(problem), "{error}");
 }
 
+#[test]
+fn a_zone_far_too_long_is_told_by_its_beginning() {
+    let read = |zone: String| {
+        let value = json!({ "zone": zone, "week": { "mon": ["08:00-18:00"] } });
+        Schedule::read(&value).unwrap_err().to_string()
+    };
+    let (longest, longer) = (read("é".repeat(64)), read("é".repeat(65)));
+    assert!(longest.contains(&format!("{:?} is no time zone", "é".repeat(64))), "{longest}");
+    assert!(longest.contains("near to it are \""), "{longest}");
+    let beginning = format!("\"{}…\", 65 characters long, is no time zone", "é".repeat(64));
+    assert!(longer.contains(&beginning) && !longer.contains("near"), "{longer}");
+    assert!(read("Europe/Berlin".repeat(3_000)).len() < 300);
+}
+
 #[rstest]
 #[case("FREQ=MONTHLY;BYHOUR=8", "FREQ=MONTHLY is not supported")]
 #[case("FREQ=DAILY;INTERVAL=2;BYHOUR=8", "INTERVAL is not supported")]

@@ -12,6 +12,7 @@ mod calendar;
 mod clock;
 mod error;
 mod read;
+mod recent;
 mod recurrence;
 mod span;
 mod week;

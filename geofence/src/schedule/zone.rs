@@ -7,11 +7,18 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Span, Timestamp};
 
 use super::clock::DAY_MIN;
+use super::recent::Recent;
 use crate::TimeMs;
 use crate::spelling::distance;
 
 /// Names that a mistyped one is answered with, at the most.
 const NEAREST_MAX: usize = 3;
+/// Longest name that is compared with those of zones, characters; of theirs
+/// none has more than half as many.
+const NAME_CHARS_MAX: usize = 64;
+/// Mistyped names whose answers are kept: thousands of features can share one,
+/// and comparing it with all zones takes a millisecond.
+const MISTYPED_MAX: usize = 64;
 
 /// A named time zone.
 #[derive(Clone, Debug)]
@@ -64,7 +71,24 @@ fn database() -> &'static TimeZoneDatabase {
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
 }
 
+/// What is wrong with `name`.
 fn unknown(name: &str) -> String {
+    static NEAREST: Recent<String, String, MISTYPED_MAX> = Recent::new();
+    let no_zone = "is no time zone of the IANA database";
+    let characters = name.chars().count();
+    if characters > NAME_CHARS_MAX {
+        let beginning: String = name.chars().take(NAME_CHARS_MAX).chain(['…']).collect();
+        return format!(
+            "{beginning:?}, {characters} characters long, {no_zone}: one such as \"Europe/Berlin\" \
+             is needed"
+        );
+    }
+    let near = NEAREST.get(name, || nearest(name));
+    format!("{name:?} {no_zone}; near to it are {near}")
+}
+
+/// The names that are nearest to `name`.
+fn nearest(name: &str) -> String {
     let wanted = name.to_lowercase();
     let last_part = |name: &str| name.rsplit('/').next().unwrap_or(name).to_owned();
     let mut near: Vec<(usize, String)> = database()
@@ -79,5 +103,5 @@ fn unknown(name: &str) -> String {
     near.sort_unstable();
     let near: Vec<String> =
         near.into_iter().take(NEAREST_MAX).map(|(_, name)| format!("{name:?}")).collect();
-    format!("{name:?} is no time zone of the IANA database; near to it are {}", near.join(", "))
+    near.join(", ")
 }
