@@ -102,6 +102,42 @@ fn spans_that_meet_are_one() {
     assert_eq!(always.opening(time("2026-03-29T01:00Z"), time("2020-01-01T00:00Z")), None);
 }
 
+#[rstest]
+#[case::the_second_opens_first(["02:30-06:00", "03:00-05:00"], &["+29T01:00", "-29T04:00"])]
+#[case::the_first_closes_last(["01:00-02:45", "02:30-03:10"], &["+29T00:00", "-29T01:45"])]
+#[case::nothing_left_of_the_first(["02:30-03:00", "03:00-05:00"], &["+29T01:00", "-29T03:00"])]
+#[case::nothing_left_of_the_second(["01:00-02:30", "02:30-03:10"], &["+29T00:00", "-29T01:30"])]
+fn spans_that_meet_by_the_clock_are_told_apart_when_it_skips(
+    #[case] spans: [&str; 2],
+    #[case] wanted: &[&str],
+) {
+    let schedule = week("Europe/Berlin", &json!({ "mon-sun": spans }));
+    assert_eq!(turns(&schedule, "2026-03-29T00:00Z", "2026-03-29T12:00Z"), wanted);
+}
+
+/// Of two spans a day, of every half hour that the changes of the clocks touch.
+#[test]
+fn it_is_open_when_one_of_its_spans_is() {
+    let clock = |half: usize| format!("{:02}:{:02}", half / 2, half % 2 * 30);
+    let spans: Vec<String> = (2..9)
+        .flat_map(|from| (from + 1..9).map(move |to| (from, to)))
+        .map(|(from, to)| format!("{}-{}", clock(from), clock(to)))
+        .collect();
+    let mornings = ["2026-03-28T22:00Z", "2026-10-24T22:00Z"].map(time);
+    let open = |spans: Value| -> Vec<bool> {
+        let schedule = week("Europe/Berlin", &json!({ "sun": spans }));
+        let moments = mornings.iter().flat_map(|t| (0..48).map(|n| t.plus(n * 900_000)));
+        moments.map(|t| schedule.is_open(t)).collect()
+    };
+    let alone: Vec<Vec<bool>> = spans.iter().map(|span| open(json!([span]))).collect();
+    for (i, one) in spans.iter().enumerate() {
+        for (j, other) in spans.iter().enumerate().skip(i) {
+            let either: Vec<bool> = alone[i].iter().zip(&alone[j]).map(|(a, b)| *a || *b).collect();
+            assert_eq!(open(json!([one, other])), either, "{one} {other}");
+        }
+    }
+}
+
 #[test]
 fn a_date_that_is_excepted_has_its_own_spans() {
     let schedule = Schedule::read(&json!({
@@ -143,9 +179,9 @@ fn far_from_all_calendars_a_fence_is_closed() {
     json!({"zone": "europe/BERLIN", "week": {"fri": ["8"], "mon-thu": ["8"]}}),
     json!({"zone": "Europe/Berlin", "week": {"mon-fri": ["08:00-18:00"]}})
 )]
-#[case::spans_that_meet(
-    json!({"zone": "UTC", "week": {"mon": ["12:00-13:00", "08:00-12:00", "22:00-06:00"]}}),
-    json!({"zone": "UTC", "week": {"mon": ["08:00-13:00", "22:00-06:00"]}})
+#[case::spans_in_order(
+    json!({"zone": "UTC", "week": {"mon": ["22:00-06:00", "12:00-13:00", "8", "12:00-13:00"]}}),
+    json!({"zone": "UTC", "week": {"mon": ["08:00-18:00", "12:00-13:00", "22:00-06:00"]}})
 )]
 #[case::no_spans(
     json!({"zone": "UTC", "week": {"mon": ["00:00-24:00"], "tue": []}, "exceptions": {}}),

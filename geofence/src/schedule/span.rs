@@ -54,18 +54,6 @@ impl Span {
         Ok(Self::by_clock(start, end))
     }
 
-    /// The span that covers both by the clock, if they meet and it can be
-    /// written as one. `other` does not begin before `self`.
-    fn joined(self, other: Self) -> Option<Self> {
-        let (SpanEnd::Clock(end), SpanEnd::Clock(other_end)) = (self.end, other.end) else {
-            return None;
-        };
-        let end = end.max(other_end);
-        let can_be_written = end - self.start < DAY_MIN || (self.start, end) == (0, DAY_MIN);
-        (other.start <= self.clock_end() && can_be_written)
-            .then_some(Self { start: self.start, end: SpanEnd::Clock(end) })
-    }
-
     fn clock_end(self) -> u16 {
         match self.end {
             SpanEnd::Clock(end) => end,
@@ -85,17 +73,12 @@ impl Span {
     }
 }
 
-/// Ascending, with those that meet by the clock as one.
+/// Ascending, each once. Those that meet by the clock stay apart: where the
+/// clocks skip, one of them may open, or end, when both as one would not.
 pub(super) fn in_order(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_unstable();
-    let mut joined: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match joined.last_mut().map(|last| (last.joined(span), last)) {
-            Some((Some(both), last)) => *last = both,
-            _ => joined.push(span),
-        }
-    }
-    joined
+    spans.dedup();
+    spans
 }
 
 /// `08:00-18:00`.
