@@ -27,7 +27,8 @@ pub struct Fence {
     pub id: String,
     /// For people; the id where none is given.
     pub name: String,
-    /// Sorted, each once. Where vehicles have tags, the fence concerns those
+    /// Sorted, each once, as vehicles may have them
+    /// ([`check_tags`](crate::check_tags)). Where vehicles have tags, the fence concerns those
     /// with one of these; with none of these, it concerns all.
     pub tags: Vec<String>,
     /// Its opening hours; without, it is always open.

@@ -61,20 +61,23 @@ pub enum TagRefusal {
     },
 }
 
-/// Puts the tags of a vehicle, or of a fence, in order: sorted, each once.
+/// Whether `tag` can be one, of a vehicle or of a fence: 1 to
+/// [`TAG_CHARS_MAX`] characters, none of them a control character.
+pub(crate) fn is_tag(tag: &str) -> bool {
+    (1..=TAG_CHARS_MAX).contains(&tag.chars().count()) && !tag.chars().any(char::is_control)
+}
+
+/// Puts the tags of a vehicle in order: sorted, each once.
 ///
 /// # Errors
 /// In words: an empty tag, one of more than [`TAG_CHARS_MAX`] characters or
 /// with a control character, or more than [`VEHICLE_TAGS_MAX`] of them.
 pub fn check_tags(mut tags: Vec<String>) -> Result<Vec<String>, String> {
-    for tag in &tags {
-        let characters = tag.chars().count();
-        if characters == 0 || characters > TAG_CHARS_MAX || tag.chars().any(char::is_control) {
-            return Err(format!(
-                "the tag {tag:?} is none: 1 to {TAG_CHARS_MAX} characters without control \
-                 characters are needed"
-            ));
-        }
+    if let Some(tag) = tags.iter().find(|tag| !is_tag(tag)) {
+        return Err(format!(
+            "the tag {tag:?} is none: 1 to {TAG_CHARS_MAX} characters without control characters \
+             are needed"
+        ));
     }
     tags.sort_unstable();
     tags.dedup();

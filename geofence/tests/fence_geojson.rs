@@ -158,6 +158,10 @@ fn properties_that_are_settings() {
     let none = fence("Point", "[10,50]", r#","radius_m":25,"dwell_s":[],"tags":null"#);
     assert_eq!((none.settings.dwell_s, none.tags), (Some(vec![]), vec![]));
 
+    let longest = "é".repeat(64);
+    let tagged = fence("Point", "[10,50]", &format!(r#","radius_m":25,"tags":["{longest}"]"#));
+    assert_eq!(tagged.tags, [longest]);
+
     let cases = [
         (r#","dwell_s":"300""#, "property_invalid", "`dwell_s` is \"300\": whole seconds"),
         (r#","dwell_s":0"#, "property_invalid", "`dwell_s` is 0"),
@@ -170,7 +174,14 @@ fn properties_that_are_settings() {
         (r#","tags":"yard""#, "property_invalid", "`tags` is \"yard\": a list of texts"),
         (r#","tags":["yard",3]"#, "property_invalid", "`tags` is [\"yard\",3]"),
     ];
-    for (properties, code, message) in cases {
+    let long = format!(r#","tags":["{}"]"#, "é".repeat(65));
+    let of_tags = [
+        (r#","tags":["yard",""]"#, "`tags` is \"\": a list of texts of 1 to 64 characters"),
+        (r#","tags":["a\nb","yard"]"#, "`tags` is \"a\\nb\": a list of texts of 1 to 64"),
+        (&long, "`tags` is \"éééé"),
+    ];
+    let of_tags = of_tags.map(|(properties, message)| (properties, "property_invalid", message));
+    for (properties, code, message) in cases.into_iter().chain(of_tags) {
         let (found, text) = refusal("Point", "[10,50]", &format!(r#","radius_m":25{properties}"#));
         assert_eq!(found, code, "{properties}");
         assert!(text.starts_with(message), "{text}");

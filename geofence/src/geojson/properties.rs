@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::note::Refusal;
 use crate::Schedule;
 use crate::fence::{FENCE_ID_CHARS_MAX, FenceSettings};
+use crate::tag_change::is_tag;
 
 /// Longest dwell threshold and shortest stay, seconds: 31 days.
 const DURATION_S_MAX: u32 = 31 * 86_400;
@@ -48,16 +49,17 @@ pub(super) fn name(properties: &Map<String, Value>) -> Result<Option<String>, Re
     }
 }
 
-/// The tags, sorted, each once.
+/// The tags, sorted, each once; each is one that a vehicle could have.
 pub(super) fn tags(properties: &Map<String, Value>) -> Result<Vec<String>, Refusal> {
     let Some(value) = given(properties, "tags") else { return Ok(Vec::new()) };
-    let texts = |list: &Vec<Value>| {
-        list.iter().map(|tag| tag.as_str().map(String::from)).collect::<Option<Vec<_>>>()
+    let needed = "a list of texts of 1 to 64 characters without control characters";
+    let list = value.as_array().ok_or_else(|| invalid("tags", value, needed))?;
+    let tag = |item: &Value| match item.as_str() {
+        None => Err(invalid("tags", value, needed)),
+        Some(tag) if !is_tag(tag) => Err(invalid("tags", item, needed)),
+        Some(tag) => Ok(tag.to_owned()),
     };
-    let mut tags = value
-        .as_array()
-        .and_then(texts)
-        .ok_or_else(|| invalid("tags", value, "a list of texts"))?;
+    let mut tags = list.iter().map(tag).collect::<Result<Vec<_>, _>>()?;
     tags.sort_unstable();
     tags.dedup();
     Ok(tags)
