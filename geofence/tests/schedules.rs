@@ -207,6 +207,7 @@ fn one_text_for_what_means_the_same(#[case] read: Value, #[case] written: Value)
 #[case(json!("08:00-18:00"), "`schedule`: an object")]
 #[case(json!({"week": {"mon": []}}), "`schedule.zone`: missing")]
 #[case(json!({"zone": "Berlin", "week": {}}), "\"Europe/Berlin\"")]
+#[case(json!({"zone": "etc/UNKNOWN", "week": {"mon": ["08:00-18:00"]}}), "\"etc/UNKNOWN\" is no time zone")]
 #[case(json!({"zone": "UTC"}), "`week` or `rrule` is missing")]
 #[case(json!({"zone": "UTC", "week": {}, "rrule": "FREQ=DAILY"}), "one of them is needed")]
 #[case(json!({"zone": "UTC", "week": {}}), "it never opens")]

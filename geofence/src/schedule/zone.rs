@@ -38,9 +38,9 @@ impl Zone {
     /// Finds the zone with this name, in any case; what is wrong with the name
     /// is said in words.
     pub(super) fn find(name: &str) -> Result<Self, String> {
-        let Ok(rules) = database().get(name) else {
-            return Err(unknown(name));
-        };
+        // `Etc/Unknown`, of Unicode's CLDR, is found as well, and would be taken for UTC.
+        let known = database().get(name).ok().filter(|rules| !rules.is_unknown());
+        let rules = known.ok_or_else(|| unknown(name))?;
         let name = rules.iana_name().unwrap_or(name).to_owned();
         Ok(Self { name, rules })
     }
