@@ -142,6 +142,38 @@ fn ids_names_and_duplicates() {
     assert_eq!(parsed.set.fences().len(), 1);
 }
 
+/// Numbers that are read into floating point are not written back as they were:
+/// fences whose ids differ would share one.
+#[test]
+fn numbers_that_are_ids() {
+    let point = |id: &str, members: &str| {
+        format!(
+            r#"{{"type":"Feature"{members},"properties":{{"radius_m":50{id}}},
+                "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
+        )
+    };
+    for id in ["0", "-7", "18446744073709551615", "-9223372036854775808"] {
+        for feature in [point("", &format!(r#","id":{id}"#)), point(&format!(r#","id":{id}"#), "")]
+        {
+            let parsed = parse(&[feature]);
+            assert_eq!(parsed.refusals, []);
+            assert_eq!(parsed.set.fences()[0].id, id);
+        }
+    }
+    for id in ["18446744073709551616", "-9223372036854775809", "1e3", "7.0", "7.5"] {
+        for property in [format!(r#","id":{id}"#), format!(r#","name":{id}"#)] {
+            let parsed = parse(&[point(&property, "")]);
+            assert_eq!(codes(&parsed.refusals), [("feature 0", "id_invalid")], "{id}");
+            let message = &parsed.refusals[0].message;
+            assert!(message.ends_with("write the id as text"), "{message}");
+        }
+    }
+    let neighbours = ["12345678901234567890123", "12345678901234567890124"];
+    let parsed = parse(&neighbours.map(|id| point("", &format!(r#","id":{id}"#))));
+    let wanted = [("feature 0", "id_invalid"), ("feature 1", "id_invalid")];
+    assert_eq!(codes(&parsed.refusals), wanted);
+}
+
 #[test]
 fn properties_that_are_settings() {
     let read = fence(

@@ -15,7 +15,7 @@ const DURATION_S_MAX: u32 = 31 * 86_400;
 const EXIT_CONFIRM_MAX: u32 = 10;
 
 /// The id: the feature's `id`, else `id` in its properties, else its `name`
-/// there. Numbers are taken as they are written.
+/// there. Whole numbers of 64 bits are taken as they are written, others not.
 pub(super) fn id(
     of_feature: Option<&Value>,
     properties: &Map<String, Value>,
@@ -24,6 +24,13 @@ pub(super) fn id(
     let found = candidates.into_iter().flatten().find(|value| !value.is_null());
     let id = match found.ok_or(Refusal::IdMissing)? {
         Value::String(text) => text.clone(),
+        // Read into floating point: others, written otherwise, are read as the same.
+        Value::Number(number) if number.is_f64() => {
+            return Err(Refusal::IdInvalid(format!(
+                "is a number that is read as {number}, not kept as it is written: write the id as \
+                 text"
+            )));
+        }
         Value::Number(number) => number.to_string(),
         other => return Err(Refusal::IdInvalid(format!("is {other}: text or a number is needed"))),
     };
