@@ -142,6 +142,41 @@ fn ids_names_and_duplicates() {
     assert_eq!(parsed.set.fences().len(), 1);
 }
 
+#[test]
+fn a_feature_that_cannot_be_read_spoils_no_other() {
+    let square = format!("[{}]", ring(10.0, 50.0, 10.01, 50.01));
+    let good = |id: &str| feature(id, "Polygon", &square, "");
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let bad = [
+        feature("large", "Point", "[1e400,50]", r#","radius_m":50"#),
+        feature("ignored", "Polygon", &square, r#","population":-1e400"#),
+        feature("deep", "Polygon", &nested(200), ""),
+        feature("text", "Polygon", &square, r#","note":"\ud800""#),
+    ];
+    let [large, ignored, deep, text] = bad.clone();
+    let parsed = parse(&[good("a"), large, ignored, good("b"), deep, text, good("c")]);
+    let found: Vec<_> = parsed.set.fences().iter().map(|f| f.id.as_str()).collect();
+    assert_eq!(found, ["a", "b", "c"]);
+    let refused = [1, 2, 4, 5].map(|number| (format!("feature {number}"), "feature_invalid"));
+    assert_eq!(
+        codes(&parsed.refusals),
+        refused.each_ref().map(|(name, code)| (name.as_str(), *code))
+    );
+    for (refusal, problem) in parsed.refusals.iter().zip([
+        "number out of range at line 2 column 59",
+        "number out of range at line 1",
+        "recursion limit exceeded at line 2",
+        "unexpected end of hex escape at line 1",
+    ]) {
+        assert!(refusal.message.contains(problem), "{refusal:?}");
+        assert!(refusal.message.ends_with("counted from where the feature begins"), "{refusal:?}");
+    }
+    // What is one feature, or no JSON at all, is refused as a whole.
+    for whole in bad.into_iter().chain([collection(&[good("a"), "{".into()])]) {
+        assert!(matches!(parse_fences(whole.as_bytes()), Err(FencesError::NotJson(_))), "{whole}");
+    }
+}
+
 /// Numbers that are read into floating point are not written back as they were:
 /// fences whose ids differ would share one.
 #[test]

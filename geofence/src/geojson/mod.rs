@@ -145,7 +145,9 @@ fn read_features(bytes: &[u8], known: &Known) -> Result<Vec<(String, Read)>, Fen
 }
 
 /// Reads the features of a FeatureCollection without holding more of it than
-/// its text and, on each thread, one of them. Nothing if `text` is none, or no JSON: whoever
+/// its text and, on each thread, one of them. A feature that is JSON and yet
+/// cannot be read, as it holds a number out of range or nests too deep, is
+/// refused alone. Nothing if `text` is no FeatureCollection, or no JSON: whoever
 /// reads it whole can say why.
 fn read_one_by_one(text: &[u8], known: &Known) -> Option<Vec<(String, Read)>> {
     let features = collection::features(std::str::from_utf8(text).ok()?)?;
@@ -153,13 +155,19 @@ fn read_one_by_one(text: &[u8], known: &Known) -> Option<Vec<(String, Read)>> {
         let hash = xxh3_128(text.get().as_bytes());
         if let Some(fence) = known.get(&hash) {
             let read = Ok((fence.clone(), Vec::new()));
-            return Some((fence.id.clone(), Read { has_id: true, fence: read, text: Some(hash) }));
+            return (fence.id.clone(), Read { has_id: true, fence: read, text: Some(hash) });
         }
-        let feature = serde_json::from_str(text.get()).ok()?;
-        let (label, read) = read_feature(number, &feature);
-        Some((label, Read { text: Some(hash), ..read }))
+        let (label, read) = match serde_json::from_str(text.get()) {
+            Ok(feature) => read_feature(number, &feature),
+            Err(error) => nameless(number, unreadable(&error)),
+        };
+        (label, Read { text: Some(hash), ..read })
     };
-    threads::map(Cores::Spare, &features, || (), read).into_iter().collect()
+    Some(threads::map(Cores::Spare, &features, || (), read))
+}
+
+fn unreadable(error: &serde_json::Error) -> Refusal {
+    Refusal::FeatureInvalid(format!("{error}, counted from where the feature begins"))
 }
 
 /// What becomes of the features read.
@@ -209,25 +217,29 @@ struct Read {
 }
 
 fn read_feature(number: usize, feature: &Feature) -> (String, Read) {
-    let nameless = |refusal| {
-        (format!("feature {number}"), Read { has_id: false, fence: Err(refusal), text: None })
-    };
     if feature.kind.as_ref().and_then(Value::as_str) != Some("Feature") {
-        return nameless(Refusal::FeatureInvalid("its `type` is not \"Feature\"".into()));
+        return nameless(number, Refusal::FeatureInvalid("its `type` is not \"Feature\"".into()));
     }
     let none = Map::new();
     let properties = match &feature.properties {
         None | Some(Value::Null) => &none,
         Some(Value::Object(properties)) => properties,
-        Some(_) => return nameless(Refusal::FeatureInvalid("`properties` is no object".into())),
+        Some(_) => {
+            return nameless(number, Refusal::FeatureInvalid("`properties` is no object".into()));
+        }
     };
     match properties::id(feature.id.as_ref(), properties) {
-        Err(refusal) => nameless(refusal),
+        Err(refusal) => nameless(number, refusal),
         Ok(id) => {
             let fence = fence(&id, feature, properties);
             (id, Read { has_id: true, fence, text: None })
         }
     }
+}
+
+/// A feature that is refused before its id is known.
+fn nameless(number: usize, refusal: Refusal) -> (String, Read) {
+    (format!("feature {number}"), Read { has_id: false, fence: Err(refusal), text: None })
 }
 
 fn fence(
