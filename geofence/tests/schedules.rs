@@ -165,6 +165,29 @@ fn an_opening_is_found_over_the_turn_of_a_laid_out_year() {
     }
 }
 
+/// Years outside those that are kept for good, asked for by turns and by
+/// several threads, are told as ever.
+#[test]
+fn years_long_ago_and_far_ahead_are_told_by_whoever_asks() {
+    let schedule = daily("UTC", "08:00-18:00");
+    let mornings: Vec<TimeMs> =
+        (1950..2150).step_by(7).map(|year| time(&format!("{year}-06-01T08:00Z"))).collect();
+    let told = |mornings: &mut dyn Iterator<Item = &TimeMs>| {
+        for morning in mornings {
+            let (noon, evening) = (morning.plus(4 * 3_600_000), morning.plus(10 * 3_600_000));
+            assert!(schedule.is_open(noon) && !schedule.is_open(morning.plus(-1)));
+            assert_eq!(schedule.opening(noon, morning.plus(-1)), Some(*morning));
+            assert_eq!(schedule.closing(noon, evening), Some(evening));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| (0..3).for_each(|_| told(&mut mornings.iter())));
+            scope.spawn(|| (0..3).for_each(|_| told(&mut mornings.iter().rev())));
+        }
+    });
+}
+
 #[test]
 fn far_from_all_calendars_a_fence_is_closed() {
     let schedule = daily("Europe/Berlin", "00:00-24:00");

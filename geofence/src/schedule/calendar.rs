@@ -5,20 +5,28 @@ use std::sync::OnceLock;
 use jiff::Span as Days;
 
 use super::Hours;
+use super::recent::Recent;
 use super::span::local_date;
 use crate::TimeMs;
 
 /// What is laid out at once, milliseconds: a leap year.
 const YEAR_MS: i64 = 366 * 86_400_000;
-/// Years since 1970 that are kept once they are laid out: about 2000 to 2100.
+/// Years since 1970 that are kept for good once they are laid out, without a
+/// lock: about 2000 to 2100. Of others those asked for last are.
 const KEPT: std::ops::Range<i64> = 29..131;
+/// Other years that are kept: a trace lies in one or two, and the neighbours
+/// of one are looked at for stretches of being open that reach into them.
+const OTHERS_MAX: usize = 4;
 /// A span that is still open can have begun this long ago, days: it lasts a
 /// day, and a zone may skip one.
 const SPAN_DAYS_MAX: i64 = 3;
 
 /// Years laid out so far. Shared by all that share the schedule.
-#[derive(Debug, Default)]
-pub(super) struct Calendar(OnceLock<Box<[OnceLock<Year>]>>);
+#[derive(Debug)]
+pub(super) struct Calendar {
+    kept: OnceLock<Box<[OnceLock<Year>]>>,
+    others: Recent<i64, Year, OTHERS_MAX>,
+}
 
 /// The openings and closings of one year.
 #[derive(Clone, Debug)]
@@ -30,6 +38,10 @@ struct Year {
 }
 
 impl Calendar {
+    pub(super) const fn new() -> Self {
+        Self { kept: OnceLock::new(), others: Recent::new() }
+    }
+
     pub(super) fn is_open(&self, hours: &Hours, t: TimeMs) -> bool {
         self.with(hours, number(t), |year| year.is_open(year.turned(t)))
     }
@@ -52,10 +64,10 @@ impl Calendar {
 
     fn with<T>(&self, hours: &Hours, number: i64, look: impl FnOnce(&Year) -> T) -> T {
         if !KEPT.contains(&number) {
-            return look(&Year::of(hours, number));
+            return look(&self.others.get(&number, || Year::of(hours, number)));
         }
         let kept = (KEPT.end - KEPT.start) as usize;
-        let years = self.0.get_or_init(|| (0..kept).map(|_| OnceLock::new()).collect());
+        let years = self.kept.get_or_init(|| (0..kept).map(|_| OnceLock::new()).collect());
         let year = &years[(number - KEPT.start) as usize];
         look(year.get_or_init(|| Year::of(hours, number)))
     }
@@ -121,4 +133,21 @@ fn number(t: TimeMs) -> i64 {
 
 fn start(number: i64) -> TimeMs {
     TimeMs(number.saturating_mul(YEAR_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Schedule;
+
+    #[test]
+    fn a_year_long_ago_is_not_laid_out_at_every_look() {
+        let hours = json!({ "zone": "UTC", "week": { "mon-sun": ["08:00-18:00"] } });
+        let schedule = Schedule::read(&hours).unwrap();
+        assert!(schedule.is_open(TimeMs(9 * 3_600_000)));
+        let year = schedule.calendar.others.get(&0, || unreachable!("1970 was looked at"));
+        assert_eq!(year.turns.len(), 2 * 366);
+    }
 }

@@ -69,7 +69,7 @@ impl PartialEq for Schedule {
 
 impl Schedule {
     fn new(hours: Hours) -> Self {
-        Self { hours, calendar: Calendar::default() }
+        Self { hours, calendar: Calendar::new() }
     }
 
     /// Whether the fence is open at `t`. The moment of an opening is open, that
