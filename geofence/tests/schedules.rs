@@ -214,6 +214,14 @@ fn far_from_all_calendars_a_fence_is_closed() {
     json!({"zone": "UTC", "rrule": "RRULE:BYDAY=FR,MO;FREQ=WEEKLY;BYHOUR=16,8,8", "duration": "PT90M"}),
     json!({"zone": "UTC", "rrule": "FREQ=WEEKLY;BYDAY=MO,FR;BYHOUR=8,16;BYMINUTE=0", "duration": "PT1H30M"})
 )]
+#[case::null_beside_a_rule(
+    json!({"zone": "UTC", "week": null, "rrule": "FREQ=DAILY;BYHOUR=8", "duration": "PT1H"}),
+    json!({"zone": "UTC", "rrule": "FREQ=DAILY;BYHOUR=8;BYMINUTE=0", "duration": "PT1H"})
+)]
+#[case::null_beside_a_week(
+    json!({"zone": "UTC", "week": {"mon": ["8"]}, "rrule": null, "duration": null}),
+    json!({"zone": "UTC", "week": {"mon": ["08:00-18:00"]}})
+)]
 #[case::every_day(
     json!({"zone": "UTC", "rrule": "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR,SA,SU;BYHOUR=8", "duration": "PT24H"}),
     json!({"zone": "UTC", "rrule": "FREQ=DAILY;BYHOUR=8;BYMINUTE=0", "duration": "PT24H"})
@@ -232,6 +240,7 @@ fn one_text_for_what_means_the_same(#[case] read: Value, #[case] written: Value)
 #[case(json!({"zone": "Berlin", "week": {}}), "\"Europe/Berlin\"")]
 #[case(json!({"zone": "etc/UNKNOWN", "week": {"mon": ["08:00-18:00"]}}), "\"etc/UNKNOWN\" is no time zone")]
 #[case(json!({"zone": "UTC"}), "`week` or `rrule` is missing")]
+#[case(json!({"zone": "UTC", "week": null}), "`week` or `rrule` is missing")]
 #[case(json!({"zone": "UTC", "week": {}, "rrule": "FREQ=DAILY"}), "one of them is needed")]
 #[case(json!({"zone": "UTC", "week": {}}), "it never opens")]
 #[case(json!({"zone": "UTC", "hours": {}}), "`schedule.hours`: unknown")]
@@ -278,6 +287,9 @@ fn a_zone_far_too_long_is_told_by_its_beginning() {
 #[case("FREQ=WEEKLY;BYHOUR=8", "FREQ=WEEKLY needs BYDAY")]
 #[case("FREQ=WEEKLY;BYDAY=1MO;BYHOUR=8", "BYDAY=1MO is none of MO")]
 #[case("FREQ=DAILY;BYHOUR=24", "BYHOUR=24: numbers from 0 to 23")]
+#[case("FREQ=DAILY;BYHOUR=+8", "BYHOUR=+8: numbers from 0 to 23")]
+#[case("FREQ=DAILY;BYHOUR=008", "BYHOUR=008: numbers from 0 to 23")]
+#[case("FREQ=DAILY;BYHOUR=8;BYMINUTE=", "BYMINUTE=: numbers from 0 to 59")]
 #[case("FREQ=DAILY;BYHOUR=8;BYHOUR=9", "BYHOUR is given twice")]
 #[case("FREQ=DAILY;BYHOUR=0,1,2,3;BYMINUTE=0,1,2,3,4,5,6,7,8,9,10,11,12", "52 spans a day")]
 #[case("daily", "\"daily\" is no NAME=VALUE")]

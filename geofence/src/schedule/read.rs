@@ -61,7 +61,7 @@ impl Schedule {
 
 fn read_rule(members: &Map<String, Value>) -> Result<Rule, ScheduleError> {
     let duration = text(members, "duration")?;
-    match (members.get("week"), text(members, "rrule")?) {
+    match (given(members, "week"), text(members, "rrule")?) {
         (Some(_), Some(_)) => Err(ScheduleError::at(
             "schedule",
             "`week` and `rrule` are given: one of them is needed",
@@ -119,7 +119,7 @@ fn read_exceptions(
     members: &Map<String, Value>,
 ) -> Result<BTreeMap<Date, Vec<Span>>, ScheduleError> {
     let at = "schedule.exceptions";
-    let Some(value) = members.get("exceptions").filter(|value| !value.is_null()) else {
+    let Some(value) = given(members, "exceptions") else {
         return Ok(BTreeMap::new());
     };
     let dates = value
@@ -154,12 +154,17 @@ fn read_spans(at: &str, value: &Value) -> Result<Vec<Span>, ScheduleError> {
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, ScheduleError> {
-    match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
+    match given(members, name) {
+        None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => {
             let problem = format!("{other}: text is needed");
             Err(ScheduleError::at(format!("schedule.{name}"), problem))
         }
     }
+}
+
+/// A member that is there and not null.
+fn given<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    members.get(name).filter(|value| !value.is_null())
 }

@@ -127,7 +127,11 @@ fn read_days(value: &str) -> Result<[bool; 7], String> {
 }
 
 fn read_numbers(name: &str, value: &str, max: u16) -> Result<Vec<u16>, String> {
-    let read = |text: &str| text.parse::<u16>().ok().filter(|number| *number <= max);
+    // One or two digits: Rust would take a sign as well.
+    let read = |text: &str| {
+        let is_number = text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u16>().ok().filter(|number| *number <= max)).flatten()
+    };
     let numbers: Option<Vec<u16>> = value.split(',').map(read).collect();
     let mut numbers = numbers.ok_or_else(|| {
         format!("{name}={value}: numbers from 0 to {max}, with commas, are needed")
