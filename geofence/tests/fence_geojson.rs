@@ -312,7 +312,7 @@ fn geometry_that_is_refused_by_name_and_place() {
             "[[[10,50],[10.01,50],[10.02,50],[10,50]]]",
             "",
             "zero_area",
-            "the rings enclose no area",
+            "the rings enclose no area: draw the fence anew, with corners that do not all lie on one line",
         ),
         (
             "MultiPolygon",

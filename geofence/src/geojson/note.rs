@@ -44,7 +44,9 @@ pub(super) enum Refusal {
     TooFewPoints { place: String, distinct: usize, needed: usize },
     #[error("{0} vertices, at most {VERTICES_MAX} are allowed: simplify the fence or split it")]
     TooManyVertices(usize),
-    #[error("the rings enclose no area")]
+    #[error(
+        "the rings enclose no area: draw the fence anew, with corners that do not all lie on one line"
+    )]
     ZeroArea,
     #[error(
         "{0} goes round a pole: cut it along a meridian (or at ±180) into parts that do not, with \
