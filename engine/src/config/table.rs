@@ -244,7 +244,8 @@ settings! {
         /// Free space of the disk under which intake stops, for a journal on
         /// this machine.
         min_free_percent: u8 = "10", Percent { max: 90 };
-        /// How often an idle shard writes down how far its sinks are.
+        /// How often an idle shard writes down how far its sinks are. A Parquet
+        /// file that is due does not wait for it.
         heartbeat: Duration = "30s", Durations { min: "100ms", max: "10m" };
     }
 

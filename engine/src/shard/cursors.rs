@@ -72,6 +72,18 @@ impl CursorBoard {
         self.0.news.notified().await;
     }
 
+    /// Whether a proposal announces output that comes once it is recorded: what
+    /// is announced waits for nothing else.
+    pub(super) fn announces(&self) -> bool {
+        let proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = self.0.recorded.borrow();
+        let pending = |cursors: &Cursors, sink: &str| cursors.get(sink)?.pending_through_seq;
+        proposed.cursors.values().any(|cursor| {
+            let announced = cursor.pending_through_seq;
+            announced.is_some() && announced != pending(&recorded, &cursor.sink)
+        })
+    }
+
     /// Takes the proposals, for the segment that is about to be committed.
     pub(super) fn take(&self) -> Proposed {
         let mut proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -135,7 +135,8 @@ pub struct ShardOptions {
     pub cut: Cut,
     /// What time it is.
     pub clock: Clock,
-    /// Longest time for which proposed cursors wait for input to ride with.
+    /// Longest time for which proposed cursors wait for input to ride with;
+    /// those that announce a file wait no longer than input does.
     pub heartbeat: Duration,
 }
 
@@ -339,6 +340,8 @@ impl Shard {
     fn cursors_wait(&self) -> Option<Duration> {
         match self.options.cut {
             _ if self.settled => Some(Duration::ZERO),
+            // A file that is complete is seen by nobody until then.
+            Cut::Clock { delay_max, .. } if self.services.cursors.announces() => Some(delay_max),
             Cut::Clock { .. } => Some(self.options.heartbeat),
             Cut::Count(_) => None,
         }

@@ -1,10 +1,11 @@
-//! A worker that nobody sends anything writes nothing.
+//! A worker that nobody sends anything writes nothing but what has come of age.
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{Launch, PATIENCE, Worker, ping, segments_of};
+use crate::support::{Launch, Outputs, PATIENCE, Worker, ping, segments_of, wait_for};
 
 /// Many heartbeats, and several of the sinks' own seconds.
 const QUIET: Duration = Duration::from_millis(2_500);
@@ -68,5 +69,35 @@ fn expect_stillness(clock: &str) {
     let mut worker = launch.start();
     let again = wait_until_still(&dir);
     assert!(again <= fed + 8, "{clock}: {again} segments after {fed}");
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+#[test]
+fn files_appear_at_their_age_though_nothing_comes_in() {
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    let fences = dir.path().join("depot.geojson");
+    let depot = json!({
+        "type": "Feature",
+        "id": "depot",
+        "properties": { "radius_m": 500 },
+        "geometry": { "type": "Point", "coordinates": [10.0, 50.0] },
+    });
+    std::fs::write(&fences, depot.to_string()).unwrap();
+    // No heartbeat comes while this waits, no silence is told, and nothing is
+    // judged later: no segment follows that of the ping by itself.
+    let mut worker = Launch::run(&data)
+        .fences(&fences)
+        .set("detection.reorder_delay", "0s")
+        .set("journal.heartbeat", "10m")
+        .set("journal.min_free_percent", "0")
+        .set("archive.max_age", "1s")
+        .set("source.stalled_after", "1h")
+        .start();
+    let now = jiff::Timestamp::now().to_string();
+    worker.client().deliver(&[ping("v-1", &now, 10.0, 50.0, "")]);
+    let outputs = Outputs::of(&data);
+    wait_for("the pings' file", || (!outputs.archive().is_empty()).then_some(()));
+    wait_for("the events' file", || (!outputs.event_files().is_empty()).then_some(()));
     assert!(worker.stop().success(), "{}", worker.log());
 }
