@@ -63,10 +63,8 @@ impl<'a> View<'a> {
         }
         let from = shown.first().map_or(first, |i| times[*i].min(first));
         let through = shown.last().map_or(last, |i| times[*i].max(last));
-        let known = Known {
-            arrivals: trail.arrivals(),
-            watermark: if trail.is_over() { Some(TimeMs(i64::MAX)) } else { trail.watermark() },
-        };
+        let known =
+            Known { arrivals: trail.arrivals(), judged_through: reading.judged_through(trail) };
         let mut steps = Vec::new();
         let mut omitted = 0;
         for step in trail.steps(fence, from, through) {

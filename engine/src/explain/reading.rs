@@ -1,9 +1,9 @@
 //! What the journal holds of one vehicle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use geofence::trace::Trail;
+use geofence::trace::{Arrival, Trail};
 use geofence::{Settings, TimeMs};
 use protos::events::FleetEvent;
 use protos::journal::Segment;
@@ -27,6 +27,8 @@ pub(super) struct Reading {
     /// From the oldest segment kept, before which nothing is known, where the
     /// journal's beginning is gone.
     late_trail: Option<Trail>,
+    /// Receive clock of each segment that holds pings of the vehicle.
+    arrived: BTreeMap<u64, TimeMs>,
     /// Every operation on the vehicle's events, in order.
     pub(super) operations: Vec<FleetEvent>,
     pub(super) span: Span,
@@ -69,6 +71,24 @@ impl Reading {
                 Some(TimeMs(told.event_time_ms))
             }
         }
+    }
+
+    /// The event time up to which pings are judged: by the vehicle's watermark, or
+    /// because their reorder delay is over; `None` while none is.
+    pub(super) fn judged_through(&self, trail: &Trail) -> Option<TimeMs> {
+        if trail.is_over() {
+            return Some(TimeMs(i64::MAX));
+        }
+        let delay_ms = trail.settings_at(TimeMs(i64::MAX)).reorder_delay_ms;
+        let waits = |arrival: &&Arrival| {
+            let at = self.arrived.get(&arrival.seq);
+            at.is_some_and(|at| at.plus(delay_ms) > self.span.last_now)
+        };
+        let newest_first = trail.arrivals().iter().rev();
+        let waiting: BTreeSet<TimeMs> =
+            newest_first.take_while(waits).map(|arrival| arrival.ping.event_time).collect();
+        let judged = trail.times().into_iter().rev().find(|t| !waiting.contains(t));
+        judged.max(trail.watermark())
     }
 
     /// The refusal of `what`, which the journal does not reach back to.
@@ -174,6 +194,7 @@ impl Reader {
             vehicle: question.vehicle.clone(),
             trail,
             late_trail,
+            arrived: BTreeMap::new(),
             operations: Vec::new(),
             span,
         };
@@ -198,6 +219,9 @@ impl Reader {
         reading.span.last_now = reading.span.last_now.max(now);
         let (inputs, dispositions) =
             recorded::inputs_of(&reading.vehicle, &segment, |hash| self.fences.get(hash))?;
+        if !dispositions.is_empty() {
+            reading.arrived.insert(segment.seq, now);
+        }
         if segment.seq > self.base_seq {
             reading.trail.take(&inputs, &dispositions, now, segment.seq);
         }

@@ -234,7 +234,7 @@ impl StepSaid {
                 .map(|refused| RefusalSaid { rule: refused.rule, inside_m: refused.inside_m })
                 .collect(),
             events: step.events.iter().map(content).collect(),
-            provisional: known.watermark.is_none_or(|watermark| at > watermark),
+            provisional: known.judged_through.is_none_or(|through| at > through),
             step,
         }
     }
@@ -244,7 +244,7 @@ impl StepSaid {
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) arrivals: &'a [Arrival],
-    pub(super) watermark: Option<TimeMs>,
+    pub(super) judged_through: Option<TimeMs>,
 }
 
 impl PingSaid {

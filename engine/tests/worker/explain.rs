@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Launch, ping, segments_of, text};
+use crate::support::{Launch, ping, segments_of, text, wait_for};
 
 fn launch(dir: &TempDir) -> Launch {
     let fences = dir.path().join("fences.geojson");
@@ -114,6 +115,29 @@ fn a_running_worker_explains_and_lets_others_read() {
     assert_eq!(refused(&format!("vehicle=b&fence=depot&{noon}")), unknown("vehicle_unknown"));
     assert_eq!(refused(&format!("vehicle=a&fence=port&{noon}")), unknown("fence_unknown"));
     assert_eq!(refused(&format!("vehicle=a&event={}", "0".repeat(32))), unknown("event_unknown"));
+    assert!(worker.stop().success());
+}
+
+#[test]
+fn the_newest_ping_is_provisional_only_until_its_delay_is_over() {
+    let dir = TempDir::new().unwrap();
+    let launch = launch(&dir)
+        .set("clock", "wall")
+        .set("detection.reorder_delay", "500ms")
+        .set("journal.heartbeat", "100ms");
+    let mut worker = launch.start();
+    let client = worker.client();
+    let now = jiff::Timestamp::now();
+    let at = |time: jiff::Timestamp, lon| ping("a", &time.to_string(), lon, 50.005, "");
+    client.deliver(&[at(now - Duration::from_secs(60), 9.99), at(now, 10.005)]);
+    let newest = || {
+        let query = format!("/v1/explain?vehicle=a&fence=depot&at={now}");
+        client.get(&query).expect("an answer").json()["steps"][1].clone()
+    };
+    let judged = wait_for("the newest ping is judged", || {
+        Some(newest()).filter(|step| step["provisional"] == json!(false))
+    });
+    assert_eq!(judged["ping"]["disposition"], "on_time", "{judged}");
     assert!(worker.stop().success());
 }
 
