@@ -18,6 +18,8 @@ use crate::shard::recorded;
 
 /// Names of other vehicles that are remembered, to be suggested.
 const OTHERS_MAX: usize = 10_000;
+/// How many of them are.
+const SUGGESTED: usize = 3;
 
 /// What the journal holds of one vehicle.
 pub(super) struct Reading {
@@ -241,7 +243,8 @@ impl Reader {
             if self.wanted_event.as_ref() == Some(&event.event_id) {
                 self.owner = Some(event.vehicle_id.clone());
             }
-            if self.others.len() < OTHERS_MAX && !self.others.contains(&event.vehicle_id) {
+            let is_vehicles = !event.vehicle_id.is_empty();
+            if is_vehicles && self.others.len() < OTHERS_MAX {
                 self.others.insert(event.vehicle_id);
             }
         }
@@ -262,18 +265,7 @@ impl Reader {
                 || trail.known_from().is_some()
         });
         if !is_known && reading.operations.is_empty() {
-            let near: Vec<&str> = others
-                .range(vehicle.clone()..)
-                .chain(others.iter().rev())
-                .filter(|id| !id.is_empty())
-                .take(3)
-                .map(String::as_str)
-                .collect();
-            let near = if near.is_empty() {
-                String::new()
-            } else {
-                format!("; vehicles with events there: {}, …", near.join(", "))
-            };
+            let near = suggestion(vehicle, &others);
             let message = format!("no ping of vehicle {vehicle:?} in {}{near}", reading.place());
             return Err(not_found("vehicle_unknown", message));
         }
@@ -282,5 +274,17 @@ impl Reader {
             reading.late_trail = reading.late_trail.map(|trail| trail.at(t));
         }
         Ok(reading)
+    }
+}
+
+/// Those of `others` that are nearest to `vehicle`, in the order of ids.
+fn suggestion(vehicle: &str, others: &BTreeSet<String>) -> String {
+    let after = others.range(vehicle.to_owned()..);
+    let before = others.range(..vehicle.to_owned()).rev();
+    let near: Vec<&str> = after.chain(before).take(SUGGESTED).map(String::as_str).collect();
+    let more = if others.len() > near.len() { ", …" } else { "" };
+    match near.as_slice() {
+        [] => String::new(),
+        near => format!("; vehicles with events there: {}{more}", near.join(", ")),
     }
 }

@@ -113,6 +113,9 @@ fn a_running_worker_explains_and_lets_others_read() {
     let unknown = |code: &str| (404, code.to_owned());
     let noon = "at=2026-03-01T12:00:00Z";
     assert_eq!(refused(&format!("vehicle=b&fence=depot&{noon}")), unknown("vehicle_unknown"));
+    let unknown_vehicle = get(&format!("vehicle=0&fence=depot&{noon}")).json();
+    let message = unknown_vehicle["message"].as_str().unwrap();
+    assert!(message.ends_with("; vehicles with events there: a"), "{message}");
     assert_eq!(refused(&format!("vehicle=a&fence=port&{noon}")), unknown("fence_unknown"));
     assert_eq!(refused(&format!("vehicle=a&event={}", "0".repeat(32))), unknown("event_unknown"));
     assert!(worker.stop().success());
