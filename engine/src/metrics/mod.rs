@@ -115,8 +115,8 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(builder.build_recorder())
 }
 
-/// Describes every metric, and shows those without labels from the start: a
-/// rate needs the zero before the first one.
+/// Describes every metric, and shows counters from the start where their labels
+/// are known: a rate needs the zero before the first one.
 fn introduce() {
     for metric in ALL {
         match metric.kind {
@@ -130,6 +130,11 @@ fn introduce() {
             Kind::Histogram(_) => {
                 ::metrics::describe_histogram!(metric.name, metric.unit, metric.help);
             }
+        }
+    }
+    for (metric, labels) in table::FROM_ZERO {
+        for values in *labels {
+            metric.counter(values).increment(0);
         }
     }
     BUILD_INFO.gauge(&[env!("CARGO_PKG_VERSION")]).set(1.0);

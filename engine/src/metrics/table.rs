@@ -114,3 +114,33 @@ metrics! {
     BUILD_INFO "fleetstream_build_info" Kind::Gauge, Count, ["version"],
         "Always 1; the label says which version runs.";
 }
+
+/// Counters with labels that somebody is woken by as soon as they grow, and the
+/// values that tell of trouble here. Those of sinks are shown by the sinks that run.
+pub(super) const FROM_ZERO: &[(Metric, &[&[&str]])] = &[
+    (MAINTENANCE_ERRORS, &[&["snapshot"], &["sweep"]]),
+    (REJECTED, &[&["foreign_shard"]]),
+    (REFUSALS, &[&["hot_window_capped"], &["vehicle_limit"]]),
+    (FENCE_CHANGES, BAD_CHANGES),
+    (TAG_CHANGES, BAD_CHANGES),
+    (
+        HTTP_REFUSED,
+        &[
+            &["queue_full"],
+            &["too_many_requests"],
+            &["too_many_bytes"],
+            &["disk_nearly_full"],
+            &["commit_stuck"],
+            &["not_committed"],
+        ],
+    ),
+];
+
+/// Only what is configured can be unusable: HTTP is told so at once.
+const BAD_CHANGES: &[&[&str]] = &[
+    &["configured", "unusable"],
+    &["configured", "refused"],
+    &["configured", "failed"],
+    &["http", "refused"],
+    &["http", "failed"],
+];

@@ -87,6 +87,22 @@ fn counters_without_labels_start_at_zero_and_the_process_is_measured() {
 }
 
 #[test]
+fn counters_of_what_goes_wrong_start_at_zero() {
+    let page = with_page(|| ());
+    for line in [
+        "fleetstream_maintenance_errors_total{work=\"snapshot\"} 0",
+        "fleetstream_maintenance_errors_total{work=\"sweep\"} 0",
+        "fleetstream_fence_changes_total{origin=\"configured\",outcome=\"unusable\"} 0",
+        "fleetstream_tag_changes_total{origin=\"http\",outcome=\"failed\"} 0",
+        "fleetstream_rejected_total{reason=\"foreign_shard\"} 0",
+        "fleetstream_refusals_total{rule=\"vehicle_limit\"} 0",
+        "fleetstream_http_pings_refused_total{code=\"queue_full\"} 0",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "labels of fleetstream_events_total")]
 fn a_missing_label_is_caught() {
     let _ = EVENTS.counter(&["geofence_enter"]);

@@ -98,6 +98,8 @@ async fn write(
 /// ends and its last cursor is recorded.
 async fn tell(mut reports: watch::Receiver<Report>, shard: &str, place: &str, board: &CursorBoard) {
     let mut told = *reports.borrow_and_update();
+    // At zero, most often: a rate needs that before the first error.
+    measure(&Report::default(), &told, shard);
     let mut proposed = told.through;
     let mut propose_at = Instant::now();
     loop {

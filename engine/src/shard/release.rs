@@ -76,6 +76,8 @@ impl SinkRunner {
         last: watch::Receiver<Option<u64>>,
     ) -> Self {
         let proposed = board.recorded().borrow().get(sink.name()).cloned();
+        // The first error shows in a rate only after a zero.
+        metrics::SINK_ERRORS.counter(&[sink.name()]).increment(0);
         Self {
             backlog: Backlog::new(sink.name(), shard, &reader),
             sink,

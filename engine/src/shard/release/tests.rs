@@ -327,6 +327,7 @@ async fn a_sink_that_hangs_shows_in_its_backlog() {
         let line = page.lines().find(|line| line.starts_with(name) && line.contains(NAME));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
     };
+    assert_eq!(told("fleetstream_sink_errors_total"), Some(0.0), "a rate begins with a zero");
     // The claim's is one, too.
     assert_eq!(told("fleetstream_unreleased_segments"), Some(4.0));
     let lag = told("fleetstream_release_lag_seconds").expect("a line");
