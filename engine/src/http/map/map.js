@@ -4,6 +4,12 @@
 
 const POSITIONS_EVERY_MS = 1000;
 const FENCES_EVERY_MS = 15000;
+// A worker that hangs leaves its connections open: an answer that comes later
+// than this is none. Fences may be many, over a slow link.
+const POSITIONS_WITHIN_MS = 5000;
+const FENCES_WITHIN_MS = 60000;
+// Positions not had so often in a row: the link is lost.
+const MISSED_MAX = 2;
 const POSITIONS_MAX = 20000;
 // Above this many vehicles only those in view are fetched, and none glide.
 const GLIDE_MAX = 3000;
@@ -104,7 +110,7 @@ function outline(feature) {
 }
 
 async function loadFences() {
-  const response = await fetch("/v1/fences");
+  const response = await fetch("/v1/fences", { signal: AbortSignal.timeout(FENCES_WITHIN_MS) });
   if (!response.ok) throw new Error("fences: " + response.status);
   const tag = response.headers.get("etag");
   if (tag !== null && tag === fencesTag) return;
@@ -132,7 +138,7 @@ async function loadPositions() {
       query += "&bbox=" + [longitude(west), latitude(south), longitude(east), latitude(north)].map((n) => n.toFixed(5));
     }
   }
-  const response = await fetch("/v1/positions?" + query);
+  const response = await fetch("/v1/positions?" + query, { signal: AbortSignal.timeout(POSITIONS_WITHIN_MS) });
   if (!response.ok) throw new Error("positions: " + response.status);
   const list = await response.json();
   const now = performance.now();
@@ -252,9 +258,10 @@ function showVehicle(event) {
 
 function follow() {
   const source = new EventSource("/v1/events");
-  source.onopen = () => state("live");
+  source.onopen = () => { link.stream = "live"; showLink(); };
   source.onerror = () => {
-    state("lost");
+    link.stream = "lost";
+    showLink();
     // A browser gives up for good when the answer was no stream.
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
   };
@@ -267,9 +274,21 @@ function follow() {
   });
 }
 
-function state(now) {
-  page.state = now;
-  $("link-text").textContent = { live: "live", lost: "reconnecting", connecting: "connecting" }[now];
+// The stream alone does not tell that a worker hangs, nor positions that events
+// are missed.
+const link = { stream: "connecting", missed: 0 };
+
+async function pollPositions() {
+  try { await loadPositions(); link.missed = 0; } catch { link.missed++; }
+  showLink();
+}
+
+function showLink() {
+  const state = link.missed >= MISSED_MAX ? "lost" : link.stream;
+  // It is read out whenever it is written.
+  if (state === page.state) return;
+  page.state = state;
+  $("link-text").textContent = { live: "live", lost: "reconnecting", connecting: "connecting" }[page.state];
 }
 
 // ---------------------------------------------------------------- drawing ---
@@ -542,11 +561,11 @@ $("example").textContent = `curl -s ${location.origin}/v1/pings -H 'content-type
 // Calls again and again, each time after the last call has ended.
 async function repeat(task, everyMs) {
   for (;;) {
-    try { await task(); } catch { /* the event stream shows that the link is lost */ }
+    try { await task(); } catch { /* the next call makes up for it */ }
     await new Promise((resolve) => setTimeout(resolve, document.hidden ? 4 * everyMs : everyMs));
   }
 }
 repeat(loadFences, FENCES_EVERY_MS);
-repeat(loadPositions, POSITIONS_EVERY_MS);
+repeat(pollPositions, POSITIONS_EVERY_MS);
 follow();
 requestAnimationFrame(draw);
