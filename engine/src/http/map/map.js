@@ -181,7 +181,8 @@ function count(total) {
   }
   page.vehicles = total;
   $("vehicles").textContent = total.toLocaleString("en");
-  $("clock").textContent = newest ? newest.slice(0, 10) + " " + newest.slice(11, 19) : "–";
+  $("date").textContent = newest.slice(0, 10);
+  $("clock").textContent = newest ? newest.slice(11, 19) : "–";
   $("empty").hidden = total > 0;
   canvas.setAttribute("aria-label", `Live map: ${total} vehicles, ${counts.moving} moving`);
 }
@@ -218,7 +219,8 @@ function addEvent(kind, event) {
   const item = element("li", undefined, look);
   if (event.op === "retract") item.classList.add("retracted");
   const what = element("span", undefined, "what");
-  what.append(element("b", event.vehicle_id || event.source || ""), " " + verb);
+  what.append(element("b", event.vehicle_id || event.source || ""), element("span", verb));
+  what.title = what.firstChild.textContent;
   const time = element("time", event.event_time.slice(11, 19));
   time.dateTime = time.title = event.event_time;
   const length = duration(event.duration_s ?? event.threshold_s ?? event.silence_s);
@@ -268,7 +270,7 @@ function follow() {
   for (const kind of Object.keys(WORDS)) {
     source.addEventListener(kind, (message) => addEvent(kind, JSON.parse(message.data)));
   }
-  source.addEventListener("gap", () => note("Events may be missing here: the connection was lost for long."));
+  source.addEventListener("gap", () => note("Events may be missing here: the worker was started again, or this page was away for long."));
   source.addEventListener("lagged", (message) => {
     note(JSON.parse(message.data).missed.toLocaleString("en") + " events skipped: this page was too slow.");
   });
@@ -458,6 +460,8 @@ function fit() {
   // What the panels cover is no room.
   const wide = view.width > 900, padding = wide ? { left: 40, right: 370, top: 90, bottom: 40 } : { left: 20, right: 20, top: 90, bottom: 60 };
   if (!wide) padding.bottom += view.height * .32;
+  // The legend goes from side to side here.
+  if (view.width <= 520) padding.top += 45;
   const width = Math.max(80, view.width - padding.left - padding.right), height = Math.max(80, view.height - padding.top - padding.bottom);
   const scale = Math.min(width / Math.max(box[2] - box[0], 1e-6), height / Math.max(box[3] - box[1], 1e-6));
   view.zoom = Math.max(ZOOM_MIN, Math.min(16, Math.log2(scale / 256)));
