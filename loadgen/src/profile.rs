@@ -160,7 +160,8 @@ pub struct Thresholds {
     pub unreadable_max: Option<u64>,
     /// Achieved over intended rate, at least.
     pub rate_min: Option<f64>,
-    /// F1, by kind, at least.
+    /// F1, by kind, at least. Where any kind is given, one that is not must be
+    /// exact; 0 leaves one out.
     pub f1_min: BTreeMap<String, f64>,
     /// 95th percentile of the error of event times, milliseconds, at most, for
     /// every kind.
@@ -367,6 +368,9 @@ mod tests {
         for (name, text) in SHIPPED {
             let profile = Profile::parse(text).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             assert!(!profile.about.is_empty(), "{name}");
+            // Each kind is named: none is left out by silence.
+            let kinds = profile.thresholds.f1_min.len();
+            assert!([0, crate::truth::Kind::ALL.len()].contains(&kinds), "{name}");
             if profile.fleet.fences < 1_000 {
                 let world = profile.world(None).unwrap();
                 assert_eq!(world.fences.all().len() as u32, world.profile.fleet.fences, "{name}");

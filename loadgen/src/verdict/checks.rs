@@ -25,11 +25,14 @@ pub struct Check {
 /// Holds a report against thresholds, and enters the verdict.
 ///
 /// It passes if every threshold that is given holds. One that nothing was looked
-/// at for does not, unless that is allowed. A run that was interrupted, or could
-/// not read what it was to read, fails whatever the thresholds.
+/// at for does not, unless that is allowed; one of a kind of which there is
+/// nothing to find, and nothing was said, has nothing to hold against. A run that
+/// was interrupted, or could not read what it was to read, fails whatever the
+/// thresholds.
 pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
     report.checks = checks(thresholds, report);
-    report.unchecked = unchecked(thresholds, &report.checks);
+    let unchecked = unchecked(thresholds, &report.checks).into_iter();
+    (report.without, report.unchecked) = unchecked.partition(|name| is_without(name, report));
     let looked = report.unchecked.is_empty() || report.unchecked_allowed;
     report.pass = looked && report.checks.iter().all(|check| check.holds);
 }
@@ -47,10 +50,7 @@ pub(super) fn needed_for(threshold: &str) -> &'static str {
         "gaps_max" | "unreadable_max" => {
             "events, over HTTP or by --events or --events-subscription"
         }
-        "f1_min" => {
-            "events, over HTTP or by --events or --events-subscription, and a truth with some of \
-             the kind"
-        }
+        "f1_min" => "events, over HTTP or by --events or --events-subscription, and a truth",
         "time_error_p95_ms_max" | "inside_interval_min" => {
             "events that are true, over HTTP or by --events or --events-subscription"
         }
@@ -140,13 +140,20 @@ fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
     given.filter(|name| !checks.iter().any(|it| is_of(it, name))).collect()
 }
 
+/// Whether it was looked at what this threshold of a kind is about, and there was
+/// nothing of the kind: it is none of the checks then.
+fn is_without(threshold: &str, report: &Report) -> bool {
+    threshold.starts_with("f1_min ") && report.has_truth && report.events.is_some()
+}
+
 fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
-    for (kind, least) in &thresholds.f1_min {
-        // Where nothing was required and nothing was said, nothing is known.
-        let says_something = |score: &&KindScore| score.required + score.made_up > 0;
-        if let Some(score) = report.kinds.get(kind).filter(says_something) {
-            list.at_least(&format!("f1_min {kind}"), Some(*least), score.f1);
-        }
+    // Where nothing was required and nothing was said, a score says nothing.
+    let says_something = |score: &KindScore| score.required + score.made_up > 0;
+    for (kind, score) in report.kinds.iter().filter(|(_, score)| says_something(score)) {
+        // What nobody thought of must not pass for it.
+        let least = thresholds.f1_min.get(kind).copied().unwrap_or(1.0);
+        let judged = !thresholds.f1_min.is_empty();
+        list.at_least(&format!("f1_min {kind}"), judged.then_some(least), score.f1);
     }
     for (kind, score) in report.kinds.iter().filter(|(_, score)| score.found > 0) {
         list.at_most(
@@ -301,24 +308,51 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_nothing_is_of_is_not_looked_at() {
+    fn a_kind_that_there_is_nothing_of_is_said_and_fails_nothing() {
         let f1_min = ["geofence_cross", "geofence_dwell", "geofence_enter", "idle_start"];
         let thresholds = Thresholds {
             f1_min: f1_min.map(|kind| (kind.to_owned(), 0.9)).into(),
             ..Thresholds::default()
         };
         let mut report = report();
-        (report.has_truth, report.events) = (true, Some(Events::default()));
+        // Without events nothing is known of any kind.
+        report.has_truth = true;
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!((report.unchecked.len(), report.without.len()), (4, 0));
+        report.events = Some(Events::default());
         // Right, as nothing was required and nothing said; and said though nothing was.
         let nothing = KindScore { f1: 1.0, undecidable: 2, corrections: 1, ..Default::default() };
         report.kinds.insert("geofence_dwell".into(), nothing);
         let made_up = KindScore { f1: 0.0, made_up: 1, ..Default::default() };
         report.kinds.insert("idle_start".into(), made_up);
         pass_verdict(&thresholds, &mut report);
-        assert_eq!(report.unchecked, ["f1_min geofence_cross", "f1_min geofence_dwell"]);
+        assert_eq!(report.without, ["f1_min geofence_cross", "f1_min geofence_dwell"]);
+        assert_eq!(report.unchecked, [""; 0]);
         assert_eq!(failing(&thresholds, &report), ["f1_min idle_start"]);
         let said = crate::verdict::text(&report);
-        assert!(said.contains("FAIL f1_min geofence_cross") && said.contains("truth"), "{said}");
+        assert!(said.contains("--   f1_min geofence_cross") && said.contains("truth"), "{said}");
+        report.kinds.remove("idle_start");
+        pass_verdict(&thresholds, &mut report);
+        assert!(report.pass, "{report:?}");
+    }
+
+    #[test]
+    fn a_kind_without_a_threshold_must_be_exact() {
+        let f1_min =
+            BTreeMap::from([("geofence_enter".into(), 0.9), ("geofence_cross".into(), 0.0)]);
+        let thresholds = Thresholds { f1_min, ..Thresholds::default() };
+        let mut report = report();
+        (report.has_truth, report.events) = (true, Some(Events::default()));
+        let missed = KindScore { f1: 0.0, required: 3, missed: 3, ..Default::default() };
+        report.kinds.insert("geofence_visit".into(), missed.clone());
+        let made_up = KindScore { f1: 0.0, made_up: 1, ..Default::default() };
+        report.kinds.insert("vehicle_offline".into(), made_up);
+        // Left out by 0, and said so.
+        report.kinds.insert("geofence_cross".into(), missed);
+        let failed = failing(&thresholds, &report);
+        assert_eq!(failed, ["f1_min geofence_visit", "f1_min vehicle_offline"]);
+        // Where no kind has a threshold, events are not judged.
+        assert_eq!(failing(&Thresholds::default(), &report), [""; 0]);
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub struct Report {
     /// Thresholds of the profile that nothing was looked at for, or found to
     /// hold them against.
     pub unchecked: Vec<String>,
-    /// Whether it may pass with those.
+    /// Thresholds of kinds that the truth has nothing of, and no event was of.
+    pub without: Vec<String>,
+    /// Whether it may pass with the unchecked ones.
     pub unchecked_allowed: bool,
     /// What was to be read and could not be, and why: it does not pass.
     pub unread: Unread,

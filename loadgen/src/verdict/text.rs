@@ -162,6 +162,9 @@ pub fn text(report: &Report) -> String {
     report.gone.iter().for_each(|part| line(format!("not read again: {part}, from files")));
     report.unread.iter().for_each(|(part, why)| line(format!("cannot be read: {part}: {why}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
+    for name in &report.without {
+        line(format!("--   {name:42} nothing to find in the truth, and nothing was made up"));
+    }
     for name in &report.unchecked {
         let mark = if report.unchecked_allowed { "--  " } else { "FAIL" };
         line(format!("{mark} {name:42} not looked at; needs {}", needed_for(name)));

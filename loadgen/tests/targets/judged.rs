@@ -10,7 +10,7 @@ use crate::support::{Done, FakeEngine, Faults, world, write_archive};
 use loadgen::profile::{SHIPPED, World};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::send::Snapshot;
-use loadgen::truth::Names;
+use loadgen::truth::{Kind, Names};
 use loadgen::verdict::{Part, Report};
 use reqwest::Url;
 use rstest::rstest;
@@ -139,12 +139,24 @@ async fn one_event_in_a_thousand_doubled_is_told_as_that() {
     assert_eq!(report.pings.tally.missing, 0);
     // Whatever kind they are of, the profile wants every event to be right.
     let f1 = |kind: &str| report.kinds.get(kind).map_or(1.0, |score| score.f1);
-    let wanted =
-        ["geofence_dwell", "geofence_enter", "geofence_exit", "idle_start", "stationary_start"];
+    let mut wanted = Kind::ALL.map(Kind::name);
+    wanted.sort_unstable();
     let expected: Vec<String> =
         wanted.iter().filter(|kind| f1(kind) < 1.0).map(|kind| format!("f1_min {kind}")).collect();
     assert_eq!(failed_but_for_speed(&report), expected);
     assert!(!expected.is_empty() && !report.pass);
+}
+
+#[rstest]
+#[case(Kind::Visit)]
+#[case(Kind::StationaryEnd)]
+#[case(Kind::IdleEnd)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_that_never_tells_of_a_kind_fails_by_its_name(#[case] hides: Kind) {
+    let faults = Faults { hides: Some(hides), ..Faults::default() };
+    let (report, _) = judged(600, 8, faults).await;
+    assert!(report.kinds[hides.name()].required > 0);
+    assert_eq!(failed_but_for_speed(&report), [format!("f1_min {}", hides.name())]);
 }
 
 #[rstest]

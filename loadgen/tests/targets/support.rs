@@ -28,6 +28,8 @@ pub(crate) struct Faults {
     pub(crate) drops_of: u64,
     /// Of so many events one is told a second time as another; 0 for none.
     pub(crate) doubles_of: u64,
+    /// Nothing of this kind is told.
+    pub(crate) hides: Option<Kind>,
     /// Added to every event's times, milliseconds.
     pub(crate) shift_ms: i64,
     /// So many requests are answered 503 first.
@@ -275,7 +277,8 @@ async fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> O
 /// concern events.
 pub(crate) fn messages_of(world: &World, names: &Names, faults: Faults) -> Vec<FleetEvent> {
     let mut events = Vec::new();
-    let truth = truth_of(world).into_iter().filter(|record| record.required);
+    let is_told = |record: &Record| record.required && faults.hides != Some(record.kind);
+    let truth = truth_of(world).into_iter().filter(is_told);
     for (record, number) in truth.zip(1..) {
         events.push(event(world, names, &record, faults.shift_ms, number));
         if faults.doubles_of > 0 && number.is_multiple_of(faults.doubles_of) {
