@@ -46,6 +46,28 @@ fn a_run_into_a_file_can_be_judged_by_what_came_of_it() {
 }
 
 #[test]
+fn events_read_again_from_files_have_none_of_the_gaps_of_a_stream() {
+    let folder = TempDir::new().expect("a temporary directory");
+    run(folder.path(), "1");
+    // As a run over HTTP measures it whose worker was started again meanwhile.
+    let measured = folder.path().join("out/measured.json");
+    let text = fs::read(&measured).expect("it was written");
+    let mut report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let feed = serde_json::json!({ "reconnects": 1, "gaps": 1, "unreadable": 1 });
+    report["events"] = serde_json::json!({ "operations": 3, "feed": feed });
+    fs::write(&measured, report.to_string()).expect("writable");
+    let gaps = |more: &[&str]| {
+        let verify = ["verify", "--run", "out", "--format", "json"];
+        let output = loadgen(folder.path(), &[&verify[..], more].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        report["events"]["feed"]["gaps"].as_u64().expect("a number")
+    };
+    assert_eq!(gaps(&[]), 1, "nothing was read again");
+    fs::write(folder.path().join("events.ndjson"), "").expect("writable");
+    assert_eq!(gaps(&["--events", "events.ndjson"]), 0);
+}
+
+#[test]
 fn a_run_that_did_not_say_what_it_measured_is_not_judged_again() {
     let folder = TempDir::new().expect("a temporary directory");
     run(folder.path(), "1");
