@@ -47,10 +47,7 @@ impl Encoder {
     pub fn protobuf(&mut self, delivery: &Delivery, out: &mut Vec<u8>) {
         self.fill(&delivery.ping);
         match delivery.what {
-            What::Malformed(code) => {
-                let number = u64::from(delivery.ping.vehicle) << 32 | u64::from(delivery.ping.seq);
-                out.extend(encode_malformed(code, number, &self.scratch));
-            }
+            What::Malformed(code) => out.extend(encode_malformed(code, &self.scratch)),
             What::Ping | What::Copy => {
                 self.scratch.encode(out).expect("a Vec takes every byte");
             }

@@ -53,16 +53,24 @@ impl Malformed {
     }
 }
 
-/// The bytes of a message that is refused with `CODES[code]`. `number` makes
-/// it another one than any other. `ping` is a good ping.
+/// What the name of a malformed message begins with that is made from a ping of
+/// a vehicle whose id begins with `prefix`.
 #[must_use]
-pub fn encode(code: usize, number: u64, ping: &VehiclePing) -> Vec<u8> {
-    let name = format!("bad-{number}");
+pub fn malformed_mark(prefix: &str) -> String {
+    format!("bad-{prefix}v")
+}
+
+/// The bytes of a message that is refused with `CODES[code]`. `ping` is a good
+/// ping, whose vehicle and number name the message: it is another one than any
+/// other, of this run or of one before.
+#[must_use]
+pub fn encode(code: usize, ping: &VehiclePing) -> Vec<u8> {
+    let name = format!("bad-{}-{}", ping.vehicle_id, ping.seq.unwrap_or(0));
     let mut bad = VehiclePing { ping_id: Some(name.clone()), ..ping.clone() };
     match CODES[code] {
         "undecodable" => {
             // A text that says it is longer than it is.
-            let mut bytes = vec![0x0A, name.len() as u8 + 100];
+            let mut bytes = vec![0x0A, 0xFF, 0x7F];
             bytes.extend(name.bytes());
             return bytes;
         }
@@ -88,15 +96,22 @@ mod tests {
     #[test]
     fn each_is_refused_with_its_code() {
         let good = VehiclePing {
-            vehicle_id: "v1".into(),
+            vehicle_id: "a-v1".into(),
+            seq: Some(17),
             event_time_us: 1,
             lat: 1.0,
             lon: 1.0,
             ..VehiclePing::default()
         };
         for (code, name) in CODES.into_iter().enumerate() {
-            let bytes = encode(code, 17, &good);
+            let bytes = encode(code, &good);
             assert_eq!(bytes.len() > TOO_LARGE_BYTES, name == "too_large");
+            for other in [
+                VehiclePing { seq: Some(18), ..good.clone() },
+                VehiclePing { vehicle_id: "b-v1".into(), ..good.clone() },
+            ] {
+                assert_ne!(bytes, encode(code, &other), "{name}");
+            }
             let Ok(ping) = VehiclePing::decode(bytes.as_slice()) else {
                 assert_eq!(name, "undecodable");
                 continue;
@@ -105,7 +120,6 @@ mod tests {
                 Err(reject) => assert_eq!(reject.code(), name),
                 Ok(_) => assert!(name == "too_large" || ping.event_time_us == 0, "{name}"),
             }
-            assert_ne!(bytes, encode(code, 18, &good));
         }
     }
 

@@ -9,6 +9,6 @@ mod noise;
 mod transport;
 
 pub use clocks::{ClockFault, Clocks};
-pub use malformed::{CODES, Malformed, encode as encode_malformed};
+pub use malformed::{CODES, Malformed, encode as encode_malformed, malformed_mark};
 pub use noise::Noise;
 pub use transport::Transport;

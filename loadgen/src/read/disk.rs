@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
+use super::payload::is_of_run;
 use super::{EventReader, Fold};
 use crate::ledger::Ledger;
 use crate::truth::{Names, vehicle_number};
@@ -155,12 +159,13 @@ impl DeadLetters {
     }
 }
 
-/// Counts the dead letters under `directory` (`<data_dir>/dead_letters`)
-/// received since the run began.
+/// Counts the run's dead letters under `directory` (`<data_dir>/dead_letters`):
+/// those of its messages, received since it began. The target may have others,
+/// of runs before and after.
 ///
 /// # Errors
 /// A file that cannot be read, by its name.
-pub fn read_dead_letters(directory: &Path, start_ms: i64) -> anyhow::Result<DeadLetters> {
+pub fn read_dead_letters(directory: &Path, names: &Names) -> anyhow::Result<DeadLetters> {
     #[derive(Deserialize)]
     struct Letter {
         reason: String,
@@ -171,10 +176,13 @@ pub fn read_dead_letters(directory: &Path, start_ms: i64) -> anyhow::Result<Dead
     let mut seen = BTreeSet::new();
     each_line(directory, |line| {
         let letter: Letter = serde_json::from_slice(line)?;
-        if letter.receive_time.as_millisecond() < start_ms - 60_000 {
+        let payload = STANDARD.decode(&letter.payload_base64)?;
+        // A minute's room for clocks that differ.
+        let before = letter.receive_time.as_millisecond() < names.start_ms - 60_000;
+        if before || !is_of_run(&payload, &names.prefix) {
             return Ok(());
         }
-        let new = seen.insert(xxhash_rust::xxh3::xxh3_128(letter.payload_base64.as_bytes()));
+        let new = seen.insert(xxh3_128(&payload));
         letters.take(&letter.reason, new);
         Ok(())
     })?;
@@ -242,42 +250,58 @@ fn find(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) -> std::io::Re
 
 #[cfg(test)]
 mod tests {
+    use protos::telemetry::VehiclePing;
+
     use super::*;
+    use crate::dials::{CODES, encode_malformed};
+
+    /// A line of a file of dead letters: message `seq` of a run's vehicle.
+    fn letter(reason: &str, time: &str, prefix: &str, seq: u64) -> String {
+        let vehicle_id = crate::truth::vehicle_id(prefix, 1);
+        let ping = VehiclePing { vehicle_id, seq: Some(seq), ..VehiclePing::default() };
+        let code = CODES.iter().position(|code| *code == reason).unwrap();
+        let payload = STANDARD.encode(encode_malformed(code, &ping));
+        format!(
+            "{{\"reason\":\"{reason}\",\"receive_time\":\"{time}\",\
+             \"payload_base64\":\"{payload}\",\"shard\":0,\"journal_seq\":1}}\n"
+        )
+    }
+
+    fn names(start: &str) -> Names {
+        let start: jiff::Timestamp = start.parse().unwrap();
+        Names { start_ms: start.as_millisecond(), prefix: "a-".into() }
+    }
 
     #[test]
     fn letters_of_the_run_are_counted_once_each() {
         let directory = tempfile::tempdir().unwrap();
-        let line = |reason: &str, time: &str, payload: &str| {
-            format!(
-                "{{\"reason\":\"{reason}\",\"receive_time\":\"{time}\",\
-                 \"payload_base64\":\"{payload}\",\"shard\":0,\"journal_seq\":1}}\n"
-            )
-        };
         let (now, before) = ("2026-01-05T06:00:00.000Z", "2026-01-04T06:00:00.000Z");
-        let text = line("null_island", now, "AA==")
-            + &line("null_island", now, "AQ==")
-            + &line("null_island", now, "AA==")
-            + &line("undecidable", before, "Ag==");
+        let text = letter("null_island", now, "a-", 1)
+            + &letter("null_island", now, "a-", 2)
+            + &letter("null_island", now, "a-", 1)
+            + &letter("undecodable", before, "a-", 3)
+            // The same load once more, by another run.
+            + &letter("null_island", now, "b-", 1)
+            + &letter("undecodable", now, "b-", 3);
         fs::write(directory.path().join("shard-0.ndjson"), text).unwrap();
-        let start: jiff::Timestamp = now.parse().unwrap();
-        let letters = read_dead_letters(directory.path(), start.as_millisecond()).unwrap();
+        let letters = read_dead_letters(directory.path(), &names(now)).unwrap();
         assert_eq!(letters.reasons, BTreeMap::from([("null_island".to_owned(), 2)]));
         assert_eq!(letters.repeated, 1);
         let none = directory.path().join("none");
-        assert!(read_dead_letters(&none, 0).is_err());
+        assert!(read_dead_letters(&none, &names(now)).is_err());
         fs::create_dir(&none).unwrap();
-        assert_eq!(read_dead_letters(&none, 0).unwrap(), DeadLetters::default());
+        assert_eq!(read_dead_letters(&none, &names(now)).unwrap(), DeadLetters::default());
     }
 
     #[test]
     fn a_line_that_is_being_written_is_left_for_the_next_look() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shard-0.ndjson");
-        let line = "{\"reason\":\"null_island\",\"receive_time\":\"2026-01-05T06:00:00Z\",\
-                    \"payload_base64\":\"AA==\"}";
+        let now = "2026-01-05T06:00:00Z";
+        let line = letter("null_island", now, "a-", 1).trim_end().to_owned();
         let counted = |text: String| {
             fs::write(&path, text).unwrap();
-            read_dead_letters(directory.path(), 0).map(|letters| letters.reasons)
+            read_dead_letters(directory.path(), &names(now)).map(|letters| letters.reasons)
         };
         let one = BTreeMap::from([("null_island".to_owned(), 1)]);
         assert_eq!(counted(format!("{line}\n{}", &line[..40])).unwrap(), one);

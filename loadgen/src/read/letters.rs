@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::disk::DeadLetters;
+use super::payload::is_of_run;
 use super::topic::each;
+use crate::truth::Names;
 
 /// Why a message is a dead letter, and when it was first published.
 const REASON: &str = "dlq_reason";
@@ -22,9 +24,8 @@ pub struct LetterSubscription {
     pub subscriber: Subscriber,
     /// Its full name.
     pub subscription: String,
-    /// Letters of pings received before are another run's, milliseconds since
-    /// the epoch.
-    pub since_ms: i64,
+    /// Of which run they are to be.
+    pub names: Names,
     /// Where they go.
     pub letters: Arc<Letters>,
 }
@@ -48,16 +49,19 @@ impl LetterSubscription {
     /// # Errors
     /// It cannot be read, or not any more.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let take = |message: Message| self.letters.take(&message, self.since_ms);
+        let take = |message: Message| self.letters.take(&message, &self.names);
         each(&self.subscriber, &self.subscription, &stop, take, || {}).await
     }
 }
 
 impl Letters {
-    fn take(&self, message: &Message, since_ms: i64) {
+    /// Takes a letter, if it is one of the run's.
+    fn take(&self, message: &Message, names: &Names) {
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
         let received = attribute(RECEIVED).and_then(|time| time.parse::<Timestamp>().ok());
-        if received.is_some_and(|time| time.as_millisecond() < since_ms) {
+        // A minute's room for clocks that differ.
+        let is_before = |time: Timestamp| time.as_millisecond() < names.start_ms - 60_000;
+        if received.is_some_and(is_before) || !is_of_run(&message.data, &names.prefix) {
             return;
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ mod fold;
 pub mod follow;
 mod latencies;
 pub mod letters;
+mod payload;
 pub mod positions;
 pub mod row_count;
 pub mod sse;

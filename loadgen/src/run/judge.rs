@@ -62,7 +62,7 @@ pub fn verify(
         read.insert(Part::Archive);
     }
     if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
-        take_letters(&mut report, read_dead_letters(letters, names.start_ms)?);
+        take_letters(&mut report, read_dead_letters(letters, &names)?);
         read.insert(Part::DeadLetters);
     }
     report.unread.retain(|part, _| !read.contains(part));

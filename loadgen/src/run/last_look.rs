@@ -100,7 +100,7 @@ pub(super) async fn look_at_letters(
             judge::take_letters(report, letters);
         }
     } else if let Some(data_dir) = &plan.data_dir {
-        let read = |letters: &Path| read_dead_letters(letters, names.start_ms);
+        let read = |letters: &Path| read_dead_letters(letters, names);
         let files = DataDir::at(data_dir);
         match files.and_then(|files| files.dead_letters.as_deref().map(read).transpose()) {
             Ok(None) => {}

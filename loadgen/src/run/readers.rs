@@ -79,8 +79,7 @@ impl Readers {
             let reading = LetterSubscription {
                 subscriber: plan.pubsub.subscriber().await?,
                 subscription: subscription.clone(),
-                // A minute's room for clocks that differ.
-                since_ms: names.start_ms - 60_000,
+                names: names.clone(),
                 letters: Arc::clone(&seen.letters),
             };
             readers.letters = Some(tokio::spawn(reading.run(readers.stop_letters.clone())));

@@ -191,7 +191,7 @@ mod tests {
         assert_ne!(written("pings.pb", 1), written("pings.pb", 2));
     }
 
-    const GOLDEN_PROTOBUF: u64 = 16_967_494_539_858_142_918;
+    const GOLDEN_PROTOBUF: u64 = 17_759_645_395_625_892_563;
     const GOLDEN_NDJSON: u64 = 1_471_959_381_014_545_728;
 
     #[test]
