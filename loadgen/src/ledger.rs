@@ -4,15 +4,22 @@
 const SENT: u8 = 1;
 /// The target took responsibility for it.
 const ACKNOWLEDGED: u8 = 2;
+/// It was seen in the archive with other content.
+const ALTERED: u8 = 4;
 /// Times that it was seen in the archive are counted above these bits.
-const ARCHIVED: u8 = 4;
+const ARCHIVED: u8 = 8;
 const ARCHIVED_MAX: u8 = u8::MAX / ARCHIVED;
 
-/// One byte for each ping that was sent.
+/// How the bytes of a ledger begin.
+const MAGIC: &[u8; 4] = b"led2";
+
+/// One byte for each ping that was sent, and the print of its content.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// By vehicle, then by seq less 1.
     pings: Vec<Vec<u8>>,
+    /// See [`crate::content`]; the same places.
+    prints: Vec<Vec<u32>>,
     /// Pings in the archive that were never sent.
     strangers: u64,
 }
@@ -33,18 +40,23 @@ pub struct Tally {
     pub doubled: u64,
     /// In the archive, and never sent.
     pub strangers: u64,
+    /// In the archive with other content than was sent, where that is compared.
+    #[serde(default)]
+    pub altered: u64,
 }
 
 impl Ledger {
     /// For this many vehicles.
     #[must_use]
     pub fn new(vehicles: u32) -> Self {
-        Self { pings: vec![Vec::new(); vehicles as usize], strangers: 0 }
+        let count = vehicles as usize;
+        Self { pings: vec![Vec::new(); count], prints: vec![Vec::new(); count], strangers: 0 }
     }
 
-    /// A ping goes out.
-    pub fn sent(&mut self, vehicle: u32, seq: u32) {
+    /// A ping goes out, whose content has this print.
+    pub fn sent(&mut self, vehicle: u32, seq: u32, print: u32) {
         *self.entry(vehicle, seq) |= SENT;
+        self.prints[vehicle as usize][seq as usize - 1] = print;
     }
 
     /// The target answered for it. Returns whether it had not before.
@@ -63,17 +75,24 @@ impl Ledger {
         entry.is_some_and(|entry| entry & ACKNOWLEDGED != 0)
     }
 
-    /// It is in the archive.
-    pub fn archived(&mut self, vehicle: u32, seq: u32) {
+    /// It is in the archive, with content of this print; `None` where that is not
+    /// read.
+    pub fn archived(&mut self, vehicle: u32, seq: u32, print: Option<u32>) {
         let known = self.pings.get(vehicle as usize).is_some_and(|of| seq as usize <= of.len());
         if !known || seq == 0 {
             self.strangers += 1;
             return;
         }
+        let sent = self.prints[vehicle as usize][seq as usize - 1];
         let entry = self.entry(vehicle, seq);
         if *entry & SENT == 0 {
             self.strangers += 1;
-        } else if *entry / ARCHIVED < ARCHIVED_MAX {
+            return;
+        }
+        if print.is_some_and(|print| print != sent) {
+            *entry |= ALTERED;
+        }
+        if *entry / ARCHIVED < ARCHIVED_MAX {
             *entry += ARCHIVED;
         }
     }
@@ -101,43 +120,53 @@ impl Ledger {
             tally.archived += u64::from(times > 0);
             tally.missing += u64::from(acknowledged && times == 0);
             tally.doubled += u64::from(times > 1 && remembered);
+            tally.altered += u64::from(entry & ALTERED != 0);
         }
         tally
     }
 
     /// Its bytes, for a file: for each vehicle the number of its pings, 4 bytes
-    /// with the least first, and a byte for each.
+    /// with the least first, a byte for each, and the print of each.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for of_vehicle in &self.pings {
+        let mut bytes = MAGIC.to_vec();
+        for (of_vehicle, prints) in self.pings.iter().zip(&self.prints) {
             bytes.extend((of_vehicle.len() as u32).to_le_bytes());
             bytes.extend(of_vehicle.iter().map(|entry| entry & (SENT | ACKNOWLEDGED)));
+            bytes.extend(prints.iter().flat_map(|print| print.to_le_bytes()));
         }
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] gave; `None` if it is cut short.
+    /// Reads what [`Self::to_bytes`] gave; `None` if it is cut short, or of an
+    /// earlier version.
     #[must_use]
-    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let mut pings = Vec::new();
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut bytes = bytes.strip_prefix(MAGIC)?;
+        let mut ledger = Self::default();
         while !bytes.is_empty() {
             let (length, rest) = bytes.split_first_chunk::<4>()?;
-            let (of_vehicle, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            pings.push(of_vehicle.to_vec());
+            let length = u32::from_le_bytes(*length) as usize;
+            let (of_vehicle, rest) = rest.split_at_checked(length)?;
+            let (prints, rest) = rest.split_at_checked(4 * length)?;
+            let (prints, _) = prints.as_chunks::<4>();
+            ledger.pings.push(of_vehicle.to_vec());
+            ledger.prints.push(prints.iter().map(|print| u32::from_le_bytes(*print)).collect());
             bytes = rest;
         }
-        Some(Self { pings, strangers: 0 })
+        Some(ledger)
     }
 
     fn entry(&mut self, vehicle: u32, seq: u32) -> &mut u8 {
         let (vehicle, place) = (vehicle as usize, seq as usize - 1);
         if vehicle >= self.pings.len() {
             self.pings.resize(vehicle + 1, Vec::new());
+            self.prints.resize(vehicle + 1, Vec::new());
         }
         let of_vehicle = &mut self.pings[vehicle];
         if place >= of_vehicle.len() {
             of_vehicle.resize(place + 1, 0);
+            self.prints[vehicle].resize(place + 1, 0);
         }
         &mut of_vehicle[place]
     }
@@ -152,30 +181,43 @@ mod tests {
         let mut ledger = Ledger::new(2);
         assert!(!ledger.is_acknowledged(1, 0) && !ledger.is_acknowledged(9, 1));
         for seq in 1..=5 {
-            ledger.sent(1, seq);
+            ledger.sent(1, seq, 100 + seq);
         }
         for seq in 1..=4 {
             assert!(ledger.acknowledged(1, seq));
             assert!(!ledger.acknowledged(1, seq));
         }
         assert!(ledger.is_acknowledged(1, 4) && !ledger.is_acknowledged(1, 5));
-        // Twice, once, once and never acknowledged; 3 and 4 are lost.
-        for seq in [1, 1, 2, 5] {
-            ledger.archived(1, seq);
+        // Twice, once other than it was sent; once; once and never acknowledged.
+        // 3 and 4 are lost.
+        for (seq, print) in [(1, Some(101)), (1, Some(100)), (2, Some(102)), (5, None)] {
+            ledger.archived(1, seq, print);
         }
-        ledger.archived(0, 1);
-        ledger.archived(9, 1);
-        let expected =
-            Tally { sent: 5, acknowledged: 4, archived: 3, missing: 2, doubled: 1, strangers: 2 };
+        ledger.archived(0, 1, None);
+        ledger.archived(9, 1, None);
+        let expected = Tally {
+            sent: 5,
+            acknowledged: 4,
+            archived: 3,
+            missing: 2,
+            doubled: 1,
+            strangers: 2,
+            altered: 1,
+        };
         assert_eq!(ledger.tally(|_| true), expected);
         assert_eq!(ledger.tally(|vehicle| vehicle != 1).doubled, 0);
-        let read = Ledger::from_bytes(&ledger.to_bytes()).unwrap();
-        assert_eq!(
-            read.tally(|_| true),
-            Tally { archived: 0, missing: 4, doubled: 0, strangers: 0, ..expected }
-        );
+        let mut read = Ledger::from_bytes(&ledger.to_bytes()).unwrap();
+        let unseen =
+            Tally { archived: 0, missing: 4, doubled: 0, strangers: 0, altered: 0, ..expected };
+        assert_eq!(read.tally(|_| true), unseen);
         assert!(Ledger::from_bytes(&ledger.to_bytes()[..7]).is_none());
         ledger.clear_archived();
-        assert_eq!(ledger.tally(|_| true), read.tally(|_| true));
+        assert_eq!(ledger.tally(|_| true), unseen);
+        for (print, altered) in [(104, 0), (105, 1)] {
+            read.archived(1, 4, Some(print));
+            assert_eq!(read.tally(|_| true).altered, altered);
+        }
+        // As an earlier version wrote it.
+        assert!(Ledger::from_bytes(&[1, 0, 0, 0, SENT]).is_none());
     }
 }

@@ -9,6 +9,7 @@
 //! fences, so that both speak of the same shapes, and nothing of detection.
 
 pub mod cli;
+pub mod content;
 pub mod dials;
 pub mod draws;
 pub mod fences;

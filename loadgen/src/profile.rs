@@ -151,6 +151,9 @@ pub struct Thresholds {
     /// Rows of the run's vehicles in the archive that are no ping that was sent,
     /// at most.
     pub strangers_max: Option<u64>,
+    /// Pings whose content in the archive is not what was sent, at most; of
+    /// Parquet files.
+    pub altered_max: Option<u64>,
     /// Vehicles whose position at the end is not that of their newest ping, at
     /// most.
     pub positions_wrong_max: Option<u64>,
@@ -194,6 +197,7 @@ impl Thresholds {
             ("missing_max", self.missing_max.is_some()),
             ("doubled_max", self.doubled_max.is_some()),
             ("strangers_max", self.strangers_max.is_some()),
+            ("altered_max", self.altered_max.is_some()),
             ("positions_wrong_max", self.positions_wrong_max.is_some()),
             ("gaps_max", self.gaps_max.is_some()),
             ("unreadable_max", self.unreadable_max.is_some()),

@@ -93,8 +93,8 @@ impl Encoder {
         fields.lat = ping.position.lat_deg();
         fields.lon = ping.position.lon_deg();
         fields.accuracy_m = ping.accuracy_m;
-        fields.speed_mps = ping.speed_mps.map(|speed| round(speed, 100.0));
-        fields.heading_deg = ping.heading_deg.map(|degrees| round(degrees, 10.0));
+        fields.speed_mps = ping.speed_mps.map(speed_sent);
+        fields.heading_deg = ping.heading_deg.map(degrees_sent);
         fields.ignition = ping.engine_on;
     }
 }
@@ -115,7 +115,16 @@ fn push_id(text: &mut String, prefix: &str, number: u32) {
     }
 }
 
-/// To the places a device would send.
+/// A speed, to the places a device would send.
+pub(crate) fn speed_sent(mps: f32) -> f64 {
+    round(mps, 100.0)
+}
+
+/// The same of a heading.
+pub(crate) fn degrees_sent(degrees: f32) -> f64 {
+    round(degrees, 10.0)
+}
+
 fn round(value: f32, places: f64) -> f64 {
     (f64::from(value) * places).round() / places
 }

@@ -106,7 +106,7 @@ async fn a_cloud_pipeline_is_judged_whole(#[case] layout: &str) -> anyhow::Resul
     // A run that was acknowledged one ping more, of these vehicles, and sent no
     // others.
     let mut ledger = Ledger::new(200);
-    ledger.sent(0, 9_999);
+    ledger.sent(0, 9_999, 0);
     ledger.acknowledged(0, 9_999);
     let archive = table.clone().rows(names, start_ms)?.read(&mut ledger).await?;
     assert_eq!(archive.rows, 2_000);

@@ -125,7 +125,8 @@ impl Rows {
         self.query("vehicle_id, seq, disposition", |row| {
             let (vehicle, disposition) = row.text(0).zip(row.text(2)).context("a row with gaps")?;
             let seq = row.text(1).and_then(|digits| digits.parse().ok());
-            archive.take(&self.names, ledger, vehicle, seq.unwrap_or(0), disposition);
+            let key = (vehicle, seq.unwrap_or(0));
+            archive.take(&self.names, ledger, key, disposition, None);
             Ok(())
         })
         .await?;

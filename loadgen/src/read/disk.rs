@@ -7,8 +7,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parquet::arrow::ProjectionMask;
@@ -17,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::payload::is_of_run;
+use super::ping_rows::PingRows;
 use super::{EventReader, Fold};
+use crate::content::Content;
 use crate::ledger::Ledger;
 use crate::truth::{Names, vehicle_number};
 
@@ -70,14 +70,15 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Takes a row, if it is of a vehicle of the run, and enters it in `ledger`.
+    /// Takes a row, if it is of a vehicle of the run, and enters it in `ledger`,
+    /// with its content if that was read.
     pub(super) fn take(
         &mut self,
         names: &Names,
         ledger: &mut Ledger,
-        vehicle: &str,
-        seq: i64,
+        (vehicle, seq): (&str, i64),
         disposition: &str,
+        content: Option<Content>,
     ) {
         let Some(vehicle) = vehicle_number(&names.prefix, vehicle) else { return };
         self.rows += 1;
@@ -85,7 +86,8 @@ impl Archive {
             Some(count) => *count += 1,
             None => drop(self.dispositions.insert(disposition.to_owned(), 1)),
         }
-        ledger.archived(vehicle, u32::try_from(seq).unwrap_or(0));
+        let print = content.map(|content| content.print());
+        ledger.archived(vehicle, u32::try_from(seq).unwrap_or(0), print);
     }
 }
 
@@ -115,24 +117,15 @@ fn read_parquet(
     archive: &mut Archive,
 ) -> anyhow::Result<()> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let columns = ["vehicle_id", "seq", "receive_time", "disposition"];
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), PingRows::COLUMNS);
     for rows in builder.with_projection(mask).build()? {
         let rows = rows?;
-        let column = |name: &str| {
-            rows.column_by_name(name).with_context(|| format!("it has no column {name}"))
-        };
-        let vehicles = column("vehicle_id")?.as_string_opt::<i32>().context("vehicle_id")?;
-        let seqs = column("seq")?.as_primitive_opt::<Int64Type>().context("seq")?;
-        let received = column("receive_time")?
-            .as_primitive_opt::<TimestampMicrosecondType>()
-            .context("receive_time")?;
-        let dispositions = column("disposition")?.as_string_opt::<i32>().context("disposition")?;
-        for row in 0..rows.num_rows() {
+        let rows = PingRows::of(&rows)?;
+        for row in 0..rows.count() {
             // A minute's room for clocks that differ.
-            if received.value(row) / 1000 >= names.start_ms - 60_000 {
-                let (vehicle, seq) = (vehicles.value(row), seqs.value(row));
-                archive.take(names, ledger, vehicle, seq, dispositions.value(row));
+            if rows.receive_ms(row) >= names.start_ms - 60_000 {
+                let content = rows.content(row, names.start_ms);
+                archive.take(names, ledger, rows.key(row), rows.disposition(row), Some(content));
             }
         }
     }

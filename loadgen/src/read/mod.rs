@@ -10,6 +10,7 @@ pub mod follow;
 mod latencies;
 pub mod letters;
 mod payload;
+mod ping_rows;
 pub mod positions;
 pub mod row_count;
 pub mod sse;

@@ -185,6 +185,7 @@ impl Source {
                     judge::take_archive(report, world, archive, ledger);
                     if let Self::DataDir(_) = self {
                         report.from_files.insert(Part::Archive);
+                        report.pings.content_read = true;
                     }
                     report.pings.tally.missing == 0
                 }

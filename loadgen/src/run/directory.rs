@@ -148,7 +148,8 @@ impl RunDirectory {
 
     pub(super) fn read_ledger(&self) -> anyhow::Result<Ledger> {
         let bytes = zstd::decode_all(self.read("ledger.bin")?.as_slice()).context("ledger.bin")?;
-        Ledger::from_bytes(&bytes).context("ledger.bin is cut short")
+        Ledger::from_bytes(&bytes)
+            .context("ledger.bin is cut short, or of an earlier loadgen; run it again")
     }
 
     /// Writes `name.hlog`; `name` is one of [`LATENCIES`].

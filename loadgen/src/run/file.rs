@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::interrupt::Interruptible;
 use super::{RunDirectory, RunPlan, judge};
+use crate::content::Content;
 use crate::ledger::Ledger;
 use crate::send::file::write;
 use crate::stream::{Delivery, Stream, What};
@@ -29,8 +30,9 @@ pub(super) fn run(plan: &RunPlan, path: &Path) -> anyhow::Result<Report> {
         end_ms = delivery.send_ms;
         if delivery.what == What::Ping {
             // What is in the file is all there is to acknowledge.
-            ledger.sent(delivery.ping.vehicle, delivery.ping.seq);
-            ledger.acknowledged(delivery.ping.vehicle, delivery.ping.seq);
+            let ping = &delivery.ping;
+            ledger.sent(ping.vehicle, ping.seq, Content::of(ping).print());
+            ledger.acknowledged(ping.vehicle, ping.seq);
         }
     };
     let counts = match &plan.traces {

@@ -59,6 +59,7 @@ pub fn verify(
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(pings, &names, &mut ledger)?;
         take_archive(&mut report, &world, archive, &ledger);
+        report.pings.content_read = true;
         read.insert(Part::Archive);
     }
     if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
@@ -81,6 +82,7 @@ fn forget_gone(report: &mut Report) {
                 let Tally { sent, acknowledged, .. } = report.pings.tally;
                 report.pings.tally = Tally { sent, acknowledged, ..Tally::default() };
                 report.pings.archive_read = false;
+                report.pings.content_read = false;
                 report.pings.dispositions.clear();
             }
             Part::DeadLetters => {

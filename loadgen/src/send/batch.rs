@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use crate::content::Content;
 use crate::stream::{Counts, Deliveries, Delivery, What};
 use crate::truth::Record;
 use crate::wire::Encoder;
@@ -29,6 +30,8 @@ pub struct Item {
     pub seq: u32,
     /// What it is.
     pub what: What,
+    /// Of the content of its ping.
+    pub print: u32,
 }
 
 /// Messages of one lane, in the order in which they are due.
@@ -74,6 +77,7 @@ impl Batch {
             vehicle: delivery.ping.vehicle,
             seq: delivery.ping.seq,
             what: delivery.what,
+            print: Content::of(&delivery.ping).print(),
         });
     }
 
@@ -160,7 +164,15 @@ mod tests {
 
     #[test]
     fn a_batch_that_waits_is_late_by_its_first_message() {
-        let due = |due_ms| Item { start: 0, end: 0, due_ms, vehicle: 0, seq: 1, what: What::Ping };
+        let due = |due_ms| Item {
+            start: 0,
+            end: 0,
+            due_ms,
+            vehicle: 0,
+            seq: 1,
+            what: What::Ping,
+            print: 0,
+        };
         assert_eq!(Batch::goes_ms(&[]), 0);
         assert_eq!(Batch::goes_ms(&[due(100)]), 100);
         assert_eq!(Batch::goes_ms(&[due(100), due(110)]), 110, "it gathers");

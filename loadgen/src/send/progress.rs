@@ -132,7 +132,7 @@ impl Progress {
         state.sent += items.len() as u64;
         state.second.behind_ms = state.second.behind_ms.max(behind_ms);
         for item in items.iter().filter(|item| item.what == What::Ping) {
-            state.ledger.sent(item.vehicle, item.seq);
+            state.ledger.sent(item.vehicle, item.seq, item.print);
         }
     }
 
@@ -253,7 +253,8 @@ mod tests {
     use super::*;
 
     fn items(due_ms: i64, count: u32) -> Vec<Item> {
-        let item = |seq| Item { start: 0, end: 1, due_ms, vehicle: 0, seq, what: What::Ping };
+        let item =
+            |seq| Item { start: 0, end: 1, due_ms, vehicle: 0, seq, what: What::Ping, print: 0 };
         (1..=count).map(item).collect()
     }
 

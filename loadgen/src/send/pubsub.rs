@@ -216,8 +216,15 @@ mod tests {
         let progress = Arc::new(Progress::new(StdInstant::now(), 1_000, 1));
         let (batches, queue) = mpsc::channel(8);
         for number in 0..5 {
-            let item =
-                Item { what: What::Ping, vehicle: 0, seq: number + 1, due_ms: 0, start: 0, end: 1 };
+            let item = Item {
+                what: What::Ping,
+                vehicle: 0,
+                seq: number + 1,
+                due_ms: 0,
+                start: 0,
+                end: 1,
+                print: 0,
+            };
             batches.try_send(Batch { bytes: vec![0], items: vec![item; 10] })?;
         }
         drop(batches);

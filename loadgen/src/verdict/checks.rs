@@ -25,10 +25,9 @@ pub struct Check {
 /// Holds a report against thresholds, and enters the verdict.
 ///
 /// It passes if every threshold that is given holds. One that nothing was looked
-/// at for does not, unless that is allowed; one of a kind of which there is
-/// nothing to find, and nothing was said, has nothing to hold against. A run that
-/// was interrupted, or could not read what it was to read, fails whatever the
-/// thresholds.
+/// at for does not, unless that is allowed; one that there was nothing to hold
+/// against is said and fails nothing. A run that was interrupted, or could not
+/// read what it was to read, fails whatever the thresholds.
 pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
     report.checks = checks(thresholds, report);
     let unchecked = unchecked(thresholds, &report.checks).into_iter();
@@ -43,6 +42,7 @@ pub(super) fn needed_for(threshold: &str) -> &'static str {
         "missing_max" | "doubled_max" | "strangers_max" => {
             "the archive: --data-dir, or --archive bigquery:…"
         }
+        "altered_max" => "the archive in files: --data-dir",
         "positions_wrong_max" => {
             "positions, over HTTP or by --positions firestore:…, and every ping acknowledged"
         }
@@ -90,6 +90,9 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
         list.at_most("doubled_max", most(thresholds.doubled_max), pings.tally.doubled as f64);
         let strangers = pings.tally.strangers as f64;
         list.at_most("strangers_max", most(thresholds.strangers_max), strangers);
+        if pings.content_read {
+            list.at_most("altered_max", most(thresholds.altered_max), pings.tally.altered as f64);
+        }
     }
     if let Some((wrong, _)) = pings.positions_wrong {
         list.at_most("positions_wrong_max", most(thresholds.positions_wrong_max), wrong as f64);
@@ -140,10 +143,21 @@ fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
     given.filter(|name| !checks.iter().any(|it| is_of(it, name))).collect()
 }
 
-/// Whether it was looked at what this threshold of a kind is about, and there was
-/// nothing of the kind: it is none of the checks then.
+/// Whether it was looked at what this threshold is about, and there was nothing
+/// to hold it against: nothing of the kind, or an archive whose content cannot be
+/// compared.
 fn is_without(threshold: &str, report: &Report) -> bool {
-    threshold.starts_with("f1_min ") && report.has_truth && report.events.is_some()
+    let events_read = report.has_truth && report.events.is_some();
+    (threshold.starts_with("f1_min ") && events_read)
+        || (threshold == "altered_max" && report.pings.archive_read)
+}
+
+/// Why there was nothing to hold a threshold against.
+pub(super) fn why_without(threshold: &str) -> &'static str {
+    match threshold {
+        "altered_max" => "content is compared in files only",
+        _ => "nothing to find in the truth, and nothing was made up",
+    }
 }
 
 fn check_kinds(thresholds: &Thresholds, report: &Report, list: &mut List) {
@@ -334,6 +348,21 @@ mod tests {
         report.kinds.remove("idle_start");
         pass_verdict(&thresholds, &mut report);
         assert!(report.pass, "{report:?}");
+    }
+
+    #[test]
+    fn content_is_judged_where_it_can_be_compared() {
+        let thresholds = Thresholds { altered_max: Some(0), ..Thresholds::default() };
+        let mut report = report();
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!((&report.unchecked[..], report.pass), (&["altered_max".into()][..], false));
+        // Of a table.
+        report.pings.archive_read = true;
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!((&report.without[..], report.pass), (&["altered_max".into()][..], true));
+        report.pings.content_read = true;
+        report.pings.tally.altered = 1;
+        assert_eq!(failing(&thresholds, &report), ["altered_max"]);
     }
 
     #[test]

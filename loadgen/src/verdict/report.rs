@@ -54,7 +54,8 @@ pub struct Report {
     /// Thresholds of the profile that nothing was looked at for, or found to
     /// hold them against.
     pub unchecked: Vec<String>,
-    /// Thresholds of kinds that the truth has nothing of, and no event was of.
+    /// Thresholds that there was nothing to hold against, though it was looked:
+    /// of kinds that the truth requires none of, and of content in a table.
     pub without: Vec<String>,
     /// Whether it may pass with the unchecked ones.
     pub unchecked_allowed: bool,
@@ -176,8 +177,11 @@ pub struct Pings {
     #[serde(flatten)]
     pub tally: Tally,
     /// Whether the archive was read; otherwise nothing is known of `archived`,
-    /// `missing`, `doubled` and `strangers`.
+    /// `missing`, `doubled`, `strangers` and `altered`.
     pub archive_read: bool,
+    /// Whether the content of its rows was; otherwise nothing is known of
+    /// `altered`.
+    pub content_read: bool,
     /// The most pings that were acknowledged and not in the archive yet, when it
     /// was looked at while the run went on.
     pub archive_behind_max: Option<u64>,

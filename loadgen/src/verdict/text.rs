@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::checks::needed_for;
+use super::checks::{needed_for, why_without};
 use super::{Check, Report};
 use crate::latency::Percentiles;
 
@@ -45,8 +45,12 @@ pub fn text(report: &Report) -> String {
         pings.intended, tally.sent, tally.acknowledged, pings.copies, pings.duplicates
     ));
     if pings.archive_read {
+        let altered = match pings.content_read {
+            true => format!("{} altered", tally.altered),
+            false => "content not compared".into(),
+        };
         line(format!(
-            "archive   {} there, {} missing, {} doubled, {} never sent",
+            "archive   {} there, {} missing, {} doubled, {} never sent, {altered}",
             tally.archived, tally.missing, tally.doubled, tally.strangers
         ));
     }
@@ -163,7 +167,7 @@ pub fn text(report: &Report) -> String {
     report.unread.iter().for_each(|(part, why)| line(format!("cannot be read: {part}: {why}")));
     report.checks.iter().for_each(|check| line(check_line(check)));
     for name in &report.without {
-        line(format!("--   {name:42} nothing to find in the truth, and nothing was made up"));
+        line(format!("--   {name:42} {}", why_without(name)));
     }
     for name in &report.unchecked {
         let mark = if report.unchecked_allowed { "--  " } else { "FAIL" };

@@ -12,6 +12,7 @@ use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::send::Snapshot;
 use loadgen::truth::{Kind, Names};
 use loadgen::verdict::{Part, Report};
+use protos::telemetry::VehiclePing;
 use reqwest::Url;
 use rstest::rstest;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -59,7 +60,9 @@ async fn judged(rate: u32, seconds: u32, faults: Faults) -> (Report, Done) {
     serving.await.expect("the server does not panic");
     let done = engine.done();
     let data_dir = directory.path().join("data");
-    write_archive(&data_dir, &names, &done.kept);
+    let mut kept = done.kept.clone();
+    faults.alter.iter().for_each(|alter| kept.iter_mut().take(3).for_each(alter));
+    write_archive(&data_dir, &names, &kept);
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let report =
         verify(&RunDirectory::open(directory.path()), kept, false).expect("everything is there");
@@ -80,8 +83,9 @@ fn failed_but_for_speed(report: &Report) -> Vec<&str> {
 async fn a_perfect_target_is_found_perfect() {
     let (report, done) = judged(600, 6, Faults::default()).await;
     assert_eq!(done.kept.len(), 3_600);
-    assert_eq!((report.pings.tally.missing, report.pings.tally.doubled), (0, 0));
-    assert_eq!(report.pings.tally.acknowledged, 3_600);
+    let tally = report.pings.tally;
+    assert_eq!((tally.missing, tally.doubled, tally.altered), (0, 0, 0));
+    assert_eq!(tally.acknowledged, 3_600);
     assert_eq!(report.pings.positions_wrong, Some((0, 600)));
     assert_eq!((failed_but_for_speed(&report), report.unchecked.len()), (vec![], 0));
     assert!(report.kinds.len() > 3);
@@ -145,6 +149,26 @@ async fn one_event_in_a_thousand_doubled_is_told_as_that() {
         wanted.iter().filter(|kind| f1(kind) < 1.0).map(|kind| format!("f1_min {kind}")).collect();
     assert_eq!(failed_but_for_speed(&report), expected);
     assert!(!expected.is_empty() && !report.pass);
+}
+
+#[rstest]
+#[case::place(|ping: &mut VehiclePing| ping.lat += 5.0)]
+#[case::place_by_a_hair(|ping: &mut VehiclePing| ping.lon += 1e-7)]
+#[case::time(|ping: &mut VehiclePing| ping.event_time_us += 3_600_000_000)]
+#[case::speed(|ping: &mut VehiclePing| ping.speed_mps = Some(99.0))]
+#[case::ignition(|ping: &mut VehiclePing| ping.ignition = ping.ignition.is_none().then_some(true))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_says_something_else_fails_by_that_name(
+    #[case] alter: fn(&mut VehiclePing),
+) {
+    let faults = Faults { alter: Some(alter), ..Faults::default() };
+    let (report, _) = judged(200, 2, faults).await;
+    let tally = report.pings.tally;
+    assert_eq!((tally.altered, tally.archived, tally.missing), (3, 400, 0));
+    let of_archive = ["missing_max", "doubled_max", "strangers_max", "altered_max"];
+    let failed = failed(&report).into_iter().filter(|name| of_archive.contains(name));
+    assert_eq!(failed.collect::<Vec<_>>(), ["altered_max"]);
+    assert!(!report.pass);
 }
 
 #[rstest]

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arrow_array::{Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use loadgen::profile::{Profile, World};
 use loadgen::stream::{Deliveries as _, Stream};
 use loadgen::truth::{Kind, Names, Record, vehicle_id};
@@ -16,7 +19,7 @@ use prost::Message as _;
 use protos::event_json::{Rendering, push_event};
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, GeofenceDwell, Op};
-use protos::telemetry::VehiclePingBatch;
+use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +51,8 @@ pub(crate) struct Faults {
     /// A single vehicle's position is that of a map which is drawn anew only
     /// so often.
     pub(crate) map_every: Duration,
+    /// Done to three pings in its archive.
+    pub(crate) alter: Option<fn(&mut VehiclePing)>,
     /// The most positions that it lists.
     pub(crate) lists_max: Option<usize>,
 }
@@ -57,7 +62,7 @@ pub(crate) struct Faults {
 pub(crate) struct Done {
     pub(crate) dropped: u64,
     pub(crate) doubled: u64,
-    pub(crate) kept: Vec<(String, i64)>,
+    pub(crate) kept: Vec<VehiclePing>,
 }
 
 pub(crate) struct FakeEngine {
@@ -185,8 +190,8 @@ impl FakeEngine {
             let mut newest_ms = self.newest_ms.lock().expect("nobody panics");
             let newest = newest_ms.entry(ping.vehicle_id.clone()).or_insert(event_ms);
             *newest = event_ms.max(*newest);
-            let key = (ping.vehicle_id, ping.seq.expect("loadgen numbers them") as i64);
-            if !done.1.insert(key.clone()) {
+            let seq = ping.seq.expect("loadgen numbers them") as i64;
+            if !done.1.insert((ping.vehicle_id.clone(), seq)) {
                 duplicate += 1;
                 continue;
             }
@@ -196,7 +201,7 @@ impl FakeEngine {
             {
                 done.0.dropped += 1;
             } else {
-                done.0.kept.push(key);
+                done.0.kept.push(ping);
             }
         }
         format!(r#"{{"accepted":{accepted},"duplicate":{duplicate},"rejected":[]}}"#)
@@ -328,18 +333,31 @@ fn detail(record: &Record) -> Detail {
 }
 
 /// Writes what was kept as the archive does.
-pub(crate) fn write_archive(data_dir: &Path, names: &Names, kept: &[(String, i64)]) {
+pub(crate) fn write_archive(data_dir: &Path, names: &Names, kept: &[VehiclePing]) {
     let directory = data_dir.join("pings/dt=2026-01-05");
     std::fs::create_dir_all(&directory).expect("a writable directory");
-    let received = vec![names.start_ms * 1000; kept.len()];
+    let text = |of: fn(&VehiclePing) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(kept.iter().map(of)))
+    };
+    let time = |of: &dyn Fn(&VehiclePing) -> i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from_iter_values(kept.iter().map(of)))
+    };
+    let number = |of: fn(&VehiclePing) -> Option<f64>| -> ArrayRef {
+        Arc::new(Float64Array::from_iter(kept.iter().map(of)))
+    };
+    let seqs = kept.iter().map(|ping| ping.seq.expect("loadgen numbers them") as i64);
     let batch = RecordBatch::try_from_iter([
-        ("vehicle_id", Arc::new(StringArray::from_iter_values(kept.iter().map(|(id, _)| id))) as _),
-        ("seq", Arc::new(Int64Array::from_iter_values(kept.iter().map(|(_, seq)| *seq))) as _),
-        ("receive_time", Arc::new(TimestampMicrosecondArray::from(received)) as _),
-        (
-            "disposition",
-            Arc::new(StringArray::from_iter_values(kept.iter().map(|_| "on_time"))) as _,
-        ),
+        ("vehicle_id", text(|ping| &ping.vehicle_id)),
+        ("seq", Arc::new(Int64Array::from_iter_values(seqs)) as _),
+        ("receive_time", time(&|_| names.start_ms * 1000)),
+        ("disposition", text(|_| "on_time")),
+        ("event_time", time(&|ping| ping.event_time_us)),
+        ("lat", number(|ping| Some(ping.lat))),
+        ("lon", number(|ping| Some(ping.lon))),
+        ("accuracy_m", number(|ping| ping.accuracy_m)),
+        ("speed_mps", number(|ping| ping.speed_mps)),
+        ("heading_deg", number(|ping| ping.heading_deg)),
+        ("ignition", Arc::new(BooleanArray::from_iter(kept.iter().map(|ping| ping.ignition))) as _),
     ])
     .expect("columns of one length");
     let file = std::fs::File::create(directory.join("part.parquet")).expect("a writable file");
