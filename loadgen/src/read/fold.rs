@@ -14,6 +14,7 @@ pub struct Fold {
     /// By kind; `None` for kinds that the truth does not know.
     corrections: BTreeMap<Option<Kind>, u64>,
     repeated: u64,
+    contradicted: u64,
 }
 
 impl Fold {
@@ -22,6 +23,7 @@ impl Fold {
         match self.newest.entry(event.id) {
             Entry::Occupied(newest) if newest.get().revision == event.revision => {
                 self.repeated += 1;
+                self.contradicted += u64::from(*newest.get() != event);
                 return false;
             }
             Entry::Occupied(mut newest) => {
@@ -69,6 +71,13 @@ impl Fold {
     pub fn repeated(&self) -> u64 {
         self.repeated
     }
+
+    /// Of those, the ones that said something else than at first: whoever folds
+    /// cannot know which holds.
+    #[must_use]
+    pub fn contradicted(&self) -> u64 {
+        self.contradicted
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +113,21 @@ mod tests {
             assert_eq!((fold.corrections(), fold.operations()), (1, 3));
             assert_eq!(fold.corrections_by_kind().collect::<Vec<_>>(), [(Kind::Enter, 1)]);
         }
+    }
+
+    #[test]
+    fn a_revision_that_comes_again_and_says_something_else_is_counted() {
+        let mut fold = Fold::default();
+        let (first, newer) = (event(1, 5, Op::Assert), event(1, 6, Op::Amend));
+        fold.take(first);
+        assert!(!fold.take(Event { t_ms: 1, ..first }));
+        assert_eq!((fold.repeated(), fold.contradicted()), (1, 1));
+        fold.take(newer);
+        fold.take(newer);
+        assert!(!fold.take(Event { op: Op::Retract, ..newer }));
+        assert_eq!((fold.operations(), fold.repeated(), fold.contradicted()), (2, 3, 2));
+        // What was first said holds.
+        assert_eq!(fold.events().collect::<Vec<_>>(), [&newer]);
     }
 
     #[test]

@@ -118,6 +118,7 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
     events.operations = fold.operations();
     events.corrections = fold.corrections();
     events.repeated = fold.repeated();
+    events.contradicted = fold.contradicted();
     if !report.has_truth {
         return;
     }

@@ -26,8 +26,9 @@ pub struct Check {
 ///
 /// It passes if every threshold that is given holds. One that nothing was looked
 /// at for does not, unless that is allowed; one that there was nothing to hold
-/// against is said and fails nothing. A run that was interrupted, or could not
-/// read what it was to read, fails whatever the thresholds.
+/// against is said and fails nothing. A run that was interrupted, could not read
+/// what it was to read, or was told one revision of an event in two ways, fails
+/// whatever the thresholds.
 pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
     report.checks = checks(thresholds, report);
     let unchecked = unchecked(thresholds, &report.checks).into_iter();
@@ -77,6 +78,9 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     }
     if !report.unread.is_empty() {
         list.at_most("unread", Some(0.0), report.unread.len() as f64);
+    }
+    if let Some(events) = report.events.as_ref().filter(|events| events.contradicted > 0) {
+        list.at_most("contradicted", Some(0.0), events.contradicted as f64);
     }
     let pings = &report.pings;
     let sent = pings.intended.max(1) as f64;
@@ -442,10 +446,12 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_run_and_one_that_could_not_look_fail_without_thresholds() {
+    fn what_no_run_may_be_fails_without_thresholds() {
         let mut report = report();
         report.interrupted = true;
         report.unread.insert(Part::Archive, "no such table".into());
-        assert_eq!(failing(&Thresholds::default(), &report), ["interrupted", "unread"]);
+        report.events = Some(Events { contradicted: 1, ..Events::default() });
+        let expected = ["interrupted", "unread", "contradicted"];
+        assert_eq!(failing(&Thresholds::default(), &report), expected);
     }
 }

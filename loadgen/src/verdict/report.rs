@@ -228,6 +228,8 @@ pub struct Events {
     pub corrections: u64,
     /// Operations delivered again.
     pub repeated: u64,
+    /// Of those, the ones that said something else than at first.
+    pub contradicted: u64,
     /// How reading went.
     pub feed: Feed,
 }

@@ -75,8 +75,8 @@ pub fn text(report: &Report) -> String {
     }
     if let Some(events) = &report.events {
         line(format!(
-            "events    {} operations, {} corrections, {} delivered again",
-            events.operations, events.corrections, events.repeated
+            "events    {} operations, {} corrections, {} delivered again, {} of them other than before",
+            events.operations, events.corrections, events.repeated, events.contradicted
         ));
         let feed = &events.feed;
         if feed.reconnects + feed.gaps + feed.unreadable > 0 {
