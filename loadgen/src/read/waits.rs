@@ -4,7 +4,9 @@
 //! is that ping's or a newer one's. Every acknowledged ping counts: one that is
 //! passed over has waited until the newer one was seen, and one that is never
 //! seen until the end. A ping that a newer one was seen before it was due waits
-//! for nothing, and is left out. Times come in; nothing here looks at a clock.
+//! for nothing, and is left out. What is settled is kept until a newer one is
+//! shown: it may be written after all, and then it is what others look like.
+//! Times come in; nothing here looks at a clock.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -40,12 +42,14 @@ struct Vehicle {
     pings: VecDeque<Waiting>,
 }
 
-/// A ping that is not seen yet, or was seen before it was acknowledged.
+/// A ping, until it is settled and it or a newer one is shown.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     ping: Ping,
     due_us: i64,
     seen_us: Option<i64>,
+    /// Measured, or not to be.
+    settled: bool,
 }
 
 impl Waits {
@@ -70,12 +74,15 @@ impl Waits {
             return;
         }
         if vehicle.pings.len() >= WAITING_MAX {
-            match vehicle.pings.pop_front().map(|oldest| oldest.waited_us()) {
+            let oldest = vehicle.pings.pop_front().filter(|oldest| !oldest.settled);
+            match oldest.map(|oldest| oldest.waited_us()) {
                 Some(Some(us)) => self.latencies.record(us),
-                _ => self.latencies.record_never(1),
+                Some(None) => self.latencies.record_never(1),
+                None => {}
             }
         }
-        vehicle.pings.push_back(Waiting { ping: delivery.ping, due_us, seen_us: None });
+        let ping = delivery.ping;
+        vehicle.pings.push_back(Waiting { ping, due_us, seen_us: None, settled: false });
     }
 
     /// A vehicle's position was seen, of this event time, milliseconds since the
@@ -92,12 +99,13 @@ impl Waits {
     pub fn settle(&mut self, acknowledged: impl Fn(&Ping) -> bool) {
         let Self { vehicles, latencies, measured_from_us, .. } = self;
         for vehicle in vehicles.values_mut() {
-            vehicle.pings.retain(|waiting| {
+            for waiting in vehicle.pings.iter_mut().filter(|waiting| !waiting.settled) {
                 let waited_us = waiting.waited_us().filter(|_| acknowledged(&waiting.ping));
                 let measured = waited_us.filter(|_| waiting.due_us >= *measured_from_us);
                 measured.into_iter().for_each(|us| latencies.record(us));
-                waited_us.is_none()
-            });
+                waiting.settled = waited_us.is_some();
+            }
+            vehicle.forget_passed();
         }
     }
 
@@ -133,14 +141,19 @@ impl Vehicle {
             self.shown = self.pings.iter().find(is_shown).map(|waiting| waiting.ping);
             self.shown_ms = Some(shown_ms);
         }
-        self.pings.retain_mut(|waiting| {
-            if waiting.seen_us.is_some() || waiting.ping.event_ms > shown_ms {
-                return true;
-            }
+        let shown = |it: &&mut Waiting| it.seen_us.is_none() && it.ping.event_ms <= shown_ms;
+        for waiting in self.pings.iter_mut().filter(shown) {
             waiting.seen_us = Some(now_us);
-            // Otherwise a newer one was seen before it, or a copy of its own.
-            waiting.ping.event_ms > before_ms && waiting.due_us <= now_us
-        });
+            // A newer one was seen before it, or a copy of its own.
+            waiting.settled = waiting.ping.event_ms <= before_ms || waiting.due_us > now_us;
+        }
+        self.forget_passed();
+    }
+
+    /// Forgets what is settled and not newer than the position shown.
+    fn forget_passed(&mut self) {
+        let Some(shown_ms) = self.shown_ms else { return };
+        self.pings.retain(|waiting| !waiting.settled || waiting.ping.event_ms > shown_ms);
     }
 
     /// Leaves out what looks like the position seen: it is not written before
@@ -151,13 +164,10 @@ impl Vehicle {
         let waits = |it: &Waiting| it.seen_us.is_none() && it.due_us <= now_us;
         let alike = self.pings.iter().filter(|it| waits(it) && looks_like(&it.ping, &shown));
         let Some(newest_ms) = alike.map(|it| it.ping.event_ms).max() else { return };
-        self.pings.retain_mut(|it| {
-            if !waits(it) || it.ping.event_ms > newest_ms {
-                return true;
-            }
+        for it in self.pings.iter_mut().filter(|it| waits(it) && it.ping.event_ms <= newest_ms) {
             it.seen_us = Some(now_us);
-            !looks_like(&it.ping, &shown)
-        });
+            it.settled = looks_like(&it.ping, &shown);
+        }
     }
 }
 
@@ -310,6 +320,36 @@ mod tests {
         };
         assert!(turned(Some(355.0), Some(5.0)) && !turned(Some(355.0), Some(4.9)));
         assert!(!turned(Some(90.0), None));
+    }
+
+    #[test]
+    fn an_alike_ping_that_is_written_after_all_is_what_is_shown() {
+        let mut waits = Waits::new(&[0], true, 0);
+        // It stands, and is written once more while it does: its state changed.
+        (1..=20).for_each(|seq| waits.due(&ping(seq, i64::from(seq) * 1_000, 0.0)));
+        for second in 1..=20 {
+            let shown_ms = if second < 10 { 1_000 } else { 8_000 };
+            waits.looked(0, shown_ms, second * 1_000_000 + 100_000);
+            waits.settle(|_| true);
+            assert!(!waits.is_waiting(|ping| i64::from(ping.seq) <= second), "{second}");
+        }
+        // The first alone was waited for; the others look like it.
+        assert_eq!(measured(&mut waits, 60_000), (1, 100.0));
+    }
+
+    #[test]
+    fn what_was_right_before_it_was_written_counts_once() {
+        let mut waits = Waits::new(&[0], true, 0);
+        // It drives on and is back; then the way out is written, and the way back.
+        for (seq, north_m) in (1..).zip([0.0, 50.0, 1.0, 60.0]) {
+            waits.due(&ping(seq, i64::from(seq) * 1_000, north_m));
+        }
+        for (shown_ms, now_ms) in [(1_000, 1_100), (1_000, 3_100), (2_000, 3_300), (4_000, 4_100)] {
+            waits.looked(0, shown_ms, now_ms * 1_000);
+            waits.settle(|_| true);
+        }
+        // 1, 2 and 4, each once.
+        assert_eq!(measured(&mut waits, 60_000), (3, 1_100.0));
     }
 
     #[test]
