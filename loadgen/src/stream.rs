@@ -74,6 +74,15 @@ pub struct Counts {
 
 /// What is sent, in the order in which it is due.
 pub trait Deliveries {
+    /// When the next message is due, milliseconds since the start, without taking
+    /// it; `None` if there is none. The truth goes to `take` as with
+    /// [`Self::next`].
+    fn due_ms(&mut self, take: &mut dyn FnMut(Record)) -> Option<i64>;
+
+    /// Blocks until a message that is due then may be taken; where nothing sets a
+    /// pace, at any time.
+    fn wait(&mut self, _due_ms: i64) {}
+
     /// The next message. What becomes known of the truth meanwhile goes to
     /// `take`; all of it once there are no more messages.
     fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery>;
@@ -164,7 +173,7 @@ impl Deliveries for Stream<'_> {
     }
 
     /// Times of the truth are by the clocks of the vehicles.
-    fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
+    fn due_ms(&mut self, take: &mut dyn FnMut(Record)) -> Option<i64> {
         if !self.started {
             self.started = true;
             self.advance(take);
@@ -176,6 +185,11 @@ impl Deliveries for Stream<'_> {
             self.deliver(&fix);
             self.advance(take);
         }
+        self.held.peek().map(|held| held.0.delivery.send_ms)
+    }
+
+    fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
+        self.due_ms(take)?;
         let delivery = self.held.pop()?.0.delivery;
         match delivery.what {
             What::Ping => self.counts.pings += 1,

@@ -186,11 +186,16 @@ pub struct TraceDeliveries<'t> {
 }
 
 impl Deliveries for TraceDeliveries<'_> {
-    fn next(&mut self, _: &mut dyn FnMut(Record)) -> Option<Delivery> {
+    fn due_ms(&mut self, _: &mut dyn FnMut(Record)) -> Option<i64> {
+        let is_there = self.number < self.traces.pings() && !self.stopped;
+        is_there.then(|| self.traces.due_ms(self.number))
+    }
+
+    fn next(&mut self, take: &mut dyn FnMut(Record)) -> Option<Delivery> {
+        let send_ms = self.due_ms(take)?;
         let traces = self.traces;
         let clones = u64::from(traces.clones);
-        let row = traces.rows.get((self.number / clones) as usize).filter(|_| !self.stopped)?;
-        let send_ms = traces.due_ms(self.number);
+        let row = &traces.rows[(self.number / clones) as usize];
         let clone = (self.number % clones) as u32;
         self.number += 1;
         let ping = Ping {

@@ -69,7 +69,8 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
         stop.clone(),
     ));
     let mut own = TargetProcess::watch(std::process::id());
-    let producer = start_producer(plan, &names, &directory, queues, readers.watched.clone())?;
+    let to = (queues, Arc::clone(&progress));
+    let producer = start_producer(plan, &names, &directory, to, readers.watched.clone())?;
     while let Some(ended) = senders.join_next().await {
         ended.context("a sender panicked")?;
     }
@@ -171,12 +172,13 @@ async fn start_senders(
     }
 }
 
-/// Runs the stream on a thread of its own, which waits when queues are full.
+/// Runs the stream on a thread of its own, which waits when queues are full, and
+/// until a message is nearly due.
 fn start_producer(
     plan: &RunPlan,
     names: &Names,
     directory: &RunDirectory,
-    mut queues: Queues,
+    (mut queues, progress): (Queues, Arc<Progress>),
     watched: Option<Watched>,
 ) -> anyhow::Result<thread::JoinHandle<anyhow::Result<Produced>>> {
     let world: Arc<World> = Arc::clone(&plan.world);
@@ -205,10 +207,12 @@ fn start_producer(
             match &traces {
                 Some(traces) => {
                     let deliveries = Interruptible::new(traces.deliveries(), &interrupt);
+                    let deliveries = deliveries.paced(&progress);
                     produce(deliveries, encoder, &mut queues, &mut take, &mut seen)
                 }
                 None => {
                     let deliveries = Interruptible::new(Stream::new(&world), &interrupt);
+                    let deliveries = deliveries.paced(&progress);
                     produce(deliveries, encoder, &mut queues, &mut take, &mut seen)
                 }
             }

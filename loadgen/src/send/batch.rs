@@ -111,18 +111,19 @@ pub fn produce(
 ) -> Counts {
     let mut open = vec![Batch::default(); lanes.count()];
     let mut checked_ms = 0;
-    while let Some(delivery) = stream.next(take) {
-        // A lane that gets nothing new must not hold back what it has.
-        if delivery.send_ms > checked_ms {
-            checked_ms = delivery.send_ms;
+    while let Some(next_ms) = stream.due_ms(take) {
+        // A lane that gets nothing new must not hold back what it has, nor keep
+        // it while the next message is waited for.
+        if next_ms > checked_ms {
+            checked_ms = next_ms;
             for (lane, batch) in open.iter_mut().enumerate() {
-                if batch.is_full(delivery.send_ms)
-                    && lanes.send(lane, std::mem::take(batch)).is_break()
-                {
+                if batch.is_full(next_ms) && lanes.send(lane, std::mem::take(batch)).is_break() {
                     return stream.counts();
                 }
             }
+            stream.wait(next_ms);
         }
+        let Some(delivery) = stream.next(take) else { break };
         seen(&delivery);
         let lane = delivery.ping.vehicle as usize % open.len();
         open[lane].push(&delivery, &mut encoder);

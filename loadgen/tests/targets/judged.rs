@@ -447,6 +447,38 @@ async fn what_nobody_looked_at(#[case] more: &[&str], #[case] code: i32) {
     assert!(said.ends_with(if code == 1 { "FAIL\n" } else { "PASS\n" }), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_due_when_a_run_is_interrupted_is_none_of_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let names = names();
+    // So few pings for each connection that a queue holds many seconds of them.
+    let few = || world(20, 60);
+    let engine = FakeEngine::new(&few(), &names, Faults::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(Arc::clone(&engine).serve(listener, CancellationToken::new()));
+    let interrupt = CancellationToken::new();
+    let (monitor, mut seen) = channel(Snapshot::default());
+    let running = tokio::spawn(run(RunPlan {
+        connections: 8,
+        read_from: None,
+        interrupt: interrupt.clone(),
+        monitor: Some(monitor),
+        ..plan(few(), directory.path(), &names, &address)
+    }));
+    until(&mut seen, |seen| seen.answered >= 20).await;
+    interrupt.cancel();
+    let report = timeout(Duration::from_secs(90), running).await.expect("it ends");
+    let report = report.expect("no panic").expect("a run");
+    let got = engine.done().kept.len() as u64;
+    let (sending, tally) = (&report.sending, report.pings.tally);
+    assert_eq!((sending.given_up, sending.intended, tally.sent), (0, got, got));
+    assert!(got < 400, "{got} of 1,200");
+    // Every twentieth of a second one, up to the last.
+    assert!((report.seconds * 20.0 - got as f64).abs() <= 1.0, "{got} in {} s", report.seconds);
+    assert_eq!(failed_but_for_speed(&report), ["interrupted"]);
+}
+
 /// `loadgen run` as a process of its own, for ten seconds.
 fn process(address: &str, out: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_loadgen"))
