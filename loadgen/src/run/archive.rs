@@ -149,8 +149,10 @@ impl Source {
     }
 
     /// Reads the archive until everything acknowledged is there, for as long as
-    /// it may take, and then once more: what is there twice may come later.
-    /// An archive that cannot be read is said in the report.
+    /// it may take, and then once more: what is there twice may come later. A file
+    /// may take longer to close than the end of a run that was interrupted is
+    /// waited for: that is said in the report, as is an archive that cannot be
+    /// read.
     pub(super) async fn judge(
         &self,
         report: &mut Report,
@@ -197,6 +199,7 @@ impl Source {
                 Err(_) => false,
             };
             if over || whole && whole_before {
+                report.pings.archive_cut_short = !whole && interrupt.is_cancelled();
                 return;
             }
             whole_before = whole;

@@ -132,6 +132,7 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
 pub(super) fn take_archive(report: &mut Report, world: &World, archive: Archive, ledger: &Ledger) {
     report.pings.tally = ledger.tally(|vehicle| world.clock_of(vehicle).is_usable());
     report.pings.archive_read = true;
+    report.pings.archive_cut_short = false;
     report.pings.dispositions = archive.dispositions;
 }
 

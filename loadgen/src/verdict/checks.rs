@@ -90,7 +90,8 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
         pings.tally.acknowledged as f64 / sent,
     );
     if pings.archive_read {
-        list.at_most("missing_max", most(thresholds.missing_max), pings.tally.missing as f64);
+        let missing = most(thresholds.missing_max).filter(|_| !pings.archive_cut_short);
+        list.at_most("missing_max", missing, pings.tally.missing as f64);
         list.at_most("doubled_max", most(thresholds.doubled_max), pings.tally.doubled as f64);
         let strangers = pings.tally.strangers as f64;
         list.at_most("strangers_max", most(thresholds.strangers_max), strangers);
@@ -149,17 +150,19 @@ fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
 
 /// Whether it was looked at what this threshold is about, and there was nothing
 /// to hold it against: nothing of the kind, or an archive whose content cannot be
-/// compared.
+/// compared or that was not waited for.
 fn is_without(threshold: &str, report: &Report) -> bool {
     let events_read = report.has_truth && report.events.is_some();
     (threshold.starts_with("f1_min ") && events_read)
         || (threshold == "altered_max" && report.pings.archive_read)
+        || (threshold == "missing_max" && report.pings.archive_cut_short)
 }
 
 /// Why there was nothing to hold a threshold against.
 pub(super) fn why_without(threshold: &str) -> &'static str {
     match threshold {
         "altered_max" => "content is compared in files only",
+        "missing_max" => "the archive was not waited for; loadgen verify looks again",
         _ => "nothing to find in the truth, and nothing was made up",
     }
 }
@@ -352,6 +355,20 @@ mod tests {
         report.kinds.remove("idle_start");
         pass_verdict(&thresholds, &mut report);
         assert!(report.pass, "{report:?}");
+    }
+
+    #[test]
+    fn what_is_not_in_an_archive_that_was_not_waited_for_is_not_missing() {
+        let thresholds = Thresholds { missing_max: Some(0), ..Thresholds::default() };
+        let mut report = report();
+        (report.interrupted, report.pings.archive_read) = (true, true);
+        report.pings.tally.missing = 609;
+        assert_eq!(failing(&thresholds, &report), ["interrupted", "missing_max"]);
+        report.pings.archive_cut_short = true;
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!(failing(&thresholds, &report), ["interrupted"]);
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("609 not there yet") && said.contains("not waited for"), "{said}");
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub struct Report {
     /// hold them against.
     pub unchecked: Vec<String>,
     /// Thresholds that there was nothing to hold against, though it was looked:
-    /// of kinds that the truth requires none of, and of content in a table.
+    /// of kinds that the truth requires none of, of content in a table, and of an
+    /// archive that was not waited for.
     pub without: Vec<String>,
     /// Whether it may pass with the unchecked ones.
     pub unchecked_allowed: bool,
@@ -179,6 +180,9 @@ pub struct Pings {
     /// Whether the archive was read; otherwise nothing is known of `archived`,
     /// `missing`, `doubled`, `strangers` and `altered`.
     pub archive_read: bool,
+    /// Whether waiting for it was cut short by an interruption, before all was
+    /// there: nothing is known of `missing`.
+    pub archive_cut_short: bool,
     /// Whether the content of its rows was; otherwise nothing is known of
     /// `altered`.
     pub content_read: bool,

@@ -49,8 +49,9 @@ pub fn text(report: &Report) -> String {
             true => format!("{} altered", tally.altered),
             false => "content not compared".into(),
         };
+        let missing = if pings.archive_cut_short { "not there yet" } else { "missing" };
         line(format!(
-            "archive   {} there, {} missing, {} doubled, {} never sent, {altered}",
+            "archive   {} there, {} {missing}, {} doubled, {} never sent, {altered}",
             tally.archived, tally.missing, tally.doubled, tally.strangers
         ));
     }
