@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use reqwest::Url;
+use anyhow::{Context as _, bail};
 use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -45,8 +44,11 @@ pub(super) struct Produced {
 }
 
 pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
-    if let (Some(base), true, None) = (&plan.read_from, plan.reads_http(), plan.start_ms) {
-        wait_until_there(base).await?;
+    if plan.start_ms.is_none() {
+        wait_until_there(plan).await?;
+    }
+    if let Some(data_dir) = plan.data_dir.as_ref().filter(|path| !path.is_dir()) {
+        bail!("{} is no directory: --data-dir is that of the engine", data_dir.display());
     }
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let names = plan.live_names(now_ms);
@@ -125,16 +127,21 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Waits for a target that is only just starting, so that the schedule does not
-/// begin without it. One that does not come is left to the run to tell of.
-async fn wait_until_there(base: &Url) -> anyhow::Result<()> {
-    let (client, url) = (client()?, base.join("/readyz")?);
-    let until = Instant::now() + THERE_WITHIN;
-    let ready = async || {
+/// Waits for a target that is only just starting, and for its data directory, so
+/// that the schedule does not begin without it. One that does not come is left
+/// to the run to tell of.
+async fn wait_until_there(plan: &RunPlan) -> anyhow::Result<()> {
+    let url = plan.read_from.as_ref().filter(|_| plan.reads_http());
+    let url = url.map(|base| base.join("/readyz")).transpose()?;
+    let client = client()?;
+    let is_ready = async || {
+        let Some(url) = &url else { return true };
         let answer = client.get(url.clone()).timeout(Duration::from_secs(2)).send().await;
         answer.is_ok_and(|answer| !answer.status().is_server_error())
     };
-    while !ready().await && Instant::now() < until {
+    let has_data = || plan.data_dir.as_ref().is_none_or(|path| path.is_dir());
+    let until = Instant::now() + THERE_WITHIN;
+    while !(has_data() && is_ready().await) && Instant::now() < until {
         sleep(Duration::from_millis(100)).await;
     }
     Ok(())
@@ -168,7 +175,7 @@ async fn start_senders(
             }
             Ok((queues, senders))
         }
-        Target::File(_) => anyhow::bail!("a file is no live target"),
+        Target::File(_) => bail!("a file is no live target"),
     }
 }
 

@@ -184,7 +184,7 @@ async fn a_target_that_never_tells_of_a_kind_fails_by_its_name(#[case] hides: Ki
 }
 
 #[rstest]
-#[case::no_data_directory(&[], &[Part::Archive, Part::DeadLetters], false)]
+#[case::nothing_in_it(&[], &[Part::Archive, Part::DeadLetters], false)]
 #[case::no_archive(&["dead_letters"], &[], true)]
 #[case::no_letters(&["pings"], &[], false)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -195,6 +195,7 @@ async fn what_is_not_there_is_not_looked_at(
 ) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let data_dir = directory.path().join("data");
+    std::fs::create_dir(&data_dir).expect("a writable directory");
     for name in there {
         std::fs::create_dir_all(data_dir.join(name)).expect("a writable directory");
     }
@@ -220,6 +221,9 @@ async fn what_is_not_there_is_not_looked_at(
     serving.await.expect("the server does not panic");
     assert_eq!(report.unread.keys().copied().collect::<Vec<_>>(), unread);
     assert_eq!(report.pings.archive_read, there.contains(&"pings"));
+    // An archive of which nothing came, as it was not waited for.
+    assert_eq!(report.pings.archive_cut_short, there.contains(&"pings"));
+    assert!(!failed(&report).contains(&"missing_max"));
     assert_eq!(report.rejects.dead_letters.is_some(), letters);
 
     // Nor does verifying clear or forget what it does not look at again.
@@ -230,6 +234,7 @@ async fn what_is_not_there_is_not_looked_at(
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
     assert_eq!((again.pings.archive_read, again.pings.tally.missing), (true, 0));
+    assert!(!again.pings.archive_cut_short);
     assert_eq!(again.rejects, report.rejects);
     assert_eq!(again.unread.contains_key(&Part::DeadLetters), there.is_empty());
     assert!(!again.unread.contains_key(&Part::Archive));
@@ -242,6 +247,24 @@ async fn what_is_not_there_is_not_looked_at(
     let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
     assert_eq!((again.pings.archive_read, again.rejects.dead_letters.is_some()), (false, false));
     assert!(again.unchecked.contains(&"missing_max".to_owned()) && !again.pass);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_directory_that_is_not_there_ends_a_run_before_it_sends() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let names = names();
+    let engine = FakeEngine::new(&world(200, 1), &names, Faults::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(Arc::clone(&engine).serve(listener, CancellationToken::new()));
+    let out = directory.path().join("run");
+    let refused = run(RunPlan {
+        data_dir: Some(directory.path().join("dat")),
+        ..plan(world(200, 1), &out, &names, &address)
+    });
+    let refused = format!("{:#}", refused.await.expect_err("there is none"));
+    assert!(refused.contains("dat is no directory") && refused.contains("--data-dir"), "{refused}");
+    assert!(!out.exists() && engine.requests() == 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
