@@ -138,7 +138,8 @@ struct ReplayArgs {
           value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
     /// Vehicles that each recorded one becomes.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
     clones: u32,
     /// Keep the recorded times, for an engine with clock = "event".
     #[arg(long)]
@@ -160,8 +161,9 @@ struct SendArgs {
     #[arg(long, value_name = "TOPIC", required_if_eq("target", "pubsub"), value_parser = topic)]
     topic: Option<String>,
     /// Pings in a Pub/Sub message.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pings_per_message: usize,
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pings_per_message: u16,
     /// Ordering keys that vehicles are spread over; 0 for messages without order.
     #[arg(long, value_name = "N", default_value_t = 0)]
     ordering_keys: u32,
@@ -451,7 +453,7 @@ impl SendArgs {
             (TargetKind::Pubsub, _) => Target::Pubsub(
                 self.topic.context("--target pubsub needs --topic")?,
                 Shape {
-                    pings_per_message: self.pings_per_message,
+                    pings_per_message: self.pings_per_message.into(),
                     ordering_keys: self.ordering_keys,
                 },
             ),

@@ -3,6 +3,8 @@
 //! A TOML file; the shipped ones are part of the binary. Every key that is not
 //! known is refused, with its name.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -278,6 +280,7 @@ impl Profile {
         profile
             .curve()
             .context("load.rate must have points in order of time, and bursts a period")?;
+        profile.check_numbers()?;
         for kind in profile.thresholds.f1_min.keys() {
             let known = crate::truth::Kind::named(kind).is_some();
             ensure!(known, "thresholds.f1_min: no event is of kind {kind:?}");
@@ -390,6 +393,19 @@ mod tests {
             ("seconds = 10", "seconds = 0", "load.seconds"),
             ("seconds = 10", "seconds = 10\nwarm_up_s = 10", "load.warm_up_s"),
             ("geofence_dwell = 1.0", "arrive = 1.0", "arrive"),
+            ("geofence_dwell = 1.0", "geofence_dwell = 1.01", "thresholds.f1_min.geofence_dwell"),
+            ("geofence_dwell = 1.0", "geofence_dwell = nan", "thresholds.f1_min.geofence_dwell"),
+            ("acknowledged_min = 1.0", "acknowledged_min = -1.0", "thresholds.acknowledged_min"),
+            ("rate_min = 0.99", "rate_min = nan", "thresholds.rate_min"),
+            ("p95_ms_max = 2000.0", "p95_ms_max = nan", "thresholds.time_error_p95_ms_max"),
+            ("p99_ms_max = 6000.0", "p99_ms_max = -1.0", "thresholds.event_p99_ms_max"),
+            ("p99_ms_max = 6000.0", "p99_ms_max = inf", "thresholds.event_p99_ms_max"),
+            ("parked = 0.03", "parked = 1.5", "fleet.parked"),
+            ("parked = 0.03", "parked = 0.97", "together"),
+            ("on_edge = 0.02", "on_edge = -0.01", "fleet.on_edge"),
+            ("[detection]", "[malformed]\nshare = nan\n[detection]", "malformed.share"),
+            ("[detection]", "[noise]\nwhite_m = -1.0\n[detection]", "noise.white_m"),
+            ("[detection]", "[noise]\njump_m = [9.0, 8.0]\n[detection]", "noise.jump_m"),
         ] {
             let text = smoke.replacen(from, to, 1);
             assert_ne!(text, smoke, "{from}");

@@ -140,6 +140,8 @@ fn what_an_earlier_run_has_left_is_none_of_the_next() {
     &["run", "--profile", "smoke", "--target", "file", "--file", "x.pb", "--data-dir", "d"],
     "--data-dir looks at an engine"
 )]
+#[case::no_clones(&["replay", "--pings", "x.csv", "--clones", "0"], "--clones")]
+#[case::empty_messages(&["run", "--profile", "smoke", "--pings-per-message", "0"], "--pings-per-message")]
 #[case::nobody(&["run", "--profile", "smoke", "--pid", "1073741824"], "no such process")]
 fn what_makes_no_sense_is_refused_at_once(#[case] arguments: &[&str], #[case] message: &str) {
     let folder = TempDir::new().expect("a temporary directory");
