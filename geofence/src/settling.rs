@@ -11,6 +11,11 @@ use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
 /// Positions that are given their fences together: few enough to be at hand still.
 const WITHOUT_FENCES_MAX: usize = 32;
 
+/// For how long fence sets are kept for vehicles that are not known yet,
+/// milliseconds. Their first pings may be older; but a set takes some 0.7 kB a
+/// fence, and fences may change often.
+const FENCES_KEPT_MS: i64 = 86_400_000;
+
 /// How often silent vehicles are looked for, milliseconds.
 const FORGET_EVERY_MS: i64 = 3_600_000;
 
@@ -192,18 +197,17 @@ impl Detector {
             self.free.push(index);
         }
         self.waiting.retain(|waiting| self.vehicles[waiting.vehicle as usize].is_some());
-        // A vehicle's first ping is as old as any may be.
-        let ancient = hour.plus(-ANCIENT_MS);
         let timeline = &self.world.timeline;
         let vehicles = self.vehicles.iter().flatten();
         let needed = vehicles.filter_map(|vehicle| vehicle.oldest_epoch(timeline)).min();
-        let oldest = timeline.number_at(ancient);
+        let oldest = timeline.number_at(hour.plus(-FENCES_KEPT_MS));
         self.world.timeline.forget_below(needed.map_or(oldest, |needed| needed.min(oldest)));
         let (vehicles, index) = (&self.vehicles, &self.index);
         self.world.roster.forget(|id| {
             let known = index.get(index.hash(id), |slot| is_in(vehicles, slot, id));
             let known = known.and_then(|slot| vehicles[slot as usize].as_ref());
-            known.and_then(Vehicle::tags_needed_from).unwrap_or(ancient)
+            // A vehicle's first ping is as old as any may be.
+            known.and_then(Vehicle::tags_needed_from).unwrap_or(hour.plus(-ANCIENT_MS))
         });
     }
 

@@ -55,14 +55,15 @@ fn a_new_vehicle_comes_after_older_fences_were_forgotten() {
     for (set, t_s) in [(only_sq(""), 100), (FenceSet::empty(), 200), (only_sq(""), 300)] {
         shard.fences(set, t_s);
     }
-    for minute in 1..=130 {
+    // A day, for which they are kept for vehicles that are not known yet.
+    for minute in 1..=1_510 {
         shard.pings([outside(minute * 60)]);
     }
     assert_eq!(shard.detector.fence_hashes().len(), 1, "the hour has turned");
     // Waits for its reorder delay, and has been judged by nothing yet.
-    shard.pings([inside(7_801).of("new")]);
-    shard.pings([inside(7_850).of("new")]);
-    assert_eq!(shard.told(), ["enter sq @7801", "stationary_start @0"]);
+    shard.pings([inside(90_601).of("new")]);
+    shard.pings([inside(90_650).of("new")]);
+    assert_eq!(shard.told(), ["enter sq @90601", "stationary_start @0"]);
 }
 
 #[test]

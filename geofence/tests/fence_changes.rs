@@ -136,8 +136,8 @@ fn a_history_is_cut_where_nothing_can_be_judged_any_more() {
     let mut shard = Shard::new(settings, squares(&["a"], 0.01));
     shard.ping(ping(10, AWAY, 50.0));
     shard.fences(squares(&["a"], 0.02), 100);
-    // Enough for a checkpoint behind the change, then past the next sweep.
-    for t_s in (200..300).chain([7_200]) {
+    // Enough for a checkpoint behind the change, then past the sweep after a day.
+    for t_s in (200..300).chain([93_600]) {
         shard.ping(ping(t_s, AWAY, 50.0));
     }
     let history = shard.detector.fence_history();
