@@ -83,6 +83,7 @@ fn forget_gone(report: &mut Report) {
                 report.pings.tally = Tally { sent, acknowledged, ..Tally::default() };
                 report.pings.archive_read = false;
                 report.pings.content_read = false;
+                report.pings.archive_cut_short = false;
                 report.pings.dispositions.clear();
             }
             Part::DeadLetters => {
