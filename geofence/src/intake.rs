@@ -8,7 +8,7 @@ use crate::detector::{ANCIENT_MS, Detector, Waiting, disposition_name, is_in, sl
 use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::ACCURACY_M_MAX;
-use crate::silence::Arrival;
+use crate::silence::Receipt;
 use crate::vehicle::{Lateness, Vehicle};
 use crate::window::Inserted;
 use crate::{Disposition, Effects, Identity, Outcome, Ping, PingRun, Profile, Settings, TimeMs};
@@ -155,7 +155,7 @@ impl Detector {
             disposition,
             Disposition::OnTime | Disposition::Late | Disposition::Superseded
         );
-        self.arrive(index, ping, Arrival { is_first: known.is_none(), in_window }, seq, effects);
+        self.arrive(index, ping, Receipt { is_first: known.is_none(), in_window }, seq, effects);
         self.touched.add(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
             self.await_judgement(index, ping.event_time);

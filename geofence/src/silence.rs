@@ -15,7 +15,7 @@ use crate::{Effects, Ping, Settings, SourceState, TimeMs};
 
 /// How a ping came in.
 #[derive(Clone, Copy)]
-pub(crate) struct Arrival {
+pub(crate) struct Receipt {
     /// It made its vehicle.
     pub(crate) is_first: bool,
     /// Its vehicle's window holds it.
@@ -28,14 +28,14 @@ impl Detector {
         &mut self,
         index: u32,
         ping: &Ping,
-        arrival: Arrival,
+        receipt: Receipt,
         seq: u64,
         effects: &mut Effects,
     ) {
         let vehicle = self.vehicles[index as usize].as_mut().expect("indexed vehicles exist");
         let received = ping.receive_time;
-        vehicle.liveness.hang_on(ping.identity, arrival.in_window);
-        if !arrival.is_first
+        vehicle.liveness.hang_on(ping.identity, receipt.in_window);
+        if !receipt.is_first
             && let Some(silence_ms) = vehicle.liveness.arrive(received, self.now)
         {
             let silence_s = silence_ms as f64 / 1000.0;
