@@ -72,7 +72,7 @@ impl Vehicle {
     /// Once the low mark has passed this, silence proves a dwell threshold
     /// that lies after `after` and is not told; the end of time if none will.
     pub(crate) fn dwell_check(&self, rules: Rules<'_>, after: TimeMs) -> TimeMs {
-        let never = TimeMs(i64::MAX);
+        let never = TimeMs::MAX;
         if rules.world.settings.on_silence == OnSilence::Wait || self.machine.visits.is_empty() {
             return never;
         }

@@ -160,12 +160,22 @@ impl Body {
 fn hex(id: u128) -> String {
     let mut digits = [0; 32];
     for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
-        *pair = [byte >> 4, byte & 15].map(|digit| HEX_DIGITS[usize::from(digit)]);
+        *pair = HEX_PAIRS[usize::from(byte)];
     }
     String::from_utf8(digits.to_vec()).expect("digits are ASCII")
 }
 
-const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each byte.
+static HEX_PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 fn unhex(id: &str) -> Option<u128> {
     u128::from_str_radix(id, 16).ok()

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::number::Number32;
 use crate::{ACCURACY_UNKNOWN_M, Identity, Ping, Position, TimeMs};
 
 /// One position fix in compact form; 32-bit floats keep about seven digits,
@@ -14,8 +15,8 @@ pub(crate) struct Fix {
     pub(crate) seq: u64,
     pub(crate) position: Position,
     /// 68 % radius as reported, metres.
-    pub(crate) accuracy: Option<f32>,
-    pub(crate) speed_mps: Option<f32>,
+    pub(crate) accuracy: Number32,
+    pub(crate) speed_mps: Number32,
     /// Engine on or off, as far as this ping says.
     pub(crate) engine: Option<bool>,
 }
@@ -28,21 +29,21 @@ impl Fix {
             received: ping.receive_time,
             seq: ping.seq,
             position: ping.position,
-            accuracy: ping.accuracy_m.map(|m| m as f32),
-            speed_mps: ping.speed_mps.map(|v| v as f32),
+            accuracy: ping.accuracy_m.map(|m| m as f32).into(),
+            speed_mps: ping.speed_mps.map(|v| v as f32).into(),
             engine: ping.ignition.or(ping.engine_rpm.map(|rpm| rpm > 0.0)),
         }
     }
 
     /// 68 % radius, metres, the default where none was reported.
     pub(crate) fn accuracy_m(&self) -> f64 {
-        self.accuracy.map_or(ACCURACY_UNKNOWN_M, f64::from)
+        self.accuracy.get().map_or(ACCURACY_UNKNOWN_M, f64::from)
     }
 
     /// Whether this fix stands for its vehicle and time rather than `other`
     /// (semantics §1): smaller radius, then larger seq, then larger identity.
     pub(crate) fn wins_over(&self, other: &Self) -> bool {
-        let radius = |fix: &Self| fix.accuracy.unwrap_or(f32::INFINITY);
+        let radius = |fix: &Self| fix.accuracy.get().unwrap_or(f32::INFINITY);
         radius(other)
             .total_cmp(&radius(self))
             .then(self.seq.cmp(&other.seq))

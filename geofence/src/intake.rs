@@ -248,7 +248,7 @@ impl Detector {
             }
         };
         self.index.insert(hash, index);
-        if check_after < TimeMs(i64::MAX) {
+        if check_after < TimeMs::MAX {
             self.sources.check(slot(&mut self.vehicles, index), index, check_after);
         }
         index

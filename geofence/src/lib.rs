@@ -26,6 +26,7 @@ mod intake;
 mod live;
 mod liveness;
 mod machine;
+mod number;
 mod order;
 mod overdue;
 mod ping;

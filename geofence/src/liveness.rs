@@ -39,7 +39,7 @@ impl Liveness {
             offline: false,
             silences: 0,
             last_sequence: 0,
-            check_after: TimeMs(i64::MAX),
+            check_after: TimeMs::MAX,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use crate::machine::Machine;
+use crate::number::Number64;
 use crate::timeline::Timeline;
 use crate::{FenceIds, LivePosition, Ping, Position, Status, TimeMs};
 
@@ -26,9 +27,9 @@ pub(crate) struct Shown {
 pub(crate) struct ShownFix {
     pub(crate) t: TimeMs,
     pub(crate) position: Position,
-    pub(crate) accuracy_m: Option<f64>,
-    pub(crate) heading_deg: Option<f64>,
-    pub(crate) speed_mps: Option<f64>,
+    pub(crate) accuracy_m: Number64,
+    pub(crate) heading_deg: Number64,
+    pub(crate) speed_mps: Number64,
 }
 
 impl Shown {
@@ -40,9 +41,9 @@ impl Shown {
             self.fix = Some(ShownFix {
                 t,
                 position: ping.position,
-                accuracy_m: ping.accuracy_m,
-                heading_deg: ping.heading_deg,
-                speed_mps: ping.speed_mps,
+                accuracy_m: ping.accuracy_m.into(),
+                heading_deg: ping.heading_deg.into(),
+                speed_mps: ping.speed_mps.into(),
             });
             self.fix_changed = true;
         }
@@ -87,9 +88,9 @@ impl Shown {
             vehicle_id: vehicle_id.clone(),
             event_time: fix.t,
             position: fix.position,
-            accuracy_m: fix.accuracy_m,
-            heading_deg: fix.heading_deg,
-            speed_mps: fix.speed_mps,
+            accuracy_m: fix.accuracy_m.get(),
+            heading_deg: fix.heading_deg.get(),
+            speed_mps: fix.speed_mps.get(),
             status: self.status.unwrap_or(Status::Moving),
             fences: FenceIds::default(),
             seq: self.seq,

@@ -92,9 +92,9 @@ impl Detector {
                 self.touched.add(index);
                 concluded = true;
             }
-            let next = if vehicle.liveness.offline { TimeMs(i64::MAX) } else { offline_due };
+            let next = if vehicle.liveness.offline { TimeMs::MAX } else { offline_due };
             match next.min(vehicle.dwell_check(rules, mark)) {
-                TimeMs(i64::MAX) => self.sources.forget(vehicle, index),
+                TimeMs::MAX => self.sources.forget(vehicle, index),
                 next => self.sources.check(vehicle, index, next),
             }
         }
@@ -161,7 +161,7 @@ impl Silence {
     ) -> FleetEvent {
         let place = vehicle.shown.fix.map(|fix| Place {
             position: fix.position,
-            accuracy_m: fix.accuracy_m.map(|m| (m * 1000.0).round() / 1000.0),
+            accuracy_m: fix.accuracy_m.get().map(|m| (m * 1000.0).round() / 1000.0),
             margin: None,
         });
         let Liveness { last_ping, last_sequence, .. } = vehicle.liveness;

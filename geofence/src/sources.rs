@@ -104,7 +104,7 @@ impl Sources {
         if let Some(source) = self.0.get_mut(&vehicle.source) {
             source.checks.remove(&(vehicle.liveness.check_after, index));
         }
-        vehicle.liveness.check_after = TimeMs(i64::MAX);
+        vehicle.liveness.check_after = TimeMs::MAX;
     }
 
     /// The slot of a vehicle to be looked at now that the low mark of `source`

@@ -11,6 +11,8 @@ pub struct TimeMs(pub i64);
 impl TimeMs {
     /// Before every time a device can report.
     pub const MIN: Self = Self(i64::MIN);
+    /// After every time a device can report: when what never happens does.
+    pub const MAX: Self = Self(i64::MAX);
 
     /// Milliseconds from `earlier` to `self`; saturates at the ends of `i64`.
     #[must_use]

@@ -93,7 +93,7 @@ impl Scratch {
 }
 
 /// State of one vehicle after its last fix.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Machine {
     /// The last fix judged; under the robust profile the last one accepted.
     pub(crate) last: Option<Fix>,
@@ -103,8 +103,8 @@ pub(crate) struct Machine {
     /// tags do not count.
     pub(crate) assigned: Option<TimeMs>,
     /// When a fence that holds the last fix, or that the vehicle is at, may
-    /// open or close next; `None` if none ever does.
-    pub(crate) wakes: Option<TimeMs>,
+    /// open or close next; the end of time if none ever does.
+    pub(crate) wakes: TimeMs,
     /// Fences the vehicle is in, by index in the epoch's set.
     pub(crate) visits: Vec<Visit>,
     /// Fences it may be in, or has not been in for long enough, likewise. No
@@ -124,13 +124,19 @@ pub(crate) static FRESH: Machine = Machine {
     last: None,
     epoch: 0,
     assigned: None,
-    wakes: None,
+    wakes: TimeMs::MAX,
     visits: Vec::new(),
     arrivals: Vec::new(),
     suspect: None,
     engine: None,
     rest: None,
 };
+
+impl Default for Machine {
+    fn default() -> Self {
+        FRESH.clone()
+    }
+}
 
 /// Visits, and arrivals, that a copied machine has room for at the most,
 /// whether it has any or not.
@@ -271,11 +277,16 @@ impl Machine {
         scratch: &mut Scratch,
     ) -> bool {
         self.turn(judge, fences, scratch);
-        let turns = self.wakes.is_some_and(|at| at <= gaps);
+        let turns = self.wakes_by(gaps);
         if turns {
             self.turn(judge, gaps, scratch);
         }
         rest::expire(self, judge, gaps, scratch) || turns
+    }
+
+    /// Whether a fence that concerns the vehicle opens or closes by `through`.
+    pub(crate) fn wakes_by(&self, through: TimeMs) -> bool {
+        self.wakes < TimeMs::MAX && self.wakes <= through
     }
 
     /// Whether the vehicle's state at the fence is another than Outside.
@@ -320,14 +331,15 @@ impl Machine {
     /// and asked several times of each fix.
     #[inline]
     fn has_turns_ahead(&self, judge: &Judge<'_>) -> bool {
-        self.wakes.is_some() || judge.tags.count() || judge.timeline.next(self.epoch).is_some()
+        self.wakes < TimeMs::MAX || judge.tags.count() || judge.timeline.next(self.epoch).is_some()
     }
 
     /// The next turn there is.
     fn due(&self, judge: &Judge<'_>) -> Option<Due> {
         let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
         let tags = judge.tags.next(self.assigned);
-        let at = [fences, tags, self.wakes].into_iter().flatten().min()?;
+        let wakes = Some(self.wakes).filter(|at| *at < TimeMs::MAX);
+        let at = [fences, tags, wakes].into_iter().flatten().min()?;
         Some(Due { at, fences: fences == Some(at), tags: tags == Some(at) })
     }
 
@@ -342,9 +354,7 @@ impl Machine {
     fn heed_fences_near(&mut self, scope: Scope<'_>) {
         let visits = self.visits.iter().map(|visit| visit.fence);
         let arrivals = self.arrivals.iter().map(|arrival| arrival.visit.fence);
-        if let Some(near) = scope.still_until(visits.chain(arrivals)) {
-            self.wakes = Some(self.wakes.map_or(near, |wakes| wakes.min(near)));
-        }
+        self.wakes = self.wakes.min(scope.still_until(visits.chain(arrivals)));
     }
 }
 
@@ -445,7 +455,7 @@ fn place_at_fence(epoch: &Epoch, index: u32, fix: &Fix, inside: bool) -> Place {
 }
 
 fn place(fix: &Fix) -> Place {
-    Place { position: fix.position, accuracy_m: fix.accuracy.map(round_mm), margin: None }
+    Place { position: fix.position, accuracy_m: fix.accuracy.get().map(round_mm), margin: None }
 }
 
 /// Millimetres are what a 32-bit radius can still tell.

@@ -143,7 +143,7 @@ fn engine_on(machine: &mut Machine, fix: &Fix, settings: &Settings) -> Option<bo
 }
 
 fn slow(fix: &Fix) -> bool {
-    fix.speed_mps.is_none_or(|speed| speed <= SPEED_MPS_MAX)
+    fix.speed_mps.get().is_none_or(|speed| speed <= SPEED_MPS_MAX)
 }
 
 impl Rest {

@@ -192,6 +192,7 @@ impl View<'_> {
     }
 
     /// An inside fix shows that the vehicle never left.
+    #[inline]
     fn void_leaving(&self, visit: &mut Visit, scratch: &mut Scratch) {
         if visit.leaving.take().is_some() {
             scratch.refuse(Refusal::Exit, Some(&self.epoch.ids[visit.fence as usize]));

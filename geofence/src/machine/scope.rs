@@ -32,6 +32,7 @@ impl Scope<'_> {
     }
 
     /// Keeps of `fences` those that concern the vehicle.
+    #[inline]
     pub(super) fn narrow(&self, fences: &mut Vec<u32>) {
         if self.epoch.set.is_selective() {
             fences.retain(|&fence| self.concerns(fence));
@@ -39,13 +40,14 @@ impl Scope<'_> {
     }
 
     /// Until when none of `fences` opens or closes, as far as that is known;
-    /// `None` if none ever does.
-    pub(super) fn still_until(&self, fences: impl IntoIterator<Item = u32>) -> Option<TimeMs> {
+    /// the end of time if none ever does.
+    #[inline]
+    pub(super) fn still_until(&self, fences: impl IntoIterator<Item = u32>) -> TimeMs {
         if !self.epoch.set.has_schedules() {
-            return None;
+            return TimeMs::MAX;
         }
         let schedules = fences.into_iter().filter_map(|fence| self.fence(fence).schedule.as_ref());
-        schedules.map(|schedule| schedule.still_until(self.at)).min()
+        schedules.map(|schedule| schedule.still_until(self.at)).min().unwrap_or(TimeMs::MAX)
     }
 
     /// When the fence, which concerns the vehicle, opened or came to ask for a

@@ -45,11 +45,6 @@ impl Machine {
         };
         Some(Move::Turn(due.at, change))
     }
-
-    /// Whether a fence that concerns it opens or closes by `through`.
-    pub(crate) fn wakes_by(&self, through: TimeMs) -> bool {
-        self.wakes.is_some_and(|at| at <= through)
-    }
 }
 
 impl Move<'_> {
@@ -142,8 +137,8 @@ impl Was {
             receive_time: fix.received,
             position: fix.position,
             accuracy_m: fix.accuracy_m(),
-            accuracy_reported: fix.accuracy.is_some(),
-            speed_mps: fix.speed_mps.map(f64::from),
+            accuracy_reported: fix.accuracy.get().is_some(),
+            speed_mps: fix.speed_mps.get().map(f64::from),
             fate,
             held: held.map(|held| Held { event_time: held.t, accepted: !dropped }),
             step: accepted.or(self.last).map(|from| leg(&from, fix)),

@@ -19,7 +19,7 @@ pub(super) fn encode(machine: &Machine) -> CoreMachine {
         last: machine.last.as_ref().map(encode_fix),
         epoch: machine.epoch,
         assigned_ms: machine.assigned.map(|from| from.0),
-        wakes_ms: machine.wakes.map(|at| at.0),
+        wakes_ms: Some(machine.wakes.0).filter(|_| machine.wakes < TimeMs::MAX),
         visits: machine.visits.iter().map(encode_visit).collect(),
         arrivals: machine.arrivals.iter().map(encode_arrival).collect(),
         suspect: machine.suspect.as_deref().map(encode_fix),
@@ -60,7 +60,7 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
         last,
         epoch: machine.epoch,
         assigned: machine.assigned_ms.map(TimeMs),
-        wakes: machine.wakes_ms.map(TimeMs),
+        wakes: machine.wakes_ms.map_or(TimeMs::MAX, TimeMs),
         visits,
         arrivals,
         suspect: machine.suspect.map(decode_fix).transpose()?.map(Box::new),
@@ -95,8 +95,8 @@ pub(super) fn encode_fix(fix: &Fix) -> CoreFix {
         seq: fix.seq,
         lat_e7: fix.position.lat,
         lon_e7: fix.position.lon,
-        accuracy_m: fix.accuracy,
-        speed_mps: fix.speed_mps,
+        accuracy_m: fix.accuracy.get(),
+        speed_mps: fix.speed_mps.get(),
         engine: fix.engine,
     }
 }
@@ -108,8 +108,8 @@ pub(super) fn decode_fix(fix: CoreFix) -> Result<Fix, StateError> {
         received: TimeMs(fix.t_ms.wrapping_add(fix.received_after_ms)),
         seq: fix.seq,
         position: Position { lat: fix.lat_e7, lon: fix.lon_e7 },
-        accuracy: fix.accuracy_m,
-        speed_mps: fix.speed_mps,
+        accuracy: fix.accuracy_m.into(),
+        speed_mps: fix.speed_mps.into(),
         engine: fix.engine,
     })
 }

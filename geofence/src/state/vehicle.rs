@@ -123,9 +123,9 @@ fn encode_shown(shown: &Shown) -> CoreShown {
         t_ms: shown.fix.map(|fix| fix.t.0),
         lat_e7: shown.fix.map_or(0, |fix| fix.position.lat),
         lon_e7: shown.fix.map_or(0, |fix| fix.position.lon),
-        accuracy_m: shown.fix.and_then(|fix| fix.accuracy_m),
-        heading_deg: shown.fix.and_then(|fix| fix.heading_deg),
-        speed_mps: shown.fix.and_then(|fix| fix.speed_mps),
+        accuracy_m: shown.fix.and_then(|fix| fix.accuracy_m.get()),
+        heading_deg: shown.fix.and_then(|fix| fix.heading_deg.get()),
+        speed_mps: shown.fix.and_then(|fix| fix.speed_mps.get()),
         seq: shown.seq,
     }
 }
@@ -134,9 +134,9 @@ fn decode_shown(shown: CoreShown) -> Shown {
     let fix = shown.t_ms.map(|t| ShownFix {
         t: TimeMs(t),
         position: Position { lat: shown.lat_e7, lon: shown.lon_e7 },
-        accuracy_m: shown.accuracy_m,
-        heading_deg: shown.heading_deg,
-        speed_mps: shown.speed_mps,
+        accuracy_m: shown.accuracy_m.into(),
+        heading_deg: shown.heading_deg.into(),
+        speed_mps: shown.speed_mps.into(),
     });
     Shown { fix, ..Shown::default() }
 }

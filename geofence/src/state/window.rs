@@ -43,8 +43,8 @@ impl Encoded {
         encoded.push_integer(4, fix.seq);
         encoded.push_integer(5, zigzag(fix.position.lat.into()));
         encoded.push_integer(6, zigzag(fix.position.lon.into()));
-        encoded.push_number(7, fix.accuracy);
-        encoded.push_number(8, fix.speed_mps);
+        encoded.push_number(7, fix.accuracy.get());
+        encoded.push_number(8, fix.speed_mps.get());
         if let Some(engine) = fix.engine {
             encoded.push([9 << 3 | VARINT, engine.into()]);
         }
@@ -109,8 +109,8 @@ mod tests {
                     received: TimeMs(received),
                     seq,
                     position: Position { lat, lon },
-                    accuracy,
-                    speed_mps: speed,
+                    accuracy: accuracy.into(),
+                    speed_mps: speed.into(),
                     engine,
                 },
             )

@@ -372,9 +372,9 @@ impl Trail {
 
     /// The fixes that stand for their time, from the start of what is known.
     fn fixes(&self) -> impl Iterator<Item = Fix> + '_ {
-        self.vehicle.iter().flat_map(|vehicle| {
-            vehicle.window.winners(vehicle.checkpoints.first().at, TimeMs(i64::MAX))
-        })
+        self.vehicle
+            .iter()
+            .flat_map(|vehicle| vehicle.window.winners(vehicle.checkpoints.first().at, TimeMs::MAX))
     }
 
     fn settings_number(&self, fix: &Fix) -> usize {
@@ -389,6 +389,6 @@ impl Trail {
 /// A shard that forgets no tags or fences: without the vehicle it would not
 /// know which of them still judge.
 fn all_kept(mut rules: Detector) -> Detector {
-    rules.forgotten_at = TimeMs(i64::MAX);
+    rules.forgotten_at = TimeMs::MAX;
     rules
 }

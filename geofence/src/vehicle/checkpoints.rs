@@ -31,7 +31,7 @@ pub(crate) struct Checkpoints {
     /// Time of the last, and of the second: what every ping asks for is at
     /// hand.
     last_at: TimeMs,
-    second_at: Option<TimeMs>,
+    second_at: TimeMs,
 }
 
 /// Machines that no checkpoint holds, to be used again.
@@ -72,14 +72,14 @@ impl Checkpoints {
     }
 
     fn of(list: VecDeque<Checkpoint>) -> Self {
-        let mut checkpoints = Self { list, last_at: TimeMs::MIN, second_at: None };
+        let mut checkpoints = Self { list, last_at: TimeMs::MIN, second_at: TimeMs::MAX };
         checkpoints.note();
         checkpoints
     }
 
     fn note(&mut self) {
         self.last_at = self.list.back().expect("a vehicle keeps its first checkpoint").at;
-        self.second_at = self.list.get(1).map(|second| second.at);
+        self.second_at = self.list.get(1).map_or(TimeMs::MAX, |second| second.at);
     }
 
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Checkpoint> + '_ {
@@ -129,7 +129,7 @@ impl Checkpoints {
     /// Forgets those that a later one before `hot_from` makes dispensable, and
     /// returns whether there were any.
     pub(super) fn forget_before(&mut self, hot_from: TimeMs, spares: &mut SpareMachines) -> bool {
-        if self.second_at.is_none_or(|at| at >= hot_from) {
+        if self.second_at >= hot_from {
             return false;
         }
         let cold = self.list.iter().skip(1).take_while(|later| later.at < hot_from).count();

@@ -42,8 +42,12 @@ impl Vehicle {
         if self.machine.last.is_some() {
             self.judged = self.judged.max(in_force);
         }
-        self.run_timers(rules, scratch);
-        self.take_decided(scratch, false);
+        if self.machine.heeds_time(judge) {
+            self.run_timers(rules, scratch);
+        }
+        if !scratch.decided.is_empty() {
+            self.take_decided(scratch, false);
+        }
     }
 
     /// Lets the machine's timers fire that are due by what was judged.
@@ -51,9 +55,6 @@ impl Vehicle {
         let judge = rules.judge(&self.id);
         // At the end of the input too, a fix that waits may show what is held.
         let judge = &Judge { ended: judge.ended && self.newest <= self.judged, ..judge };
-        if !self.machine.heeds_time(judge) {
-            return;
-        }
         let gaps = self.gaps_known(rules);
         if self.machine.run_timers(judge, self.judged, gaps, scratch) {
             // A fix that yet comes to fill the gap is behind what was judged.
@@ -108,13 +109,15 @@ impl Vehicle {
                 self.since_checkpoint = 0;
             }
         }
-        if met.is_none() {
+        if met.is_none() && self.machine.heeds_time(judge) {
             self.run_timers(rules, scratch);
         }
         // Refusals count once, when a fix is first judged in its place.
         scratch.refused = refused;
 
-        self.take_decided(scratch, true);
+        if !scratch.decided.is_empty() {
+            self.take_decided(scratch, true);
+        }
         if let Some(i) = met {
             // From here on everything is as it was.
             let at = later[i].at;
@@ -131,9 +134,6 @@ impl Vehicle {
     /// Files what the machine has decided. Times of decision never go back,
     /// so that the list can be cut at a checkpoint.
     fn take_decided(&mut self, scratch: &mut Scratch, late: bool) {
-        if scratch.decided.is_empty() {
-            return;
-        }
         self.untold = true;
         let mut at = self.decided.last().map_or(TimeMs::MIN, |decided| decided.at);
         for mut decided in scratch.decided.drain(..) {

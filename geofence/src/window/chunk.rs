@@ -1,6 +1,7 @@
 //! A few neighbouring fixes, packed: what they share is written once.
 
 use crate::fix::Fix;
+use crate::number::Number32;
 use crate::{Identity, Position, TimeMs};
 
 /// Fixes of a chunk at the most.
@@ -33,14 +34,10 @@ struct Packed {
     t: i32,
     lag: i32,
     seq: [u32; 2],
-    /// Bits of the numbers, [`NO_NUMBER`] where there is none.
-    accuracy: u32,
-    speed: u32,
+    accuracy: Number32,
+    speed: Number32,
     engine: Option<bool>,
 }
-
-/// A NaN; admission lets none in.
-const NO_NUMBER: u32 = u32::MAX;
 
 impl Base {
     fn of(fix: &Fix) -> Self {
@@ -55,7 +52,6 @@ fn lag(fix: &Fix) -> i64 {
 impl Packed {
     /// `fix` as told from `base`; `None` if it is too far from it.
     fn new(fix: &Fix, base: Base) -> Option<Self> {
-        let number = |number: Option<f32>| number.map_or(NO_NUMBER, f32::to_bits);
         Some(Self {
             identity: [0, 32, 64, 96].map(|shift| (fix.identity.0 >> shift) as u32),
             lat: fix.position.lat,
@@ -63,8 +59,8 @@ impl Packed {
             t: i32::try_from(fix.t.0.wrapping_sub(base.t)).ok()?,
             lag: i32::try_from(lag(fix).wrapping_sub(base.lag)).ok()?,
             seq: [fix.seq as u32, (fix.seq >> 32) as u32],
-            accuracy: number(fix.accuracy),
-            speed: number(fix.speed_mps),
+            accuracy: fix.accuracy,
+            speed: fix.speed_mps,
             engine: fix.engine,
         })
     }
@@ -80,15 +76,14 @@ impl Packed {
 
     fn unpack(&self, base: Base) -> Fix {
         let t = self.t(base);
-        let number = |bits| (bits != NO_NUMBER).then(|| f32::from_bits(bits));
         Fix {
             identity: self.identity(),
             t,
             received: TimeMs(t.0.wrapping_add(base.lag.wrapping_add(i64::from(self.lag)))),
             seq: u64::from(self.seq[0]) | u64::from(self.seq[1]) << 32,
             position: Position { lat: self.lat, lon: self.lon },
-            accuracy: number(self.accuracy),
-            speed_mps: number(self.speed),
+            accuracy: self.accuracy,
+            speed_mps: self.speed,
             engine: self.engine,
         }
     }

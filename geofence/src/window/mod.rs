@@ -38,7 +38,7 @@ pub(crate) struct Window {
     tail: Option<Box<Chunk>>,
     /// Those before it, in order. None is empty.
     earlier: VecDeque<Box<Chunk>>,
-    len: usize,
+    len: u32,
 }
 
 /// Chunks that no window holds, to be used again.
@@ -92,7 +92,7 @@ impl Window {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Has asked for what tells which fixes come last.
@@ -175,19 +175,19 @@ impl Window {
     pub(crate) fn forget_through(&mut self, through: TimeMs, spares: &mut SpareChunks) {
         let gone = self.earlier.iter().take_while(|chunk| chunk.last_t() <= through).count();
         for chunk in self.earlier.drain(..gone) {
-            self.len -= chunk.len();
+            self.len -= chunk.len() as u32;
             spares.keep(chunk);
         }
         if self.earlier.is_empty()
             && let Some(tail) = self.tail.take_if(|tail| tail.last_t() <= through)
         {
-            self.len -= tail.len();
+            self.len -= tail.len() as u32;
             spares.keep(tail);
         }
         if let Some(first) = self.earlier.front_mut().or(self.tail.as_mut()) {
             let count = first.count_through(through);
             first.forget_first(count);
-            self.len -= count;
+            self.len -= count as u32;
         }
     }
 

@@ -13,8 +13,8 @@ fn fix(random: &mut StdRng, t: i64) -> Fix {
         received: TimeMs(t + random.random_range(-60_000..3_000_000)),
         seq: if far { random.random() } else { random.random_range(0..1 << 40) },
         position: Position { lat: random.random(), lon: random.random() },
-        accuracy: random.random_bool(0.8).then(|| random.random()),
-        speed_mps: random.random_bool(0.8).then(|| random.random::<f32>() - 0.5),
+        accuracy: random.random_bool(0.8).then(|| random.random::<f32>()).into(),
+        speed_mps: random.random_bool(0.8).then(|| random.random::<f32>() - 0.5).into(),
         engine: [None, Some(false), Some(true)][random.random_range(0..3)],
     }
 }
@@ -94,7 +94,7 @@ fn numbers_at_the_ends_of_their_range_come_back() {
         for received in [i64::MIN, 0, i64::MAX] {
             for seq in [0, 1, 1 << 29, (1 << 29) + 1, u64::MAX] {
                 let (t, received) = (TimeMs(t), TimeMs(received));
-                let accuracy = Some([f32::INFINITY, 0.0, -0.0][fixes.len() % 3]);
+                let accuracy = Some([f32::INFINITY, 0.0, -0.0][fixes.len() % 3]).into();
                 fixes.push(Fix { t, received, seq, accuracy, ..fix(&mut random, 0) });
             }
         }
@@ -109,7 +109,7 @@ fn chunks_are_used_again() {
     for t in 0..10 * CHUNK_FIXES as i64 {
         window.insert(&fix(&mut random, t), &mut spares);
     }
-    window.forget_through(TimeMs(i64::MAX), &mut spares);
+    window.forget_through(TimeMs::MAX, &mut spares);
     assert_eq!(window.len(), 0);
     assert!(spares.0.len() >= 10);
 }
