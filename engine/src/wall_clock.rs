@@ -65,6 +65,11 @@ impl WallClock {
         self.last
     }
 
+    /// Gives no time before `floor` from here on.
+    pub fn not_again_before(&mut self, floor: TimeMs) {
+        self.last = self.last.max(floor);
+    }
+
     /// When this clock will have reached `at`; now, if it has.
     #[must_use]
     pub fn instant_of(&self, at: TimeMs) -> Instant {

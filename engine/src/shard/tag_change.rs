@@ -1,7 +1,5 @@
 //! Changing the tags of a shard's vehicles while it runs.
 
-use std::time::Duration;
-
 use geofence::{Input, TagChanges, TagOutcome, TagRefusal, TimeMs};
 use protos::journal::{VehicleTag, VehicleTags, input};
 use tokio::sync::oneshot;
@@ -62,7 +60,7 @@ impl Shard {
             let _ = done.send((TagOutcome::Unchanged, self.now(received)));
             return Ok(());
         }
-        let (outcome, now) = self.judge_tags(&changes, received).await;
+        let (outcome, now) = self.judge_tags(&changes, received);
         let is_news = match &outcome {
             TagOutcome::TakenUp => true,
             TagOutcome::Unchanged => configured.is_some(),
@@ -85,8 +83,10 @@ impl Shard {
     }
 
     /// What the change would come to now, and when that is. A vehicle's tags
-    /// have different times, however little time passes between two changes.
-    async fn judge_tags(&mut self, changes: &TagChanges, received: TimeMs) -> (TagOutcome, TimeMs) {
+    /// have different times, however little time passes between two changes, and
+    /// though the machine's clock be behind those that were given before: the
+    /// shard waits for no clock.
+    fn judge_tags(&mut self, changes: &TagChanges, received: TimeMs) -> (TagOutcome, TimeMs) {
         let mut now = self.now(received);
         loop {
             let outcome = self.detector.judge_tags(changes, now, now);
@@ -94,10 +94,7 @@ impl Shard {
                 return (outcome, now);
             };
             let next = newest.plus(1);
-            if self.options.clock == Clock::Wall {
-                let wait = u64::try_from(next.since(now)).unwrap_or(0);
-                tokio::time::sleep(Duration::from_millis(wait.clamp(1, 10))).await;
-            }
+            self.wall.not_again_before(next);
             now = self.now(next);
         }
     }

@@ -5,16 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::config::Clock;
 use engine::intake::OwnedShards;
 use engine::journal::Store;
+use engine::shard::TagInput;
 use engine::tags::{Tagger, read};
-use geofence::TimeMs;
+use engine::wall_clock::WallClock;
+use geofence::{TagChanges, TimeMs};
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::support::shard::{Owner, claim};
-use crate::support::{Answer, Launch, Outputs, Worker, fold, ping, segments_of, wait_for};
+use crate::support::{
+    Answer, Launch, Outputs, PATIENCE, Worker, fold, ping, segments_of, wait_for,
+};
 
 const TOKEN: &str = "a-token-of-some-length";
 
@@ -262,5 +268,25 @@ async fn the_file_as_it_was_before_a_restart_leaves_what_was_put_since() {
     assert_eq!(tagger.of("a").await.unwrap(), ["truck"], "the file says something new");
     tagger.configure(&vans, at(5)).await.unwrap();
     assert_eq!(tagger.of("a").await.unwrap(), ["van"], "and what it said before is new again");
+    owner.finish().await;
+}
+
+/// The worker before this one had a clock that was ten minutes ahead: until then
+/// the receive times of this one stand still.
+#[tokio::test]
+async fn tags_given_by_a_clock_that_was_ahead_hold_nobody_up() {
+    let mut claimed = claim(Store::shared(Arc::new(InMemory::new()))).await.unwrap();
+    let ahead = WallClock::read().plus(600_000);
+    let vehicles = [("a".to_owned(), vec!["van".to_owned()])].into();
+    let changes = TagChanges { vehicles, is_whole: false };
+    let tags = TagInput { changes, valid_from: ahead, configured: None };
+    claimed.configure_tags(&tags, ahead).await.unwrap();
+
+    let owner = Owner::start_by(Clock::Wall, claimed);
+    let tagger = Tagger::new(OwnedShards::all(1), vec![owner.control.clone()]);
+    let put = tagger.put("a", vec!["truck".to_owned()], ahead);
+    let tagged = timeout(PATIENCE, put).await.expect("the shard waits for no clock").unwrap();
+    assert_eq!(tagged.valid_from, Some(ahead.plus(1)));
+    assert_eq!(tagger.of("a").await.unwrap(), ["truck"]);
     owner.finish().await;
 }

@@ -52,12 +52,17 @@ pub(crate) struct Owner {
 impl Owner {
     /// Has the shard that was claimed work by the clock of its pings.
     pub(crate) fn start(claimed: Claimed) -> Self {
+        Self::start_by(Clock::Event, claimed)
+    }
+
+    /// Has the shard that was claimed work by this clock.
+    pub(crate) fn start_by(clock: Clock, claimed: Claimed) -> Self {
         let limits = QueueLimits { max_pings: 1_000, max_bytes: 1 << 20 };
         let (intake, mut queues) = Intake::new(OwnedShards::all(1), limits);
         let (control, ear) = mpsc::channel(1);
         let options = ShardOptions {
             cut: Cut::Clock { delay_max: Duration::from_millis(5), bytes_max: 1 << 20 },
-            clock: Clock::Event,
+            clock,
             heartbeat: Duration::from_secs(1),
         };
         let services = ShardServices {
