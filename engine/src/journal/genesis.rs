@@ -30,8 +30,8 @@ pub(super) async fn read_or_create(
 }
 
 /// Refuses another number of `shards` than that with which any of them was
-/// founded, whoever owns it: a vehicle would have two of them. For whoever does
-/// not claim all of them itself.
+/// founded, whoever owns it: a vehicle would have two of them. To be asked before
+/// any is claimed, so that a start that is refused founds none.
 ///
 /// # Errors
 /// [`JournalError::ShardCount`], or the store fails.

@@ -29,12 +29,15 @@ impl Place {
     /// moves: returns once all of them stand still.
     pub(super) async fn open(config: &Config, directory: &DataDir) -> anyhow::Result<Self> {
         let keep = config.journal.keep;
+        let owned = config.owned_shards();
         let Some(url) = &config.journal.url else {
-            for &shard in config.owned_shards().numbers() {
+            for &shard in owned.numbers() {
                 refuse_vanished(directory, shard).await?;
             }
+            let store = directory.journal()?;
+            refuse_other_number(&store, owned.shards()).await?;
             return Ok(Self {
-                store: directory.journal()?,
+                store,
                 standby: Standby::ExclusiveLock,
                 retention: RetentionPolicy::local(keep),
             });
@@ -42,10 +45,7 @@ impl Place {
         let store = Store::in_bucket(url).await?;
         info!(%url, "the journal is in Cloud Storage");
         let quiet = takeover_after(config);
-        let owned = config.owned_shards();
-        if !owned.is_all() {
-            refuse_other_number(&store, owned.shards()).await?;
-        }
+        refuse_other_number(&store, owned.shards()).await?;
         await_quiet(&store, owned.numbers(), quiet, quiet / LOOKS).await?;
         Ok(Self { store, standby: Standby::Waited, retention: RetentionPolicy::shared(keep) })
     }

@@ -148,6 +148,7 @@ fn another_number_of_shards_is_refused() {
         assert_eq!(output.status.code(), Some(78), "{said}");
         assert!(said.contains("set shards = 2"), "{said}");
     }
+    assert!(!dir.path().join("journal/shard-2").exists(), "nothing is founded beside it");
     assert!(launch(dir.path()).set("shards", "2").start().stop().success());
 }
 
