@@ -324,16 +324,17 @@ impl Claim {
     /// Winning a name proves nothing if the segment that stood there was
     /// packed and deleted while this claim was held up. Before anything after
     /// a snapshot is deleted, two newer snapshots exist and that one is gone:
-    /// so the base still being there proves the name was free. What we
-    /// created is left: it is no part of the history, which is in the pack.
+    /// so the base still being there proves the name was free, unless it was
+    /// written again since, by a fenced owner that was held up, too; then the
+    /// newer ones are there. What we created is left: it is no part of the
+    /// history, which is in the pack.
     async fn refuse_if_overtaken(&self) -> Result<(), JournalError> {
         let shard = self.options.shard;
         if let Some(base) = &self.snapshot {
             let path = name::snapshot(shard, base.seq);
-            if self.store.exists(&path).await? {
-                return Ok(());
+            if !self.store.exists(&path).await? {
+                return Err(JournalError::Overtaken { name: path.to_string() });
             }
-            return Err(JournalError::Overtaken { name: path.to_string() });
         }
         let snapshots = self.store.list(&name::snapshots_dir(shard), name::parse_seq).await?;
         match snapshots.last() {

@@ -1,7 +1,10 @@
 //! Claiming a shard: genesis, damage, and who comes first.
 
+use std::time::Duration;
+
 use engine::journal::{
-    Fenced, FrameFault, JournalError, OpenOptions, Snapshots, claim, frame, refuse_other_number,
+    Fenced, FrameFault, JournalError, OpenOptions, Retention, RetentionPolicy, Snapshots, claim,
+    frame, refuse_other_number,
 };
 use protos::journal::Segment;
 
@@ -314,4 +317,34 @@ async fn a_segment_of_another_place_is_refused() {
     store.overwrite(&name, frame::encode_segment(&stray)).await;
     let error = reapply_error(&store).await;
     assert!(matches!(&error, JournalError::Lineage { name: named, .. } if *named == name));
+}
+
+/// A claim is held up while others go on and shorten the history, and the put of
+/// its base, which a fenced owner's client has sent again, arrives after that
+/// was deleted.
+#[tokio::test(start_paused = true)]
+async fn a_base_that_comes_back_does_not_make_a_late_claim_good() {
+    let store = Faulty::new();
+    let mut owner = five(&store).await;
+    let mut snapshots = Snapshots::new(store.store(), 0, None);
+    snapshots.write(snapshot_at(&owner, FIRST_SEQ + 5)).await.unwrap();
+    let base = store.raw(&snapshot_name(FIRST_SEQ + 5)).await.unwrap();
+    let mut held_up = claim(store.store(), waited()).await.unwrap();
+    assert_eq!(reapply(&mut held_up).await.unwrap(), [""; 0]);
+
+    for mark in ["6", "7", "8", "9"] {
+        commit(&mut owner, mark).await;
+    }
+    for seq in [FIRST_SEQ + 7, FIRST_SEQ + 9] {
+        snapshots.write(snapshot_at(&owner, seq)).await.unwrap();
+    }
+    let policy = RetentionPolicy::shared(Duration::ZERO);
+    let mut retention = Retention::new(store.store(), 0, FIRST_SEQ, policy);
+    retention.run(snapshots.kept(), None, 1 << 50).await.unwrap();
+    assert_eq!(store.raw(&segment_name(FIRST_SEQ + 6)).await, None, "the name is free");
+    store.overwrite(&snapshot_name(FIRST_SEQ + 5), base).await;
+
+    let error = held_up.fence(Segment::default()).await.unwrap_err();
+    assert!(matches!(error, JournalError::Overtaken { .. }), "{error}");
+    commit(&mut owner, "10").await;
 }
