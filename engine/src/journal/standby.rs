@@ -29,33 +29,27 @@ pub async fn await_quiet(
     poll: Duration,
 ) -> Result<(), JournalError> {
     let looks = shards.iter().map(|&shard| Tail::find(store, shard));
-    let tails = futures::future::try_join_all(looks).await?;
-    if tails.iter().all(|tail| tail.next.is_none()) {
-        return Ok(());
+    let mut tails = futures::future::try_join_all(looks).await?;
+    if tails.iter().any(|tail| tail.next.is_some()) {
+        wait(store, &mut tails, quiet, poll).await;
     }
-    wait(store, tails, quiet, poll).await;
     Ok(())
 }
 
-async fn wait(store: &Store, mut tails: Vec<Tail>, quiet: Duration, poll: Duration) {
+async fn wait(store: &Store, tails: &mut [Tail], quiet: Duration, poll: Duration) {
     let mut still_since = Instant::now();
     let mut said = false;
     loop {
-        let looks = tails.iter_mut().map(|tail| tail.look(store));
-        for moved in futures::future::join_all(looks).await {
-            match moved {
-                Ok(false) => {}
-                Ok(true) => still_since = Instant::now(),
-                Err(error) => {
-                    tracing::warn!(%error, "standby cannot read the journal");
-                    still_since = Instant::now();
-                }
+        if any_moves(tails.iter_mut().map(|tail| tail.look(store))).await {
+            still_since = Instant::now();
+        }
+        if still_since.elapsed() >= quiet {
+            if !any_moves(tails.iter_mut().map(|tail| tail.look_past(store))).await {
+                return;
             }
+            still_since = Instant::now();
         }
         let still = still_since.elapsed();
-        if still >= quiet {
-            return;
-        }
         if !said {
             said = true;
             let shards = tails.len();
@@ -63,6 +57,20 @@ async fn wait(store: &Store, mut tails: Vec<Tail>, quiet: Duration, poll: Durati
         }
         tokio::time::sleep(poll.min(quiet - still)).await;
     }
+}
+
+/// Whether any of these looks finds that its journal moves, or finds nothing out.
+async fn any_moves(
+    looks: impl Iterator<Item = impl Future<Output = Result<bool, JournalError>>>,
+) -> bool {
+    let mut moves = false;
+    for moved in futures::future::join_all(looks).await {
+        moves |= moved.unwrap_or_else(|error| {
+            tracing::warn!(%error, "standby cannot read the journal");
+            true
+        });
+    }
+    moves
 }
 
 /// Where a shard's journal ends, as far as it was looked at.
@@ -101,5 +109,16 @@ impl Tail {
         }
         self.next = Some(next);
         Ok(next != before)
+    }
+
+    /// Whether the tail is past the name that is looked for: that may have come
+    /// and, packed, gone between two looks.
+    async fn look_past(&mut self, store: &Store) -> Result<bool, JournalError> {
+        let found = Self::find(store, self.shard).await?;
+        let is_past = found.next > self.next;
+        if is_past {
+            *self = found;
+        }
+        Ok(is_past)
     }
 }

@@ -139,6 +139,31 @@ async fn an_owner_that_has_packed_its_history_meanwhile_is_found_again() {
     assert_eq!(reapply(&mut claim).await.unwrap().len(), 12);
 }
 
+/// Whoever waits for long looks seldom: the name that was next comes and goes
+/// between two looks, each time.
+#[tokio::test(start_paused = true)]
+async fn an_owner_that_packs_its_history_between_two_looks_is_alive() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let store = Faulty::new();
+    let mut owner = own(store.store()).await;
+    let standing_by = store.store();
+    let waiting =
+        tokio::spawn(async move { await_quiet(&standing_by, &[0], HOUR, HOUR / 20).await });
+    let mut last = 0;
+    for _ in 0..40 {
+        sleep(HOUR / 20).await;
+        for mark in 0..8 {
+            last = commit(&mut owner, &mark.to_string()).await.seq;
+        }
+        pack_up_to(&store, &owner, last - 1).await;
+        assert!(!waiting.is_finished(), "the owner is alive");
+    }
+    let stopped = Instant::now();
+    waiting.await.unwrap().unwrap();
+    assert!(stopped.elapsed() <= 2 * HOUR, "{:?}", stopped.elapsed());
+    assert_eq!(store.raw(&segment_name(last + 1)).await, None);
+}
+
 /// Has all segments up to `seq` packed, for which there are snapshots at it
 /// and behind it.
 async fn pack_up_to(store: &Faulty, owner: &Journal, seq: u64) {
