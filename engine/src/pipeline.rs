@@ -119,7 +119,7 @@ impl Pipeline {
         let writer = WriterId::random();
         let owned = options.config.owned_shards();
         let claims = owned.numbers().iter().map(|&shard| claim(&options, &place, shard, writer));
-        let mut claimed = try_join_all(claims).await?;
+        let mut claimed = Claimed::claim_all(claims.collect()).await?;
         let fences =
             configure::configure(&mut claimed, &options, &configured, &fence_objects).await?;
 
@@ -449,21 +449,17 @@ impl SourceTeller {
     }
 }
 
-async fn claim(
-    options: &PipelineOptions,
-    place: &Place,
-    shard: u32,
-    writer: WriterId,
-) -> anyhow::Result<Claimed> {
+/// What to claim this `shard` with.
+fn claim(options: &PipelineOptions, place: &Place, shard: u32, writer: WriterId) -> ClaimOptions {
     let config = &options.config;
-    Claimed::claim(ClaimOptions {
+    ClaimOptions {
         open: OpenOptions {
             shard,
             shards: config.shards,
             first_seq: options.first_seq,
             created_at_ms: WallClock::read().0,
             writer,
-            standby: place.standby,
+            standby: place.standby(shard),
             set_aside_tail: options.set_aside_tail,
         },
         store: place.store.clone(),
@@ -472,8 +468,7 @@ async fn claim(
         snapshot_segments_min: config.journal.snapshot_min_segments.into(),
         sinks: sinks::cursors(config),
         strict_audit: config.strict_audit,
-    })
-    .await
+    }
 }
 
 /// When a worker that lives by the clock applies its input.

@@ -33,7 +33,11 @@ pub enum Standby {
     ExclusiveLock,
     /// A shared store: the caller has stood by until the journals of all the
     /// shards it takes stood still ([`super::await_quiet`]).
-    Waited,
+    Waited {
+        /// Where this shard's stood still: whoever claims it from there on is not
+        /// gone.
+        tail: u64,
+    },
 }
 
 /// What to claim, and how.
@@ -118,6 +122,7 @@ pub async fn claim(store: Store, options: OpenOptions) -> Result<Claim, JournalE
         set_aside: Vec::new(),
     };
     claim.refuse_if_lost().await?;
+    claim.refuse_if_at_work()?;
     Ok(claim)
 }
 
@@ -253,8 +258,18 @@ impl Claim {
         self.lineage
             .admit(self.next_seq, &segment)
             .map_err(|fault| JournalError::Lineage { name: self.next_name(), fault })?;
+        // Two that stood by together would fence each other, for ever where each
+        // comes first at another shard.
+        if segment.kind() == SegmentKind::Fence && self.is_since_the_wait(segment.seq) {
+            return Err(JournalError::Overtaken { name: self.next_name() });
+        }
         self.next_seq += 1;
         Ok(segment)
+    }
+
+    /// Whether `seq` came after the caller had seen the journal stand still.
+    fn is_since_the_wait(&self, seq: u64) -> bool {
+        matches!(self.options.standby, Standby::Waited { tail } if seq >= tail)
     }
 
     /// No object is at `next_seq`: is it the tail, or is the segment missing?
@@ -318,6 +333,19 @@ impl Claim {
                 Err(JournalError::Overtaken { name: meta.location.to_string() })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// A snapshot of what came after the wait is of somebody at work, whose claim
+    /// this one may never come to see.
+    fn refuse_if_at_work(&self) -> Result<(), JournalError> {
+        match self.snapshot.as_ref().map(|base| base.seq).filter(|&seq| self.is_since_the_wait(seq))
+        {
+            Some(seq) => {
+                let name = name::snapshot(self.options.shard, seq).to_string();
+                Err(JournalError::Overtaken { name })
+            }
+            None => Ok(()),
         }
     }
 

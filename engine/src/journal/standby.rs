@@ -11,7 +11,9 @@ use super::store::Store;
 
 /// Returns once the journals of these `shards` have stood still together for
 /// `quiet` by this process's own monotonic clock; looks every `poll`. Where
-/// nobody has ever founded one of them, at once.
+/// nobody has ever founded one of them, at once. Gives the tail of each, in their
+/// order: the first seq of which there was no segment, 0 where nobody has founded
+/// it.
 ///
 /// One worker owns all of them: an idle shard is no sign that it is gone while
 /// another one moves. Shards that are not named are others' matter. A tail that cannot be read counts as moving, and is
@@ -27,13 +29,13 @@ pub async fn await_quiet(
     shards: &[u32],
     quiet: Duration,
     poll: Duration,
-) -> Result<(), JournalError> {
+) -> Result<Vec<u64>, JournalError> {
     let looks = shards.iter().map(|&shard| Tail::find(store, shard));
     let mut tails = futures::future::try_join_all(looks).await?;
     if tails.iter().any(|tail| tail.next.is_some()) {
         wait(store, &mut tails, quiet, poll).await;
     }
-    Ok(())
+    Ok(tails.iter().map(|tail| tail.next.unwrap_or(0)).collect())
 }
 
 async fn wait(store: &Store, tails: &mut [Tail], quiet: Duration, poll: Duration) {

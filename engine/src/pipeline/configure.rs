@@ -156,7 +156,7 @@ mod tests {
             first_seq: 1,
             created_at_ms: 0,
             writer: WriterId::random(),
-            standby: Standby::Waited,
+            standby: Standby::Waited { tail: 0 },
             set_aside_tail: false,
         };
         let claimed = Claimed::claim(ClaimOptions {

@@ -1,5 +1,6 @@
 //! Where the journals are, and how a former owner is known to be gone.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::info;
@@ -19,7 +20,9 @@ const LOOKS: u32 = 20;
 /// The journals' place.
 pub(super) struct Place {
     pub(super) store: Store,
-    pub(super) standby: Standby,
+    /// Where the journal of each shard that is to be owned stood still, on a store
+    /// that others share.
+    tails: Option<BTreeMap<u32, u64>>,
     pub(super) retention: RetentionPolicy,
 }
 
@@ -36,23 +39,28 @@ impl Place {
             }
             let store = directory.journal()?;
             refuse_other_number(&store, owned.shards()).await?;
-            return Ok(Self {
-                store,
-                standby: Standby::ExclusiveLock,
-                retention: RetentionPolicy::local(keep),
-            });
+            return Ok(Self { store, tails: None, retention: RetentionPolicy::local(keep) });
         };
         let store = Store::in_bucket(url).await?;
         info!(%url, "the journal is in Cloud Storage");
         let quiet = takeover_after(config);
         refuse_other_number(&store, owned.shards()).await?;
-        await_quiet(&store, owned.numbers(), quiet, quiet / LOOKS).await?;
-        Ok(Self { store, standby: Standby::Waited, retention: RetentionPolicy::shared(keep) })
+        let tails = await_quiet(&store, owned.numbers(), quiet, quiet / LOOKS).await?;
+        let tails = Some(owned.numbers().iter().copied().zip(tails).collect());
+        Ok(Self { store, tails, retention: RetentionPolicy::shared(keep) })
     }
 
     /// Whether the journals are on this machine, under its exclusive lock.
     pub(super) fn is_local(&self) -> bool {
-        self.standby == Standby::ExclusiveLock
+        self.tails.is_none()
+    }
+
+    /// How the former owner of `shard`, which is to be owned, is known to be gone.
+    pub(super) fn standby(&self, shard: u32) -> Standby {
+        match &self.tails {
+            None => Standby::ExclusiveLock,
+            Some(tails) => Standby::Waited { tail: tails[&shard] },
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! which all shards of a worker must agree on.
 
 use anyhow::bail;
+use futures::future::try_join_all;
 use geofence::{CORE_VERSION, Detector, Effects, FenceOutcome, Settings, TagOutcome, TimeMs};
 use protos::journal::{Cursor, Segment};
 use tracing::{info, warn};
@@ -12,7 +13,7 @@ use super::cursors::Cursors;
 use super::fence_change::FenceInput;
 use super::fences::FenceSets;
 use super::maintenance::Maintenance;
-use super::recovery::{Audit, recover};
+use super::recovery::{Audit, Recovered, recover};
 use super::tag_change::TagInput;
 use crate::journal::{
     self, FenceObjects, Fenced, Journal, JournalReader, OpenOptions, RetentionPolicy, Store,
@@ -78,63 +79,22 @@ impl Claimed {
     /// The journal is damaged, lost, or of another number of shards; or
     /// `strict_audit` found differences.
     pub async fn claim(options: ClaimOptions) -> anyhow::Result<Self> {
-        let ClaimOptions { open, store, settings, .. } = &options;
-        let mut fence_sets = FenceSets::new(FenceObjects::new(store.clone()));
-        let mut claim = journal::claim(store.clone(), open.clone()).await?;
-        let mut recovered =
-            recover(&mut claim, &mut fence_sets, settings, options.snapshot_segments_min).await?;
-        let is_new = recovered.audit.segments == 0 && claim.snapshot().is_none();
+        Candidate::recover(options).await?.take().await
+    }
 
-        let (journal, fence) = loop {
-            refuse_differences(&options, recovered.audit)?;
-            let segment = fence_segment(&options, &recovered.detector, &mut recovered.cursors);
-            match claim.fence(segment).await? {
-                Fenced::Won(journal, committed) => break (journal, committed),
-                Fenced::Behind(segment) => recovered.apply(&segment, &mut fence_sets).await?,
-            }
-        };
-        for moved in claim.set_aside() {
-            warn!(?moved, "set aside a bad tail of the journal: input in it may be lost");
+    /// Claims shards that one process is to own, in this order. Nobody is fenced
+    /// off before all of them are recovered, and whoever finds the first one
+    /// claimed takes none: of two that stood by together one has all.
+    ///
+    /// # Errors
+    /// As [`Claimed::claim`].
+    pub async fn claim_all(options: Vec<ClaimOptions>) -> anyhow::Result<Vec<Self>> {
+        let recovering = options.into_iter().map(Candidate::recover);
+        let mut claimed = Vec::new();
+        for candidate in try_join_all(recovering).await? {
+            claimed.push(candidate.take().await?);
         }
-        if !is_new {
-            let audit = recovered.audit;
-            metrics::AUDIT_DIFFERENCES.counter(&[]).increment(audit.differences);
-            info!(
-                shard = open.shard,
-                snapshot = claim.snapshot().map(|snapshot| snapshot.seq),
-                segments = audit.segments,
-                pings = audit.pings,
-                differences = audit.differences,
-                other_version = audit.other_version,
-                epoch = journal.epoch(),
-                "recovered"
-            );
-        }
-
-        let mut maintenance = Maintenance::new(
-            store.clone(),
-            open.shard,
-            claim.first_seq(),
-            claim.snapshot().map(|snapshot| snapshot.seq),
-            recovered.cadence,
-            options.retention,
-        );
-        maintenance.count(&fence);
-        maintenance.set_configured_fences(recovered.configured_fences.clone());
-        maintenance.set_configured_tags(recovered.configured_tags.clone());
-        Ok(Self {
-            number: open.shard,
-            detector: recovered.detector,
-            journal: *journal,
-            cursors: recovered.cursors,
-            audit: recovered.audit,
-            first_seq: claim.first_seq(),
-            snapshot_seq: claim.snapshot().map(|snapshot| snapshot.seq),
-            settings_known: recovered.settings_known,
-            configured_fences: recovered.configured_fences,
-            configured_tags: recovered.configured_tags,
-            maintenance,
-        })
+        Ok(claimed)
     }
 
     /// Records `settings`, where they differ from those in force, and a change
@@ -203,6 +163,84 @@ impl Claimed {
     #[must_use]
     pub fn tail(&self) -> u64 {
         self.journal.next_seq() - 1
+    }
+}
+
+/// A shard whose journal was applied again and that is not ours yet.
+struct Candidate {
+    options: ClaimOptions,
+    claim: journal::Claim,
+    fence_sets: FenceSets,
+    recovered: Recovered,
+}
+
+impl Candidate {
+    async fn recover(options: ClaimOptions) -> anyhow::Result<Self> {
+        let ClaimOptions { open, store, settings, .. } = &options;
+        let mut fence_sets = FenceSets::new(FenceObjects::new(store.clone()));
+        let mut claim = journal::claim(store.clone(), open.clone()).await?;
+        let recovered =
+            recover(&mut claim, &mut fence_sets, settings, options.snapshot_segments_min).await?;
+        refuse_differences(&options, recovered.audit)?;
+        Ok(Self { options, claim, fence_sets, recovered })
+    }
+
+    /// Fences everybody else off; what was committed meanwhile is applied first.
+    async fn take(self) -> anyhow::Result<Claimed> {
+        let Self { options, mut claim, mut fence_sets, mut recovered } = self;
+        let open = &options.open;
+        let is_new = recovered.audit.segments == 0 && claim.snapshot().is_none();
+
+        let (journal, fence) = loop {
+            let segment = fence_segment(&options, &recovered.detector, &mut recovered.cursors);
+            match claim.fence(segment).await? {
+                Fenced::Won(journal, committed) => break (journal, committed),
+                Fenced::Behind(segment) => recovered.apply(&segment, &mut fence_sets).await?,
+            }
+            refuse_differences(&options, recovered.audit)?;
+        };
+        for moved in claim.set_aside() {
+            warn!(?moved, "set aside a bad tail of the journal: input in it may be lost");
+        }
+        if !is_new {
+            let audit = recovered.audit;
+            metrics::AUDIT_DIFFERENCES.counter(&[]).increment(audit.differences);
+            info!(
+                shard = open.shard,
+                snapshot = claim.snapshot().map(|snapshot| snapshot.seq),
+                segments = audit.segments,
+                pings = audit.pings,
+                differences = audit.differences,
+                other_version = audit.other_version,
+                epoch = journal.epoch(),
+                "recovered"
+            );
+        }
+
+        let mut maintenance = Maintenance::new(
+            options.store.clone(),
+            open.shard,
+            claim.first_seq(),
+            claim.snapshot().map(|snapshot| snapshot.seq),
+            recovered.cadence,
+            options.retention,
+        );
+        maintenance.count(&fence);
+        maintenance.set_configured_fences(recovered.configured_fences.clone());
+        maintenance.set_configured_tags(recovered.configured_tags.clone());
+        Ok(Claimed {
+            number: open.shard,
+            detector: recovered.detector,
+            journal: *journal,
+            cursors: recovered.cursors,
+            audit: recovered.audit,
+            first_seq: claim.first_seq(),
+            snapshot_seq: claim.snapshot().map(|snapshot| snapshot.seq),
+            settings_known: recovered.settings_known,
+            configured_fences: recovered.configured_fences,
+            configured_tags: recovered.configured_tags,
+            maintenance,
+        })
     }
 }
 

@@ -11,9 +11,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::exit::Exit;
 use engine::journal::{
-    Claim, Committed, Fenced, Journal, JournalError, Retention, RetentionPolicy, Snapshots, claim,
+    Claim, Committed, Fenced, Journal, JournalError, OpenOptions, Retention, RetentionPolicy,
+    Snapshots, Store, await_quiet, claim,
 };
+use engine::shard::{ClaimOptions, Claimed};
+use geofence::Settings;
 use proptest::prelude::*;
 use protos::journal::{Segment, SegmentKind};
 use rand::rngs::StdRng;
@@ -199,4 +203,77 @@ fn owners_do_get_fenced() {
         acknowledged.lock().unwrap().fenced
     });
     assert!(fenced > 0);
+}
+
+const QUIET: Duration = Duration::from_secs(5);
+const SHARDS: u32 = 4;
+
+/// What became of a worker that stood by.
+#[derive(Debug, PartialEq, Eq)]
+enum Standby {
+    /// It took all shards over and worked on them.
+    Worked,
+    /// It left them to another one.
+    Yielded,
+    /// It took them over, and another one took them from it.
+    Fenced,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whoever owned the shards is gone, and two see the journals stand still at
+    /// the same moment.
+    #[test]
+    fn of_two_that_stand_by_together_neither_ends_the_other(seed in any::<u64>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(stand_by_together(seed));
+    }
+}
+
+async fn stand_by_together(seed: u64) {
+    let store = Faulty::new();
+    for shard in 0..SHARDS {
+        own_with(store.store(), OpenOptions { shard, shards: SHARDS, ..options() }).await;
+    }
+    let workers = (0..2).map(|worker| tokio::spawn(succeed(store.slow(seed ^ worker).store())));
+    let ends: Vec<Standby> =
+        futures::future::join_all(workers).await.into_iter().map(Result::unwrap).collect();
+    assert!(ends.contains(&Standby::Worked) && !ends.contains(&Standby::Fenced), "{ends:?}");
+}
+
+/// Stands by, takes all shards and works for a while.
+async fn succeed(store: Store) -> Standby {
+    let shards: Vec<u32> = (0..SHARDS).collect();
+    let tails = await_quiet(&store, &shards, QUIET, QUIET / 10).await.unwrap();
+    let options = shards.iter().zip(tails).map(|(&shard, tail)| ClaimOptions {
+        open: OpenOptions { shard, shards: SHARDS, ..waited_until(tail) },
+        store: store.clone(),
+        settings: Settings::default(),
+        retention: RetentionPolicy::shared(Duration::from_secs(3600)),
+        snapshot_segments_min: 64,
+        sinks: Vec::new(),
+        strict_audit: true,
+    });
+    let mut claimed = match Claimed::claim_all(options.collect()).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            assert_eq!(Exit::of(&error), Exit::Temporary, "{error:#}");
+            return Standby::Yielded;
+        }
+    };
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for shard in &mut claimed {
+            if let Err(error) = shard.journal.commit(Segment::default()).await {
+                assert_eq!(error.exit_code(), 75, "{error}");
+                return Standby::Fenced;
+            }
+        }
+    }
+    Standby::Worked
 }

@@ -58,6 +58,8 @@ struct Plan {
     stale_listing: Option<Vec<ObjectMeta>>,
     /// Chance of everything above, and pauses round each operation.
     chaos: Option<StdRng>,
+    /// Short pauses round each operation.
+    slow: Option<StdRng>,
     /// Names of creates that arrived, in order.
     creates: Vec<String>,
 }
@@ -81,6 +83,13 @@ impl Faulty {
     pub(crate) fn chaotic(&self, seed: u64) -> Self {
         let another = self.another();
         another.plan().chaos = Some(StdRng::seed_from_u64(seed));
+        another
+    }
+
+    /// Another handle on the same objects, which answers when it likes.
+    pub(crate) fn slow(&self, seed: u64) -> Self {
+        let another = self.another();
+        another.plan().slow = Some(StdRng::seed_from_u64(seed));
         another
     }
 
@@ -154,15 +163,22 @@ impl Faulty {
 
     /// A pause in paused time: orders racing workers by the seed alone.
     async fn dawdle(&self) {
-        let pause = self.plan().chaos.as_mut().map(|random| {
-            // Now and then a worker is held up for longer than any standby
-            // waits.
-            let longest = if random.random_range(0..60) == 0 { 120_000 } else { 300 };
-            Duration::from_millis(random.random_range(0..longest))
-        });
-        if let Some(pause) = pause {
+        if let Some(pause) = self.draw_pause() {
             tokio::time::sleep(pause).await;
         }
+    }
+
+    fn draw_pause(&self) -> Option<Duration> {
+        let plan = &mut *self.plan();
+        let (random, may_be_held_up) = match (&mut plan.chaos, &mut plan.slow) {
+            (Some(random), _) => (random, true),
+            (None, Some(random)) => (random, false),
+            (None, None) => return None,
+        };
+        // Now and then a worker is held up for longer than any standby waits.
+        let is_held_up = may_be_held_up && random.random_range(0..60) == 0;
+        let longest = if is_held_up { 120_000 } else { 300 };
+        Some(Duration::from_millis(random.random_range(0..longest)))
     }
 
     fn draw_put(&self) -> Put {
@@ -337,9 +353,14 @@ pub(crate) async fn reapply(claim: &mut Claim) -> std::result::Result<Vec<String
     Ok(marks)
 }
 
-/// The options of whoever has stood by.
+/// The options of whoever has stood by, whatever happens meanwhile.
 pub(crate) fn waited() -> OpenOptions {
-    OpenOptions { standby: Standby::Waited, ..options() }
+    waited_until(u64::MAX)
+}
+
+/// The options of whoever has seen the journal stand still at this tail.
+pub(crate) fn waited_until(tail: u64) -> OpenOptions {
+    OpenOptions { standby: Standby::Waited { tail }, ..options() }
 }
 
 /// Stands by for `quiet`, then begins to claim.
@@ -347,8 +368,8 @@ pub(crate) async fn take_over(
     store: Store,
     quiet: Duration,
 ) -> std::result::Result<Claim, JournalError> {
-    await_quiet(&store, &[0], quiet, quiet / 10).await?;
-    claim(store, waited()).await
+    let tails = await_quiet(&store, &[0], quiet, quiet / 10).await?;
+    claim(store, waited_until(tails[0])).await
 }
 
 /// Claims, re-applies, and fences where nobody else is there.

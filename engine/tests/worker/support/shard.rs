@@ -25,7 +25,7 @@ pub(crate) async fn claim(store: Store) -> anyhow::Result<Claimed> {
             first_seq: 1_000,
             created_at_ms: 0,
             writer: WriterId::random(),
-            standby: Standby::Waited,
+            standby: Standby::Waited { tail: u64::MAX },
             set_aside_tail: false,
         },
         store,
