@@ -62,8 +62,8 @@ impl Tagger {
     }
 
     /// Gives a vehicle these tags from the receipt on. Waits until that is
-    /// durable. The first tags of all have tags count in every shard
-    /// of this process.
+    /// durable; goes on where nobody waits any more. The first tags of all have
+    /// tags count in every shard of this process.
     ///
     /// # Errors
     /// See [`TaggerError`].
@@ -73,9 +73,17 @@ impl Tagger {
         tags: Vec<String>,
         received: TimeMs,
     ) -> Result<Tagged, TaggerError> {
-        let tagged = self.put_everywhere(vehicle_id, tags, received).await;
-        metrics::TAG_CHANGES.counter(&["http", outcome(&tagged)]).increment(1);
-        tagged
+        let (tagger, vehicle_id) = (self.clone(), vehicle_id.to_owned());
+        // A task of its own: whoever asks may go before every shard is told.
+        let putting = tokio::spawn(async move {
+            let tagged = tagger.put_everywhere(&vehicle_id, tags, received).await;
+            metrics::TAG_CHANGES.counter(&["http", outcome(&tagged)]).increment(1);
+            tagged
+        });
+        putting.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(TaggerError::Ending),
+        })
     }
 
     async fn put_everywhere(

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::config::Clock;
-use engine::intake::OwnedShards;
+use engine::intake::{OwnedShards, shard_of};
 use engine::journal::Store;
-use engine::shard::TagInput;
+use engine::shard::{Control, TagChange, TagInput};
 use engine::tags::{Tagger, read};
 use engine::wall_clock::WallClock;
-use geofence::{TagChanges, TimeMs};
+use geofence::{TagChanges, TagOutcome, TimeMs};
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::support::shard::{Owner, claim};
@@ -289,4 +290,29 @@ async fn tags_given_by_a_clock_that_was_ahead_hold_nobody_up() {
     assert_eq!(tagged.valid_from, Some(ahead.plus(1)));
     assert_eq!(tagger.of("a").await.unwrap(), ["truck"]);
     owner.finish().await;
+}
+
+/// The first tags of all have tags count in every shard: a client that goes when
+/// one of them knows must not leave the others behind.
+#[tokio::test]
+async fn a_put_reaches_every_shard_though_its_sender_goes() {
+    let (shards, mut ears): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel(1)).unzip();
+    let tagger = Tagger::new(OwnedShards::all(2), shards);
+    let own = shard_of("a", 2) as usize;
+    let sender =
+        tokio::spawn(async move { tagger.put("a", vec!["van".to_owned()], TimeMs(0)).await });
+    let change = told(&mut ears[own]).await;
+    sender.abort();
+    assert!(sender.await.unwrap_err().is_cancelled());
+    // Nobody may hear of it.
+    let _ = change.done.send((TagOutcome::TakenUp, TimeMs(1)));
+    assert_eq!(told(&mut ears[1 - own]).await.changes, TagChanges::default());
+}
+
+/// The change that a shard is told of.
+async fn told(ear: &mut mpsc::Receiver<Control>) -> TagChange {
+    match timeout(PATIENCE, ear.recv()).await.expect("in time") {
+        Some(Control::Tags(change)) => *change,
+        other => panic!("a change of tags, not {other:?}"),
+    }
 }
