@@ -23,6 +23,7 @@ use object_store::{
 use protos::journal::{DeadLetter, Segment, SegmentKind, Snapshot};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::time::Instant;
 
 /// What becomes of one put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub(crate) enum Put {
     /// Works, as far as the caller sees, and stores a flipped bit.
     Damaged,
 }
+
+/// In chaos a listing may show what was there so long ago.
+const LISTING_LAG: Duration = Duration::from_secs(5);
 
 /// A store that fails on request. Clones are handles on the same store.
 #[derive(Clone, Debug)]
@@ -60,6 +64,8 @@ struct Plan {
     chaos: Option<StdRng>,
     /// Short pauses round each operation.
     slow: Option<StdRng>,
+    /// What a listing showed, and when: in chaos others show it for a while.
+    listed: Option<(Instant, Vec<ObjectMeta>)>,
     /// Names of creates that arrived, in order.
     creates: Vec<String>,
 }
@@ -179,6 +185,23 @@ impl Faulty {
         let is_held_up = may_be_held_up && random.random_range(0..60) == 0;
         let longest = if is_held_up { 120_000 } else { 300 };
         Some(Duration::from_millis(random.random_range(0..longest)))
+    }
+
+    /// What a listing shows instead of what is there.
+    fn stale_listing(&self) -> Option<Vec<ObjectMeta>> {
+        let plan = &mut *self.plan();
+        if let Some(random) = &mut plan.chaos {
+            let (at, listed) = plan.listed.as_ref()?;
+            let lags = at.elapsed() < LISTING_LAG && random.random_range(0..2) == 0;
+            return lags.then(|| listed.clone());
+        }
+        plan.stale_listing.clone()
+    }
+
+    async fn list_anew(&self) -> Result<Vec<ObjectMeta>> {
+        let listed: Vec<ObjectMeta> = self.inner.list(None).try_collect().await?;
+        self.plan().listed = Some((Instant::now(), listed.clone()));
+        Ok(listed)
     }
 
     fn draw_put(&self) -> Put {
@@ -302,11 +325,16 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let stale = self.plan().stale_listing.clone();
-        let Some(stale) = stale else { return self.inner.list(prefix) };
-        let prefix = prefix.cloned().unwrap_or_default();
-        let shown = stale.into_iter().filter(move |meta| meta.location.prefix_matches(&prefix));
-        futures::stream::iter(shown.map(Ok).collect::<Vec<_>>()).boxed()
+        let (this, prefix) = (self.clone(), prefix.cloned().unwrap_or_default());
+        let listing = async move {
+            let all = match this.stale_listing() {
+                Some(stale) => stale,
+                None => this.list_anew().await?,
+            };
+            let shown = all.into_iter().filter(move |meta| meta.location.prefix_matches(&prefix));
+            Ok::<_, Error>(futures::stream::iter(shown.map(Ok)))
+        };
+        futures::stream::once(listing).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
