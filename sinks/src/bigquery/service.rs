@@ -7,6 +7,7 @@ use protos::journal::Cursor;
 
 use super::check::{self, CheckError};
 use super::dataset::Dataset;
+use super::definition::TableDefinition;
 use super::rest::Rest;
 use super::sink::StreamSink;
 use crate::Sink;
@@ -126,11 +127,19 @@ impl Service {
     /// # Errors
     /// What is missing or does not fit, or why nobody could tell.
     pub async fn check(&self) -> Result<(), CheckError> {
-        let Parts { settings, rest, .. } = &*self.0;
-        for (definition, name) in super::TABLES.iter().zip(settings.table_names()) {
-            check::check(rest, &settings.dataset, name, definition).await?;
+        for (definition, name) in super::TABLES.iter().zip(self.settings().table_names()) {
+            self.check_table(definition, name).await?;
         }
         Ok(())
+    }
+
+    /// The same of one table.
+    pub(super) async fn check_table(
+        &self,
+        definition: &TableDefinition,
+        name: &str,
+    ) -> Result<(), CheckError> {
+        check::check(self.rest(), &self.settings().dataset, name, definition).await
     }
 
     /// The sink of `shard`'s pings, at `cursor`.

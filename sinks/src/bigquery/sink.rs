@@ -169,7 +169,7 @@ impl<T: DatasetTable> StreamSink<T> {
     /// Makes the first stream.
     async fn begin(&mut self) -> Result<(), SinkError> {
         if !self.checked {
-            let checked = self.service.check().await;
+            let checked = self.service.check_table(T::DEFINITION, &self.table_name).await;
             checked.map_err(|error| SinkError::Remote {
                 target: self.table.clone(),
                 source: Box::new(error),

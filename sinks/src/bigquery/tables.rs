@@ -4,6 +4,7 @@
 use prost::Message;
 use protos::journal::{DeadLetter, Segment, input};
 
+use super::definition::{TABLES, TableDefinition};
 use super::{EVENTS, PINGS, REFUSED_EVENT, REFUSED_PING};
 use crate::archive::{self, PingTable};
 use crate::content_type;
@@ -15,6 +16,8 @@ use crate::rolling::Table;
 pub(super) trait DatasetTable: Table + Default + Sync {
     /// Name of its sink.
     const SINK: &'static str;
+    /// What it is in the dataset.
+    const DEFINITION: &'static TableDefinition;
 
     /// The row of `segment` at `index` as a dead letter.
     fn dead_letter(segment: &Segment, index: usize, detail: String) -> DeadLetter;
@@ -22,6 +25,7 @@ pub(super) trait DatasetTable: Table + Default + Sync {
 
 impl DatasetTable for PingTable {
     const SINK: &'static str = PINGS;
+    const DEFINITION: &'static TableDefinition = &TABLES[0];
 
     fn dead_letter(segment: &Segment, mut index: usize, detail: String) -> DeadLetter {
         for input in &segment.inputs {
@@ -40,6 +44,7 @@ impl DatasetTable for PingTable {
 
 impl DatasetTable for EventTable {
     const SINK: &'static str = EVENTS;
+    const DEFINITION: &'static TableDefinition = &TABLES[1];
 
     fn dead_letter(segment: &Segment, index: usize, detail: String) -> DeadLetter {
         let payload = segment.events.get(index).map(Message::encode_to_vec).unwrap_or_default();

@@ -293,6 +293,14 @@ async fn a_stream_that_ends_is_replaced_after_its_rows_were_counted(#[case] lost
 }
 
 #[tokio::test]
+async fn a_table_waits_for_no_other() {
+    let mut world = World::new(segments()).await;
+    world.settings.events_table = "nowhere".into();
+    world.pings(Until::Done).await;
+    world.assert_archived().await;
+}
+
+#[tokio::test]
 async fn rows_that_are_refused_become_dead_letters_and_stubs() {
     let mut all = segments();
     all[3] = segment(4, [run(&[ping(1, NOON_MS), far_off(2), ping(3, NOON_MS), far_off(4)])]);
