@@ -33,7 +33,7 @@ pub(super) struct StreamSink<T> {
     checked: bool,
     /// Name of the stream; empty before there is one.
     stream: String,
-    connection: Option<Stream>,
+    connection: Option<Connection>,
     /// Every row up to here is in.
     done: Place,
     /// The last place recorded with the stream's name.
@@ -45,6 +45,12 @@ pub(super) struct StreamSink<T> {
     /// The last segment whose rows were queued, and the offset after them.
     taken: Place,
     queue: Queue,
+}
+
+struct Connection {
+    stream: Stream,
+    /// An append over it was answered, and had nothing against it.
+    has_answered: bool,
 }
 
 /// A place between two segments.
@@ -198,7 +204,7 @@ impl<T: DatasetTable> StreamSink<T> {
         fail_point::hit_in(T::SINK, "created");
         let Place { through, offset } = place;
         tracing::info!(sink = T::SINK, shard = self.shard, through, offset, "begins a stream");
-        self.connection = Some(connection);
+        self.connection = Some(Connection::new(connection));
         self.stream = name;
         self.done = place;
         self.recorded = None;
@@ -234,9 +240,14 @@ impl<T: DatasetTable> StreamSink<T> {
                 Trouble::Unusable(reason) if self.is_committed() => {
                     return Err(self.replace(&reason).await?);
                 }
-                Trouble::Unusable(_) | Trouble::Passing(_) => {
-                    self.connection = None;
-                    self.queue.unsend();
+                // A service ends calls on which nothing came for a while, and
+                // others in their time.
+                Trouble::Ended(reason) if self.has_answered() && self.is_committed() => {
+                    tracing::debug!(sink = T::SINK, reason, "a connection ended");
+                    self.disconnect();
+                }
+                Trouble::Unusable(_) | Trouble::Ended(_) | Trouble::Passing(_) => {
+                    self.disconnect();
                     return Err(trouble.on(&self.table));
                 }
             }
@@ -248,18 +259,28 @@ impl<T: DatasetTable> StreamSink<T> {
     async fn step(&mut self, left: usize) -> Result<bool, Trouble> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => Connection::new(self.connect().await?),
         };
         let connection = self.connection.insert(connection);
         fail_point::hit_in(T::SINK, "append");
-        self.queue.send(connection);
+        self.queue.send(&connection.stream);
         if self.queue.len() <= left {
             return Ok(false);
         }
         self.queue.first_answer().await?;
+        connection.has_answered = true;
         fail_point::hit_in(T::SINK, "appended");
         self.done_with_first();
         Ok(true)
+    }
+
+    fn disconnect(&mut self) {
+        self.connection = None;
+        self.queue.unsend();
+    }
+
+    fn has_answered(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.has_answered)
     }
 
     fn is_committed(&self) -> bool {
@@ -290,8 +311,7 @@ impl<T: DatasetTable> StreamSink<T> {
             refused.iter().find(|(offset, ..)| self.refused.contains(offset) || !is_row(*offset))
         {
             let reason = format!("row {index} cannot even be left out: {detail}");
-            self.connection = None;
-            self.queue.unsend();
+            self.disconnect();
             return Trouble::Passing(reason).on(&self.table);
         }
         let mut dead_letters = Vec::with_capacity(refused.len());
@@ -357,6 +377,12 @@ impl<T: DatasetTable> StreamSink<T> {
                 Err(SinkError::Remote { target: self.table.clone(), source: Box::new(error) })
             }
         }
+    }
+}
+
+impl Connection {
+    fn new(stream: Stream) -> Self {
+        Self { stream, has_answered: false }
     }
 }
 

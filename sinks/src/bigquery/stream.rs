@@ -30,6 +30,8 @@ pub(super) enum Trouble {
     Unusable(String),
     /// These rows, by their index, are refused for good.
     Rows(Vec<(usize, String)>),
+    /// The connection is no more; another may do.
+    Ended(String),
     /// Something that passes, or that somebody can put right.
     Passing(String),
 }
@@ -132,9 +134,19 @@ fn judge_append(error: &AppendError) -> Trouble {
             });
             Trouble::Rows(rows.collect())
         }
-        AppendError::Rpc { source, .. } => judge(source),
-        other => Trouble::Passing(other.to_string()),
+        AppendError::Rpc { source, .. } => match judge(source) {
+            Trouble::Passing(reason) if ends_a_connection(source) => Trouble::Ended(reason),
+            trouble => trouble,
+        },
+        other => Trouble::Ended(other.to_string()),
     }
+}
+
+/// Whether an append failed for its connection alone, as far as can be told.
+fn ends_a_connection(error: &Error) -> bool {
+    error.status().is_none_or(|status| {
+        matches!(status.code, Code::Aborted | Code::Cancelled | Code::Unavailable)
+    })
 }
 
 fn judge_opening(error: &WriterBuilderError) -> Trouble {
@@ -171,7 +183,7 @@ impl Trouble {
         let reason = match self {
             Self::AlreadyIn => "the rows are in already".to_owned(),
             Self::Rows(rows) => format!("{} rows are refused", rows.len()),
-            Self::Unusable(reason) | Self::Passing(reason) => reason,
+            Self::Unusable(reason) | Self::Ended(reason) | Self::Passing(reason) => reason,
         };
         SinkError::Remote { target: target.to_owned(), source: reason.into() }
     }

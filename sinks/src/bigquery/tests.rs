@@ -89,8 +89,24 @@ impl World {
 
     /// A life of the sink of pings.
     async fn pings(&mut self, until: Until) {
-        let mut sink = self.service().await.pings(3, self.journal.cursor.as_ref());
+        let mut sink = self.open().await;
         self.journal.follow(&mut sink, until).await;
+    }
+
+    /// The sink of pings in a life that finds the journal as it is.
+    async fn open(&self) -> impl Sink + use<> {
+        self.service().await.pings(3, self.journal.cursor.as_ref())
+    }
+
+    /// Segments that are committed in the life that goes on, each of so many
+    /// pings that no other has; the last of them.
+    fn commit_own(&mut self, seqs: std::ops::Range<u64>, pings: u64) -> Arc<Segment> {
+        for seq in seqs {
+            let first = 5_000_000 + seq * 1000;
+            let pings: Vec<_> = (0..pings).map(|n| ping(first + n, NOON_MS)).collect();
+            self.journal.segments.push(segment(seq, [run(&pings)]));
+        }
+        Arc::new(self.journal.segments.last().expect("one at the least").clone())
     }
 
     /// The rows of a table by `key`, each there once.
@@ -290,6 +306,30 @@ async fn a_stream_that_ends_is_replaced_after_its_rows_were_counted(#[case] lost
     world.pings(Until::Done).await;
     world.assert_archived().await;
     assert!(world.standin.calls(Call::CreateWriteStream) > 2);
+}
+
+/// A service ends the calls on which nothing comes for a while.
+#[rstest]
+#[case(Fault::Status(Code::Aborted))]
+#[case(Fault::CutBefore)]
+#[tokio::test]
+async fn a_connection_that_ended_meanwhile_is_no_failure(#[case] end: Fault) {
+    let mut world = World::new(segments()).await;
+    let mut sink = world.open().await;
+    world.journal.follow(&mut sink, Until::Done).await;
+    world.standin.inject(Call::AppendRows, end.clone(), 1).unwrap();
+    let own = world.commit_own(7..8, 40);
+    sink.write(own).await.unwrap();
+    sink.flush(Flush::Final).await.unwrap();
+    world.assert_archived().await;
+
+    // Only the first time: whoever is away says so.
+    world.standin.inject(Call::AppendRows, end, 2).unwrap();
+    let own = world.commit_own(8..9, 40);
+    sink.write(own).await.unwrap();
+    assert!(sink.flush(Flush::Final).await.unwrap_err().is_retryable());
+    sink.flush(Flush::Final).await.unwrap();
+    world.assert_archived().await;
 }
 
 #[tokio::test]
