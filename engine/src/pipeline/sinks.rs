@@ -84,7 +84,7 @@ impl Services {
     async fn open(
         &self,
         config: &Config,
-        shard: u32,
+        claimed: &Claimed,
         cursors: &Cursors,
     ) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         let mut sinks = Vec::new();
@@ -98,8 +98,9 @@ impl Services {
             });
         }
         if let Some(service) = &self.bigquery {
-            sinks.push(boxed(service.pings(shard, cursors.get(bigquery::PINGS))));
-            sinks.push(boxed(service.events(shard, cursors.get(bigquery::EVENTS))));
+            let (shard, tail) = (claimed.number, claimed.tail());
+            sinks.push(boxed(service.pings(shard, cursors.get(bigquery::PINGS), tail)));
+            sinks.push(boxed(service.events(shard, cursors.get(bigquery::EVENTS), tail)));
         }
         Ok(sinks)
     }
@@ -149,7 +150,7 @@ pub(super) async fn runners(
     let mut cursors = claimed.cursors.clone();
     cursors.retain(|_, cursor| !cursor.dropped);
     let mut opened = open_files(config, directory, claimed.number, cursors.clone()).await?;
-    opened.extend(services.open(config, claimed.number, &cursors).await?);
+    opened.extend(services.open(config, claimed, &cursors).await?);
     let (reader, first_seq, tail) = (claimed.reader(), claimed.first_seq, claimed.tail());
     let mut begins = Vec::with_capacity(opened.len());
     for sink in opened {

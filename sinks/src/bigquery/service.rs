@@ -142,18 +142,20 @@ impl Service {
         check::check(self.rest(), &self.settings().dataset, name, definition).await
     }
 
-    /// The sink of `shard`'s pings, at `cursor`.
+    /// The sink of `shard`'s pings, at `cursor`. The journal's last segment is
+    /// `tail`: those after it are committed by this process.
     #[must_use]
-    pub fn pings(&self, shard: u32, cursor: Option<&Cursor>) -> impl Sink + use<> {
+    pub fn pings(&self, shard: u32, cursor: Option<&Cursor>, tail: u64) -> impl Sink + use<> {
         let table = self.0.settings.pings_table.clone();
-        StreamSink::<PingTable>::new(self.clone(), table, shard, cursor)
+        StreamSink::<PingTable>::new(self.clone(), table, shard, cursor, tail)
     }
 
-    /// The sink of `shard`'s event operations, at `cursor`.
+    /// The sink of `shard`'s event operations, at `cursor`; for `tail` see
+    /// [`Service::pings`].
     #[must_use]
-    pub fn events(&self, shard: u32, cursor: Option<&Cursor>) -> impl Sink + use<> {
+    pub fn events(&self, shard: u32, cursor: Option<&Cursor>, tail: u64) -> impl Sink + use<> {
         let table = self.0.settings.events_table.clone();
-        StreamSink::<EventTable>::new(self.clone(), table, shard, cursor)
+        StreamSink::<EventTable>::new(self.clone(), table, shard, cursor, tail)
     }
 
     pub(super) fn settings(&self) -> &Settings {

@@ -34,6 +34,14 @@ pub(super) struct StreamSink<T> {
     /// Name of the stream; empty before there is one.
     stream: String,
     connection: Option<Connection>,
+    /// The journal's last segment when this life began: later ones are its own,
+    /// and nobody else has appended their rows.
+    found_through: u64,
+    /// The stream's end is where this life's rows end.
+    is_own: bool,
+    /// While a stream is left for having rows where this life's first belong:
+    /// the offsets after rows of this life's that may be in.
+    strange: Option<Vec<i64>>,
     /// Every row up to here is in.
     done: Place,
     /// The last place recorded with the stream's name.
@@ -68,6 +76,7 @@ impl<T: DatasetTable> StreamSink<T> {
         table_name: String,
         shard: u32,
         cursor: Option<&Cursor>,
+        found_through: u64,
     ) -> Self {
         let table = service.settings().dataset.table_path(&table_name);
         let through = cursor.map_or(0, |cursor| cursor.through_seq);
@@ -80,6 +89,9 @@ impl<T: DatasetTable> StreamSink<T> {
             checked: false,
             stream: String::new(),
             connection: None,
+            found_through,
+            is_own: false,
+            strange: None,
             done: Place { through, offset: 0 },
             recorded: None,
             refused: BTreeSet::new(),
@@ -160,6 +172,7 @@ impl<T: DatasetTable> StreamSink<T> {
                     segment: Arc::clone(segment),
                     bytes: encode::rows(&slice)?,
                     done: None,
+                    is_unanswered: false,
                     answer: None,
                 });
             }
@@ -205,6 +218,8 @@ impl<T: DatasetTable> StreamSink<T> {
         let Place { through, offset } = place;
         tracing::info!(sink = T::SINK, shard = self.shard, through, offset, "begins a stream");
         self.connection = Some(Connection::new(connection));
+        self.is_own = true;
+        self.strange = None;
         self.stream = name;
         self.done = place;
         self.recorded = None;
@@ -235,6 +250,10 @@ impl<T: DatasetTable> StreamSink<T> {
                 Err(trouble) => trouble,
             };
             match trouble {
+                Trouble::AlreadyIn if self.is_strange() => {
+                    self.strange.get_or_insert_with(|| self.queue.ends_unanswered());
+                    return Err(self.replace("it has rows where others belong").await?);
+                }
                 Trouble::AlreadyIn => self.done_with_first(),
                 Trouble::Rows(rows) => return Err(self.refuse(rows)),
                 Trouble::Unusable(reason) if self.is_committed() => {
@@ -269,6 +288,7 @@ impl<T: DatasetTable> StreamSink<T> {
         }
         self.queue.first_answer().await?;
         connection.has_answered = true;
+        self.is_own = true;
         fail_point::hit_in(T::SINK, "appended");
         self.done_with_first();
         Ok(true)
@@ -285,6 +305,13 @@ impl<T: DatasetTable> StreamSink<T> {
 
     fn is_committed(&self) -> bool {
         self.service.settings().mode == Mode::Committed
+    }
+
+    /// Whether the first slice cannot have been in before this life, and the
+    /// stream may end in rows of segments that the journal no longer has.
+    fn is_strange(&self) -> bool {
+        let is_new = |first: &Queued| first.segment.seq > self.found_through;
+        !self.is_own && self.queue.first().is_some_and(is_new)
     }
 
     fn done_with_first(&mut self) {
@@ -333,7 +360,8 @@ impl<T: DatasetTable> StreamSink<T> {
     async fn replace(&mut self, reason: &str) -> Result<SinkError, SinkError> {
         tracing::warn!(sink = T::SINK, shard = self.shard, reason, "a stream is replaced");
         self.queue.unsend();
-        let rows = self.count().await?;
+        let counted = self.count().await?;
+        let rows = self.own_rows(counted);
         // Rows after a place that are in are passed; there is no place for a
         // stream that has fewer rows than were recorded.
         let known = [Some(self.done), self.recorded].into_iter().flatten();
@@ -350,6 +378,21 @@ impl<T: DatasetTable> StreamSink<T> {
         let refused = self.refused.iter().map(|offset| offset - rows).collect();
         let place = Place { through: place.through, offset: place.offset - rows };
         self.begin_stream(place, refused).await
+    }
+
+    /// How many of the rows `counted` in a stream that is left are of segments
+    /// that the journal has. After a copy of it was restored, or its end was set
+    /// aside, the stream may have more. They stay in the table.
+    fn own_rows(&self, counted: i64) -> i64 {
+        let Some((own_ends, first)) = self.strange.as_ref().zip(self.queue.first()) else {
+            return counted;
+        };
+        if own_ends.contains(&counted) {
+            return counted;
+        }
+        let (shard, rows) = (self.shard, counted - first.offset);
+        tracing::warn!(sink = T::SINK, shard, rows, "the table has rows that the journal has not");
+        first.offset
     }
 
     /// Rows of the stream, which takes none from now on.

@@ -95,7 +95,8 @@ impl World {
 
     /// The sink of pings in a life that finds the journal as it is.
     async fn open(&self) -> impl Sink + use<> {
-        self.service().await.pings(3, self.journal.cursor.as_ref())
+        let tail = self.journal.segments.len() as u64;
+        self.service().await.pings(3, self.journal.cursor.as_ref(), tail)
     }
 
     /// Segments that are committed in the life that goes on, each of so many
@@ -308,6 +309,51 @@ async fn a_stream_that_ends_is_replaced_after_its_rows_were_counted(#[case] lost
     assert!(world.standin.calls(Call::CreateWriteStream) > 2);
 }
 
+/// The end of the journal is gone, as after a copy was restored, when a life
+/// begins that gives the numbers of what is gone to segments of its own.
+#[rstest]
+#[case::fewer_rows_than_are_gone(1, 5)]
+#[case::as_many(1, 30)]
+#[case::more(1, 200)]
+#[case::in_several_segments(3, 40)]
+#[tokio::test]
+async fn rows_of_segments_that_are_gone_hide_none_of_those_after_them(
+    #[case] own: u64,
+    #[case] pings: u64,
+) {
+    let mut world = World::new(segments()).await;
+    let all = std::mem::take(&mut world.journal.segments);
+    world.journal.segments = all[..4].to_vec();
+    world.pings(Until::Done).await;
+    world.journal.segments = all.clone();
+    world.pings(Until::Written).await;
+
+    world.journal.segments = all[..4].to_vec();
+    let mut sink = world.open().await;
+    world.commit_own(5..5 + own, pings);
+    world.journal.follow(&mut sink, Until::Done).await;
+    world.commit_own(5 + own..7 + own, pings);
+    world.journal.follow(&mut sink, Until::Done).await;
+
+    let found = world.rows("pings", "seq");
+    for (seq, row) in archived(&world.journal.segments).await {
+        assert_eq!(found.get(&seq), Some(&row), "{seq}");
+    }
+    assert_eq!(world.standin.streams("fleet.pings").unwrap().len(), 2, "one more than before");
+}
+
+/// The rows of this life's first append are in, and its answer is lost.
+#[tokio::test]
+async fn rows_of_its_own_are_told_from_those_of_segments_that_are_gone() {
+    let mut world = World::new(segments()).await;
+    world.pings(Until::Done).await;
+    let mut sink = world.open().await;
+    world.standin.inject(Call::AppendRows, Fault::CutAfter, 1).unwrap();
+    world.commit_own(7..9, 40);
+    world.journal.follow(&mut sink, Until::Done).await;
+    world.assert_archived().await;
+}
+
 /// A service ends the calls on which nothing comes for a while.
 #[rstest]
 #[case(Fault::Status(Code::Aborted))]
@@ -490,7 +536,7 @@ async fn the_events_table_has_every_operation() {
     let segments = vec![events(1, 40), events(2, 0), events(3, 12_000)];
     let mut world = World::new(segments.clone()).await;
     world.standin.inject(Call::AppendRows, Fault::CutAfter, 2).unwrap();
-    let mut sink = world.service().await.events(3, None);
+    let mut sink = world.service().await.events(3, None, 3);
     world.journal.follow(&mut sink, Until::Done).await;
     let directory = tempfile::tempdir().unwrap();
     let files = event_files::open(directory.path(), 3, None, FileLimits::default()).unwrap();

@@ -27,6 +27,8 @@ pub(super) struct Queued {
     pub(super) bytes: Bytes,
     /// What is done with it.
     pub(super) done: Option<Place>,
+    /// It was sent before, and what came of that is not known.
+    pub(super) is_unanswered: bool,
     /// There once it was sent. Nobody locks it: only in a mutex can the future
     /// be kept in what threads share.
     pub(super) answer: Option<Mutex<AppendFuture>>,
@@ -79,8 +81,13 @@ impl Queue {
     /// Forgets that anything was sent.
     pub(super) fn unsend(&mut self) {
         for slice in &mut self.0 {
-            slice.answer = None;
+            slice.is_unanswered |= slice.answer.take().is_some();
         }
+    }
+
+    /// The ends of slices that were sent before, and may be in.
+    pub(super) fn ends_unanswered(&self) -> Vec<i64> {
+        self.0.iter().filter(|slice| slice.is_unanswered).map(|slice| slice.end).collect()
     }
 
     /// Waits for the answer to the first slice.
