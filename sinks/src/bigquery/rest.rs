@@ -15,6 +15,7 @@ use gcp_bigquery_client::model::table::Table;
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 
 use super::dataset::Dataset;
+use super::definition::PARTITIONED_BY;
 use super::service::ConnectError;
 use crate::google::{self, Endpoint, Failure};
 
@@ -158,9 +159,10 @@ impl Rest {
         shard: u32,
         seq: u64,
     ) -> Result<i64, RestError> {
+        // Every day there is: a table may refuse queries that bound none.
         let query = format!(
             "SELECT COUNT(*) AS row_count FROM `{}.{table}` \
-             WHERE shard = {shard} AND journal_seq > {seq}",
+             WHERE shard = {shard} AND journal_seq > {seq} AND {PARTITIONED_BY} >= '0001-01-01'",
             dataset.in_sql()
         );
         let what = || format!("counting rows of {}", dataset.table_path(table));

@@ -15,6 +15,7 @@ use protos::events::{GeofenceEnter, GeofenceExit};
 use protos::journal::{Cursor, DeadLetter, Segment};
 use protos::telemetry::VehiclePing;
 use rstest::rstest;
+use serde_json::Value;
 
 use super::*;
 use crate::testing::{
@@ -66,13 +67,22 @@ impl World {
     }
 
     async fn create_dataset(&self) {
-        google::install_crypto();
-        let url = format!("{}/bigquery/v2/projects/p/datasets", self.standin.rest_endpoint());
         let dataset = serde_json::json!({
             "datasetReference": { "projectId": "p", "datasetId": "fleet" }
         });
-        let sent = reqwest_0_12::Client::new().post(url).body(dataset.to_string()).send().await;
-        assert!(sent.unwrap().status().is_success());
+        self.rest("POST", "", Some(dataset)).await;
+    }
+
+    /// Asks of the project's datasets what the sinks do not.
+    async fn rest(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        google::install_crypto();
+        let url = format!("{}/bigquery/v2/projects/p/datasets{path}", self.standin.rest_endpoint());
+        let method = method.parse().unwrap();
+        let request = reqwest_0_12::Client::new().request(method, url);
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let answer = request.body(body).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
     fn endpoints(&self) -> Endpoints {
@@ -382,6 +392,17 @@ async fn a_connection_that_ended_meanwhile_is_no_failure(#[case] end: Fault) {
 async fn a_table_waits_for_no_other() {
     let mut world = World::new(segments()).await;
     world.settings.events_table = "nowhere".into();
+    world.pings(Until::Done).await;
+    world.assert_archived().await;
+}
+
+#[tokio::test]
+async fn rows_are_counted_where_every_query_must_name_a_day() {
+    let mut world = World::new(segments()).await;
+    world.pings(Until::Written).await;
+    let required = serde_json::json!({ "requirePartitionFilter": true });
+    world.rest("PATCH", "/fleet/tables/pings", Some(required)).await;
+    world.standin.drop_stream(&world.stream().unwrap()).unwrap();
     world.pings(Until::Done).await;
     world.assert_archived().await;
 }
