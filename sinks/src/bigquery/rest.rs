@@ -12,7 +12,11 @@ use gcp_bigquery_client::model::get_query_results_parameters::GetQueryResultsPar
 use gcp_bigquery_client::model::query_request::QueryRequest;
 use gcp_bigquery_client::model::query_response::QueryResponse;
 use gcp_bigquery_client::model::table::Table;
+use gcp_bigquery_client::model::table_reference::TableReference;
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
+use reqwest_0_12::RequestBuilder;
+use reqwest_0_12::header::CONTENT_TYPE;
+use serde_json::Value;
 
 use super::dataset::Dataset;
 use super::definition::PARTITIONED_BY;
@@ -92,7 +96,14 @@ impl RestError {
 
 /// The client.
 #[derive(Clone)]
-pub(super) struct Rest(Client);
+pub(super) struct Rest {
+    client: Client,
+    /// For what the client's types would leave out.
+    http: reqwest_0_12::Client,
+    /// Where projects are.
+    url: String,
+    bearer: Bearer,
+}
 
 impl Rest {
     pub(super) async fn connect(endpoint: &Endpoint) -> Result<Self, ConnectError> {
@@ -103,18 +114,19 @@ impl Rest {
             .timeout(ANSWER_MAX)
             .build()
             .map_err(|error| client(&error))?;
-        let rest = ClientBuilder::new()
-            .with_client(http)
-            .with_v2_base_url(format!("{}/bigquery/v2", endpoint.url()))
-            .build_from_authenticator(Arc::new(Bearer(credentials)))
+        let (bearer, url) = (Bearer(credentials), format!("{}/bigquery/v2", endpoint.url()));
+        let client = ClientBuilder::new()
+            .with_client(http.clone())
+            .with_v2_base_url(url.clone())
+            .build_from_authenticator(Arc::new(bearer.clone()))
             .await
             .map_err(|error| client(&error))?;
-        Ok(Self(rest))
+        Ok(Self { client, http, url, bearer })
     }
 
     /// Whether the dataset exists.
     pub(super) async fn has_dataset(&self, dataset: &Dataset) -> Result<bool, RestError> {
-        let found = self.0.dataset().get(&dataset.project, &dataset.dataset).await;
+        let found = self.client.dataset().get(&dataset.project, &dataset.dataset).await;
         match found.map_err(RestError::of(|| format!("reading {dataset}"))) {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
@@ -128,7 +140,7 @@ impl Rest {
         dataset: &Dataset,
         name: &str,
     ) -> Result<Option<Table>, RestError> {
-        let found = self.0.table().get(&dataset.project, &dataset.dataset, name, None).await;
+        let found = self.client.table().get(&dataset.project, &dataset.dataset, name, None).await;
         match found.map_err(RestError::of(|| format!("reading {}", dataset.table_path(name)))) {
             Ok(table) => Ok(Some(table)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -138,17 +150,37 @@ impl Rest {
 
     pub(super) async fn create(&self, table: Table) -> Result<(), RestError> {
         let what = format!("creating {}", table.table_id());
-        self.0.table().create(table).await.map_err(RestError::of(|| what))?;
+        self.client.table().create(table).await.map_err(RestError::of(|| what))?;
         Ok(())
     }
 
-    /// Changes what `table` says, of the table of its name.
+    /// Changes what `table` says, of the table of its name. Of a column stays
+    /// what is not said of it: BigQuery takes columns whole, and the client has
+    /// no word for a default, a longest length or a collation.
     pub(super) async fn patch(&self, table: Table) -> Result<(), RestError> {
-        let (project, dataset) = (table.project_id().clone(), table.dataset_id().clone());
-        let name = table.table_id().clone();
-        let patched = self.0.table().patch(&project, &dataset, &name, table).await;
-        patched.map_err(RestError::of(|| format!("altering {name}")))?;
+        let TableReference { project_id, dataset_id, table_id } = &table.table_reference;
+        let url =
+            format!("{}/projects/{project_id}/datasets/{dataset_id}/tables/{table_id}", self.url);
+        let patching = async {
+            let found = self.call(self.http.get(&url)).await?;
+            let mut altered = serde_json::to_value(&table)?;
+            keep_what_is_not_said(&mut altered, &found);
+            self.call(self.http.patch(&url).body(altered.to_string())).await
+        };
+        patching.await.map_err(RestError::of(|| format!("altering {table_id}")))?;
         Ok(())
+    }
+
+    async fn call(&self, request: RequestBuilder) -> Result<Value, BQError> {
+        let token = self.bearer.access_token().await?;
+        let request = request.bearer_auth(token).header(CONTENT_TYPE, "application/json");
+        let answer = request.send().await?;
+        let is_success = answer.status().is_success();
+        let body = answer.bytes().await?;
+        match is_success {
+            true => Ok(serde_json::from_slice(&body)?),
+            false => Err(BQError::ResponseError { error: serde_json::from_slice(&body)? }),
+        }
     }
 
     /// Rows of `shard` in `table` that segments after `seq` put there.
@@ -169,7 +201,7 @@ impl Rest {
         let mut request = QueryRequest::new(query);
         request.use_query_cache = Some(false);
         request.timeout_ms = Some(WAIT_MS);
-        let answer = self.0.job().query(&dataset.project, request).await;
+        let answer = self.client.job().query(&dataset.project, request).await;
         let QueryResponse { mut job_complete, mut rows, job_reference, .. } =
             answer.map_err(RestError::of(what))?;
         let (mut backoff, mut asked) = (google::backoff(), 0);
@@ -186,7 +218,8 @@ impl Rest {
                 ..GetQueryResultsParameters::default()
             };
             let id = job.job_id.as_deref().unwrap_or_default();
-            let answer = self.0.job().get_query_results(&dataset.project, id, parameters).await;
+            let answer =
+                self.client.job().get_query_results(&dataset.project, id, parameters).await;
             match answer.map_err(RestError::of(what)) {
                 Ok(answer) => (job_complete, rows) = (answer.job_complete, answer.rows),
                 Err(error) if error.passes() && asked < POLLS_MAX => {}
@@ -195,13 +228,27 @@ impl Rest {
         }
         let cell = rows.as_deref().and_then(|rows| rows.first()?.columns.as_deref()?.first());
         let count = cell.and_then(|cell| match cell.value.as_ref()? {
-            serde_json::Value::String(digits) => digits.parse().ok(),
+            Value::String(digits) => digits.parse().ok(),
             value => value.as_i64(),
         });
         count.ok_or_else(|| RestError::Unanswered {
             what: what(),
             source: Box::new(BQError::NoDataAvailable),
         })
+    }
+}
+
+/// Gives the columns of `altered` what the same have in `found` beyond what is
+/// said of them.
+fn keep_what_is_not_said(altered: &mut Value, found: &Value) {
+    const COLUMNS: &str = "/schema/fields";
+    let found = found.pointer(COLUMNS).and_then(Value::as_array);
+    let altered = altered.pointer_mut(COLUMNS).and_then(Value::as_array_mut);
+    for column in altered.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let same = found.into_iter().flatten().find(|it| it.get("name") == column.get("name"));
+        for (key, value) in same.and_then(Value::as_object).into_iter().flatten() {
+            column.entry(key).or_insert_with(|| value.clone());
+        }
     }
 }
 

@@ -530,6 +530,28 @@ async fn ensure_leaves_what_a_sink_needs() {
     assert!(error.to_string().starts_with("projects/p/datasets/nowhere does not exist"), "{error}");
 }
 
+/// What this program knows nothing of is for whoever set it.
+#[tokio::test]
+async fn ensure_leaves_what_others_have_set_of_columns() {
+    let world = World::new(Vec::new()).await;
+    const TABLE: &str = "/fleet/tables/pings";
+    let mut table = world.rest("GET", TABLE, None).await;
+    let columns = table["schema"]["fields"].as_array_mut().unwrap();
+    columns[0]["maxLength"] = "64".into();
+    columns[0]["description"] = "Ours.".into();
+    columns.push(serde_json::json!({ "name": "mine", "type": "STRING", "maxLength": "5" }));
+    let changed = serde_json::json!({ "schema": table["schema"] });
+    world.rest("PATCH", TABLE, Some(changed)).await;
+
+    let steps = ensure(&world.settings, &world.endpoints(), false).await.unwrap();
+    assert_eq!(steps[0].action, Action::Alter(vec!["column vehicle_id described".into()]));
+    let table = world.rest("GET", TABLE, None).await;
+    let columns = table["schema"]["fields"].as_array().unwrap();
+    let lengths = [&columns[0], &columns[columns.len() - 1]].map(|column| &column["maxLength"]);
+    assert_eq!(lengths, ["64", "5"]);
+    assert_ne!(columns[0]["description"], "Ours.");
+}
+
 /// A ping that says it is of the year 10000.
 fn far_off(seq: u64) -> VehiclePing {
     ping(seq, 253_402_300_800_000)
