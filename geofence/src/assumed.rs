@@ -6,9 +6,9 @@
 //! a late fix that changes the visit changes it, and a fix that proves it
 //! decides the same event under the same id.
 
+use crate::FenceEpoch;
 use crate::decided::{Decided, Group};
 use crate::machine::{Machine, Visit};
-use crate::timeline::Epoch;
 use crate::vehicle::Vehicle;
 use crate::world::Rules;
 use crate::{OnSilence, TimeMs};
@@ -17,7 +17,7 @@ impl Machine {
     /// Up to when the vehicle counts as staying in `visit`, of `epoch`, if
     /// nothing was heard of it up to `mark`: not past an exit that is pending,
     /// nor past the fence's closing.
-    fn stayed_through(&self, epoch: &Epoch, visit: &Visit, mark: TimeMs) -> TimeMs {
+    fn stayed_through(&self, epoch: &FenceEpoch, visit: &Visit, mark: TimeMs) -> TimeMs {
         let left = visit.leaving.as_ref().map(|leaving| leaving.crossing.time);
         // The fence, by the hours it has now, is known to be open at these.
         let known = [self.last.map(|last| last.t), self.assigned, Some(epoch.valid_from)];

@@ -1,8 +1,6 @@
 //! What becomes of a change of the fences, and which versions a fence had.
 
-use std::sync::Arc;
-
-use crate::{Fence, FenceSet, TimeMs};
+use crate::{Fence, FenceEpoch, TimeMs};
 
 /// What became of a fence set that was to judge from some time on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +30,6 @@ pub enum FenceRefusal {
         /// Where that begins: the earliest time that no vehicle refuses.
         hot_from: TimeMs,
     },
-}
-
-/// A fence set and from when on it judges.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FenceEpoch {
-    /// [`TimeMs::MIN`] where it always did.
-    pub valid_from: TimeMs,
-    /// The fences.
-    pub set: Arc<FenceSet>,
-    /// Version of each fence of the set, by its index.
-    pub versions: Vec<u32>,
 }
 
 /// The fence sets that may still judge a ping, oldest first.
@@ -97,12 +84,12 @@ impl FenceHistory {
         let mut versions: Vec<FenceVersion<'_>> = Vec::new();
         let mut last_is_open = false;
         for (number, epoch) in self.epochs.iter().enumerate() {
-            let found = epoch.set.position_of(id).map(|i| i as usize);
-            let version = found.map(|i| epoch.versions[i]);
+            let found = epoch.set.position_of(id);
+            let version = found.map(|i| epoch.version(i));
             let open = versions.last_mut().filter(|_| last_is_open);
             match (open, found) {
                 (Some(open), Some(i)) if version == Some(open.version) => {
-                    open.fence = &epoch.set.fences()[i];
+                    open.fence = &epoch.set.fences()[i as usize];
                     continue;
                 }
                 (Some(open), _) => open.valid_to = Some(epoch.valid_from),
@@ -112,10 +99,10 @@ impl FenceHistory {
             if let Some(i) = found {
                 let known = epoch.valid_from > TimeMs::MIN && !(self.is_cut && number == 0);
                 versions.push(FenceVersion {
-                    version: epoch.versions[i],
+                    version: epoch.version(i),
                     valid_from: known.then_some(epoch.valid_from),
                     valid_to: None,
-                    fence: &epoch.set.fences()[i],
+                    fence: &epoch.set.fences()[i as usize],
                 });
             }
         }

@@ -1,18 +1,20 @@
 //! An immutable set of fences and the index over it.
 
 use std::cell::LazyCell;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::cells::{CellIndex, STEP_UNITS_MAX, Spot};
+use crate::chunks::Chunks;
 use crate::geojson::{write_fences, write_pieces};
 use crate::id_prefix::id_prefix;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
-use crate::slots::Slots;
-use crate::{Fence, Plane, Position, Schedule};
+use crate::slots::{Moves, Slots};
+use crate::{Fence, Fences, Plane, Position, Schedule};
 
 /// Positions that [`FenceSet::containing_many`] asks ahead for: enough for
 /// their cache misses to overlap, few enough for what comes to stay in the
@@ -20,18 +22,18 @@ use crate::{Fence, Plane, Position, Schedule};
 const AHEAD: usize = 64;
 
 /// Fences sorted by id, with their index and the hash of their content. A
-/// change makes a new set; two sets of one content have one hash.
+/// change makes a new set, which shares with the one before it what stays; two
+/// sets of one content have one hash.
 #[derive(Clone, Debug)]
 pub struct FenceSet {
-    fences: Vec<Fence>,
-    /// Of each fence's id.
-    id_prefixes: Vec<u128>,
-    /// Every fence.
+    fences: Fences,
+    /// Of the fences' ids, by slot.
+    id_prefixes: Chunks<u128, 64>,
+    /// Every fence, by slot.
     index: EnvelopeIndex,
     /// Fences of no great extent, by slot.
     cells: CellIndex,
-    slots: Slots,
-    /// The others.
+    /// The others, by slot.
     wide: EnvelopeIndex,
     hash: String,
     has_schedules: bool,
@@ -60,64 +62,77 @@ impl FenceSet {
         Self::after(&Self::empty(), fences)
     }
 
-    /// [`Self::new`] at less cost where `before` has most of these fences: of
-    /// its index, only the tiles are made anew in which a fence is new, gone or
-    /// of another shape.
+    /// [`Self::new`] at less cost where `before` has most of these fences: only
+    /// that is made anew which has to do with a fence that is new, gone or
+    /// changed, and the rest is shared with `before`.
     ///
     /// # Errors
     /// When two of the fences have the same id.
     pub fn after(before: &Self, fences: Vec<Fence>) -> Result<Self, DuplicateFence> {
         let mut fences = sorted(fences)?;
-        let (slots, touched) = Slots::after(before, &mut fences);
+        let (slots, Moves { left, taken }) = Slots::after(before, &mut fences);
         share_schedules(&mut fences);
-        let index = EnvelopeIndex::over(envelopes(&fences));
+        let fences = Fences::after(&before.fences, fences, slots);
+        let slots = fences.slots();
+        let envelope = |slot: u32| (slot, fences.in_slot(slot).shape.envelope());
+        let all = || slots.in_order(fences.len() as u32).map(envelope);
+        let taken = || taken.iter().copied().map(envelope);
+        let left_envelopes =
+            || left.iter().map(|slot| (*slot, before.fences.in_slot(*slot).shape.envelope()));
+
+        let index = EnvelopeIndex::after(&before.index, &left, taken(), all());
+        let is_wide = |(_, envelope): &(u32, Envelope)| !CellIndex::takes(envelope);
+        let left_wide: Vec<u32> = left_envelopes().filter(is_wide).map(|(slot, _)| slot).collect();
+        let (taken_wide, all_wide) = (taken().filter(is_wide), all().filter(is_wide));
+        let wide = EnvelopeIndex::after(&before.wide, &left_wide, taken_wide, all_wide);
+
+        let changed = left_envelopes().chain(taken());
+        let touched = changed.flat_map(|(_, envelope)| CellIndex::tiles_of(&envelope)).collect();
         let members = |bounds: &Envelope| {
             let mut members = Vec::new();
-            index.meeting(bounds, |i| members.push((slots.of_fence(i), &fences[i as usize].shape)));
+            index.meeting(bounds, |slot| members.push((slot, &fences.in_slot(slot).shape)));
             members.sort_unstable_by_key(|member| member.0);
             members.dedup_by_key(|member| member.0);
             members
         };
         let (cells, hash) = before.cells.changed(&touched, members, || hash_of(&fences));
-        Ok(Self::indexed(fences, index, cells, slots.by_slot(), hash))
-    }
 
-    fn indexed(
-        fences: Vec<Fence>,
-        index: EnvelopeIndex,
-        cells: CellIndex,
-        slots: Slots,
-        hash: String,
-    ) -> Self {
-        let wide = EnvelopeIndex::over(envelopes(&fences).filter(|(_, it)| !CellIndex::takes(it)));
+        let id_prefixes = slots.by_slot(fences.iter().map(|fence| id_prefix(&fence.id)));
         let has_schedules = fences.iter().any(|fence| fence.schedule.is_some());
         let has_tags = fences.iter().any(|fence| !fence.tags.is_empty());
         let has_dwells = fences.iter().any(|fence| fence.settings.dwell_s.is_some());
-        let id_prefixes = fences.iter().map(|fence| id_prefix(&fence.id)).collect();
-        Self {
-            fences,
-            id_prefixes,
+        Ok(Self {
+            id_prefixes: Chunks::after(&before.id_prefixes, id_prefixes),
             index,
             cells,
-            slots,
             wide,
             hash,
             has_schedules,
             has_tags,
             has_dwells,
-        }
+            fences,
+        })
     }
 
     /// A set of no fences.
     #[must_use]
     pub fn empty() -> Self {
-        let index = EnvelopeIndex::over(std::iter::empty());
-        Self::indexed(Vec::new(), index, CellIndex::empty(), Slots::default(), hash_of(&[]))
+        Self {
+            hash: hash_of(&Fences::default()),
+            fences: Fences::default(),
+            id_prefixes: Chunks::default(),
+            index: EnvelopeIndex::default(),
+            cells: CellIndex::empty(),
+            wide: EnvelopeIndex::default(),
+            has_schedules: false,
+            has_tags: false,
+            has_dwells: false,
+        }
     }
 
     /// The fences, sorted by id (bytewise).
     #[must_use]
-    pub fn fences(&self) -> &[Fence] {
+    pub fn fences(&self) -> &Fences {
         &self.fences
     }
 
@@ -125,15 +140,22 @@ impl FenceSet {
     #[must_use]
     pub fn position_of(&self, id: &str) -> Option<u32> {
         let prefix = id_prefix(id);
-        let first = self.id_prefixes.partition_point(|it| *it < prefix);
-        let alike = self.id_prefixes[first..].partition_point(|it| *it == prefix);
-        let alike = &self.fences[first..first + alike];
-        let place = alike.binary_search_by(|fence| fence.id.as_str().cmp(id)).ok()?;
-        Some((first + place) as u32)
+        let (mut low, mut high) = (0, self.fences.len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let order = self.id_prefixes.get(self.slots().slot(middle)).cmp(&prefix);
+            // Mostly the first bytes tell, and the fence need not be read.
+            match order.then_with(|| self.fences[middle as usize].id.as_str().cmp(id)) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
     }
 
     pub(crate) fn slots(&self) -> &Slots {
-        &self.slots
+        self.fences.slots()
     }
 
     /// Whether some fence opens and closes.
@@ -188,13 +210,13 @@ impl FenceSet {
     fn containing_at(&self, spot: Spot, p: Position, out: &mut Vec<u32>) {
         out.clear();
         let plane = LazyCell::new(|| Plane::at(p));
-        let holds = |fence: u32| self.fences[fence as usize].shape.contains_at(p, &plane);
-        self.cells.at(spot, p, out, |slot| holds(self.slots.fence(slot)));
-        self.slots.name_fences(out);
+        let holds = |slot: u32| self.fences.in_slot(slot).shape.contains_at(p, &plane);
+        self.cells.at(spot, p, out, holds);
+        self.slots().name_fences(out);
         if !self.wide.is_empty() {
-            self.wide.at(p, |fence| {
-                if holds(fence) {
-                    out.push(fence);
+            self.wide.at(p, |slot| {
+                if holds(slot) {
+                    out.push(self.slots().fence(slot));
                 }
             });
             out.sort_unstable();
@@ -213,7 +235,9 @@ impl FenceSet {
     /// round. Allocates nothing but what `out` may need to grow.
     pub fn near_step(&self, from: Position, to: Position, out: &mut Vec<u32>) {
         out.clear();
-        Envelope::of_step(from, to).each_piece(|piece| self.index.meeting(piece, |i| out.push(i)));
+        Envelope::of_step(from, to).each_piece(|piece| {
+            self.index.meeting(piece, |slot| out.push(self.slots().fence(slot)))
+        });
         out.sort_unstable();
         out.dedup();
     }
@@ -229,9 +253,9 @@ impl FenceSet {
         }
         out.clear();
         step.each_piece(|piece| {
-            self.cells.outlines(piece, |slot| out.push(self.slots.fence(slot)));
+            self.cells.outlines(piece, |slot| out.push(self.slots().fence(slot)));
             if !self.wide.is_empty() {
-                self.wide.meeting(piece, |fence| out.push(fence));
+                self.wide.meeting(piece, |slot| out.push(self.slots().fence(slot)));
             }
         });
         if out.len() > 1 {
@@ -250,7 +274,7 @@ impl FenceSet {
     /// bytes parse back to an equal set with nothing to mend.
     #[must_use]
     pub fn to_canonical_json(&self) -> Vec<u8> {
-        write_fences(&self.fences)
+        write_fences(self.fences.iter())
     }
 
     /// xxh3-128 of [`Self::to_canonical_json`], 32 lower-case hex digits.
@@ -261,9 +285,9 @@ impl FenceSet {
 }
 
 /// xxh3-128 of the canonical text of `fences`, which are sorted by id.
-fn hash_of(fences: &[Fence]) -> String {
+fn hash_of(fences: &Fences) -> String {
     let mut hasher = Xxh3::new();
-    write_pieces(fences, |piece| hasher.update(piece));
+    write_pieces(fences.iter(), |piece| hasher.update(piece));
     format!("{:032x}", hasher.digest128())
 }
 
@@ -274,11 +298,6 @@ fn sorted(mut fences: Vec<Fence>) -> Result<Vec<Fence>, DuplicateFence> {
         Some(pair) => Err(DuplicateFence(pair[0].id.clone())),
         None => Ok(fences),
     }
-}
-
-/// The box of each fence, by its index.
-fn envelopes(fences: &[Fence]) -> impl Iterator<Item = (u32, Envelope)> {
-    (0_u32..).zip(fences.iter().map(|fence| fence.shape.envelope()))
 }
 
 /// Has fences with the same opening hours share them, and with them what is

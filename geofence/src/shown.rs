@@ -101,8 +101,8 @@ impl Shown {
         if machine.visits.is_empty() && self.fences.is_empty() {
             return false;
         }
-        let ids = &timeline.epoch(machine.epoch).ids;
-        let now = machine.visits.iter().map(|visit| &ids[visit.fence as usize]);
+        let epoch = timeline.epoch(machine.epoch);
+        let now = machine.visits.iter().map(|visit| epoch.id(visit.fence));
         // Mostly it is the very same id, which need not be read.
         let same = |a: &Arc<str>, b: &Arc<str>| Arc::ptr_eq(a, b) || a == b;
         if self.fences.len() == machine.visits.len()

@@ -1,71 +1,93 @@
 //! Numbers of fences that stay when others come and go.
 //!
-//! A fence's index in its set changes with every id that comes before it. The
-//! cells know fences by slots instead, which a fence keeps from set to set as
-//! long as its shape stays the same; a slot that became free is given away
-//! again.
+//! A fence's index in its set changes with every id that comes before it. What
+//! a set knows of its fences, the cells above all, stands under slots instead,
+//! which a fence keeps from set to set as long as its shape stays the same; a
+//! slot that became free is given away again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::cells::CellIndex;
 use crate::{Fence, FenceSet};
 
 /// Which fence of a set has which slot.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
     /// Index of the fence by slot; empty if both are the same.
-    fences: Vec<u32>,
+    fences: Arc<[u32]>,
+    /// Slot by index of the fence; empty if both are the same.
+    slots: Arc<[u32]>,
+    /// How many there are, free ones too.
+    count: u32,
 }
 
-/// The slots of a set in the making.
-pub(crate) struct Assigned {
-    /// Slot by index of the fence.
-    slots: Vec<u32>,
+/// What of the slots is another in a set than in the one before it.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    /// Slots of before whose fence is gone or of another shape.
+    pub(crate) left: Vec<u32>,
+    /// Slots whose fence is new or of another shape.
+    pub(crate) taken: Vec<u32>,
 }
+
+/// No fence has this index.
+const NONE: u32 = u32::MAX;
 
 impl Slots {
-    /// Slots for `fences`, sorted by id, after those that `before` has, and the
-    /// tiles of its index that they have to do with and it does not, or the
-    /// other way round. Shapes that stay the same are shared with `before`.
-    pub(crate) fn after(before: &FenceSet, fences: &mut [Fence]) -> (Assigned, BTreeSet<u32>) {
-        let mut touched = BTreeSet::new();
-        let mut touch = |fence: &Fence| {
-            touched.extend(CellIndex::tiles_of(&fence.shape.envelope()));
-        };
+    /// Slots for `fences`, sorted by id, after those that `before` has. Shapes
+    /// that stay the same are shared with `before`.
+    pub(crate) fn after(before: &FenceSet, fences: &mut [Fence]) -> (Self, Moves) {
         let old = before.fences();
-        let mut old_slots = vec![0; old.len()];
-        for (slot, fence) in (0_u32..).zip(before.slots().in_order(old.len())) {
-            if let Some(place) = old_slots.get_mut(fence as usize) {
-                *place = slot;
-            }
-        }
         let mut slots = vec![None; fences.len()];
         let mut stays = vec![false; old.len()];
         for (slot, fence) in slots.iter_mut().zip(fences) {
-            let known = before.position_of(&fence.id).map(|i| i as usize);
-            match known.filter(|i| old[*i].shape == fence.shape) {
-                Some(i) => {
-                    fence.shape = old[i].shape.clone();
-                    stays[i] = true;
-                    *slot = Some(old_slots[i]);
-                }
-                None => touch(fence),
+            let known = before.position_of(&fence.id);
+            if let Some(i) = known.filter(|i| old[*i as usize].shape == fence.shape) {
+                fence.shape = old[i as usize].shape.clone();
+                stays[i as usize] = true;
+                *slot = Some(before.slots().slot(i));
             }
         }
-        for (_, gone) in stays.iter().zip(old).filter(|(stays, _)| !**stays) {
-            touch(gone);
+        let left = (0_u32..).zip(stays).filter(|(_, stays)| !stays);
+        let left = left.map(|(i, _)| before.slots().slot(i)).collect();
+        let kept: BTreeSet<u32> = slots.iter().flatten().copied().collect();
+        let mut free = (0_u32..).filter(|slot| !kept.contains(slot));
+        let mut taken = Vec::new();
+        let mut take = || {
+            let slot = free.next().expect("there are more numbers than fences");
+            taken.push(slot);
+            slot
+        };
+        let slots = slots.into_iter().map(|slot| slot.unwrap_or_else(&mut take)).collect();
+        (Self::of(slots, before.slots()), Moves { left, taken })
+    }
+
+    /// Of the slot of each fence, shared with `before` where they are the same.
+    fn of(slots: Vec<u32>, before: &Self) -> Self {
+        let count = slots.iter().max().map_or(0, |slot| slot + 1);
+        if (0_u32..).zip(&slots).all(|(fence, slot)| fence == *slot) {
+            return Self { count, ..Self::default() };
         }
-        let taken: BTreeSet<u32> = slots.iter().flatten().copied().collect();
-        let mut free = (0_u32..).filter(|slot| !taken.contains(slot));
-        let mut next = || free.next().expect("there are more numbers than fences");
-        let slots = slots.into_iter().map(|slot| slot.unwrap_or_else(&mut next)).collect();
-        (Assigned { slots }, touched)
+        if *slots == *before.slots {
+            return before.clone();
+        }
+        let mut fences = vec![NONE; count as usize];
+        for (fence, slot) in (0_u32..).zip(&slots) {
+            fences[*slot as usize] = fence;
+        }
+        Self { fences: fences.into(), slots: slots.into(), count }
     }
 
     /// The fence that has a slot.
     #[inline]
     pub(crate) fn fence(&self, slot: u32) -> u32 {
         if self.fences.is_empty() { slot } else { self.fences[slot as usize] }
+    }
+
+    /// The slot that a fence has.
+    #[inline]
+    pub(crate) fn slot(&self, fence: u32) -> u32 {
+        if self.slots.is_empty() { fence } else { self.slots[fence as usize] }
     }
 
     /// Makes ascending fences of ascending slots.
@@ -77,31 +99,18 @@ impl Slots {
         }
     }
 
-    /// The fences by slot, of a set of `count`.
-    fn in_order(&self, count: usize) -> impl Iterator<Item = u32> {
-        let same = if self.fences.is_empty() { 0..count as u32 } else { 0..0 };
-        self.fences.iter().copied().chain(same)
-    }
-}
-
-/// No fence has this index.
-const NONE: u32 = u32::MAX;
-
-impl Assigned {
-    /// The slot of a fence.
-    pub(crate) fn of_fence(&self, fence: u32) -> u32 {
-        self.slots[fence as usize]
+    /// The slots, by fence.
+    pub(crate) fn in_order(&self, fences: u32) -> impl Iterator<Item = u32> {
+        (0..fences).map(|fence| self.slot(fence))
     }
 
-    pub(crate) fn by_slot(self) -> Slots {
-        if (0_u32..).zip(&self.slots).all(|(fence, slot)| fence == *slot) {
-            return Slots::default();
+    /// What `items` holds for each fence, by slot.
+    pub(crate) fn by_slot<T: Default>(&self, items: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut by_slot = Vec::new();
+        by_slot.resize_with(self.count as usize, T::default);
+        for (fence, item) in (0_u32..).zip(items) {
+            by_slot[self.slot(fence) as usize] = item;
         }
-        let count = self.slots.iter().max().map_or(0, |slot| *slot as usize + 1);
-        let mut fences = vec![NONE; count];
-        for (fence, slot) in (0_u32..).zip(&self.slots) {
-            fences[*slot as usize] = fence;
-        }
-        Slots { fences }
+        by_slot
     }
 }

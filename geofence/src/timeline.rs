@@ -5,52 +5,41 @@ use std::sync::Arc;
 
 use crate::{FenceEpoch, FenceHistory, FenceSet, TimeMs};
 
-/// One fence set and the span of event time that it judges: from
-/// `valid_from` to the next epoch's.
-#[derive(Clone, Debug)]
-pub(crate) struct Epoch {
-    pub(crate) valid_from: TimeMs,
-    pub(crate) set: Arc<FenceSet>,
-    /// Version of each fence of the set; 1 for a fence's first shape.
-    pub(crate) versions: Vec<u32>,
-    /// Id of each fence of the set, shared with the events that name it.
-    pub(crate) ids: Vec<Arc<str>>,
-}
+/// Of a timeline's epochs.
+const NEVER_EMPTY: &str = "a timeline holds at least one epoch";
 
 /// The epochs that some vehicle may still be judged by, in order of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Timeline {
     /// Number of the first epoch kept; numbers are never used again.
     first: u32,
-    epochs: Vec<Epoch>,
-    /// The highest version each fence id ever had, so that a fence that
-    /// returns after its deletion does not reuse a version.
-    latest: BTreeMap<Arc<str>, u32>,
+    epochs: Vec<FenceEpoch>,
+    /// The last version of each fence id that the newest epoch lacks and one
+    /// before it had, so that a fence that returns after its deletion does not
+    /// reuse a version. Archived events name them: no version is ever forgotten.
+    gone: BTreeMap<Arc<str>, u32>,
 }
 
 impl Timeline {
     /// No fences, since ever.
     pub(crate) fn new() -> Self {
-        let none = Epoch {
-            valid_from: TimeMs::MIN,
-            set: Arc::new(FenceSet::empty()),
-            versions: Vec::new(),
-            ids: Vec::new(),
-        };
-        Self { first: 0, epochs: vec![none], latest: BTreeMap::new() }
+        Self { first: 0, epochs: vec![FenceEpoch::empty()], gone: BTreeMap::new() }
     }
 
+    /// `latest` is as [`Self::latest`] told it.
     pub(crate) fn restore(
         first: u32,
-        epochs: Vec<Epoch>,
-        latest: BTreeMap<Arc<str>, u32>,
+        epochs: Vec<FenceEpoch>,
+        latest: impl Iterator<Item = (Arc<str>, u32)>,
     ) -> Option<Self> {
-        (!epochs.is_empty()).then_some(Self { first, epochs, latest })
+        let newest = &epochs.last()?.set;
+        let gone = latest.filter(|(id, _)| newest.position_of(id).is_none()).collect();
+        Some(Self { first, epochs, gone })
     }
 
     /// Whether no fence has ever been taken up.
     pub(crate) fn is_pristine(&self) -> bool {
-        self.latest.is_empty()
+        self.gone.is_empty() && self.current().set.fences().is_empty()
     }
 
     /// Takes up the first `set`. It judges every time: the fences that a shard
@@ -67,49 +56,43 @@ impl Timeline {
     }
 
     /// The epoch of `set`: fences that stay as they are keep their version.
-    fn next_epoch(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) -> Epoch {
-        let before = self.current();
-        let ids: Vec<Arc<str>> =
-            set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
-        let versions = set
-            .fences()
-            .iter()
-            .zip(&ids)
-            .map(|(fence, id)| match before.set.position_of(&fence.id) {
-                Some(i) if before.set.fences()[i as usize].same_as(fence) => {
-                    before.versions[i as usize]
-                }
-                _ => self.latest.get(id).map_or(1, |version| version + 1),
-            })
-            .collect::<Vec<u32>>();
-        for (id, version) in ids.iter().zip(&versions) {
-            self.latest.insert(Arc::clone(id), *version);
+    fn next_epoch(&mut self, set: Arc<FenceSet>, valid_from: TimeMs) -> FenceEpoch {
+        let before = self.epochs.last().expect(NEVER_EMPTY);
+        let next = FenceEpoch::after(before, Arc::clone(&set), valid_from, |index, known| {
+            let fence = &set.fences()[index as usize];
+            match known {
+                Some(i) if before.set.fences()[i as usize].same_as(fence) => before.version(i),
+                Some(i) => before.version(i) + 1,
+                None => self.gone.get(fence.id.as_str()).map_or(1, |version| version + 1),
+            }
+        });
+        self.gone.retain(|id, _| set.position_of(id).is_none());
+        for index in 0..before.set.fences().len() as u32 {
+            let id = before.id(index);
+            if set.position_of(id).is_none() {
+                self.gone.insert(Arc::clone(id), before.version(index));
+            }
         }
-        Epoch { valid_from, set, versions, ids }
+        next
     }
 
     /// What the timeline says of each fence's versions.
     pub(crate) fn history(&self) -> FenceHistory {
-        let epoch = |epoch: &Epoch| FenceEpoch {
-            valid_from: epoch.valid_from,
-            set: Arc::clone(&epoch.set),
-            versions: epoch.versions.clone(),
-        };
-        FenceHistory { is_cut: self.first > 0, epochs: self.epochs.iter().map(epoch).collect() }
+        FenceHistory { is_cut: self.first > 0, epochs: self.epochs.clone() }
     }
 
     /// The newest epoch.
-    pub(crate) fn current(&self) -> &Epoch {
-        self.epochs.last().expect("a timeline holds at least one epoch")
+    pub(crate) fn current(&self) -> &FenceEpoch {
+        self.epochs.last().expect(NEVER_EMPTY)
     }
 
     /// The epoch with number `number`, which must still be kept.
-    pub(crate) fn epoch(&self, number: u32) -> &Epoch {
+    pub(crate) fn epoch(&self, number: u32) -> &FenceEpoch {
         &self.epochs[(number - self.first) as usize]
     }
 
     /// The epoch that follows `number`, if that is kept and there is one.
-    pub(crate) fn next(&self, number: u32) -> Option<&Epoch> {
+    pub(crate) fn next(&self, number: u32) -> Option<&FenceEpoch> {
         self.epochs.get((number + 1).checked_sub(self.first)? as usize)
     }
 
@@ -118,15 +101,14 @@ impl Timeline {
     /// `after` needs an epoch that is no longer kept.
     pub(crate) fn version_start(&self, number: u32, index: u32, after: TimeMs) -> Option<TimeMs> {
         let current = self.epoch(number);
-        let (id, version) = (&current.ids[index as usize], current.versions[index as usize]);
+        let (id, version) = (current.id(index), current.version(index));
         let later = &self.epochs[1..=(number - self.first) as usize];
         for (i, epoch) in later.iter().enumerate().rev() {
             if epoch.valid_from <= after {
                 return None;
             }
             let before = &self.epochs[i];
-            let same =
-                before.set.position_of(id).is_some_and(|i| before.versions[i as usize] == version);
+            let same = before.set.position_of(id).is_some_and(|i| before.version(i) == version);
             if !same {
                 return Some(epoch.valid_from);
             }
@@ -139,12 +121,16 @@ impl Timeline {
         self.first
     }
 
-    pub(crate) fn epochs(&self) -> &[Epoch] {
+    pub(crate) fn epochs(&self) -> &[FenceEpoch] {
         &self.epochs
     }
 
-    pub(crate) fn latest(&self) -> &BTreeMap<Arc<str>, u32> {
-        &self.latest
+    /// The highest version each fence id ever had, by id.
+    pub(crate) fn latest(&self) -> BTreeMap<&str, u32> {
+        let newest = self.current();
+        let now = newest.set.fences().iter().map(|fence| fence.id.as_str());
+        let gone = self.gone.iter().map(|(id, version)| (&**id, *version));
+        now.zip(newest.versions()).chain(gone).collect()
     }
 
     /// Number of the epoch that judges `t`, or of the oldest one kept.

@@ -386,12 +386,12 @@ proptest! {
         for pair in probes.windows(2) {
             let (p, to) = (pair[0], pair[1]);
             set.containing(p, &mut found);
-            let scan: Vec<u32> = (0..).zip(set.fences()).filter(|(_, f)| f.shape.contains(p)).map(|(i, _)| i).collect();
+            let scan: Vec<u32> = (0..).zip(set.fences().iter()).filter(|(_, f)| f.shape.contains(p)).map(|(i, _)| i).collect();
             prop_assert_eq!(&found, &scan, "{:?}", p);
 
             set.near_step(p, to, &mut near);
             prop_assert!(near.windows(2).all(|pair| pair[0] < pair[1]));
-            for (i, fence) in (0..).zip(set.fences()) {
+            for (i, fence) in (0..).zip(set.fences().iter()) {
                 if !fence.shape.inside_stretches(p, to).is_empty() {
                     prop_assert!(near.contains(&i), "fence {} misses the step {:?} {:?}", i, p, to);
                 }
@@ -468,7 +468,7 @@ proptest! {
             let (p, to) = (place(x, y), place(x + stride.0 * STRIDE, y + stride.1 * STRIDE));
             set.may_be_passed(p, to, &mut found);
             prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
-            for (i, fence) in (0..).zip(set.fences()) {
+            for (i, fence) in (0..).zip(set.fences().iter()) {
                 let ends_outside = !fence.shape.contains(p) && !fence.shape.contains(to);
                 if ends_outside && !fence.shape.inside_stretches(p, to).is_empty() {
                     prop_assert!(found.contains(&i), "fence {} misses the step {:?} {:?}", i, p, to);

@@ -167,7 +167,7 @@ fn require_fence(reading: &Reading, trail: &Trail, id: &str) -> Result<(), Failu
     let all: BTreeSet<&str> = fences
         .epochs
         .iter()
-        .flat_map(|epoch| epoch.set.fences())
+        .flat_map(|epoch| epoch.set.fences().iter())
         .map(|fence| fence.id.as_str())
         .collect();
     let near = crate::config::nearest(id, all.iter().copied());

@@ -205,7 +205,7 @@ impl Keeper {
 
     fn version(&self, id: Option<&str>) -> Option<u32> {
         let newest = self.taken.history.newest();
-        newest.set.position_of(id?).map(|i| newest.versions[i as usize])
+        newest.set.position_of(id?).map(|i| newest.version(i))
     }
 
     fn observe(&self) {

@@ -12,16 +12,19 @@ use crate::shape::{Part, Ring, Shape, Vertex};
 use crate::{Fence, Position};
 
 /// The canonical bytes of `fences`, which are sorted by id.
-pub(crate) fn write_fences(fences: &[Fence]) -> Vec<u8> {
+pub(crate) fn write_fences<'a>(fences: impl Iterator<Item = &'a Fence>) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_pieces(fences, |piece| bytes.extend_from_slice(piece));
     bytes
 }
 
 /// Hands the canonical bytes of `fences` on fence by fence.
-pub(crate) fn write_pieces(fences: &[Fence], mut write: impl FnMut(&[u8])) {
+pub(crate) fn write_pieces<'a>(
+    fences: impl Iterator<Item = &'a Fence>,
+    mut write: impl FnMut(&[u8]),
+) {
     let mut text = br#"{"type":"FeatureCollection","features":["#.to_vec();
-    for (i, fence) in fences.iter().enumerate() {
+    for (i, fence) in fences.enumerate() {
         text.extend_from_slice(if i == 0 { b"\n" } else { b",\n" });
         write_feature(fence, &mut text);
         write(&text);

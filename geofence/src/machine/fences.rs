@@ -13,10 +13,10 @@ use super::refused::Refusal;
 use super::scope::Scope;
 use super::transitions::{Crossing, Transition};
 use super::{Arrival, Judge, Machine, Scratch, Visit, place_at_fence};
+use crate::FenceEpoch;
 use crate::TimeMs;
 use crate::fix::Fix;
 use crate::hash::Cause;
-use crate::timeline::Epoch;
 
 /// Everything that changes at one moment.
 #[derive(Clone, Copy)]
@@ -38,13 +38,13 @@ pub(super) fn change(
     let Some(last) = machine.last else { return };
     let (before, next) = (turn.before.epoch, turn.next.epoch);
     let is_inside =
-        |epoch: &Epoch, i: u32| epoch.set.fences()[i as usize].shape.contains(last.position);
-    let transition = |epoch: &Epoch, fence: u32, reason| Transition {
+        |epoch: &FenceEpoch, i: u32| epoch.set.fences()[i as usize].shape.contains(last.position);
+    let transition = |epoch: &FenceEpoch, fence: u32, reason| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
         place: place_at_fence(epoch, fence, &last, is_inside(epoch, fence)),
-        cause: Cause::FenceVersion { version: epoch.versions[fence as usize], valid_from: turn.at },
+        cause: Cause::FenceVersion { version: epoch.version(fence), valid_from: turn.at },
         crossing: Crossing { reason, time: turn.at, not_before: turn.at, not_after: turn.at },
         at: turn.at,
         observed: turn.at,
@@ -68,7 +68,7 @@ pub(super) fn change(
                 continue;
             }
             if inside && visit.leaving.take().is_some() {
-                scratch.refuse(Refusal::Pending, Some(&next.ids[now as usize]));
+                scratch.refuse(Refusal::Pending, Some(next.id(now)));
             }
         }
         visit.fence = now;
@@ -78,10 +78,10 @@ pub(super) fn change(
     machine.arrivals = std::mem::take(&mut machine.arrivals)
         .into_iter()
         .filter_map(|arrival| {
-            let then = arrival.visit.fence as usize;
+            let then = arrival.visit.fence;
             let carried = turn.carried_over(arrival, &last);
             if carried.is_none() {
-                scratch.refuse(Refusal::Pending, Some(&before.ids[then]));
+                scratch.refuse(Refusal::Pending, Some(before.id(then)));
             }
             carried
         })
@@ -116,7 +116,7 @@ pub(super) fn change(
 impl Turn<'_> {
     /// Whether fence `then` has the same version as fence `now` after it.
     fn is_same(&self, then: u32, now: u32) -> bool {
-        self.before.epoch.versions[then as usize] == self.next.epoch.versions[now as usize]
+        self.before.epoch.version(then) == self.next.epoch.version(now)
     }
 
     /// Why fence `then`, which is `now` from here on, is another one to the
@@ -139,7 +139,7 @@ impl Turn<'_> {
     fn carried_over(&self, mut arrival: Arrival, last: &Fix) -> Option<Arrival> {
         let then = arrival.visit.fence;
         let now = counterpart(self.before.epoch, then, self.next.epoch)?;
-        let inside = |epoch: &Epoch, fence: u32| {
+        let inside = |epoch: &FenceEpoch, fence: u32| {
             epoch.set.fences()[fence as usize].shape.contains(last.position)
         };
         arrival.visit.fence = now;
@@ -150,6 +150,6 @@ impl Turn<'_> {
 }
 
 /// The fence of `to` with the id of fence `index` of `from`.
-fn counterpart(from: &Epoch, index: u32, to: &Epoch) -> Option<u32> {
-    to.set.position_of(&from.ids[index as usize])
+fn counterpart(from: &FenceEpoch, index: u32, to: &FenceEpoch) -> Option<u32> {
+    to.set.position_of(from.id(index))
 }

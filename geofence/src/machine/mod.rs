@@ -30,11 +30,12 @@ pub(crate) use rest::{EngineValue, IdleRun, Rest};
 pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
+use crate::FenceEpoch;
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
 use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
 use crate::roster::Tags;
-use crate::timeline::{Epoch, Timeline};
+use crate::timeline::Timeline;
 use crate::vehicle::Spares;
 use crate::{Profile, Settings, TimeMs};
 use fences::Turn;
@@ -431,10 +432,9 @@ impl Draft<'_> {
     }
 }
 
-impl Epoch {
+impl FenceEpoch {
     fn fence_ref(&self, index: u32) -> FenceRef {
-        let index = index as usize;
-        FenceRef { id: self.ids[index].clone(), version: self.versions[index] }
+        FenceRef { id: Arc::clone(self.id(index)), version: self.version(index) }
     }
 }
 
@@ -448,7 +448,7 @@ pub(crate) fn make_room<T>(list: &mut Vec<T>) {
 
 /// Where `fix` was, as seen from fence `index` of `epoch`, which it is inside
 /// of or not.
-fn place_at_fence(epoch: &Epoch, index: u32, fix: &Fix, inside: bool) -> Place {
+fn place_at_fence(epoch: &FenceEpoch, index: u32, fix: &Fix, inside: bool) -> Place {
     let shape = &epoch.set.fences()[index as usize].shape;
     let (distance_m, confidence) = shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
     Place { margin: Some(Margin { distance_m, confidence }), ..place(fix) }

@@ -16,11 +16,11 @@ use super::scope::Scope;
 use super::step::{Step, Way};
 use super::transitions::{Crossing, Transition};
 use super::{Draft, Judge, Machine, Scratch, Visit, make_room, place_at_fence};
+use crate::FenceEpoch;
 use crate::decided::{FenceRef, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::plane::round_mm;
-use crate::timeline::Epoch;
 use crate::{Fence, Settings, TimeMs};
 
 /// Shortest path through a fence that counts, metres.
@@ -59,7 +59,7 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
 #[derive(Clone, Copy)]
 struct View<'a> {
     judge: &'a Judge<'a>,
-    epoch: &'a Epoch,
+    epoch: &'a FenceEpoch,
     number: u32,
     scope: Scope<'a>,
     /// The step that ends at the fix; `None` for a vehicle's first.
@@ -111,7 +111,7 @@ impl View<'_> {
             way_out = leave;
         }
         let inside_m = share * step.length_m();
-        let id = &self.epoch.ids[fence as usize];
+        let id = self.epoch.id(fence);
         if inside_m < CROSS_M_MIN {
             scratch.note("cross_too_short", Some(id), Some(inside_m));
             return;
@@ -165,7 +165,7 @@ impl View<'_> {
     fn carry_arrivals_on(&self, machine: &mut Machine, hits: &[u32], scratch: &mut Scratch) {
         for mut arrival in std::mem::take(&mut machine.arrivals) {
             let fence = arrival.visit.fence;
-            let id = Some(&self.epoch.ids[fence as usize]);
+            let id = Some(self.epoch.id(fence));
             let in_time =
                 self.fix.t.since(arrival.last_inside()) <= self.judge.settings.confirm_ttl_ms;
             if hits.binary_search(&fence).is_ok() {
@@ -195,7 +195,7 @@ impl View<'_> {
     #[inline]
     fn void_leaving(&self, visit: &mut Visit, scratch: &mut Scratch) {
         if visit.leaving.take().is_some() {
-            scratch.refuse(Refusal::Exit, Some(&self.epoch.ids[visit.fence as usize]));
+            scratch.refuse(Refusal::Exit, Some(self.epoch.id(visit.fence)));
         }
     }
 
@@ -211,7 +211,7 @@ impl View<'_> {
                 let leaving = Leaving {
                     first: self.fix.identity,
                     place,
-                    version: self.epoch.versions[visit.fence as usize],
+                    version: self.epoch.version(visit.fence),
                     crossing: self.way(Way::Out, visit.fence),
                     pings: 0,
                     decisive: false,
@@ -228,7 +228,7 @@ impl View<'_> {
 
     /// The fix is inside a fence that the vehicle was not near to.
     fn arrive(&self, fence: u32, crossing: Crossing) -> Arrival {
-        let version = self.epoch.versions[fence as usize];
+        let version = self.epoch.version(fence);
         let place = place_at_fence(self.epoch, fence, self.fix, true);
         let cause = Cause::Ping(self.fix.identity);
         let transition = self.transition(fence, version, cause, place, crossing);
@@ -303,7 +303,7 @@ impl View<'_> {
     ) -> Transition<'_> {
         Transition {
             judge: self.judge,
-            fence: FenceRef { id: self.epoch.ids[index as usize].clone(), version },
+            fence: FenceRef { id: self.epoch.id(index).clone(), version },
             index,
             cause,
             place,

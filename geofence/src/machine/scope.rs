@@ -2,14 +2,15 @@
 //! open, and that ask for none of its tags or for one that it has. To the
 //! vehicle the others are as if they were not there.
 
+use crate::FenceEpoch;
 use crate::roster::Tags;
-use crate::timeline::{Epoch, Timeline};
+use crate::timeline::Timeline;
 use crate::{Fence, TimeMs};
 
 /// One vehicle at one moment.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    pub(super) epoch: &'a Epoch,
+    pub(super) epoch: &'a FenceEpoch,
     pub(super) tags: Tags<'a>,
     /// When its tags came into force.
     pub(super) assigned: Option<TimeMs>,
@@ -76,7 +77,7 @@ impl Scope<'_> {
         fence: u32,
         after: TimeMs,
     ) -> Option<TimeMs> {
-        let id = &self.epoch.ids[fence as usize];
+        let id = self.epoch.id(fence);
         let mut assigned = self.assigned;
         loop {
             let valid_from = timeline.epoch(number).valid_from;

@@ -257,7 +257,7 @@ fn sight(judge: &Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
     let (distance_m, confidence) =
         fence.shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
     Some(Sight {
-        version: epoch.versions[index as usize],
+        version: epoch.version(index),
         open: scope.is_open(index),
         assigned: scope.is_assigned(index),
         inside,

@@ -5,9 +5,9 @@ use protos::events::{GeofenceEnter, GeofenceExit, Reason};
 
 use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
+use crate::FenceEpoch;
 use crate::decided::{Decided, FenceRef, Group, Place};
 use crate::hash::{Cause, event_id};
-use crate::timeline::Epoch;
 use crate::{OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
@@ -84,7 +84,7 @@ impl Transition<'_> {
     /// `epoch` is the one that the visit speaks of. Where silence is taken for
     /// staying, a visit that lasts to a dwell threshold has its event, whether
     /// or not a fix inside came after it.
-    pub(super) fn exit(&self, visit: &Visit, epoch: &Epoch, scratch: &mut Scratch) {
+    pub(super) fn exit(&self, visit: &Visit, epoch: &FenceEpoch, scratch: &mut Scratch) {
         if self.judge.settings.on_silence == OnSilence::Assume {
             let dwells = visit.dwells_ahead(self.judge, epoch);
             for dwell in dwells.take_while(|dwell| dwell.due <= self.crossing.time) {

@@ -6,11 +6,11 @@ use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
 
 use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
+use crate::FenceEpoch;
 use crate::TimeMs;
 use crate::decided::{Decided, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
-use crate::timeline::Epoch;
 
 /// A visit that is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ impl Visit {
     pub(super) fn stay(
         &mut self,
         judge: &Judge<'_>,
-        epoch: &Epoch,
+        epoch: &FenceEpoch,
         fix: &Fix,
         scratch: &mut Scratch,
     ) {
@@ -72,7 +72,7 @@ impl Visit {
     pub(super) fn reach_dwells(
         &mut self,
         judge: &Judge<'_>,
-        epoch: &Epoch,
+        epoch: &FenceEpoch,
         fix: &Fix,
         scratch: &mut Scratch,
     ) {
@@ -87,7 +87,7 @@ impl Visit {
     pub(crate) fn dwells_ahead<'a>(
         &self,
         judge: &Judge<'a>,
-        epoch: &'a Epoch,
+        epoch: &'a FenceEpoch,
     ) -> impl Iterator<Item = DwellAhead> + use<'a> {
         let thresholds = epoch.set.dwell_s(self.fence).unwrap_or(&judge.settings.dwell_s);
         let (enter, dwelt_s) = (self.enter, self.dwelt_s);
@@ -102,7 +102,7 @@ impl Visit {
     pub(crate) fn dwell(
         &self,
         judge: &Judge<'_>,
-        epoch: &Epoch,
+        epoch: &FenceEpoch,
         DwellAhead { threshold_s, due }: DwellAhead,
         at: TimeMs,
         observed: TimeMs,

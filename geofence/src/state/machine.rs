@@ -52,7 +52,7 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
     let fence = visits.last().map(|visit| visit.fence);
     let arrived = arrivals.last().map(|arrival| arrival.visit.fence);
     if let Some(fence) = fence.max(arrived)
-        && (last.is_none() || fence as usize >= timeline.epoch(machine.epoch).ids.len())
+        && (last.is_none() || fence as usize >= timeline.epoch(machine.epoch).set.fences().len())
     {
         return Err(StateError::Malformed("fence of a visit"));
     }

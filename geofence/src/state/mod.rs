@@ -6,7 +6,6 @@ mod machine;
 mod vehicle;
 mod window;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,10 +19,10 @@ use crate::detector::{Detector, Waiting};
 use crate::roster::{Roster, TagChange};
 use crate::sources::Source;
 use crate::threads::{self, Cores};
-use crate::timeline::{Epoch, Timeline};
+use crate::timeline::Timeline;
 use crate::vehicle::Vehicle;
 use crate::world::World;
-use crate::{FenceSet, Settings, TimeMs};
+use crate::{FenceEpoch, FenceSet, Settings, TimeMs};
 
 pub(crate) use capture::Capture;
 
@@ -155,10 +154,8 @@ impl Detector {
 /// All but vehicles, who waits for judgement, and tags.
 fn encode_head(detector: &Detector) -> CoreState {
     let Detector { world: World { settings, timeline, end, .. }, sources, .. } = detector;
-    let version = |(id, version): (&Arc<str>, &u32)| CoreFenceVersion {
-        fence_id: id.to_string(),
-        version: *version,
-    };
+    let version =
+        |(id, version): (&str, u32)| CoreFenceVersion { fence_id: id.to_owned(), version };
     let source = |(number, source): (u32, &Source)| CoreSource {
         source: number,
         low_mark_ms: source.low_mark.map(|mark| mark.0),
@@ -172,7 +169,7 @@ fn encode_head(detector: &Detector) -> CoreState {
             .expect("settings are plain data with string keys"),
         first_epoch: timeline.first(),
         epochs: timeline.epochs().iter().map(encode_epoch).collect(),
-        latest_versions: timeline.latest().iter().map(version).collect(),
+        latest_versions: timeline.latest().into_iter().map(version).collect(),
         sources: sources.iter().map(source).collect(),
         now_ms: detector.now.0,
         end_ms: end.map(|end| end.0),
@@ -280,11 +277,11 @@ pub(crate) fn of_one_vehicle(state: &Bytes, vehicle_id: &str) -> Result<Vec<u8>,
     Ok(kept.encode_to_vec())
 }
 
-fn encode_epoch(epoch: &Epoch) -> CoreEpoch {
+fn encode_epoch(epoch: &FenceEpoch) -> CoreEpoch {
     CoreEpoch {
         valid_from_ms: epoch.valid_from.0,
         fences_hash: epoch.set.hash().to_owned(),
-        versions: epoch.versions.clone(),
+        versions: epoch.versions().collect(),
     }
 }
 
@@ -292,26 +289,20 @@ fn decode_timeline(
     state: &CoreState,
     fences: &mut impl FnMut(&str) -> Option<Arc<FenceSet>>,
 ) -> Result<Timeline, StateError> {
-    let mut epochs = Vec::with_capacity(state.epochs.len());
-    for epoch in &state.epochs {
-        let set = fences(&epoch.fences_hash)
-            .ok_or_else(|| StateError::FencesMissing(epoch.fences_hash.clone()))?;
-        if set.fences().len() != epoch.versions.len() {
+    let mut epochs: Vec<FenceEpoch> = Vec::with_capacity(state.epochs.len());
+    let none = FenceEpoch::empty();
+    for CoreEpoch { valid_from_ms, fences_hash, versions } in &state.epochs {
+        let set =
+            fences(fences_hash).ok_or_else(|| StateError::FencesMissing(fences_hash.clone()))?;
+        if set.fences().len() != versions.len() {
             return Err(StateError::Malformed("list of fence versions"));
         }
-        let ids = set.fences().iter().map(|fence| Arc::from(fence.id.as_str())).collect();
-        epochs.push(Epoch {
-            valid_from: TimeMs(epoch.valid_from_ms),
-            set,
-            versions: epoch.versions.clone(),
-            ids,
-        });
+        let before = epochs.last().unwrap_or(&none);
+        let version = |index: u32, _| versions[index as usize];
+        epochs.push(FenceEpoch::after(before, set, TimeMs(*valid_from_ms), version));
     }
-    let latest: BTreeMap<Arc<str>, u32> = state
-        .latest_versions
-        .iter()
-        .map(|latest| (Arc::from(latest.fence_id.as_str()), latest.version))
-        .collect();
+    let latest = state.latest_versions.iter();
+    let latest = latest.map(|latest| (Arc::from(latest.fence_id.as_str()), latest.version));
     Timeline::restore(state.first_epoch, epochs, latest).ok_or(StateError::Malformed("fence epoch"))
 }
 

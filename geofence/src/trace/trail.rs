@@ -322,7 +322,7 @@ impl Trail {
     fn concerns(&self, step: &Step, wanted: Wanted<'_>) -> bool {
         let version = |t| {
             let epoch = self.rules.world.timeline.epoch(self.rules.world.timeline.number_at(t));
-            epoch.set.position_of(wanted?).map(|index| epoch.versions[index as usize])
+            epoch.set.position_of(wanted?).map(|index| epoch.version(index))
         };
         let always = match step.moment {
             Moment::Ping(_) => true,

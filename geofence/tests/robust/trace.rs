@@ -329,7 +329,7 @@ fn what_is_traced_is_what_was_detected() {
 
                 let all = (TimeMs::MIN, TimeMs(i64::MAX));
                 let fences = trail.fences();
-                let ids = fences.epochs.iter().flat_map(|epoch| epoch.set.fences());
+                let ids = fences.epochs.iter().flat_map(|epoch| epoch.set.fences().iter());
                 let mut ids: Vec<_> = ids.map(|fence| Some(fence.id.as_str())).collect();
                 ids.push(None);
                 ids.sort_unstable();
