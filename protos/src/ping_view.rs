@@ -77,35 +77,55 @@ impl<'a> PingView<'a> {
         self.read(payload).ok_or_else(|| NoPing::in_words(payload))
     }
 
+    /// Not inlined: there are not registers enough to hold what is read, and
+    /// the compiler would try.
+    #[inline(never)]
     fn read(&mut self, mut payload: &'a [u8]) -> Option<()> {
-        let payload = &mut payload;
-        while !payload.is_empty() {
-            // Field and wire type at once: a value of another type than its
-            // field's is not known.
-            match varint(payload)? {
-                0x0a => self.vehicle_id = text(payload)?,
-                0x12 => self.ping_id = Some(text(payload)?),
-                0x18 => self.seq = Some(varint(payload)?),
-                // An int64 travels as the varint of its bits.
-                0x20 => self.event_time_us = varint(payload)?.cast_signed(),
-                0x29 => self.lat = double(payload)?,
-                0x31 => self.lon = double(payload)?,
-                0x39 => self.altitude_m = Some(double(payload)?),
-                0x41 => self.accuracy_m = Some(double(payload)?),
-                0x49 => self.speed_mps = Some(double(payload)?),
-                0x51 => self.heading_deg = Some(double(payload)?),
-                0x59 => self.odometer_m = Some(double(payload)?),
-                0x60 => self.ignition = Some(varint(payload)? != 0),
-                0x69 => self.engine_rpm = Some(double(payload)?),
-                0x71 => self.fuel_percent = Some(double(payload)?),
-                0x79 => self.battery_percent = Some(double(payload)?),
-                0x82 => self.driver_id = Some(text(payload)?),
-                0x8a => self.route_id = Some(text(payload)?),
-                0x92 => self.trip_id = Some(text(payload)?),
-                key => skip_unknown(payload, key)?,
-            }
+        while let [first, rest @ ..] = payload {
+            payload = match first {
+                ..0x80 => self.read_field(u64::from(*first), rest)?,
+                _ => self.read_field_of_long_key(payload)?,
+            };
         }
         Some(())
+    }
+
+    /// Reads the value of a field and gives what is left behind it. A key says
+    /// field and wire type at once: a value of another type than its field's is
+    /// not known.
+    #[inline(always)]
+    fn read_field(&mut self, key: u64, payload: &'a [u8]) -> Option<&'a [u8]> {
+        let rest;
+        match key {
+            0x0a => (self.vehicle_id, rest) = text(payload)?,
+            0x12 => (self.ping_id, rest) = some(text(payload)?),
+            0x18 => (self.seq, rest) = some(varint(payload)?),
+            0x20 => (self.event_time_us, rest) = signed(payload)?,
+            0x29 => (self.lat, rest) = double(payload)?,
+            0x31 => (self.lon, rest) = double(payload)?,
+            0x39 => (self.altitude_m, rest) = some(double(payload)?),
+            0x41 => (self.accuracy_m, rest) = some(double(payload)?),
+            0x49 => (self.speed_mps, rest) = some(double(payload)?),
+            0x51 => (self.heading_deg, rest) = some(double(payload)?),
+            0x59 => (self.odometer_m, rest) = some(double(payload)?),
+            0x60 => (self.ignition, rest) = some(flag(payload)?),
+            0x69 => (self.engine_rpm, rest) = some(double(payload)?),
+            0x71 => (self.fuel_percent, rest) = some(double(payload)?),
+            0x79 => (self.battery_percent, rest) = some(double(payload)?),
+            0x82 => (self.driver_id, rest) = some(text(payload)?),
+            0x8a => (self.route_id, rest) = some(text(payload)?),
+            0x92 => (self.trip_id, rest) = some(text(payload)?),
+            _ => rest = skip_unknown(payload, key)?,
+        }
+        Some(rest)
+    }
+
+    /// The same with the key before it, one of several bytes: few fields of few
+    /// pings have such.
+    #[inline(never)]
+    fn read_field_of_long_key(&mut self, payload: &'a [u8]) -> Option<&'a [u8]> {
+        let (key, rest) = varint(payload)?;
+        self.read_field(key, rest)
     }
 
     /// The same as the message.
@@ -160,55 +180,82 @@ impl<'a> From<&'a VehiclePing> for PingView<'a> {
     }
 }
 
-#[inline]
-fn varint(payload: &mut &[u8]) -> Option<u64> {
+/// The value at the start of a payload, and what is left behind it. Handed on
+/// by value: given a reference to what is left, a call that is not inlined would
+/// have it in memory instead of registers all along.
+type Read<'a, T> = Option<(T, &'a [u8])>;
+
+fn some<T, R>((value, rest): (T, R)) -> (Option<T>, R) {
+    (Some(value), rest)
+}
+
+#[inline(always)]
+fn varint(payload: &[u8]) -> Read<'_, u64> {
     match payload {
-        [byte @ ..0x80, rest @ ..] => {
-            let value = u64::from(*byte);
-            *payload = rest;
-            Some(value)
-        }
+        [byte @ ..0x80, rest @ ..] => Some((u64::from(*byte), rest)),
         _ => long_varint(payload),
     }
 }
 
-/// One of up to eight bytes, as times are, is read without a look at each; not
-/// inlined, so that those of one byte are.
-#[inline(never)]
-fn long_varint(payload: &mut &[u8]) -> Option<u64> {
+/// One of up to eight bytes, as times are, is read without a look at each.
+#[inline(always)]
+fn long_varint(payload: &[u8]) -> Read<'_, u64> {
     const MORE: u64 = 0x8080_8080_8080_8080;
-    let word = payload.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
-    let last = word.map(|word| (!word & MORE).trailing_zeros() / 8);
-    let (Some(word), Some(last @ 0..8)) = (word, last) else {
-        return decode_varint(payload).ok();
-    };
-    *payload = &payload[last as usize + 1..];
+    let Some(bytes) = payload.first_chunk() else { return any_varint(payload) };
+    let word = u64::from_le_bytes(*bytes);
+    let last = (!word & MORE).trailing_zeros() / 8;
+    if last == 8 {
+        return any_varint(payload);
+    }
     // Groups of seven bits close up by pairs, then fours, then all.
     let groups = word & !MORE & (u64::MAX >> (56 - 8 * last));
     let pairs = groups & 0x007f_007f_007f_007f | (groups & 0x7f00_7f00_7f00_7f00) >> 1;
     let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
-    Some(fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4)
+    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, &payload[last as usize + 1..]))
 }
 
-#[inline]
-fn double(payload: &mut &[u8]) -> Option<f64> {
-    payload.split_off(..8).and_then(|bytes| bytes.try_into().ok()).map(f64::from_le_bytes)
+#[cold]
+fn any_varint(mut payload: &[u8]) -> Read<'_, u64> {
+    let value = decode_varint(&mut payload).ok()?;
+    Some((value, payload))
 }
 
-#[inline]
-fn text<'a>(payload: &mut &'a [u8]) -> Option<&'a str> {
-    let length = usize::try_from(varint(payload)?).ok()?;
-    std::str::from_utf8(payload.split_off(..length)?).ok()
+/// An int64 travels as the varint of its bits.
+#[inline(always)]
+fn signed(payload: &[u8]) -> Read<'_, i64> {
+    varint(payload).map(|(value, rest)| (value.cast_signed(), rest))
 }
 
-/// Skips the value of a field that no ping has.
-fn skip_unknown(payload: &mut &[u8], key: u64) -> Option<()> {
+#[inline(always)]
+fn flag(payload: &[u8]) -> Read<'_, bool> {
+    varint(payload).map(|(value, rest)| (value != 0, rest))
+}
+
+#[inline(always)]
+fn double(payload: &[u8]) -> Read<'_, f64> {
+    payload.split_first_chunk().map(|(bytes, rest)| (f64::from_le_bytes(*bytes), rest))
+}
+
+#[inline(always)]
+fn text(payload: &[u8]) -> Read<'_, &str> {
+    let (length, rest) = varint(payload)?;
+    let (bytes, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((std::str::from_utf8(bytes).ok()?, rest))
+}
+
+/// What is left behind the value of a field that no ping has.
+#[cold]
+fn skip_unknown(mut payload: &[u8], key: u64) -> Option<&[u8]> {
     let key = u32::try_from(key).ok()?;
     let tag = key >> 3;
     let wire = WireType::try_from(u64::from(key & 7)).ok()?;
-    // Of a field that a ping has, it is another type than the field's.
-    let unknown = tag > FIELD_MAX;
-    unknown.then(|| skip_field(wire, tag, payload, DecodeContext::default()).ok())?
+    if tag <= FIELD_MAX {
+        // A ping has it, as another type.
+        return None;
+    }
+    skip_field(wire, tag, &mut payload, DecodeContext::default()).ok()?;
+    Some(payload)
 }
 
 /// The last field of a ping.

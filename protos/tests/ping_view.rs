@@ -20,12 +20,25 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![9 => "[a-zü]{0,9}", 1 => Just("ü".repeat(100))]
 }
 
+/// The number with more bytes than it needs, as some encoders write it.
+fn encode_longer(value: u64, more: usize, out: &mut Vec<u8>) {
+    encode_varint(value, out);
+    if more > 0 {
+        *out.last_mut().expect("a number has a byte") |= 0x80;
+        out.resize(out.len() + more - 1, 0x80);
+        out.push(0);
+    }
+}
+
 /// A field that a ping has, has with another type, or has not.
 fn any_field() -> impl Strategy<Value = Vec<u8>> {
     let tag =
         prop_oneof![8 => 1_u32..=18, 1 => 19_u32..=21, 1 => Just(100), 1 => Just(u32::MAX >> 3)];
     let wire = prop_oneof![6 => Just(None), 1 => (0_u8..6).prop_map(Some)];
-    (tag, wire, any::<u64>(), 0_u32..64, any_text()).prop_map(|(tag, wire, bits, shift, text)| {
+    let more = || prop_oneof![8 => Just(0_usize), 1 => 1_usize..10];
+    let value = (any::<u64>(), 0_u32..64, any_text());
+    (tag, wire, value, (more(), more())).prop_map(|(tag, wire, value, more)| {
+        let (bits, shift, text) = value;
         let usual = match tag {
             1 | 2 | 16..=18 => WireType::LengthDelimited,
             3 | 4 | 12 => WireType::Varint,
@@ -33,12 +46,12 @@ fn any_field() -> impl Strategy<Value = Vec<u8>> {
         };
         let wire = wire.map_or(usual, |wire| WireType::try_from(u64::from(wire)).expect("below 6"));
         let mut field = Vec::new();
-        encode_key(tag, wire, &mut field);
+        encode_longer(u64::from(tag << 3 | wire as u32), more.0, &mut field);
         match wire {
-            WireType::Varint => encode_varint(bits >> shift, &mut field),
+            WireType::Varint => encode_longer(bits >> shift, more.1, &mut field),
             WireType::SixtyFourBit => field.extend(bits.to_le_bytes()),
             WireType::LengthDelimited => {
-                encode_varint(text.len() as u64, &mut field);
+                encode_longer(text.len() as u64, more.1, &mut field);
                 field.extend(text.as_bytes());
             }
             WireType::StartGroup => encode_key(tag, WireType::EndGroup, &mut field),
