@@ -6,7 +6,7 @@
 
 use protos::PingView;
 
-use crate::hash::KeyBytes;
+use crate::hash::{Key, hash_key};
 use crate::{Identity, Ping, Position, TimeMs};
 
 /// Longest vehicle id, characters.
@@ -69,13 +69,14 @@ pub struct Dropped {
 
 /// Clears the fields of `ping` that hold a device's "no value". Numbers that
 /// are not finite are left for [`admit`] to refuse.
+#[inline]
 pub fn clear_unknown(ping: &mut PingView<'_>) -> Dropped {
+    #[inline]
     fn clear(field: &mut Option<f64>, known: impl Fn(f64) -> bool) -> bool {
-        let unknown = field.is_some_and(|value| value.is_finite() && !known(value));
-        if unknown {
-            *field = None;
+        match *field {
+            Some(value) if !known(value) => clear_finite(field),
+            _ => false,
         }
-        unknown
     }
     Dropped {
         speed: clear(&mut ping.speed_mps, |v| (0.0..=SPEED_MPS_MAX).contains(&v)),
@@ -84,11 +85,18 @@ pub fn clear_unknown(ping: &mut PingView<'_>) -> Dropped {
     }
 }
 
+/// Whether there was a number to clear.
+#[cold]
+fn clear_finite(field: &mut Option<f64>) -> bool {
+    field.take_if(|value| value.is_finite()).is_some()
+}
+
 /// Checks a decoded ping whose unknown fields were cleared
 /// ([`clear_unknown`]); gives its position, rounded.
 ///
 /// # Errors
 /// The first rule that the ping breaks; nothing of it may be used then.
+#[inline]
 pub fn check(ping: &PingView<'_>, allow_null_island: bool) -> Result<Position, Reject> {
     check_vehicle_id(ping.vehicle_id)?;
     check_finite(ping)?;
@@ -114,19 +122,29 @@ pub fn admit(
     allow_null_island: bool,
 ) -> Result<Ping, Reject> {
     let position = check(ping, allow_null_island)?;
-    Ok(Ping {
+    Ok(admitted(ping, position, receive_time))
+}
+
+/// What the core is to know of a ping that passed [`check`], which gave
+/// `position`. Inlined, so that a ping is written where it stays.
+#[inline(always)]
+#[must_use]
+pub fn admitted(ping: &PingView<'_>, position: Position, receive_time: TimeMs) -> Ping {
+    let event_time = TimeMs(ping.event_time_us.div_euclid(1000));
+    let identity = identity(ping, event_time, position);
+    Ping {
         vehicle_id: ping.vehicle_id.into(),
-        event_time: TimeMs(ping.event_time_us.div_euclid(1000)),
+        event_time,
         receive_time,
         position,
-        identity: identity(ping, position),
+        identity,
         seq: ping.seq.unwrap_or(0),
         accuracy_m: ping.accuracy_m,
         speed_mps: ping.speed_mps,
         heading_deg: ping.heading_deg,
         ignition: ping.ignition,
         engine_rpm: ping.engine_rpm,
-    })
+    }
 }
 
 /// Which bytes an id may hold.
@@ -145,14 +163,15 @@ static IN_IDS: [bool; 256] = {
 ///
 /// # Errors
 /// If it is empty, too long, or holds a character that no id does.
+#[inline]
 pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     if id.is_empty() {
         return Err(Reject::VehicleIdEmpty);
     }
-    if let Some(at) = id.bytes().position(|b| !IN_IDS[usize::from(b)]) {
-        // What comes before is ASCII: a character begins here.
-        let bad = id[at..].chars().next().unwrap_or_default();
-        return Err(Reject::VehicleIdBadCharacter(bad));
+    // Every byte is looked at: that is faster than to stop at the first bad
+    // one, which few ids have.
+    if !id.bytes().fold(true, |all, byte| all & IN_IDS[usize::from(byte)]) {
+        return Err(bad_character(id));
     }
     if id.len() > VEHICLE_ID_CHARS_MAX {
         return Err(Reject::VehicleIdTooLong(id.len()));
@@ -160,6 +179,15 @@ pub fn check_vehicle_id(id: &str) -> Result<(), Reject> {
     Ok(())
 }
 
+/// Names the first character of `id` that no id has, of which there is one.
+#[cold]
+fn bad_character(id: &str) -> Reject {
+    let in_ids = |char| u8::try_from(char).is_ok_and(|byte| IN_IDS[usize::from(byte)]);
+    let bad = id.chars().find(|&char| !in_ids(char));
+    Reject::VehicleIdBadCharacter(bad.unwrap_or_default())
+}
+
+#[inline]
 fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
     let optional = [
         ping.altitude_m,
@@ -171,15 +199,16 @@ fn check_finite(ping: &PingView<'_>) -> Result<(), Reject> {
         ping.fuel_percent,
         ping.battery_percent,
     ];
-    // Zero times a number is zero, unless the number is not finite.
-    let position = ping.lat * 0.0 + ping.lon * 0.0;
-    let all: f64 = optional.into_iter().flatten().map(|number| number * 0.0).sum();
-    if position + all == 0.0 { Ok(()) } else { Err(not_finite(ping)) }
+    let position = ping.lat + ping.lon;
+    let sum = optional.into_iter().fold(position, |sum, number| sum + number.unwrap_or(0.0));
+    // A sum with a number that is not finite is not finite either; one of huge
+    // numbers may not be.
+    if sum.is_finite() { Ok(()) } else { not_finite(ping) }
 }
 
-/// Names the first number that is not finite, of which there is one.
+/// Refuses the first number that is not finite, if there is one.
 #[cold]
-fn not_finite(ping: &PingView<'_>) -> Reject {
+fn not_finite(ping: &PingView<'_>) -> Result<(), Reject> {
     let numbers = [
         ("lat", Some(ping.lat)),
         ("lon", Some(ping.lon)),
@@ -192,47 +221,53 @@ fn not_finite(ping: &PingView<'_>) -> Reject {
         ("fuel_percent", ping.fuel_percent),
         ("battery_percent", ping.battery_percent),
     ];
-    let bad = numbers.iter().find(|(_, value)| value.is_some_and(|value| !value.is_finite()));
-    Reject::NumberNotFinite(bad.map_or("", |(name, _)| name))
+    match numbers.iter().find(|(_, value)| value.is_some_and(|value| !value.is_finite())) {
+        Some((name, _)) => Err(Reject::NumberNotFinite(name)),
+        None => Ok(()),
+    }
 }
 
 /// Hash of the producer's id and every field that detection reads. Each
 /// optional field is preceded by a byte that says whether it is there, so
 /// that no two pings run together.
-fn identity(ping: &PingView<'_>, position: Position) -> Identity {
-    let key = &mut KeyBytes::new();
-    text(key, Some(ping.vehicle_id));
-    text(key, ping.ping_id);
-    number(key, Some(ping.event_time_us.div_euclid(1000).to_le_bytes()));
-    number(key, Some(position.lat.to_le_bytes()));
-    number(key, Some(position.lon.to_le_bytes()));
-    number(key, ping.seq.map(u64::to_le_bytes));
-    number(key, ping.accuracy_m.map(f64::to_le_bytes));
-    number(key, ping.speed_mps.map(f64::to_le_bytes));
-    number(key, ping.engine_rpm.map(f64::to_le_bytes));
-    number(key, ping.ignition.map(|on| [u8::from(on)]));
-    Identity(key.hash128())
+#[inline(never)] // Once, not wherever a ping is admitted.
+fn identity(ping: &PingView<'_>, event_time: TimeMs, position: Position) -> Identity {
+    let texts = ping.vehicle_id.len() + ping.ping_id.map_or(0, str::len);
+    Identity(hash_key(texts + IDENTITY_NUMBERS_BYTES_MAX, |key| {
+        push_text(key, Some(ping.vehicle_id));
+        push_text(key, ping.ping_id);
+        key.push_if_any(Some(event_time.0.to_le_bytes()));
+        key.push_if_any(Some(position.lat.to_le_bytes()));
+        key.push_if_any(Some(position.lon.to_le_bytes()));
+        key.push_if_any(ping.seq.map(u64::to_le_bytes));
+        key.push_if_any(ping.accuracy_m.map(f64::to_le_bytes));
+        key.push_if_any(ping.speed_mps.map(f64::to_le_bytes));
+        key.push_if_any(ping.engine_rpm.map(f64::to_le_bytes));
+        key.push_if_any(ping.ignition.map(|on| [u8::from(on)]));
+    }))
 }
 
-/// Its length as a number, and the text as one.
-fn text(key: &mut KeyBytes, text: Option<&str>) {
-    number(key, Some((text.map_or(0, str::len) as u64).to_le_bytes()));
-    key.push_few([u8::from(text.is_some())]);
-    key.push(text.unwrap_or_default().as_bytes());
-}
+/// Of an identity's key, all but its texts: two lengths, a time, two degrees,
+/// four numbers and a flag, a byte before each, and one before each text.
+const IDENTITY_NUMBERS_BYTES_MAX: usize = 7 * 9 + 2 * 5 + 2 + 2;
 
-fn number<const N: usize>(key: &mut KeyBytes, number: Option<[u8; N]>) {
-    key.push_few([u8::from(number.is_some())]);
-    if let Some(bytes) = number {
-        key.push_few(bytes);
+/// Its length as a number, whether there is one, and the text.
+#[inline(always)]
+fn push_text(key: &mut Key<'_>, text: Option<&str>) {
+    key.push_if_any(Some((text.map_or(0, str::len) as u64).to_le_bytes()));
+    key.push([u8::from(text.is_some())]);
+    if let Some(text) = text {
+        key.push_bytes(text.as_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use protos::telemetry::VehiclePing;
     use rstest::rstest;
+    use xxhash_rust::xxh3::xxh3_128;
 
     fn ping() -> VehiclePing {
         VehiclePing {
@@ -300,6 +335,28 @@ mod tests {
     }
 
     #[test]
+    fn numbers_whose_sum_is_infinite_are_finite() {
+        let huge = |p: &mut VehiclePing| {
+            p.altitude_m = Some(f64::MAX);
+            p.odometer_m = Some(f64::MAX);
+        };
+        assert_eq!(verdict(huge).map(|taken| taken.seq), Ok(0));
+        let opposite = |p: &mut VehiclePing| {
+            p.altitude_m = Some(f64::INFINITY);
+            p.odometer_m = Some(f64::NEG_INFINITY);
+        };
+        assert_eq!(verdict(opposite), Err("number_not_finite"));
+    }
+
+    #[test]
+    fn the_first_character_that_no_id_has_is_named() {
+        for (id, bad) in [("a b/c", ' '), ("aé b", 'é'), ("日", '日'), ("a\u{2d80}", '\u{2d80}')]
+        {
+            assert_eq!(check_vehicle_id(id), Err(Reject::VehicleIdBadCharacter(bad)), "{id:?}");
+        }
+    }
+
+    #[test]
     fn identity_reads_what_detection_reads_and_nothing_else() {
         let base = verdict(|_| ()).expect("valid").identity;
         let same = |change: fn(&mut VehiclePing)| verdict(change).expect("valid").identity == base;
@@ -310,5 +367,68 @@ mod tests {
         assert!(!same(|p| p.lat += 1e-7));
         assert!(!same(|p| p.accuracy_m = Some(10.0)));
         assert!(!same(|p| p.ignition = Some(false)));
+    }
+
+    /// Journals and events hold them.
+    #[rstest]
+    #[case::bare(ping(), 0x85dc_f0a7_a9f0_8915_3c2d_5215_8aac_15e3)]
+    #[case::full(full_ping(), 0xdd49_201c_39ed_9a12_a1ec_2a78_42a0_7697)]
+    fn identities_never_change(#[case] ping: VehiclePing, #[case] identity: u128) {
+        let taken = admit(&PingView::from(&ping), TimeMs(0), false).expect("valid");
+        assert_eq!(taken.identity, Identity(identity));
+    }
+
+    fn full_ping() -> VehiclePing {
+        VehiclePing {
+            ping_id: Some("5e0b7c1c-4b6e-4c53-9c68-3d1a2b7f9e10".into()),
+            seq: Some(7),
+            accuracy_m: Some(4.0),
+            speed_mps: Some(11.25),
+            engine_rpm: Some(900.0),
+            ignition: Some(false),
+            ..ping()
+        }
+    }
+
+    fn any_number() -> impl Strategy<Value = Option<f64>> {
+        prop::option::of(0.1..100.0)
+    }
+
+    proptest! {
+        /// Written out, byte for byte.
+        #[test]
+        fn an_identity_is_the_hash_of_its_fields(
+            vehicle_id in "[a-z0-9]{1,64}",
+            ping_id in prop::option::of(prop_oneof!["[a-zü]{0,40}", "x{150,300}"]),
+            event_time_us in any::<i64>(),
+            seq in prop::option::of(any::<u64>()),
+            numbers in (any_number(), any_number(), any_number()),
+            ignition in prop::option::of(any::<bool>()),
+        ) {
+            let (accuracy_m, speed_mps, engine_rpm) = numbers;
+            let ping = VehiclePing {
+                vehicle_id, ping_id, event_time_us, seq, accuracy_m, speed_mps, engine_rpm,
+                ignition, ..ping()
+            };
+            let mut key = Vec::new();
+            let mut part = |bytes: Option<&[u8]>| {
+                key.push(u8::from(bytes.is_some()));
+                key.extend_from_slice(bytes.unwrap_or_default());
+            };
+            for text in [Some(&ping.vehicle_id), ping.ping_id.as_ref()] {
+                part(Some(&(text.map_or(0, String::len) as u64).to_le_bytes()));
+                part(text.map(|text| text.as_bytes()));
+            }
+            part(Some(&ping.event_time_us.div_euclid(1000).to_le_bytes()));
+            part(Some(&302_500_000_i32.to_le_bytes()));
+            part(Some(&(-977_500_000_i32).to_le_bytes()));
+            part(ping.seq.map(u64::to_le_bytes).as_ref().map(|bytes| &bytes[..]));
+            for number in [ping.accuracy_m, ping.speed_mps, ping.engine_rpm] {
+                part(number.map(f64::to_le_bytes).as_ref().map(|bytes| &bytes[..]));
+            }
+            part(ping.ignition.map(|on| [u8::from(on)]).as_ref().map(|bytes| &bytes[..]));
+            let taken = admit(&PingView::from(&ping), TimeMs(0), false).expect("valid");
+            prop_assert_eq!(taken.identity, Identity(xxh3_128(&key)));
+        }
     }
 }

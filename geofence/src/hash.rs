@@ -1,6 +1,8 @@
 //! Ids of events, visits and episodes: 128-bit hashes of what names them,
 //! equal on every machine and over every retry.
 
+use std::mem;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Identity, TimeMs};
@@ -26,28 +28,36 @@ pub(crate) fn event_id(
     cause: Cause,
     sequence: u32,
 ) -> u128 {
-    let mut key = KeyBytes::new();
-    for part in [tenant, vehicle, kind, rule] {
-        key.push_text(part);
-    }
-    match cause {
-        Cause::Ping(identity) => {
-            key.push_few([0]);
-            key.push_few(identity.0.to_le_bytes());
+    let parts = [tenant, vehicle, kind, rule];
+    let bytes_max = parts.map(str::len).iter().sum::<usize>() + EVENT_NUMBERS_BYTES_MAX;
+    hash_key(bytes_max, |key| {
+        for part in parts {
+            // The length goes first, so that no two lists of parts run together.
+            key.push((part.len() as u64).to_le_bytes());
+            key.push_bytes(part.as_bytes());
         }
-        Cause::FenceVersion { version, valid_from } => {
-            key.push_few([1]);
-            key.push_few(version.to_le_bytes());
-            key.push_few(valid_from.0.to_le_bytes());
+        match cause {
+            Cause::Ping(identity) => {
+                key.push([0]);
+                key.push(identity.0.to_le_bytes());
+            }
+            Cause::FenceVersion { version, valid_from } => {
+                key.push([1]);
+                key.push(version.to_le_bytes());
+                key.push(valid_from.0.to_le_bytes());
+            }
+            Cause::Moment(at) => {
+                key.push([2]);
+                key.push(at.0.to_le_bytes());
+            }
         }
-        Cause::Moment(at) => {
-            key.push_few([2]);
-            key.push_few(at.0.to_le_bytes());
-        }
-    }
-    key.push_few(sequence.to_le_bytes());
-    key.hash128()
+        key.push(sequence.to_le_bytes());
+    })
 }
+
+/// Of an event's key, all but its texts: their four lengths, the cause with its
+/// kind, and the sequence.
+const EVENT_NUMBERS_BYTES_MAX: usize = 4 * 8 + 17 + 4;
 
 /// Id that the events of one visit or episode share: hash of what it is and
 /// of its first qualifying ping.
@@ -61,67 +71,66 @@ pub(crate) fn group_id(
     event_id(tenant, vehicle, what, rule, Cause::Ping(first), 0)
 }
 
-/// Bytes to be hashed, on the stack as long as they are few: to hash a short
-/// text in one go costs a fraction of what a hasher's state costs to set up.
-pub(crate) struct KeyBytes {
-    stack: [u8; STACK_BYTES],
-    /// Of those on the stack; past its end once they are on the heap.
-    length: usize,
-    /// All of them, once they are too many for the stack.
-    heap: Vec<u8>,
+/// Hash of the bytes that `write` writes, which are at most `bytes_max`. They
+/// lie on the stack as long as they are few: to hash a short text in one go
+/// costs a fraction of what a hasher's state costs to set up.
+#[inline(always)]
+pub(crate) fn hash_key(bytes_max: usize, write: impl FnOnce(&mut Key<'_>)) -> u128 {
+    let mut stack = [0; STACK_BYTES];
+    let mut heap = Vec::new();
+    let place = if bytes_max <= STACK_BYTES {
+        &mut stack[..]
+    } else {
+        heap.resize(bytes_max, 0);
+        &mut heap[..]
+    };
+    let mut key = Key { free: &mut *place };
+    write(&mut key);
+    let unused = key.free.len();
+    xxh3_128(&place[..place.len() - unused])
 }
 
 /// Covers names of usual length; what is longer costs an allocation.
 const STACK_BYTES: usize = 256;
 
-impl KeyBytes {
-    pub(crate) fn new() -> Self {
-        Self { stack: [0; STACK_BYTES], length: 0, heap: Vec::new() }
+/// A key while it is written.
+pub(crate) struct Key<'a> {
+    /// Where its next bytes go.
+    free: &'a mut [u8],
+}
+
+impl Key<'_> {
+    /// Appends bytes whose number the compiler knows: that saves the call which
+    /// copying costs else.
+    #[inline(always)]
+    pub(crate) fn push<const N: usize>(&mut self, bytes: [u8; N]) {
+        let free = mem::take(&mut self.free);
+        let (place, free) = free.split_first_chunk_mut().expect(ROOM);
+        *place = bytes;
+        self.free = free;
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        match self.stack.get_mut(self.length..).and_then(|free| free.get_mut(..bytes.len())) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                self.length += bytes.len();
-            }
-            None => self.push_to_heap(bytes),
+    /// Appends a byte that says whether there is a number, and then it.
+    #[inline(always)]
+    pub(crate) fn push_if_any<const N: usize>(&mut self, number: Option<[u8; N]>) {
+        // Asked for both at once.
+        assert!(self.free.len() > N, "{ROOM}");
+        self.push([u8::from(number.is_some())]);
+        if let Some(bytes) = number {
+            self.push(bytes);
         }
     }
 
-    #[cold]
-    fn push_to_heap(&mut self, bytes: &[u8]) {
-        if self.heap.is_empty() {
-            self.heap.extend_from_slice(&self.stack[..self.length]);
-            self.length = STACK_BYTES + 1;
-        }
-        self.heap.extend_from_slice(bytes);
-    }
-
-    /// The same for few bytes, whose number the compiler knows: that saves the
-    /// call which copying costs else.
-    #[inline]
-    pub(crate) fn push_few<const N: usize>(&mut self, bytes: [u8; N]) {
-        let place = self.stack.get_mut(self.length..).and_then(|free| free.first_chunk_mut());
-        match place {
-            Some(place) => {
-                *place = bytes;
-                self.length += N;
-            }
-            None => self.push_to_heap(&bytes),
-        }
-    }
-
-    /// The length goes first, so that no two lists of parts run together.
-    fn push_text(&mut self, part: &str) {
-        self.push_few((part.len() as u64).to_le_bytes());
-        self.push(part.as_bytes());
-    }
-
-    pub(crate) fn hash128(&self) -> u128 {
-        xxh3_128(self.stack.get(..self.length).unwrap_or(&self.heap))
+    /// Appends any number of bytes.
+    #[inline(always)]
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        let (place, free) = mem::take(&mut self.free).split_at_mut(bytes.len());
+        place.copy_from_slice(bytes);
+        self.free = free;
     }
 }
+
+const ROOM: &str = "a key is not longer than was said";
 
 #[cfg(test)]
 mod tests {
@@ -129,19 +138,45 @@ mod tests {
     use xxhash_rust::xxh3::Xxh3;
 
     #[test]
+    fn an_event_id_is_the_hash_of_what_the_event_hangs_on() {
+        let at = TimeMs(1_700_000_000_123);
+        let fences = Cause::FenceVersion { version: 3, valid_from: at };
+        let causes = [
+            (Cause::Ping(Identity(5)), [&[0][..], &5_u128.to_le_bytes()].concat()),
+            (fences, [&[1][..], &3_u32.to_le_bytes(), &at.0.to_le_bytes()].concat()),
+            (Cause::Moment(at), [&[2][..], &at.0.to_le_bytes()].concat()),
+        ];
+        for (cause, cause_bytes) in causes {
+            for tenant in [String::new(), "acme".into(), "x".repeat(STACK_BYTES)] {
+                let mut key = Vec::new();
+                for part in [&tenant, "bus-1", "dwell", "depot"] {
+                    key.extend((part.len() as u64).to_le_bytes());
+                    key.extend(part.as_bytes());
+                }
+                key.extend(&cause_bytes);
+                key.extend(9_u32.to_le_bytes());
+                let id = event_id(&tenant, "bus-1", "dwell", "depot", cause, 9);
+                assert_eq!(id, xxh3_128(&key), "{cause:?} of {tenant:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_key_is_hashed_whole_wherever_it_lies() {
         for total in [0, 1, STACK_BYTES - 1, STACK_BYTES, STACK_BYTES + 1, 5 * STACK_BYTES] {
             for piece in [1, 7, 100, STACK_BYTES, STACK_BYTES + 1] {
                 let bytes: Vec<u8> = (0..total).map(|i| (i * 7) as u8).collect();
-                let (mut key, mut hasher) = (KeyBytes::new(), Xxh3::new());
-                for part in bytes.chunks(piece) {
-                    match <[u8; 7]>::try_from(part) {
-                        Ok(few) => key.push_few(few),
-                        Err(_) => key.push(part),
+                let mut hasher = Xxh3::new();
+                let hash = hash_key(total, |key| {
+                    for part in bytes.chunks(piece) {
+                        match <[u8; 7]>::try_from(part) {
+                            Ok(few) => key.push(few),
+                            Err(_) => key.push_bytes(part),
+                        }
+                        hasher.update(part);
                     }
-                    hasher.update(part);
-                }
-                assert_eq!(key.hash128(), hasher.digest128(), "{total} bytes by {piece}");
+                });
+                assert_eq!(hash, hasher.digest128(), "{total} bytes by {piece}");
             }
         }
     }
