@@ -13,6 +13,7 @@
 //! A batch is cut into its pings without copying or encoding anything again,
 //! so fields this version does not know stay in the payload.
 
+mod batch;
 pub mod entry;
 pub(crate) mod fields;
 pub(crate) mod json;
@@ -21,7 +22,6 @@ mod tests;
 mod wire;
 
 use bytes::Bytes;
-use prost::Message;
 use protos::PingView;
 
 /// Largest message of one ping, and largest ping of a batch, bytes.
@@ -225,7 +225,9 @@ pub type Decoded = Vec<Item>;
 pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match content_type {
         ContentType::Ping => Ok(vec![Item::protobuf(bytes.clone())]),
-        ContentType::Batch => decode_batch(bytes),
+        ContentType::Batch => {
+            batch::cut(bytes).map(|pings| pings.into_iter().map(Item::protobuf).collect())
+        }
         ContentType::Json => json::decode_message(bytes),
         ContentType::Ndjson => json::decode_lines(bytes),
     }
@@ -267,23 +269,6 @@ fn read<'a>(payload: &'a [u8], view: &mut PingView<'a>) -> Result<(), DecodeErro
         return Err(DecodeError::EventTimeMissing);
     }
     Ok(())
-}
-
-/// A batch with its pings left encoded. From `Bytes`, prost gives each as a
-/// slice of the message.
-#[derive(Clone, PartialEq, prost::Message)]
-struct EncodedBatch {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pings: Vec<Bytes>,
-}
-
-fn decode_batch(bytes: &Bytes) -> Result<Decoded, DecodeError> {
-    let batch = EncodedBatch::decode(bytes.clone()).map_err(|error| DecodeError::Protobuf {
-        message: "VehiclePingBatch",
-        detail: error.to_string(),
-    })?;
-    check_count(batch.pings.len())?;
-    Ok(batch.pings.into_iter().map(Item::protobuf).collect())
 }
 
 pub(crate) fn check_size(bytes: usize) -> Result<(), DecodeError> {

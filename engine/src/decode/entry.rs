@@ -3,13 +3,13 @@
 
 use bytes::Bytes;
 use geofence::admission::{self, Dropped, Reject};
-use geofence::{Ping, TimeMs};
+use geofence::{Position, TimeMs};
 use prost::Message;
 use protos::PingView;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, DecodeError, Decoded, Item, decode, decode_part, read};
+use super::{ContentType, DecodeError, Item, batch, decode, read};
 use crate::intake::{Entry, OwnedShards};
 
 /// Code of what concerns a vehicle whose shard another process owns.
@@ -36,77 +36,138 @@ impl Envelope<'_> {
     /// for each ping, or one dead letter of the whole message when it cannot
     /// be read.
     pub fn entries(&self, content_type: ContentType, bytes: &Bytes, out: &mut Vec<Entry>) {
-        if content_type == ContentType::Ping {
+        let read = match content_type {
             // One, that is its message: no list has to be made for it.
-            out.push(self.entry(content_type, decode_part(content_type, bytes.clone())));
-            return;
-        }
-        match decode(content_type, bytes) {
-            Ok(decoded) => self.entries_of(content_type, decoded, out),
-            Err(error) => out.push(Entry::Rejected(self.dead_letter(
+            ContentType::Ping => {
+                out.push(self.entry(content_type, Item::protobuf(bytes.clone())));
+                Ok(())
+            }
+            ContentType::Batch => {
+                let pings = batch::cut(bytes).map(|pings| pings.into_iter().map(Item::protobuf));
+                pings.map(|pings| self.judge_all(content_type, pings, out))
+            }
+            ContentType::Json | ContentType::Ndjson => {
+                let items = decode(content_type, bytes).map(Vec::into_iter);
+                items.map(|items| self.judge_all(content_type, items, out))
+            }
+        };
+        if let Err(error) = read {
+            out.push(Entry::Rejected(self.dead_letter(
                 error.code(),
                 error.to_string(),
                 bytes.clone(),
                 content_type.name(),
-            ))),
+            )));
         }
-    }
-
-    /// Appends an entry for each ping of a decoded message, in its order. A
-    /// dead letter holds the bytes of its own ping; where the message has
-    /// several, its `source_message_id` is the message's with `#` and the
-    /// ping's index, so that no two are taken for one.
-    pub fn entries_of(&self, content_type: ContentType, decoded: Decoded, out: &mut Vec<Entry>) {
-        let several = decoded.len() > 1;
-        let content_type = content_type.of_one_ping();
-        out.extend(decoded.into_iter().enumerate().map(|(index, item)| {
-            let mut entry = self.entry(content_type, item);
-            if let Entry::Rejected(letter) = &mut entry
-                && several
-                && !self.message_id.is_empty()
-            {
-                letter.source_message_id = format!("{}#{index}", self.message_id);
-            }
-            entry
-        }));
     }
 
     /// Judges one ping of `content_type`.
     #[must_use]
     pub fn entry(&self, content_type: ContentType, item: Item) -> Entry {
-        let admitted = match item.payload() {
-            Ok(payload) => self.admit(payload),
-            Err(error) => Err(Refusal::Unreadable(error.clone())),
-        };
+        self.entry_at(None, content_type, item)
+    }
+
+    /// Appends an entry for each ping of a message, in its order. A dead letter
+    /// holds the bytes of its own ping; where the message has several, its
+    /// `source_message_id` is the message's with `#` and the ping's index, so
+    /// that no two are taken for one.
+    fn judge_all(
+        &self,
+        content_type: ContentType,
+        items: impl ExactSizeIterator<Item = Item>,
+        out: &mut Vec<Entry>,
+    ) {
+        let several = items.len() > 1;
+        let content_type = content_type.of_one_ping();
+        out.extend(
+            items
+                .enumerate()
+                .map(|(index, item)| self.entry_at(several.then_some(index), content_type, item)),
+        );
+    }
+
+    /// Judges one ping of `content_type`, `index` being its place among
+    /// several.
+    #[inline]
+    fn entry_at(&self, index: Option<usize>, content_type: ContentType, item: Item) -> Entry {
         let Item { original, encoded } = item;
-        match admitted {
-            Ok((ping, dropped, known)) => Entry::Ping {
-                ping,
-                payload: known.or(encoded.and_then(Result::ok)).unwrap_or(original),
-                message_id: self.message_id.to_owned(),
-                dropped,
-            },
-            Err(refusal) => {
-                let (code, detail) = refusal.told();
-                Entry::Rejected(self.dead_letter(code, detail, original, content_type.name()))
-            }
+        match encoded {
+            None => self.judge(index, content_type, original, None),
+            Some(Ok(payload)) => self.judge(index, content_type, payload, Some(original)),
+            Some(Err(error)) => self.refuse(index, content_type, original, &error.into()),
         }
     }
 
-    /// The ping, what was dropped from it, and if anything was, the payload
-    /// without it: whoever reads that later (the archive, a replay of the
-    /// journal) must find unknown what was taken for unknown here.
-    #[inline]
-    fn admit(&self, payload: &[u8]) -> Result<(Ping, Dropped, Option<Bytes>), Refusal> {
+    /// Judges the ping `payload`, made from `original` where that is another.
+    ///
+    /// A view and an entry are large. The view stays where it is read into,
+    /// and nothing but moves comes between the making of a ping and its entry:
+    /// for whatever could panic there the ping would lie in memory once more.
+    fn judge(
+        &self,
+        index: Option<usize>,
+        content_type: ContentType,
+        payload: Bytes,
+        original: Option<Bytes>,
+    ) -> Entry {
         let mut view = PingView::default();
-        read(payload, &mut view)?;
-        let dropped = admission::clear_unknown(&mut view);
-        let ping = admission::admit(&view, self.receive_time, self.allow_null_island)?;
-        if let Some(Err(shard)) = self.owned.map(|owned| owned.place_of(&ping.vehicle_id)) {
+        match self.check(&payload, &mut view) {
+            Ok((position, dropped)) if dropped == Dropped::default() => {
+                let message_id = self.message_id.to_owned();
+                let ping = admission::admitted(&view, position, self.receive_time);
+                Entry::Ping { ping, payload, message_id, dropped }
+            }
+            Ok((position, dropped)) => self.entry_without(dropped, &view, position),
+            Err(refusal) => self.refuse(index, content_type, original.unwrap_or(payload), &refusal),
+        }
+    }
+
+    /// Reads a ping into `view`, which says nothing yet, without what is
+    /// dropped from it; gives its position, rounded, and what was dropped.
+    #[inline]
+    fn check<'a>(
+        &self,
+        payload: &'a [u8],
+        view: &mut PingView<'a>,
+    ) -> Result<(Position, Dropped), Refusal> {
+        read(payload, view)?;
+        let dropped = admission::clear_unknown(view);
+        let position = admission::check(view, self.allow_null_island)?;
+        if let Some(Err(shard)) = self.owned.map(|owned| owned.place_of(view.vehicle_id)) {
             return Err(Refusal::Foreign { shard });
         }
-        let any = dropped != Dropped::default();
-        Ok((ping, dropped, any.then(|| view.to_ping().encode_to_vec().into())))
+        Ok((position, dropped))
+    }
+
+    /// The entry of a ping from which something was dropped: whoever reads its
+    /// payload later (the archive, a replay of the journal) must find unknown
+    /// what was taken for unknown here.
+    #[cold]
+    fn entry_without(&self, dropped: Dropped, view: &PingView<'_>, position: Position) -> Entry {
+        Entry::Ping {
+            ping: admission::admitted(view, position, self.receive_time),
+            payload: view.to_ping().encode_to_vec().into(),
+            message_id: self.message_id.to_owned(),
+            dropped,
+        }
+    }
+
+    #[cold]
+    fn refuse(
+        &self,
+        index: Option<usize>,
+        content_type: ContentType,
+        original: Bytes,
+        refusal: &Refusal,
+    ) -> Entry {
+        let (code, detail) = refusal.told();
+        let mut letter = self.dead_letter(code, detail, original, content_type.name());
+        if let Some(index) = index
+            && !self.message_id.is_empty()
+        {
+            letter.source_message_id = format!("{}#{index}", self.message_id);
+        }
+        Entry::Rejected(letter)
     }
 
     /// A dead letter of `payload`, which is kept whole.

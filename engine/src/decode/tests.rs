@@ -208,10 +208,11 @@ fn limits_are_exact() {
 
 #[test]
 fn a_broken_ping_in_a_batch_is_refused_alone() {
-    let batch = EncodedBatch {
-        pings: vec![ping().encode_to_vec().into(), vec![0x0a, 0x7f].into(), Bytes::new()],
-    };
-    let items = decode(ContentType::Batch, &batch.encode_to_vec().into()).expect("a batch");
+    let mut batch = Vec::new();
+    for ping in [&ping().encode_to_vec()[..], &[0x0a, 0x7f], &[]] {
+        wire::bytes(&mut batch, 1, ping);
+    }
+    let items = decode(ContentType::Batch, &batch.into()).expect("a batch");
     assert_eq!(read(&items[0]), Ok(ping()));
     let code = |item: &Item| read(item).expect_err("refused").code();
     assert_eq!(code(&items[1]), "undecodable");
@@ -339,6 +340,37 @@ fn a_dead_letter_is_keyed_by_message_place_or_content() {
     assert_eq!(ids(&Envelope { message_id: "", ..ENVELOPE }), [hash.clone(), hash]);
     // XXH3-128 of no bytes, as the algorithm's specification gives it.
     assert_eq!(content_id(b""), "99aa06d3014798d86001c324468d497f");
+}
+
+#[test]
+fn a_dead_letter_of_a_text_holds_the_text() {
+    let text = |lat: f64, speed: f64| {
+        format!(
+            r#"{{"vehicle_id":"bus-1","event_time_us":1480075200123456,"lat":{lat},"lon":-97.75,"speed_mps":{speed}}}"#
+        )
+    };
+    let lines = [text(91.0, 5.0), text(30.25, 114.0), "5".into()];
+    let array = format!("[{}]", lines.join(","));
+    for (content_type, all) in [(ContentType::Json, array), (ContentType::Ndjson, lines.join("\n"))]
+    {
+        let found = entries(&ENVELOPE, content_type, &all.into());
+        for (index, reason) in [(0, "lat_out_of_range"), (2, "undecodable")] {
+            let found = letter(&found[index]);
+            assert_eq!(
+                (found.reason.as_str(), &found.payload[..]),
+                (reason, lines[index].as_bytes())
+            );
+            assert_eq!(found.source_message_id, format!("m1#{index}"));
+            assert_eq!(found.content_type, "application/json");
+        }
+        match &found[1] {
+            Entry::Ping { payload, dropped, .. } => {
+                assert_eq!(VehiclePing::decode(payload.clone()), Ok(ping()));
+                assert_eq!(*dropped, Dropped { speed: true, heading: false, accuracy: false });
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 fn fields(ping: &VehiclePing) -> PingFields<'_> {
