@@ -9,7 +9,7 @@ use geofence::{Disposition, FenceSet, Identity, Input, Outcome, PingRun, Setting
 
 use support::only_sq;
 use support::pings::{Made, ping, ping_ms};
-use support::shard::{Shard, plain};
+use support::shard::{Shard, kind, plain};
 
 fn inside(t_s: i64) -> Made {
     ping(t_s, 10.005, 50.005)
@@ -286,6 +286,23 @@ fn windows_keep_within_the_bytes_of_the_shard() {
     // What was counted as held is what is held.
     let restored = shard.restored();
     assert_eq!(restored.hot_bytes(), shard.detector.hot_bytes());
+}
+
+/// A window that gives way begins where the vehicle was judged up to, which
+/// fences in force may have moved past a gap that is not known yet.
+#[test]
+fn what_is_known_after_a_window_gave_way_is_told_once() {
+    let mut shard = sq(Settings { hot_bytes_max: sq_bytes(9), ..plain() });
+    let parked = |t_s: i64| outside(t_s).ignition(Some(true));
+    shard.pings((0..=400).step_by(50).map(parked));
+    shard.fences(FenceSet::empty(), 10_000);
+    shard.ping(ping(10_000, 8.0, 50.0).of("other"));
+    assert_eq!(shard.counters.get("hot_window_capped"), 9);
+    shard.ping(parked(10_100));
+    assert_eq!(shard.ping(parked(10_050)), archived(Disposition::Late));
+    assert_eq!(shard.log.iter().filter(|event| kind(event) == "idle_end").count(), 1);
+    let told = ["stationary_start @0", "idle_start @0", "idle_end @400"];
+    assert_eq!(shard.told()[..3], told.map(String::from));
 }
 
 #[test]

@@ -18,6 +18,7 @@ impl Vehicle {
         {
             self.judge_again(stale, rules, scratch);
         }
+        let base_at = self.checkpoints.last_at();
         let judge = &rules.judge(&self.id);
         // Tags are never dated ahead: the newest are in force.
         let in_force =
@@ -46,7 +47,7 @@ impl Vehicle {
             self.run_timers(rules, scratch);
         }
         if !scratch.decided.is_empty() {
-            self.take_decided(scratch, false);
+            self.take_decided(scratch, base_at, false);
         }
     }
 
@@ -116,7 +117,7 @@ impl Vehicle {
         scratch.refused = refused;
 
         if !scratch.decided.is_empty() {
-            self.take_decided(scratch, true);
+            self.take_decided(scratch, base_at, true);
         }
         if let Some(i) = met {
             // From here on everything is as it was.
@@ -131,11 +132,14 @@ impl Vehicle {
         self.displaced.extend(questioned.into_iter().filter(|decided| decided.emitted));
     }
 
-    /// Files what the machine has decided. Times of decision never go back,
-    /// so that the list can be cut at a checkpoint.
-    fn take_decided(&mut self, scratch: &mut Scratch, late: bool) {
+    /// Files what the machine has decided since the checkpoint at `base_at`.
+    /// Times of decision never go back, nor behind that checkpoint, so that the
+    /// list can be cut at one. It may lie past a gap that was not known yet:
+    /// fences in force do not wait, and a window may have given way then.
+    fn take_decided(&mut self, scratch: &mut Scratch, base_at: TimeMs, late: bool) {
         self.untold = true;
-        let mut at = self.decided.last().map_or(TimeMs::MIN, |decided| decided.at);
+        let before = self.decided.last().map_or(TimeMs::MIN, |decided| decided.at);
+        let mut at = before.max(base_at.plus(1));
         for mut decided in scratch.decided.drain(..) {
             at = at.max(decided.at);
             decided.at = at;
