@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use protos::events::FleetEvent;
 
+use crate::decided::Decided;
 use crate::id_prefix::id_prefix;
+use crate::liveness::Liveness;
 use crate::machine::Scratch;
 use crate::order::order_key;
 use crate::overdue::Overdue;
@@ -25,13 +27,13 @@ use crate::vehicle_index::VehicleIndex;
 use crate::window::FIX_BYTES;
 use crate::world::World;
 use crate::{
-    Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Input, LivePosition,
-    OnSilence, Outcome, Settings, TimeMs,
+    Disposition, Effects, FenceHistory, FenceOutcome, FenceRefusal, FenceSet, Identity, Input,
+    LivePosition, OnSilence, Outcome, Settings, TimeMs,
 };
 
 /// Version of the core's behaviour. Raised by hand with every change after
 /// which the same inputs may have other effects.
-pub const CORE_VERSION: u32 = 4;
+pub const CORE_VERSION: u32 = 5;
 
 /// A ping this much older than its receipt is not judged, milliseconds.
 pub(crate) const ANCIENT_MS: i64 = 30 * 24 * 3_600_000;
@@ -59,6 +61,10 @@ pub struct Detector {
     pub(crate) forgotten_at: TimeMs,
     pub(crate) window_fixes: u64,
     pub(crate) touched: Touched,
+    /// What the last apply amended, as it was told before.
+    pub(crate) amended: Vec<Decided>,
+    /// Sources and forgotten vehicles of which something is to be put right.
+    departed: Vec<Vehicle>,
     pub(crate) overdue: Overdue,
     pub(crate) remaining: Remaining,
     /// The state as it is being taken down, if it is.
@@ -83,6 +89,8 @@ impl Detector {
             forgotten_at: TimeMs::MIN,
             window_fixes: 0,
             touched: Touched::default(),
+            amended: Vec::new(),
+            departed: Vec::new(),
             overdue: Overdue::default(),
             remaining: Remaining::default(),
             capture: None,
@@ -96,6 +104,8 @@ impl Detector {
     pub fn apply(&mut self, inputs: &[Input], now: TimeMs, seq: u64) -> Effects {
         let mut effects = Effects::default();
         self.now = self.now.max(now);
+        self.amended.clear();
+        self.put_departed_right(seq, &mut effects);
         self.judge_due();
         if !self.may_judge_on_the_way(inputs) {
             self.judge_overdue();
@@ -141,8 +151,11 @@ impl Detector {
 
     /// Compares what an apply computed with what its segment recorded, and
     /// takes the record for what has been asserted: the sinks have read it. A
-    /// difference leaves as ordinary corrections when its vehicle is next
-    /// touched. Returns the number of operations that differ.
+    /// difference leaves as ordinary corrections with the next apply. Returns
+    /// the number of operations that differ.
+    ///
+    /// To be called right after that apply. A record that amends an event from
+    /// before its vehicle's window stands: the core no longer knows better.
     pub fn reconcile(&mut self, computed: &[FleetEvent], recorded: &[FleetEvent]) -> usize {
         if computed == recorded {
             return 0;
@@ -158,12 +171,22 @@ impl Detector {
             let missing = computed.iter().filter(|event| !recorded.contains(event)).count();
             let surplus = recorded.iter().filter(|event| !computed.contains(event)).count();
             differences += missing.max(surplus);
-            if missing + surplus > 0
-                && let Some(index) = self.slot_of(id)
-            {
-                self.before_change(index);
-                slot(&mut self.vehicles, index).set_record(&computed, &recorded);
-                self.touched.add(index);
+            if missing + surplus == 0 {
+                continue;
+            }
+            match self.slot_of(id) {
+                Some(index) => {
+                    self.before_change(index);
+                    let vehicle = slot(&mut self.vehicles, index);
+                    vehicle.set_record(&computed, &recorded, &self.amended);
+                    self.touched.add(index);
+                }
+                None => {
+                    let liveness = Liveness::new(self.now, Identity(0), self.now);
+                    let mut departed = Vehicle::new(id.into(), 0, liveness);
+                    departed.set_record(&computed, &recorded, &self.amended);
+                    self.departed.push(departed);
+                }
             }
         }
         differences
@@ -172,6 +195,10 @@ impl Detector {
     /// Receive time at which an apply without input has something to do.
     #[must_use]
     pub fn next_due(&self) -> Option<TimeMs> {
+        if !self.touched.is_empty() || !self.departed.is_empty() {
+            // What recovery has found to differ.
+            return Some(self.now);
+        }
         let judgement = self.waiting.front().map(|waiting| waiting.due);
         let announced = self.world.timeline.epochs().iter().map(|epoch| epoch.valid_from);
         judgement.into_iter().chain(announced.filter(|from| *from > self.in_force)).min()
@@ -266,6 +293,15 @@ impl Detector {
             .collect();
         live.sort_unstable_by(|a, b| a.vehicle_id.cmp(&b.vehicle_id));
         live
+    }
+
+    /// Tells what differs from the record of vehicles that are no longer known,
+    /// and of sources.
+    fn put_departed_right(&mut self, seq: u64, effects: &mut Effects) {
+        let (settings, events) = (&self.world.settings, &mut effects.events);
+        for mut departed in self.departed.drain(..) {
+            departed.operations(settings, seq, self.now, events, &mut self.amended);
+        }
     }
 
     /// The low marks of `inputs` hold from here on for whatever is asked of

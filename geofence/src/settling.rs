@@ -139,7 +139,13 @@ impl Detector {
             vehicle.assume(rules, mark, late, self.now);
             self.sources.check_dwell(vehicle, index, rules);
         }
-        let decided = vehicle.operations(&self.world.settings, seq, self.now, &mut effects.events);
+        let decided = vehicle.operations(
+            &self.world.settings,
+            seq,
+            self.now,
+            &mut effects.events,
+            &mut self.amended,
+        );
         let fixes = vehicle.window.len();
         vehicle.forget_cold(&mut self.scratch.spares);
         while vehicle.window.len() >= WINDOW_FIXES_MAX {
@@ -189,7 +195,13 @@ impl Detector {
             self.before_change(index);
             let place = &mut self.vehicles[index as usize];
             let Some(vehicle) = place else { continue };
-            vehicle.operations(&self.world.settings, seq, self.now, &mut effects.events);
+            vehicle.operations(
+                &self.world.settings,
+                seq,
+                self.now,
+                &mut effects.events,
+                &mut self.amended,
+            );
             self.sources.forget(vehicle, index);
             self.window_fixes -= vehicle.window.len() as u64;
             self.index.remove(self.index.hash(&vehicle.id), index);

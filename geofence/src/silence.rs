@@ -45,8 +45,8 @@ impl Detector {
                 not_before: received,
                 time: received,
             };
-            let observed = self.now;
-            effects.events.push(online.event(&self.world.settings, vehicle, observed, seq));
+            let body = online.body(&self.world.settings, vehicle);
+            effects.events.extend(vehicle.tell(&body, self.now, seq, &mut self.amended));
         }
         let due = vehicle.liveness.due(&self.world.settings);
         if due < vehicle.liveness.check_after {
@@ -80,13 +80,8 @@ impl Detector {
             let has_dwelt = vehicle.dwell_check(rules, TimeMs::MIN) < mark;
             if is_offline {
                 vehicle.liveness.fall_silent();
-                effects.events.push(offline(
-                    vehicle,
-                    &rules.world.settings,
-                    offline_due,
-                    self.now,
-                    seq,
-                ));
+                let body = offline(vehicle, &rules.world.settings, offline_due);
+                effects.events.extend(vehicle.tell(&body, self.now, seq, &mut self.amended));
             }
             if is_offline || has_dwelt {
                 self.touched.add(index);
@@ -121,18 +116,19 @@ impl Detector {
             place: None,
             reason: Reason::Unspecified,
         };
-        body.emit(assertion("", self.now, seq))
+        body.emit(Emission {
+            op: Op::Assert,
+            revision: seq,
+            vehicle_id: "",
+            observed: self.now,
+            late: false,
+            replaces: None,
+        })
     }
 }
 
 /// That the vehicle has been silent since before `due`.
-fn offline(
-    vehicle: &Vehicle,
-    settings: &Settings,
-    due: TimeMs,
-    observed: TimeMs,
-    seq: u64,
-) -> FleetEvent {
+fn offline(vehicle: &Vehicle, settings: &Settings, due: TimeMs) -> Body {
     let threshold_s = vehicle.liveness.threshold_ms(settings) as f64 / 1000.0;
     let offline = Silence {
         kind: "vehicle_offline",
@@ -140,7 +136,7 @@ fn offline(
         not_before: vehicle.liveness.last_arrival,
         time: due,
     };
-    offline.event(settings, vehicle, observed, seq)
+    offline.body(settings, vehicle)
 }
 
 /// A vehicle's silence, or the end of it.
@@ -152,13 +148,7 @@ struct Silence {
 }
 
 impl Silence {
-    fn event(
-        self,
-        settings: &Settings,
-        vehicle: &Vehicle,
-        observed: TimeMs,
-        seq: u64,
-    ) -> FleetEvent {
+    fn body(self, settings: &Settings, vehicle: &Vehicle) -> Body {
         let place = vehicle.shown.fix.map(|fix| Place {
             position: fix.position,
             accuracy_m: fix.accuracy_m.get().map(|m| (m * 1000.0).round() / 1000.0),
@@ -166,7 +156,7 @@ impl Silence {
         });
         let Liveness { last_ping, last_sequence, .. } = vehicle.liveness;
         let cause = Cause::Ping(last_ping);
-        let body = Body {
+        Body {
             id: event_id(&settings.tenant, &vehicle.id, self.kind, "", cause, last_sequence),
             detail: self.detail,
             fence: None,
@@ -176,11 +166,6 @@ impl Silence {
             not_after: self.time,
             place,
             reason: Reason::Unspecified,
-        };
-        body.emit(assertion(&vehicle.id, observed, seq))
+        }
     }
-}
-
-fn assertion(vehicle_id: &str, observed: TimeMs, seq: u64) -> Emission<'_> {
-    Emission { op: Op::Assert, revision: seq, vehicle_id, observed, late: false, replaces: None }
 }

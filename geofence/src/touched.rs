@@ -24,6 +24,12 @@ impl Touched {
         self.is.get_mut(index as usize).is_some_and(std::mem::take)
     }
 
+    /// Whether the set is empty. Never right after a slot was taken out of it:
+    /// its list keeps that until it is taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// Takes the list, to be handed back to [`Self::reuse`].
     pub(crate) fn take(&mut self) -> Vec<u32> {
         let mut order = std::mem::take(&mut self.order);

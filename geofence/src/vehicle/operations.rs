@@ -9,14 +9,15 @@ use crate::{OnSilence, Settings, TimeMs};
 impl Vehicle {
     /// The operations that lead from what was emitted to what is decided now.
     /// `now` stands in for the receive time of the ping behind a retraction.
-    /// Returns whether anything was decided or put in question since the last
-    /// call.
+    /// What they amend goes to `amended` as it was told before. Returns whether
+    /// anything was decided or put in question since the last call.
     pub(crate) fn operations(
         &mut self,
         settings: &Settings,
         revision: u64,
         now: TimeMs,
         out: &mut Vec<FleetEvent>,
+        amended: &mut Vec<Decided>,
     ) -> bool {
         if !std::mem::take(&mut self.untold) {
             return false;
@@ -35,7 +36,10 @@ impl Vehicle {
                     let standing = self.standing_mut(i);
                     (standing.observed, standing.late) = (old.observed, old.late);
                 }
-                Some(_) => out.push(self.emit(self.standing(i), Op::Amend, revision, None)),
+                Some(old) => {
+                    out.push(self.emit(self.standing(i), Op::Amend, revision, None));
+                    amended.push(old);
+                }
                 None => asserted.push(i),
             }
         }
@@ -65,6 +69,28 @@ impl Vehicle {
         true
     }
 
+    /// The operation that tells at once of an event that no ping changes;
+    /// `None` if it was told alike: a record may have had it before the core.
+    pub(crate) fn tell(
+        &mut self,
+        body: &Body,
+        observed: TimeMs,
+        revision: u64,
+        amended: &mut Vec<Decided>,
+    ) -> Option<FleetEvent> {
+        let old = self.displaced.iter().position(|old| old.body.id == body.id);
+        let op = match old.map(|old| self.displaced.swap_remove(old)) {
+            Some(old) if old.body == *body => return None,
+            Some(old) => {
+                amended.push(old);
+                Op::Amend
+            }
+            None => Op::Assert,
+        };
+        let (vehicle_id, late, replaces) = (&self.id, false, None);
+        Some(body.emit(Emission { op, revision, vehicle_id, observed, late, replaces }))
+    }
+
     /// One of the events that stand: those decided, then those assumed.
     fn standing(&self, i: usize) -> &Decided {
         self.decided.get(i).unwrap_or_else(|| &self.assumed[i - self.decided.len()])
@@ -89,28 +115,46 @@ impl Vehicle {
     }
 
     /// Takes what has been asserted from `recorded` where it differs from what
-    /// was `computed` for the same segment. The difference leaves as ordinary
-    /// corrections when the vehicle is next touched.
-    pub(crate) fn set_record(&mut self, computed: &[&FleetEvent], recorded: &[&FleetEvent]) {
+    /// was `computed` for the same segment; `amended` has what that amends. The
+    /// difference leaves as ordinary corrections when the vehicle is next
+    /// touched.
+    pub(crate) fn set_record(
+        &mut self,
+        computed: &[&FleetEvent],
+        recorded: &[&FleetEvent],
+        amended: &[Decided],
+    ) {
         let differs = |event: &&FleetEvent, others: &[&FleetEvent]| !others.contains(event);
+        let tells = |id: &str, events: &[&FleetEvent]| events.iter().any(|it| it.event_id == id);
         for event in computed.iter().filter(|event| differs(event, recorded)) {
             let Some(decided) = self.as_decided(event) else { continue };
-            if event.op() == Op::Retract {
-                // The sinks still hold it, unless the record says otherwise.
-                if recorded.iter().all(|other| other.event_id != event.event_id) {
-                    self.displaced.push(Decided { emitted: true, ..decided });
-                }
-            } else if !self.unsay(decided.body.id) {
+            // What the sinks hold still, unless the record says otherwise.
+            let held = match event.op() {
+                Op::Retract => Some(decided.clone()),
+                _ => amended.iter().find(|old| old.body.id == decided.body.id).cloned(),
+            };
+            if !tells(&event.event_id, recorded) {
+                self.displaced.extend(held.map(|held| Decided { emitted: true, ..held }));
+            }
+            if event.op() != Op::Retract && !self.unsay(decided.body.id) {
                 // Decided and forgotten in one segment.
                 self.decided.insert(0, decided);
             }
         }
         for event in recorded.iter().filter(|event| differs(event, computed)) {
             let Some(decided) = self.as_decided(event) else { continue };
-            self.unsay(decided.body.id);
+            let stands = self.unsay(decided.body.id);
             self.displaced.retain(|old| old.body.id != decided.body.id);
-            if event.op() != Op::Retract {
-                self.displaced.push(Decided { emitted: true, ..decided });
+            // Told before the window begins, it is final, and the core no longer
+            // knows it: of a retraction, what it was; of an amend, nothing.
+            let is_final = !stands && !tells(&event.event_id, computed);
+            match event.op() {
+                Op::Retract if is_final => self.decided.insert(0, decided),
+                Op::Amend if is_final => {}
+                Op::Retract => {}
+                Op::Assert | Op::Amend | Op::Unspecified => {
+                    self.displaced.push(Decided { emitted: true, ..decided })
+                }
             }
         }
         self.settled = 0;
