@@ -6,10 +6,13 @@
 
 mod convergence;
 mod fleet;
+mod histories;
 mod hours;
 mod noise;
 mod random;
+mod record;
 mod reference;
+mod restarts;
 mod rules;
 mod schedules;
 #[path = "../support/mod.rs"]

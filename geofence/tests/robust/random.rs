@@ -2,6 +2,7 @@
 
 /// SplitMix64 (Steele, Lea, Flood: *Fast splittable pseudorandom number
 /// generators*, 2014).
+#[derive(Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {

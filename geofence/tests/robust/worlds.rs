@@ -33,6 +33,19 @@ pub(crate) struct World {
     pub(crate) end_ms: i64,
 }
 
+/// A world as it comes in.
+pub(crate) struct Delivery {
+    pub(crate) settings: Settings,
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// What one apply takes in.
+pub(crate) struct Segment {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) now: TimeMs,
+    pub(crate) restart_follows: bool,
+}
+
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
@@ -100,6 +113,20 @@ impl World {
 
     /// Delayed, duplicated, in batches, with restarts.
     pub(crate) fn out_of_order(&self, seed: u64) -> Shard {
+        let Delivery { settings, segments } = self.delivered(seed);
+        let mut shard = Shard::new(settings, self.fences.clone());
+        for segment in segments {
+            shard.segment(&segment.inputs, segment.now);
+            if segment.restart_follows {
+                shard.restart();
+            }
+        }
+        shard.apply(Input::End { end: TimeMs(self.end_ms) }, TimeMs::MIN);
+        shard
+    }
+
+    /// The same as input, all but its end.
+    pub(crate) fn delivered(&self, seed: u64) -> Delivery {
         let mut random = Random::new(seed);
         let settings = Settings {
             reorder_delay_ms: *random.pick(&[0, 2_000, 60_000]),
@@ -136,20 +163,18 @@ impl World {
         }
         arrivals.sort_by_key(|(arrival, _)| *arrival);
 
-        let mut shard = Shard::new(settings, self.fences.clone());
+        let mut segments = vec![];
         let mut rest = arrivals.as_slice();
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(1 + random.whole(12)));
             rest = later;
-            let now = batch.last().unwrap().0;
-            let inputs: Vec<Input> = batch.iter().map(|(_, input)| input.clone()).collect();
-            shard.segment(&inputs, TimeMs(now));
-            if restarts && random.chance(0.1) {
-                shard.restart();
-            }
+            segments.push(Segment {
+                inputs: batch.iter().map(|(_, input)| input.clone()).collect(),
+                now: TimeMs(batch.last().unwrap().0),
+                restart_follows: restarts && random.chance(0.1),
+            });
         }
-        shard.apply(Input::End { end: TimeMs(self.end_ms) }, TimeMs::MIN);
-        shard
+        Delivery { settings, segments }
     }
 }
 

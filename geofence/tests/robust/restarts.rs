@@ -1,0 +1,111 @@
+//! A restart from a snapshot changes nothing, wherever it falls in a history and
+//! whether the state was taken down at once or between segments.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use geofence::{Counters, Detector, Effects, FenceSet, Input, OnSilence};
+
+use super::convergence::worlds;
+use super::histories::History;
+use super::random::Random;
+use super::worlds::World;
+
+#[test]
+fn a_restart_anywhere_changes_nothing() {
+    let mut counters = Counters::default();
+    for seed in 0..worlds() {
+        let mut random = Random::new(seed ^ 0x5E6);
+        let mut world = World::new(seed);
+        world.settings.on_silence = *random.pick(&[OnSilence::Wait, OnSilence::Assume]);
+        let history = History::of(&world, seed);
+        let run = Run::new(&history);
+        run.effects.iter().for_each(|effects| counters.merge(&effects.counters));
+        for _ in 0..3 {
+            run.restart_at(&format!("world {seed}"), random.whole(history.segments.len()));
+            run.captured_from(
+                &format!("world {seed}"),
+                random.whole(history.segments.len()),
+                *random.pick(&[1, 2_000]),
+            );
+        }
+    }
+    for rare in ["hot_window_capped", "vehicle_limit", "late", "too_late", "duplicate"] {
+        assert!(counters.get(rare) > 0, "{rare} has not come about");
+    }
+}
+
+/// A history without a restart.
+struct Run<'a> {
+    history: &'a History,
+    effects: Vec<Effects>,
+    sets: BTreeMap<String, Arc<FenceSet>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(history: &'a History) -> Self {
+        let empty = FenceSet::empty();
+        let mut sets = BTreeMap::from([(empty.hash().to_owned(), Arc::new(empty))]);
+        for (inputs, _) in &history.segments {
+            for input in inputs {
+                if let Input::Fences { set, .. } = input {
+                    sets.insert(set.hash().to_owned(), Arc::clone(set));
+                }
+            }
+        }
+        let mut run = Self { history, effects: vec![], sets };
+        let mut detector = Detector::new(history.settings.clone());
+        run.effects = (0..history.segments.len()).map(|i| run.apply(&mut detector, i)).collect();
+        run
+    }
+
+    fn apply(&self, detector: &mut Detector, i: usize) -> Effects {
+        let (inputs, now) = &self.history.segments[i];
+        detector.apply(inputs, *now, i as u64 + 1)
+    }
+
+    fn until(&self, segment: usize) -> Detector {
+        let mut detector = Detector::new(self.history.settings.clone());
+        for i in 0..segment {
+            self.apply(&mut detector, i);
+        }
+        detector
+    }
+
+    fn restore(&self, state: Vec<u8>) -> Detector {
+        let fences = |hash: &str| self.sets.get(hash).cloned();
+        Detector::decode_state(Bytes::from(state), fences).unwrap()
+    }
+
+    /// Goes on from a snapshot of before `segment`.
+    fn restart_at(&self, what: &str, segment: usize) {
+        let before = self.until(segment);
+        let restored = self.restore(before.encode_state());
+        assert_eq!(restored.hot_bytes(), before.hot_bytes(), "{what}, segment {segment}");
+        assert_eq!(restored.event_time_max(), before.event_time_max());
+        assert_eq!(restored.positions_since(0), before.positions_since(0));
+        self.goes_on(what, restored, segment);
+    }
+
+    /// Goes on from a state that is taken down from before `segment` on, while
+    /// later segments are applied.
+    fn captured_from(&self, what: &str, segment: usize, bytes: usize) {
+        let mut detector = self.until(segment);
+        detector.begin_capture();
+        for i in segment..self.history.segments.len() {
+            self.apply(&mut detector, i);
+            if let Some(state) = detector.capture(bytes) {
+                self.goes_on(what, self.restore(state), segment);
+                return;
+            }
+        }
+    }
+
+    fn goes_on(&self, what: &str, mut detector: Detector, segment: usize) {
+        for i in segment..self.history.segments.len() {
+            let effects = self.apply(&mut detector, i);
+            assert_eq!(effects, self.effects[i], "{what}: segment {i}, restart before {segment}");
+        }
+    }
+}
