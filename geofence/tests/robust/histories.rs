@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use geofence::{FenceSet, Input, OnSilence, Ping, Settings, SourceState, TimeMs};
+use geofence::{FenceSet, Input, OnSilence, Ping, PingRun, Settings, SourceState, TimeMs};
 
 use super::random::Random;
 use super::worlds::{Delivery, World};
@@ -52,8 +52,13 @@ impl History {
                 segment.inputs.push(announced(&mut random, world, segment.now));
             }
             segments.push((segment.inputs, segment.now));
-            if random.chance(0.1) {
-                segments.push((vec![], segment.now.plus(random.whole(3_000) as i64)));
+            if random.chance(0.2) {
+                // A moment in which no ping comes, and maybe a low mark.
+                let mark = is_marked.then(|| mark_alone(&mut random, segment.now));
+                segments.push((
+                    mark.into_iter().collect(),
+                    segment.now.plus(random.whole(3_000) as i64),
+                ));
             }
         }
         let end = TimeMs(world.end_ms);
@@ -83,6 +88,11 @@ impl History {
             _ => &[],
         })
     }
+}
+
+fn mark_alone(random: &mut Random, low_mark: TimeMs) -> Input {
+    let (source, low_mark) = (random.whole(2) as u32, Some(low_mark));
+    Input::Pings(PingRun { source, low_mark, ..PingRun::default() })
 }
 
 fn said_of_a_source(random: &mut Random, at: TimeMs) -> Input {

@@ -1,11 +1,12 @@
 //! A restart from a snapshot changes nothing, wherever it falls in a history and
-//! whether the state was taken down at once or between segments.
+//! whether the state was taken down at once or between segments; nor does a
+//! recovery from the journal, which holds less than was taken in.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use geofence::{Counters, Detector, Effects, FenceSet, Input, OnSilence};
+use geofence::{Counters, Detector, Effects, FenceSet, Input, OnSilence, Outcome, TimeMs};
 
 use super::convergence::worlds;
 use super::histories::History;
@@ -36,10 +37,44 @@ fn a_restart_anywhere_changes_nothing() {
     }
 }
 
+/// Of the input a journal holds what left something to record, and of its pings
+/// those that were archived (decision 0003).
+#[test]
+fn a_journal_applied_again_tells_the_same() {
+    let mut left_out = 0;
+    for seed in 0..worlds() {
+        let mut random = Random::new(seed ^ 0x10C);
+        let mut world = World::new(seed);
+        world.settings.on_silence = *random.pick(&[OnSilence::Wait, OnSilence::Assume]);
+        let history = History::of(&world, seed);
+        let run = Run::new(&history);
+        let journal: Vec<_> = (0..run.effects.len()).map(|i| run.recorded(i)).collect();
+        left_out += journal.iter().filter(|recorded| recorded.is_none()).count();
+        for segment in [0, random.whole(journal.len())] {
+            let mut detector = run.restore(run.until(segment).encode_state());
+            for (i, inputs) in journal.iter().enumerate().skip(segment) {
+                let Some(inputs) = inputs else { continue };
+                let found = detector.apply(inputs, run.nows[i], i as u64 + 1);
+                let what = format!("world {seed}, segment {i} after {segment}");
+                assert_eq!(found.events, run.effects[i].events, "{what}");
+                let archived = run.effects[i].outcomes.iter().filter(|it| is_archived(it));
+                assert!(archived.eq(&found.outcomes), "{what}: {:?}", found.outcomes);
+            }
+        }
+    }
+    assert!(left_out as u64 > worlds(), "{left_out} segments left out");
+}
+
+fn is_archived(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Archived { .. })
+}
+
 /// A history without a restart.
 struct Run<'a> {
     history: &'a History,
     effects: Vec<Effects>,
+    /// The clock of each apply.
+    nows: Vec<TimeMs>,
     sets: BTreeMap<String, Arc<FenceSet>>,
 }
 
@@ -54,10 +89,30 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let mut run = Self { history, effects: vec![], sets };
+        let mut run = Self { history, effects: vec![], nows: vec![], sets };
         let mut detector = Detector::new(history.settings.clone());
-        run.effects = (0..history.segments.len()).map(|i| run.apply(&mut detector, i)).collect();
+        for i in 0..history.segments.len() {
+            let effects = run.apply(&mut detector, i);
+            run.effects.push(effects);
+            run.nows.push(detector.now());
+        }
         run
+    }
+
+    /// The input of a segment as a journal holds it; `None` if it holds nothing.
+    fn recorded(&self, i: usize) -> Option<Vec<Input>> {
+        let Effects { outcomes, events, .. } = &self.effects[i];
+        let mut inputs = self.history.segments[i].0.clone();
+        let is_recorded = !events.is_empty()
+            || outcomes.iter().any(is_archived)
+            || inputs.iter().any(|input| !matches!(input, Input::Pings(_)));
+        let mut outcomes = outcomes.iter();
+        inputs.retain_mut(|input| {
+            let Input::Pings(run) = input else { return true };
+            run.pings.retain(|_| outcomes.next().is_some_and(is_archived));
+            !run.pings.is_empty() || run.low_mark.is_some()
+        });
+        is_recorded.then_some(inputs)
     }
 
     fn apply(&self, detector: &mut Detector, i: usize) -> Effects {
