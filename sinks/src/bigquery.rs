@@ -12,6 +12,9 @@
 //! - A stream that was finalised or lost is replaced after its rows were
 //!   counted: the first rows after `through_seq` that are in already have
 //!   negative offsets in the new stream, and are passed.
+//! - Rows of segments that are gone with the end of a journal pass for no
+//!   others: a stream that has any, where a life's first rows belong, is
+//!   replaced, and they are not counted.
 //! - A row that BigQuery refuses for good becomes a dead letter, and its
 //!   offset is recorded as refused; then a stub takes its place, so that the
 //!   rows after it keep their offsets.
