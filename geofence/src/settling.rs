@@ -12,8 +12,8 @@ use crate::{Effects, Input, LivePosition, OnSilence, TimeMs};
 const WITHOUT_FENCES_MAX: usize = 32;
 
 /// For how long fence sets are kept for vehicles that are not known yet,
-/// milliseconds. Their first pings may be older; but a set takes some 0.7 kB a
-/// fence, and fences may change often.
+/// milliseconds. Their first pings may be older; but what changed in a set is
+/// kept with it, and fences may change often.
 const FENCES_KEPT_MS: i64 = 86_400_000;
 
 /// How often silent vehicles are looked for, milliseconds.

@@ -5,12 +5,14 @@
 //! row. Nothing is held of one tile while another is made but memory to use
 //! again.
 
+use std::sync::Arc;
+
 use super::by_cell::ByCell;
 use super::content::{Cells, Content, Stretch, Words};
 use super::draft::{Draft, Shift};
 use super::raster::clamped;
 use super::run::RunWriter;
-use super::tile::Tile;
+use super::tile::{BAND_BITS, Tile};
 use super::{CellIndex, TILE_BITS, grid};
 use crate::Shape;
 use crate::plane::TURN;
@@ -84,23 +86,22 @@ impl Builder {
         for round in &draft.round {
             self.content.add_round(cells, round);
         }
-        self.write_runs(cells);
         Tile {
             cell_bits: cells.bits,
             covering: draft.covering.as_slice().into(),
-            starts: self.starts.as_slice().into(),
-            words: self.runs.finish(),
+            bands: self.write_bands(cells).into(),
         }
     }
 
-    /// Writes where each cell's run begins, and the runs.
-    fn write_runs(&mut self, cells: Cells) {
+    /// Writes where each cell's run begins, and the runs, band by band.
+    fn write_bands(&mut self, cells: Cells) -> Vec<Arc<[u32]>> {
         let Self { content, crossings, asked, starts, runs } = self;
         content.covered.sort_unstable_by_key(|it| (it.row, it.first, it.fence));
         crossings.lay_out(cells.count(), &content.crossings);
         asked.lay_out(cells.count(), &content.asked);
         starts.clear();
-        runs.begin_tile();
+        runs.begin_band();
+        let mut bands = Vec::new();
         let mut covered = content.covered.iter().peekable();
         let (mut covering, mut fences): (Vec<Stretch>, Vec<u32>) = Default::default();
         for row in 0..cells.in_row() {
@@ -134,7 +135,17 @@ impl Builder {
                 } else {
                     runs.uncrossed(&fences, asked)
                 });
+                if starts.len() == 1 << BAND_BITS {
+                    bands.push(runs.finish(starts));
+                    starts.clear();
+                    runs.begin_band();
+                    plain = None;
+                }
             }
         }
+        if !starts.is_empty() {
+            bands.push(runs.finish(starts));
+        }
+        bands
     }
 }

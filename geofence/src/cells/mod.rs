@@ -54,7 +54,7 @@ pub(crate) struct CellIndex {
 }
 
 /// A cell, by its tile and its number there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cell {
     tile: u32,
     number: u32,
@@ -63,7 +63,7 @@ pub(crate) struct Cell {
 /// Where in the index something is known of a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spot {
-    tile: u32,
+    cell: Cell,
     start: u32,
 }
 
@@ -96,7 +96,8 @@ impl CellIndex {
         let taken = |envelope: Envelope| CellIndex::takes(&envelope);
         let tile = |builder: &mut Builder, _, key: &u32| {
             let members = members(&grid::box_of(*key)).into_iter();
-            builder.tile(*key, members.filter(|(_, shape)| taken(shape.envelope())))
+            let made = builder.tile(*key, members.filter(|(_, shape)| taken(shape.envelope())));
+            made.map(|made| made.sharing(&self.tiles[self.tile(*key) as usize]))
         };
         let keys: Vec<u32> = touches.iter().copied().collect();
         let (made, beside) =
@@ -150,7 +151,7 @@ impl CellIndex {
     /// Where something is known of a cell of this index.
     #[inline]
     pub(crate) fn spot_of(&self, cell: Cell) -> Spot {
-        Spot { tile: cell.tile, start: self.tiles[cell.tile as usize].start(cell.number) }
+        Spot { cell, start: self.tiles[cell.tile as usize].start(cell.number) }
     }
 
     /// Where something is known of `p`.
@@ -162,7 +163,7 @@ impl CellIndex {
     /// Has asked for what [`Self::at`] reads.
     #[inline]
     pub(crate) fn prefetch(&self, spot: Spot) {
-        self.tiles[spot.tile as usize].prefetch_run(spot.start);
+        self.tiles[spot.cell.tile as usize].prefetch_run((spot.cell.number, spot.start));
     }
 
     /// Adds to `out`, which is empty, every fence that holds `p`, in ascending
@@ -178,7 +179,8 @@ impl CellIndex {
     ) {
         let (x, y) = grid::from_corner(p);
         let within = (grid::within_tile(x), grid::within_tile(y));
-        self.tiles[spot.tile as usize].at(spot.start, within, out, asked);
+        let run = (spot.cell.number, spot.start);
+        self.tiles[spot.cell.tile as usize].at(run, within, out, asked);
     }
 
     /// Calls `found` for every fence whose outline may meet the box, which

@@ -95,7 +95,7 @@ impl Head {
 
 /// Appends to `out`, ascending, every fence of the run at the start of `words`
 /// that holds the place (x, y), `asked` deciding on those that must be asked.
-/// `words` go on to the end of the tile's.
+/// `words` go on to the end of the band's.
 #[inline]
 pub(super) fn query(
     words: &[u32],
@@ -281,7 +281,7 @@ impl Line {
     }
 }
 
-/// Makes the runs of one tile after the other; its memory serves again.
+/// Makes the runs of one band after the other; its memory serves again.
 #[derive(Debug, Default)]
 pub(super) struct RunWriter {
     words: Vec<u32>,
@@ -293,7 +293,7 @@ pub(super) struct RunWriter {
 
 impl RunWriter {
     /// Begins with the run of [`NOTHING`].
-    pub(super) fn begin_tile(&mut self) {
+    pub(super) fn begin_band(&mut self) {
         self.words.clear();
         Head::write(0, 0, 0, &mut self.words);
         self.known.clear();
@@ -341,9 +341,10 @@ impl RunWriter {
         start.expect("a tile's runs are bounded, see its budget") | more
     }
 
-    /// The words of the tile.
-    pub(super) fn finish(&mut self) -> Arc<[u32]> {
+    /// The band of cells whose runs begin at these `starts`.
+    pub(super) fn finish(&mut self, starts: &[u32]) -> Arc<[u32]> {
         self.words.extend([0; SPARE]);
-        self.words.as_slice().into()
+        let moved = starts.iter().map(|start| start + starts.len() as u32);
+        moved.chain(self.words.iter().copied()).collect()
     }
 }

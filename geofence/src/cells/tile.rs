@@ -5,6 +5,10 @@ use std::sync::Arc;
 use super::TILE_BITS;
 use super::run;
 
+/// Cells of a band, as a power of two. A band is what is made anew where a
+/// fence changes: some 20 kB where fences are as dense as in a city.
+pub(super) const BAND_BITS: u32 = 10;
+
 /// Cells of one square of the globe. Indexes share those that do not differ.
 #[derive(Clone, Debug)]
 pub(super) struct Tile {
@@ -12,23 +16,29 @@ pub(super) struct Tile {
     pub(super) cell_bits: u32,
     /// Fences that cover the tile whole.
     pub(super) covering: Arc<[u32]>,
-    /// Where the cell's run begins in `words`, row by row from the south, and
-    /// [`run::MORE`].
-    pub(super) starts: Arc<[u32]>,
-    pub(super) words: Arc<[u32]>,
+    /// Cells row by row from the south, so many to a band: where each cell's
+    /// run begins in the band, and [`run::MORE`]; then the runs.
+    pub(super) bands: Arc<[Arc<[u32]>]>,
 }
 
 impl Tile {
     /// One that knows of no fence.
     pub(super) fn empty() -> Self {
         let mut runs = run::RunWriter::default();
-        runs.begin_tile();
-        Self {
-            cell_bits: TILE_BITS,
-            covering: Arc::default(),
-            starts: Arc::new([run::NOTHING]),
-            words: runs.finish(),
+        runs.begin_band();
+        let bands = Arc::new([runs.finish(&[run::NOTHING])]);
+        Self { cell_bits: TILE_BITS, covering: Arc::default(), bands }
+    }
+
+    /// The same tile, with the bands of `before` where they are equal.
+    pub(super) fn sharing(mut self, before: &Self) -> Self {
+        if self.bands.len() == before.bands.len() {
+            let shared = |(now, then): (&Arc<[u32]>, &Arc<[u32]>)| {
+                Arc::clone(if now == then { then } else { now })
+            };
+            self.bands = self.bands.iter().zip(before.bands.iter()).map(shared).collect();
         }
+        self
     }
 
     /// Number of the cell of the place (x, y) units from the tile's
@@ -42,40 +52,45 @@ impl Tile {
     /// Has asked for what [`Self::start`] reads.
     #[inline]
     pub(super) fn prefetch_start(&self, cell: u32) {
-        prefetch::lines_of(&self.starts[cell as usize]);
+        prefetch::lines_of(&self.band(cell)[in_band(cell)]);
     }
 
     /// Where the run begins of a cell.
     #[inline]
     pub(super) fn start(&self, cell: u32) -> u32 {
-        self.starts[cell as usize] & !run::MORE
+        self.band(cell)[in_band(cell)] & !run::MORE
+    }
+
+    #[inline]
+    fn band(&self, cell: u32) -> &[u32] {
+        &self.bands[cell as usize >> BAND_BITS]
     }
 
     /// Adds to `out`, which is empty, every fence that holds the place, in
     /// ascending order, `asked` deciding on those that must be asked; `start` is
-    /// what [`Self::start`] says.
+    /// what [`Self::start`] says of its `cell`.
     #[inline]
     pub(super) fn at(
         &self,
-        start: u32,
+        (cell, start): (u32, u32),
         (x, y): (u32, u32),
         out: &mut Vec<u32>,
         asked: impl FnMut(u32) -> bool,
     ) {
         let within = |units: u32| i64::from(units & ((1 << self.cell_bits) - 1));
-        run::query(&self.words[start as usize..], within(x), within(y), out, asked);
+        run::query(&self.band(cell)[start as usize..], within(x), within(y), out, asked);
         if !self.covering.is_empty() {
             out.extend_from_slice(&self.covering);
             run::sort(out);
         }
     }
 
-    /// Has asked for the run at `start`, as far as most runs go.
+    /// Has asked for the run of `cell` at `start`, as far as most runs go.
     #[inline]
-    pub(super) fn prefetch_run(&self, start: u32) {
+    pub(super) fn prefetch_run(&self, (cell, start): (u32, u32)) {
         /// A run begins with as many words.
         const MOST: usize = 16;
-        let run = &self.words[start as usize..];
+        let run = &self.band(cell)[start as usize..];
         prefetch::lines_of(&run[..run.len().min(MOST)]);
     }
 
@@ -88,11 +103,13 @@ impl Tile {
         let cells = |low: i64, high: i64| (low >> bits).max(0)..(high >> bits).min(last) + 1;
         for row in cells(low.1, high.1) {
             for column in cells(low.0, high.0) {
-                let start = self.starts[(row << row_bits | column) as usize];
+                let cell = (row << row_bits | column) as u32;
+                let band = self.band(cell);
+                let start = band[in_band(cell)];
                 if start & run::MORE == 0 {
                     continue;
                 }
-                let run = &self.words[(start & !run::MORE) as usize..];
+                let run = &band[(start & !run::MORE) as usize..];
                 let (west, south) = (column << bits, row << bits);
                 let from_corner = |(x, y): (i64, i64)| (x - west, y - south);
                 run::outlines(run, from_corner(low), from_corner(high), &mut found);
@@ -101,7 +118,13 @@ impl Tile {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let words = self.covering.len() + self.starts.len() + self.words.len();
-        size_of::<Self>() + words * size_of::<u32>()
+        let bands = self.bands.iter().map(|band| size_of_val(band) + size_of_val(&**band));
+        size_of::<Self>() + size_of_val(&*self.covering) + bands.sum::<usize>()
     }
+}
+
+/// Where a cell stands in its band.
+#[inline]
+fn in_band(cell: u32) -> usize {
+    cell as usize & ((1 << BAND_BITS) - 1)
 }
