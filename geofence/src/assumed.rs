@@ -8,7 +8,7 @@
 
 use crate::FenceEpoch;
 use crate::decided::{Decided, Group};
-use crate::machine::{Machine, Visit};
+use crate::machine::{Judge, Machine, Visit};
 use crate::vehicle::Vehicle;
 use crate::world::Rules;
 use crate::{OnSilence, TimeMs};
@@ -26,13 +26,36 @@ impl Machine {
         let closes = schedule.and_then(|schedule| schedule.closing(since, mark));
         [left, closes].into_iter().flatten().fold(mark, TimeMs::min)
     }
+
+    /// The dwell events of the open visits that follow if nothing was heard of
+    /// the vehicle up to `mark`. `late` says that a late fix made a difference,
+    /// `now` stands in for the receive time of a ping.
+    pub(crate) fn assumed(
+        &self,
+        judge: &Judge<'_>,
+        mark: Option<TimeMs>,
+        late: bool,
+        now: TimeMs,
+    ) -> Vec<Decided> {
+        let mut dwells = Vec::new();
+        let assumes = judge.settings.on_silence == OnSilence::Assume && !self.visits.is_empty();
+        let Some(mark) = mark.filter(|_| assumes) else { return dwells };
+        let epoch = judge.timeline.epoch(self.epoch);
+        for visit in &self.visits {
+            let through = self.stayed_through(epoch, visit, mark);
+            let ahead = visit.dwells_ahead(judge, epoch);
+            for dwell in ahead.take_while(|dwell| dwell.due <= through) {
+                dwells.push(Decided { late, ..visit.dwell(judge, epoch, dwell, dwell.due, now) });
+            }
+        }
+        dwells
+    }
 }
 
 impl Vehicle {
     /// Draws from silence up to `mark` what it says of the open visits. What
-    /// was told of it before and no longer follows is put in question. `late`
-    /// says that a late fix made a difference, `now` stands in for the receive
-    /// time of a ping.
+    /// was told of it before and no longer follows is put in question. For
+    /// `late` and `now` see [`Machine::assumed`].
     pub(crate) fn assume(
         &mut self,
         rules: Rules<'_>,
@@ -40,33 +63,15 @@ impl Vehicle {
         late: bool,
         now: TimeMs,
     ) {
-        let assumes = rules.world.settings.on_silence == OnSilence::Assume;
         // The end of the input is heard of all vehicles.
-        let mark = mark.max(rules.world.end).filter(|_| assumes);
-        let follows = mark.map_or(Vec::new(), |mark| self.dwells_by(rules, mark, late, now));
+        let mark = mark.max(rules.world.end);
+        let follows = self.machine.assumed(&rules.judge(&self.id), mark, late, now);
         let bodies = |list: &[Decided], other: &[Decided]| {
             list.iter().map(|decided| &decided.body).eq(other.iter().map(|decided| &decided.body))
         };
         if !bodies(&follows, &self.assumed) {
             self.set_assumed(follows);
         }
-    }
-
-    fn dwells_by(&self, rules: Rules<'_>, mark: TimeMs, late: bool, now: TimeMs) -> Vec<Decided> {
-        let mut dwells = Vec::new();
-        if self.machine.visits.is_empty() {
-            return dwells;
-        }
-        let judge = &rules.judge(&self.id);
-        let epoch = rules.world.timeline.epoch(self.machine.epoch);
-        for visit in &self.machine.visits {
-            let through = self.machine.stayed_through(epoch, visit, mark);
-            let ahead = visit.dwells_ahead(judge, epoch);
-            for dwell in ahead.take_while(|dwell| dwell.due <= through) {
-                dwells.push(Decided { late, ..visit.dwell(judge, epoch, dwell, dwell.due, now) });
-            }
-        }
-        dwells
     }
 
     /// Once the low mark has passed this, silence proves a dwell threshold

@@ -141,10 +141,7 @@ pub(super) fn describe(event: &FleetEvent, decided: Option<TimeMs>, step: Option
             metres(cross.inside_m),
             time(TimeMs(cross.out_time_ms))
         ),
-        Some(Detail::GeofenceDwell(dwell)) => format!(
-            "an inside ping lies at or after the enter + {}",
-            span(i64::from(dwell.threshold_s) * 1000)
-        ),
+        Some(Detail::GeofenceDwell(dwell)) => dwelt(dwell.threshold_s, step),
         Some(Detail::GeofenceVisit(visit)) => format!(
             "the visit since {} is closed by an exit ({}): {} inside, {} certain",
             time(TimeMs(visit.enter_time_ms)),
@@ -243,6 +240,20 @@ fn by_fence(event: &FleetEvent, side: &str) -> String {
              {side} it"
         ),
         _ => format!("{} then", reason_name(event.reason)),
+    }
+}
+
+fn dwelt(threshold_s: u32, step: Option<&Step>) -> String {
+    let due = format!("the enter + {}", span(i64::from(threshold_s) * 1000));
+    match step {
+        Some(Step { moment: Moment::Silence { .. }, .. }) => format!(
+            "nothing has been heard of the vehicle up to {due}, which is taken for staying \
+             (on_silence)"
+        ),
+        Some(Step { after: Presence::Inside { .. } | Presence::PendingOut { .. }, .. }) | None => {
+            format!("an inside ping lies at or after {due}")
+        }
+        Some(_) => format!("the visit is closed by an exit at or after {due}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -224,6 +225,44 @@ fn nothing_is_written_and_damage_is_named() {
     assert_eq!(code, 1);
     let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
     assert!(error.contains(&format!("shard-0/journal/{name}: ")), "{error}");
+}
+
+/// Where silence is taken for staying, a dwell may rest on it, or on the exit.
+#[rstest]
+#[case::silent(
+    "",
+    "nothing has been heard of the vehicle up to the enter + 5 min, which is taken for staying"
+)]
+#[case::gone(
+    "car,2026-03-01T12:20:00Z,50.005,9.9,5\n",
+    "the visit is closed by an exit at or after"
+)]
+#[case::seen(
+    "car,2026-03-01T12:10:00Z,50.005,10.005,5\n",
+    "an inside ping lies at or after the enter + 5 min"
+)]
+fn a_dwell_of_a_silent_vehicle_is_explained(#[case] more: &str, #[case] why: &str) {
+    let folder = TempDir::new().expect("a temporary directory");
+    let car = "car,2026-03-01T12:00:00Z,50.005,10.005,5\n";
+    let bus = "bus,2026-03-01T13:00:00Z,50.005,10.018,5\n";
+    let pings = ["vehicle_id,event_time,lat,lon,accuracy_m\n", car, more, bus].concat();
+    fs::write(folder.path().join("pings.csv"), pings).expect("writable");
+    fs::write(folder.path().join("fences.geojson"), SQ).expect("writable");
+    let output = Command::new(env!("CARGO_BIN_EXE_fleetstream"))
+        .current_dir(folder.path())
+        .env_remove("FLEETSTREAM_SHARED_DATA")
+        .env("FLEETSTREAM_DETECTION__ON_SILENCE", "assume")
+        .args(["replay", "--pings", "pings.csv", "--fences", "fences.geojson", "--out", "out"])
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let events = lines(&folder.path().join("out/events.ndjson"));
+    let dwell = events.iter().find(|event| event["kind"] == "geofence_dwell").expect("a dwell");
+    let id = dwell["event_id"].as_str().expect("an id");
+    let answer = explained(folder.path(), &["--vehicle", "car", "--event", id]);
+    assert_eq!(answer["event"]["confirmed"], true, "{answer}");
+    let conclusion = answer["conclusion"].as_str().expect("a sentence");
+    assert!(conclusion.contains(why), "{conclusion}");
 }
 
 /// On a day of buses that came shuffled and doubled: final events are what the

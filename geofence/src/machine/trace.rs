@@ -32,6 +32,8 @@ pub(crate) enum Move<'a> {
     Turn(TimeMs, Change),
     /// The gaps that are known up to a time.
     Silence(TimeMs),
+    /// No move: this follows from silence as it stands.
+    Assumed(&'a Decided),
 }
 
 impl Machine {
@@ -53,6 +55,7 @@ impl Move<'_> {
         match self {
             Self::Fix(fix) => fix.t,
             Self::Turn(t, _) | Self::Silence(t) => t,
+            Self::Assumed(decided) => decided.at,
         }
     }
 
@@ -66,6 +69,7 @@ impl Move<'_> {
             Self::Silence(through) => {
                 machine.run_timers(judge, TimeMs::MIN, through, scratch);
             }
+            Self::Assumed(decided) => scratch.decided.push(decided.clone()),
         }
     }
 
@@ -102,6 +106,7 @@ impl Move<'_> {
         let (moment, sight, rest) = match self {
             Self::Turn(at, change) => (Moment::Turn { at, change }, None, None),
             Self::Silence(through) => (Moment::Silence { through }, None, None),
+            Self::Assumed(decided) => (Moment::Silence { through: decided.at }, None, None),
             Self::Fix(fix) => {
                 let seen = was.seen(fix, fate(machine, judge, fix), dropped);
                 if seen.fate == Fate::TooVague {

@@ -49,7 +49,8 @@ pub enum Moment {
         /// What changed.
         change: Change,
     },
-    /// Nothing more came up to this event time.
+    /// Nothing more came up to this event time. Where silence is taken for
+    /// staying, a dwell may follow from that.
     Silence {
         /// Up to when gaps are known.
         through: TimeMs,

@@ -131,6 +131,9 @@ impl Trail {
                 }
                 continue;
             };
+            // Of a segment that was recorded, each mark counts that could conclude
+            // anything of this vehicle.
+            self.rules.sources.recorded(run);
             for ping in &run.pings {
                 if ping.vehicle_id == self.vehicle_id {
                     let disposition = dispositions.next().unwrap_or(Disposition::Unspecified);
@@ -283,7 +286,7 @@ impl Trail {
     }
 
     /// Every event that follows from the pings, of any fence and of none, in
-    /// order of decision.
+    /// order of decision; last, what silence alone says.
     #[must_use]
     pub fn decisions(&self) -> Vec<Decision> {
         let mut decisions = Vec::new();
@@ -368,6 +371,12 @@ impl Trail {
             go(turn, &mut machine, judge, &mut scratch);
         }
         go(Move::Silence(watermark), &mut machine, judge, &mut scratch);
+
+        let mark = self.rules.sources.silence_mark(vehicle.source).max(rules.world.end);
+        let judge = &rules.judge(&self.vehicle_id);
+        for dwell in machine.assumed(judge, mark, false, self.rules.now) {
+            go(Move::Assumed(&dwell), &mut machine, judge, &mut scratch);
+        }
     }
 
     /// The fixes that stand for their time, from the start of what is known.

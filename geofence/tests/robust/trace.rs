@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use geofence::trace::{Change, Fate, Held, Moment, Presence, Seen, Step, Trail};
-use geofence::{Disposition, Fence, FenceSet, Input, Outcome, Settings, Shape, TimeMs, order_key};
+use geofence::{
+    Disposition, Fence, FenceSet, Input, OnSilence, Outcome, PingRun, Settings, Shape, TimeMs,
+    order_key,
+};
 use protos::events::FleetEvent;
 
 use super::convergence::worlds;
@@ -295,6 +298,24 @@ fn a_vehicle_that_was_forgotten_begins_anew() {
     assert_eq!(trail(&shard, "v").arrivals().len(), 3);
 }
 
+#[test]
+fn a_dwell_that_silence_alone_tells_is_traced() {
+    let settings = Settings { on_silence: OnSilence::Assume, dwell_s: vec![60, 300], ..robust() };
+    let mut shard = Shard::new(settings, vec![named("f", sq())]);
+    shard.each(&[at(0.0, 10.005, MID)]);
+    for mark_s in [59.0, 61.0, 200.0] {
+        let low_mark = Some(after_t(mark_s));
+        shard.apply(Input::Pings(PingRun { low_mark, ..PingRun::default() }), TimeMs::MIN);
+    }
+    let steps = steps(&shard);
+    let last = steps.last().unwrap();
+    assert_eq!(last.events.iter().map(kind).collect::<Vec<_>>(), ["dwell"]);
+    assert!(matches!(last.moment, Moment::Silence { through } if through == after_t(60.0)));
+    assert_eq!((last.before, last.after), (steps[0].after, steps[0].after));
+    let silent = trail(&shard, "v").decisions();
+    assert_eq!(silent.last().map(|decision| decision.at), Some(after_t(60.0)));
+}
+
 /// What holds of `vehicle`, and without how it was learnt.
 fn held(shard: &Shard, vehicle: &str) -> Vec<FleetEvent> {
     let events = fold(&shard.log).into_iter();
@@ -318,7 +339,8 @@ fn in_order(events: impl IntoIterator<Item = FleetEvent>) -> Vec<FleetEvent> {
 fn what_is_traced_is_what_was_detected() {
     let mut events = 0;
     for seed in 0..worlds() / 4 {
-        let world = World::new(seed);
+        let mut world = World::new(seed);
+        world.settings.on_silence = if seed % 2 == 0 { OnSilence::Wait } else { OnSilence::Assume };
         for shard in [world.in_order(), world.out_of_order(seed)] {
             for pings in &world.pings {
                 let vehicle = pings[0].vehicle_id.as_str();
