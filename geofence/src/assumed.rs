@@ -6,12 +6,11 @@
 //! a late fix that changes the visit changes it, and a fix that proves it
 //! decides the same event under the same id.
 
-use crate::FenceEpoch;
 use crate::decided::{Decided, Group};
 use crate::machine::{Judge, Machine, Visit};
 use crate::vehicle::Vehicle;
 use crate::world::Rules;
-use crate::{OnSilence, TimeMs};
+use crate::{FenceEpoch, OnSilence, TimeMs};
 
 impl Machine {
     /// Up to when the vehicle counts as staying in `visit`, of `epoch`, if

@@ -13,10 +13,9 @@ use super::refused::Refusal;
 use super::scope::Scope;
 use super::transitions::{Crossing, Transition};
 use super::{Arrival, Judge, Machine, Scratch, Visit, place_at_fence};
-use crate::FenceEpoch;
-use crate::TimeMs;
 use crate::fix::Fix;
 use crate::hash::Cause;
+use crate::{FenceEpoch, TimeMs};
 
 /// Everything that changes at one moment.
 #[derive(Clone, Copy)]

@@ -30,14 +30,13 @@ pub(crate) use rest::{EngineValue, IdleRun, Rest};
 pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
-use crate::FenceEpoch;
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
 use crate::fix::Fix;
 use crate::hash::{Cause, event_id};
 use crate::roster::Tags;
 use crate::timeline::Timeline;
 use crate::vehicle::Spares;
-use crate::{Profile, Settings, TimeMs};
+use crate::{FenceEpoch, Profile, Settings, TimeMs};
 use fences::Turn;
 use refused::{Note, Refusal};
 use scope::Scope;

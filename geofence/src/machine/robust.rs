@@ -16,12 +16,11 @@ use super::scope::Scope;
 use super::step::{Step, Way};
 use super::transitions::{Crossing, Transition};
 use super::{Draft, Judge, Machine, Scratch, Visit, make_room, place_at_fence};
-use crate::FenceEpoch;
 use crate::decided::{FenceRef, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
 use crate::plane::round_mm;
-use crate::{Fence, Settings, TimeMs};
+use crate::{Fence, FenceEpoch, Settings, TimeMs};
 
 /// Shortest path through a fence that counts, metres.
 pub(super) const CROSS_M_MIN: f64 = 5.0;

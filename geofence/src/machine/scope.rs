@@ -2,10 +2,9 @@
 //! open, and that ask for none of its tags or for one that it has. To the
 //! vehicle the others are as if they were not there.
 
-use crate::FenceEpoch;
 use crate::roster::Tags;
 use crate::timeline::Timeline;
-use crate::{Fence, TimeMs};
+use crate::{Fence, FenceEpoch, TimeMs};
 
 /// One vehicle at one moment.
 #[derive(Clone, Copy)]

@@ -5,10 +5,9 @@ use protos::events::{GeofenceEnter, GeofenceExit, Reason};
 
 use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
-use crate::FenceEpoch;
 use crate::decided::{Decided, FenceRef, Group, Place};
 use crate::hash::{Cause, event_id};
-use crate::{OnSilence, Settings, TimeMs};
+use crate::{FenceEpoch, OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,11 +6,10 @@ use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
 
 use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
-use crate::FenceEpoch;
-use crate::TimeMs;
 use crate::decided::{Decided, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
+use crate::{FenceEpoch, TimeMs};
 
 /// A visit that is open.
 #[derive(Clone, Debug, PartialEq)]
