@@ -1,139 +1,14 @@
-//! The robust profile as slowly and plainly as it can be said: sort, set
-//! aside what is not believed, then tell each fence's story on its own by
-//! looking ahead. No index, no increments, no state carried along. Geometry is
-//! asked of [`Shape`], which has references of its own.
+//! The story of one vehicle and one fence, told by looking ahead.
 
-use std::collections::BTreeSet;
-
-use geofence::{Fence, Ping, Plane, Settings, Shape, TagChanges};
+use geofence::{Ping, Settings, Shape};
 use protos::events::fleet_event::Detail;
 use protos::events::{
-    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Reason,
+    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, Reason,
 };
 
-use super::fleet::fold;
-use super::hours;
-use super::worlds::World;
-
-/// Every geofence event of a world but for its ids, in any order.
-fn told(world: &World) -> Vec<FleetEvent> {
-    let mut sets = vec![(i64::MIN, world.fences.clone())];
-    sets.extend(world.changes.iter().cloned());
-    let ids: BTreeSet<&str> =
-        sets.iter().flat_map(|(_, fences)| fences).map(|fence| fence.id.as_str()).collect();
-    let mut events = vec![];
-    for pings in &world.pings {
-        let accepted = accepted(pings);
-        for id in &ids {
-            let vehicle = &pings[0].vehicle_id;
-            let versions =
-                versions(id, &sets, vehicle, &world.tags, pings[0].event_time.0, world.end_ms);
-            let story = Story::new(&world.settings, &versions, &accepted, world.end_ms);
-            events.extend(story.tell());
-        }
-    }
-    events
-}
-
-/// The pings that later rules see.
-fn accepted(pings: &[Ping]) -> Vec<&Ping> {
-    let believed: Vec<&Ping> = pings.iter().filter(|ping| accuracy(ping) <= 200.0).collect();
-    let possible = |a: &Ping, b: &Ping| {
-        let slack = accuracy(a) + accuracy(b);
-        (distance(a, b) - slack) / gap_s(a, b) <= 70.0
-    };
-    let mut accepted: Vec<&Ping> = vec![];
-    for (i, ping) in believed.iter().enumerate() {
-        let borne_out = || believed.get(i + 1).is_some_and(|next| possible(ping, next));
-        if accepted.last().is_none_or(|last| possible(last, ping)) || borne_out() {
-            accepted.push(ping);
-        }
-    }
-    accepted
-}
-
-fn accuracy(ping: &Ping) -> f64 {
-    ping.accuracy_m.unwrap_or(10.0)
-}
-
-fn distance(a: &Ping, b: &Ping) -> f64 {
-    Plane::at(b.position).distance_m(a.position)
-}
-
-fn gap_s(a: &Ping, b: &Ping) -> f64 {
-    (b.event_time.0 - a.event_time.0) as f64 / 1000.0
-}
-
-/// What one fence is to one vehicle, and from when on.
-struct Version<'a> {
-    from: i64,
-    number: u32,
-    /// The fence, if there is one.
-    drawn: Option<&'a Fence>,
-    assigned: bool,
-    /// The same, if it is open and concerns the vehicle.
-    fence: Option<&'a Fence>,
-}
-
-/// From the first ping to the end, looked at whenever something may change.
-fn versions<'a>(
-    id: &str,
-    sets: &'a [(i64, Vec<Fence>)],
-    vehicle: &str,
-    tags: &[(i64, TagChanges)],
-    first_ms: i64,
-    end_ms: i64,
-) -> Vec<Version<'a>> {
-    let drawn: Vec<(i64, Option<&Fence>)> = sets
-        .iter()
-        .map(|(from, fences)| (*from, fences.iter().find(|fence| fence.id == id)))
-        .collect();
-    let mut moments: BTreeSet<i64> = drawn.iter().map(|(from, _)| *from).collect();
-    moments.extend(tags.iter().map(|(from, _)| *from));
-    let scheduled = |fence: &&Fence| fence.schedule.is_some();
-    if drawn.iter().filter_map(|(_, fence)| *fence).any(|fence| scheduled(&fence)) {
-        // Hours begin and end with the minute.
-        let minutes = first_ms.div_euclid(60_000) - 1_440..=end_ms.div_euclid(60_000);
-        moments.extend(minutes.map(|minute| minute * 60_000));
-    }
-    let mut versions: Vec<Version<'a>> = vec![];
-    let mut number = 0;
-    for from in moments {
-        let fence = drawn.iter().rev().find(|(start, _)| *start <= from).and_then(|(_, f)| *f);
-        let last = versions.last();
-        let same = match (last.and_then(|last| last.drawn), fence) {
-            (Some(before), Some(now)) => before.same_as(now),
-            (None, None) => true,
-            _ => false,
-        };
-        number += u32::from(!same && fence.is_some());
-        let open = |fence: &&Fence| {
-            fence.schedule.as_ref().is_none_or(|schedule| hours::is_open(schedule, from))
-        };
-        let assigned = fence.is_some_and(|fence| is_assigned(fence, vehicle, tags, from));
-        let concerns = fence.filter(|fence| assigned && open(fence));
-        let is_news = last.is_none_or(|last| {
-            !same || last.assigned != assigned || last.fence.is_some() != concerns.is_some()
-        });
-        if is_news {
-            versions.push(Version { from, number, drawn: fence, assigned, fence: concerns });
-        }
-    }
-    versions
-}
-
-/// Whether the fence asks for the vehicle by its tags.
-fn is_assigned(fence: &Fence, vehicle: &str, tags: &[(i64, TagChanges)], at: i64) -> bool {
-    let so_far: Vec<_> = tags.iter().filter(|(from, _)| *from <= at).collect();
-    if so_far.is_empty() || fence.tags.is_empty() {
-        return true;
-    }
-    let said = so_far.iter().rev().find_map(|(_, change)| match change.vehicles.get(vehicle) {
-        Some(tags) => Some(tags.as_slice()),
-        None => change.is_whole.then_some([].as_slice()),
-    });
-    said.unwrap_or_default().iter().any(|tag| fence.tags.contains(tag))
-}
+use super::events::{Stay, Way, at_once, event, event_at, figures};
+use super::versions::Version;
+use super::{accuracy, distance, gap_s};
 
 /// What may change a vehicle's state at a fence, in order of time.
 #[derive(Clone, Copy)]
@@ -144,33 +19,14 @@ enum Mark<'a> {
 }
 
 /// One vehicle and one fence.
-struct Story<'a> {
+pub(super) struct Story<'a> {
     settings: &'a Settings,
     versions: &'a [Version<'a>],
     marks: Vec<Mark<'a>>,
 }
 
-#[derive(Clone, Copy)]
-struct Way {
-    reason: Reason,
-    time: i64,
-    not_before: i64,
-    not_after: i64,
-}
-
-/// A stay that has begun, told or not.
-struct Stay<'a> {
-    way: Way,
-    /// The version and the ping that the enter speaks of.
-    version: &'a Version<'a>,
-    first: &'a Ping,
-    inside: Vec<&'a Ping>,
-    /// Already told at this mark, because a fence change decided it.
-    told: bool,
-}
-
 impl<'a> Story<'a> {
-    fn new(
+    pub(super) fn new(
         settings: &'a Settings,
         versions: &'a [Version<'a>],
         pings: &[&'a Ping],
@@ -189,7 +45,7 @@ impl<'a> Story<'a> {
         Self { settings, versions, marks }
     }
 
-    fn tell(&self) -> Vec<FleetEvent> {
+    pub(super) fn tell(&self) -> Vec<FleetEvent> {
         let mut events = vec![];
         let mut i = 0;
         // Whether the ping before this mark left the vehicle in state Outside.
@@ -539,116 +395,5 @@ impl<'a> Story<'a> {
 
     fn depth(&self, i: usize) -> f64 {
         self.shape(i).unwrap().signed_distance_m(self.ping(i).position)
-    }
-}
-
-fn at_once(t: i64, reason: Reason) -> Way {
-    Way { reason, time: t, not_before: t, not_after: t }
-}
-
-fn figures(stay: &Stay<'_>, way: Way) -> Detail {
-    let times: Vec<i64> = stay.inside.iter().map(|ping| ping.event_time.0).collect();
-    let seconds = |ms: i64| ms as f64 / 1000.0;
-    let span = times.last().zip(times.first()).map_or(0, |(last, first)| last - first);
-    Detail::GeofenceVisit(GeofenceVisit {
-        enter_time_ms: stay.way.time,
-        duration_s: seconds(way.time - stay.way.time),
-        certain_s: seconds(span),
-        possible_s: seconds(way.not_after - stay.way.not_before),
-        max_gap_s: seconds(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)),
-        pings: times.len() as u64,
-    })
-}
-
-fn event(version: &Version<'_>, ping: &Ping, way: Way, detail: Detail) -> FleetEvent {
-    event_at(version, version, ping, way, detail)
-}
-
-/// An event of `version` whose cause was judged by `seen`.
-fn event_at(
-    version: &Version<'_>,
-    seen: &Version<'_>,
-    ping: &Ping,
-    way: Way,
-    detail: Detail,
-) -> FleetEvent {
-    let fence = seen.drawn.unwrap();
-    FleetEvent {
-        vehicle_id: ping.vehicle_id.to_string(),
-        fence_id: fence.id.clone(),
-        fence_version: version.number,
-        event_time_ms: way.time,
-        not_before_ms: way.not_before,
-        not_after_ms: way.not_after,
-        lat: Some(ping.position.lat_deg()),
-        lon: Some(ping.position.lon_deg()),
-        distance_m: Some(fence.shape.signed_distance_m(ping.position)),
-        accuracy_m: ping.accuracy_m,
-        confidence: Some(fence.shape.confidence(ping.position, accuracy(ping))),
-        reason: way.reason.into(),
-        schema_version: 1,
-        detail: Some(detail),
-        ..FleetEvent::default()
-    }
-}
-
-/// Ids are hashes: what they must tell apart is checked, and they are dropped.
-fn without_ids(events: Vec<FleetEvent>) -> Vec<FleetEvent> {
-    events
-        .into_iter()
-        .filter(|event| !event.fence_id.is_empty())
-        .map(|event| FleetEvent { event_id: String::new(), visit_id: String::new(), ..event })
-        .collect()
-}
-
-fn lines(events: &[FleetEvent]) -> Vec<String> {
-    let mut lines: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
-    lines.sort_unstable();
-    lines
-}
-
-#[test]
-fn the_core_tells_what_the_reference_tells() {
-    let mut kinds = std::collections::BTreeMap::new();
-    for seed in 0..super::convergence::worlds() {
-        let world = World::new(seed);
-        let found = fold(&world.in_order().log);
-        let visits: BTreeSet<_> = found
-            .iter()
-            .filter(|event| matches!(event.detail, Some(Detail::GeofenceEnter(_))))
-            .map(|event| event.visit_id.clone())
-            .collect();
-        for event in &found {
-            let key = (super::fleet::kind(event), event.reason().as_str_name());
-            *kinds.entry(key).or_insert(0) += 1;
-            let of_visit = !event.visit_id.is_empty();
-            assert!(!of_visit || visits.contains(&event.visit_id), "world {seed}: {event:?}");
-        }
-        let (found, wanted) = (lines(&without_ids(found)), lines(&told(&world)));
-        if found != wanted {
-            let missing: Vec<_> = wanted.iter().filter(|line| !found.contains(line)).collect();
-            let surplus: Vec<_> = found.iter().filter(|line| !wanted.contains(line)).collect();
-            panic!("world {seed}: missing {missing:#?}, surplus {surplus:#?}");
-        }
-    }
-    // Every kind and reason that the robust profile and §7 know of came up.
-    for kind in ["enter", "exit", "cross", "dwell", "visit"] {
-        assert!(kinds.keys().any(|key| key.0 == kind), "{kinds:?}");
-    }
-    for reason in ["CROSSED", "FIRST_SEEN", "REAPPEARED"] {
-        assert!(kinds.contains_key(&("enter", &*format!("REASON_{reason}"))), "{kinds:?}");
-    }
-    for key in [
-        ("enter", "REASON_FENCE_CREATED"),
-        ("enter", "REASON_FENCE_CHANGED"),
-        ("exit", "REASON_FENCE_CHANGED"),
-        ("exit", "REASON_FENCE_DELETED"),
-        ("exit", "REASON_REAPPEARED"),
-        ("enter", "REASON_SCHEDULE_OPENED"),
-        ("exit", "REASON_SCHEDULE_CLOSED"),
-        ("enter", "REASON_ASSIGNMENT_CHANGED"),
-        ("exit", "REASON_ASSIGNMENT_CHANGED"),
-    ] {
-        assert!(kinds.contains_key(&key), "{key:?} of {kinds:?}");
     }
 }
