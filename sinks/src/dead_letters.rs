@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use protos::journal::{Cursor, Segment};
+use protos::journal::{Cursor, DeadLetter, Segment};
 use protos::json::Object;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -19,6 +19,27 @@ pub const NAME: &str = "dead_letters";
 #[must_use]
 pub fn content_id(bytes: &[u8]) -> String {
     format!("{:032x}", xxh3_128(bytes))
+}
+
+/// What the engine has put out and a target refuses for good, as a dead letter.
+pub(crate) fn of_output(
+    source: &str,
+    reason: &str,
+    content_type: &str,
+    payload: &[u8],
+    receive_time_ms: i64,
+    detail: String,
+) -> DeadLetter {
+    DeadLetter {
+        reason: reason.to_owned(),
+        detail,
+        source: source.to_owned(),
+        // Not that of the message or the event, which others may have, too.
+        source_message_id: content_id(payload),
+        receive_time_ms,
+        payload: payload.to_vec().into(),
+        content_type: content_type.to_owned(),
+    }
 }
 
 /// The file of one shard in `directory`, whether it is there or not.

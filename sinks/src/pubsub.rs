@@ -11,6 +11,7 @@ mod late;
 mod outbox;
 mod probe;
 mod publisher;
+mod refusal;
 mod sink;
 mod topic;
 mod trace;
@@ -21,9 +22,16 @@ pub use probe::SubscriptionProbe;
 pub use topic::Topic;
 pub use trace::traceparent;
 
+use bytes::Bytes;
+use google_cloud_pubsub::model::Message;
+use prost::Message as _;
+use protos::events::FleetEvent;
 use protos::json::push_time;
 
 use crate::{Sink, SinkError};
+
+/// Source of the dead letters of what a topic refuses.
+const SOURCE: &str = "pubsub";
 
 /// Names of the sinks in cursors, metrics and logs.
 pub mod names {
@@ -34,6 +42,13 @@ pub mod names {
     /// Pings that came too late, to their topic.
     pub const LATE: &str = "late_topic";
 }
+
+/// Reason of the dead letter of an operation on an event that the topic of
+/// events has refused. It is no input, and goes to a topic of events again.
+pub const REFUSED_EVENT: &str = "pubsub_refused_event";
+/// The same of a ping that came too late. It was taken in, and goes to a topic
+/// of late pings again.
+pub const REFUSED_LATE: &str = "pubsub_refused_late";
 
 /// Names of attributes that more than one end reads or writes.
 pub mod attributes {
@@ -58,28 +73,45 @@ pub mod attributes {
 }
 
 /// A sink that publishes every event operation to `topic`. `tenant` names
-/// the source of CloudEvents.
+/// the source of CloudEvents. Where somebody `keeps_letters`, what the topic
+/// refuses for good is one; else the sink asks until it is taken.
 #[must_use]
-pub fn events(topic: Topic, tenant: &str) -> Box<dyn Sink> {
-    Box::new(sink::TopicSink::new(events::EventMessages::new(tenant), topic))
+pub fn events(topic: Topic, tenant: &str, keeps_letters: bool) -> Box<dyn Sink> {
+    let set_aside = keeps_letters.then_some(events::dead_letter as refusal::SetAside);
+    Box::new(sink::TopicSink::new(events::EventMessages::new(tenant), topic, set_aside))
 }
 
-/// A sink that publishes every dead letter to `topic`.
+/// A sink that publishes every dead letter to `topic`. One that is refused has
+/// no other place: the sink asks until it is taken.
 #[must_use]
 pub fn dead_letters(topic: Topic) -> Box<dyn Sink> {
-    Box::new(sink::TopicSink::new(dead_letters::LetterMessages, topic))
+    Box::new(sink::TopicSink::new(dead_letters::LetterMessages, topic, None))
 }
 
-/// A sink that publishes every ping that came too late to `topic`.
+/// A sink that publishes every ping that came too late to `topic`. What becomes
+/// of those that are refused: see [`events`].
 #[must_use]
-pub fn late(topic: Topic) -> Box<dyn Sink> {
-    Box::new(sink::TopicSink::new(late::LateMessages, topic))
+pub fn late(topic: Topic, keeps_letters: bool) -> Box<dyn Sink> {
+    let set_aside = keeps_letters.then_some(late::dead_letter as refusal::SetAside);
+    Box::new(sink::TopicSink::new(late::LateMessages, topic, set_aside))
+}
+
+/// The message that the topic of events gets of an encoded operation: see
+/// [`events`].
+///
+/// # Errors
+/// It is none.
+pub fn event_message(operation: Bytes, tenant: &str) -> Result<Message, prost::DecodeError> {
+    let event = FleetEvent::decode(operation)?;
+    let mut outbox = outbox::Outbox::default();
+    events::EventMessages::new(tenant).add(&event, &mut outbox);
+    Ok(outbox.messages().pop().expect("an operation is a message"))
 }
 
 /// When Pub/Sub took the message, milliseconds since the epoch; `None` for one
 /// that was never published.
 #[must_use]
-pub fn published_ms(message: &google_cloud_pubsub::model::Message) -> Option<i64> {
+pub fn published_ms(message: &Message) -> Option<i64> {
     let time = message.publish_time.as_ref()?;
     Some(time.seconds() * 1_000 + i64::from(time.nanos() / 1_000_000))
 }

@@ -38,7 +38,7 @@ metrics! {
     PULL_LAG "fleetstream_pull_lag_seconds" Kind::Histogram(SLOW), Seconds, [],
         "From the publishing of a message to its arrival here, of the oldest of each batch.";
     REJECTED "fleetstream_rejected_total" Kind::Counter, Count, ["reason"],
-        "Input set aside as dead letters.";
+        "Dead letters: input that was refused, and output that its target refuses for good.";
     VALUES_DROPPED "fleetstream_values_dropped_total" Kind::Counter, Count, ["field"],
         "Values of admitted pings that stood for none and were taken for unknown.";
     DEDUPLICATED "fleetstream_deduplicated_total" Kind::Counter, Count, [],
@@ -119,7 +119,16 @@ metrics! {
 /// values that tell of trouble here. Those of sinks are shown by the sinks that run.
 pub(super) const FROM_ZERO: &[(Metric, &[&[&str]])] = &[
     (MAINTENANCE_ERRORS, &[&["snapshot"], &["sweep"]]),
-    (REJECTED, &[&["foreign_shard"]]),
+    (
+        REJECTED,
+        &[
+            &["foreign_shard"],
+            &[sinks::bigquery::REFUSED_PING],
+            &[sinks::bigquery::REFUSED_EVENT],
+            &[sinks::pubsub::REFUSED_EVENT],
+            &[sinks::pubsub::REFUSED_LATE],
+        ],
+    ),
     (REFUSALS, &[&["hot_window_capped"], &["vehicle_limit"]]),
     (FENCE_CHANGES, BAD_CHANGES),
     (TAG_CHANGES, BAD_CHANGES),

@@ -61,6 +61,11 @@ fn topics(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
     all.into_iter().filter_map(|(name, topic)| Some((name, topic.as_deref()?)))
 }
 
+/// Whether dead letters go anywhere: the journal alone forgets them.
+fn keeps_letters(config: &Config) -> bool {
+    config.files.dead_letters || config.pubsub.dead_letter_topic.is_some()
+}
+
 /// Services that the sinks of all shards share.
 pub(super) struct Services {
     /// By the name of the sink.
@@ -91,10 +96,11 @@ impl Services {
         for (name, topic) in &self.topics {
             // Its own: what holds one shard's messages up holds up no other's.
             let topic = topic.publisher().await.exit_with(Exit::Config)?;
+            let keeps_letters = keeps_letters(config);
             sinks.push(match *name {
-                pubsub::names::EVENTS => pubsub::events(topic, &config.tenant),
+                pubsub::names::EVENTS => pubsub::events(topic, &config.tenant, keeps_letters),
                 pubsub::names::DEAD_LETTERS => pubsub::dead_letters(topic),
-                _ => pubsub::late(topic),
+                _ => pubsub::late(topic, keeps_letters),
             });
         }
         if let Some(service) = &self.bigquery {

@@ -9,7 +9,7 @@ mod backlog;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protos::journal::{Cursor, Segment};
+use protos::journal::{Cursor, DeadLetter, Segment};
 use sinks::{Backoff, Flush, Progress, Sink, SinkError, google};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -18,10 +18,14 @@ use tracing::warn;
 use self::backlog::Backlog;
 use super::cursors::{CursorBoard, Cursors};
 use crate::journal::{Consumer, JournalError, JournalReader};
+use crate::logging::Repeats;
 use crate::metrics;
 
 /// An outage that stays the same is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(300);
+/// So are refusals of single rows and messages, which the sinks of all shards
+/// may meet with every segment; each sink has one reason for them.
+static REFUSALS: Repeats = Repeats::every(TELL_EVERY);
 
 /// Why a sink cannot go on. What it has not taken is in the journal, and a
 /// restart begins from its recorded cursor.
@@ -229,6 +233,7 @@ impl SinkRunner {
 
     /// Has the sink go on from `progress`, once that is recorded.
     async fn go_on_from(&mut self, progress: Progress) -> Result<(), ReleaseError> {
+        self.tell_refused(&progress.dead_letters);
         self.next = progress.cursor.through_seq + 1;
         self.propose(progress);
         self.consumer.waits();
@@ -240,6 +245,20 @@ impl SinkRunner {
                 return Ok(());
             }
             recorded.changed().await.expect("the board is this runner's too");
+        }
+    }
+
+    /// The log has how many there are and why by code. What the target says of
+    /// them is in the letters, for it may quote from a position.
+    fn tell_refused(&self, dead_letters: &[DeadLetter]) {
+        let (sink, letters) = (self.sink.name(), dead_letters.len());
+        let Some(first) = dead_letters.first() else { return };
+        if let Some(suppressed) = REFUSALS.admit(sink, std::time::Instant::now()) {
+            let reason = &first.reason;
+            warn!(
+                sink,
+                reason, letters, suppressed, "output is refused for good: now dead letters"
+            );
         }
     }
 

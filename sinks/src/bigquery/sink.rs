@@ -349,8 +349,6 @@ impl<T: DatasetTable> StreamSink<T> {
             dead_letters.push(T::dead_letter(&first.segment, row, detail));
             offsets.push(offset);
         }
-        let count = dead_letters.len();
-        tracing::warn!(sink = T::SINK, rows = count, "BigQuery refuses rows: now dead letters");
         self.refused.extend(offsets);
         self.announce(Progress { cursor: self.cursor(), dead_letters })
     }

@@ -8,9 +8,12 @@ use super::definition::{TABLES, TableDefinition};
 use super::{EVENTS, PINGS, REFUSED_EVENT, REFUSED_PING};
 use crate::archive::{self, PingTable};
 use crate::content_type;
-use crate::dead_letters::content_id;
+use crate::dead_letters::of_output;
 use crate::event_files::EventTable;
 use crate::rolling::Table;
+
+/// Source of the dead letters of refused rows.
+const SOURCE: &str = "bigquery";
 
 /// A table of a dataset.
 pub(super) trait DatasetTable: Table + Default + Sync {
@@ -49,31 +52,12 @@ impl DatasetTable for EventTable {
     fn dead_letter(segment: &Segment, index: usize, detail: String) -> DeadLetter {
         let payload = segment.events.get(index).map(Message::encode_to_vec).unwrap_or_default();
         let (reason, of) = (REFUSED_EVENT, content_type::EVENT);
-        letter(reason, of, &payload, segment.now_ms, detail)
+        of_output(SOURCE, reason, of, &payload, segment.now_ms, detail)
     }
 }
 
 fn of_ping(payload: &[u8], receive_time_ms: i64, detail: String) -> DeadLetter {
-    letter(REFUSED_PING, content_type::PING, payload, receive_time_ms, detail)
-}
-
-fn letter(
-    reason: &str,
-    content_type: &str,
-    payload: &[u8],
-    receive_time_ms: i64,
-    detail: String,
-) -> DeadLetter {
-    DeadLetter {
-        reason: reason.to_owned(),
-        detail,
-        source: "bigquery".to_owned(),
-        // Not that of the message or the event, which others may have, too.
-        source_message_id: content_id(payload),
-        receive_time_ms,
-        payload: payload.to_vec().into(),
-        content_type: content_type.to_owned(),
-    }
+    of_output(SOURCE, REFUSED_PING, content_type::PING, payload, receive_time_ms, detail)
 }
 
 #[cfg(test)]
@@ -82,6 +66,7 @@ mod tests {
     use protos::events::fleet_event::Detail;
 
     use super::*;
+    use crate::dead_letters::content_id;
     use crate::testing::{NOON_MS, event, ping, run, segment};
 
     #[test]

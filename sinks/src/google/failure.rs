@@ -1,9 +1,9 @@
 //! What a failed call to a Google service asks for, by its status alone: at
 //! the start of sinks and sources, and for their checks. What a status says of
 //! a row, a stream or a document is judged where those are known: rows in
-//! `bigquery::stream`, documents in `firestore::requests` and
-//! `firestore::writer`. A sink that runs tries again whatever the failure: see
-//! [`crate::SinkError::Remote`].
+//! `bigquery::stream`, messages in `pubsub::refusal`, documents in
+//! `firestore::requests` and `firestore::writer`. A sink that runs tries again
+//! whatever the failure: see [`crate::SinkError::Remote`].
 
 use google_cloud_gax::error::Error;
 

@@ -1,13 +1,16 @@
 //! Events as messages: the payload is the `FleetEvent`, the attributes let
 //! subscribers filter and route without reading it.
 
+use prost::Message as _;
 use protos::event_json;
 use protos::events::FleetEvent;
-use protos::journal::Segment;
+use protos::journal::{DeadLetter, Segment};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::outbox::Outbox;
-use super::{Messages, attributes, names, rfc3339};
+use super::refusal::Refusal;
+use super::{Messages, REFUSED_EVENT, SOURCE, attributes, names, rfc3339};
+use crate::dead_letters::of_output;
 use crate::{SinkError, content_type};
 
 /// Ordering keys there are: enough for subscribers to share the work, few
@@ -24,7 +27,7 @@ impl EventMessages {
         Self { source: format!("//fleetstream/{tenant}") }
     }
 
-    fn add(&self, event: &FleetEvent, outbox: &mut Outbox) {
+    pub(super) fn add(&self, event: &FleetEvent, outbox: &mut Outbox) {
         let kind = event_json::kind(event);
         let revision = event.revision.to_string();
         // Events of one vehicle share a key, so that they are delivered in the
@@ -58,4 +61,13 @@ impl Messages for EventMessages {
         segment.events.iter().for_each(|event| self.add(event, outbox));
         Ok(())
     }
+}
+
+/// An operation that the topic refuses. It was received when what decided the
+/// event was.
+pub(super) fn dead_letter(refusal: &Refusal) -> DeadLetter {
+    let payload = &refusal.message.data;
+    let event = FleetEvent::decode(&payload[..]).expect("an operation as it was encoded");
+    let detail = refusal.detail.clone();
+    of_output(SOURCE, REFUSED_EVENT, content_type::EVENT, payload, event.observed_at_ms, detail)
 }

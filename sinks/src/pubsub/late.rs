@@ -1,12 +1,14 @@
 //! Pings that came too late to correct events, as messages: whoever keeps
 //! books of their own may still want them.
 
-use protos::journal::{Segment, input};
+use jiff::Timestamp;
+use protos::journal::{DeadLetter, Segment, input};
 
 use super::outbox::Outbox;
-use super::{Messages, attributes, names, rfc3339};
+use super::refusal::Refusal;
+use super::{Messages, REFUSED_LATE, SOURCE, attributes, names, rfc3339};
 use crate::archive::run;
-use crate::dead_letters::content_id;
+use crate::dead_letters::{content_id, of_output};
 use crate::{SinkError, content_type};
 
 pub(super) struct LateMessages;
@@ -34,4 +36,14 @@ impl Messages for LateMessages {
         }
         Ok(())
     }
+}
+
+/// A ping that the topic refuses.
+pub(super) fn dead_letter(refusal: &Refusal) -> DeadLetter {
+    let message = &refusal.message;
+    let received: Timestamp = message.attributes[attributes::ORIGINAL_PUBLISH_TIME]
+        .parse()
+        .expect("a time as it was written");
+    let (received_ms, detail) = (received.as_millisecond(), refusal.detail.clone());
+    of_output(SOURCE, REFUSED_LATE, content_type::PING, &message.data, received_ms, detail)
 }

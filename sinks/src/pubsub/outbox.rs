@@ -7,9 +7,11 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
+use google_cloud_pubsub::model::Message;
 
 use super::attributes::{GOOGCLIENT_TRACEPARENT, TRACEPARENT};
-use super::wire::Draft;
+use super::refusal::Refusal;
+use super::wire::{self, Draft, PubsubMessage};
 
 /// Messages of one request, as Pub/Sub takes them.
 const MESSAGES_MAX: usize = 1_000;
@@ -27,6 +29,8 @@ pub(super) struct Outbox {
     traceparent: String,
     /// Used again for every message.
     draft: Draft,
+    /// What was refused for good, and is in no lane any more.
+    refused: Vec<Refusal>,
 }
 
 /// Requests that follow one another.
@@ -51,6 +55,22 @@ impl Request {
     /// How many messages it has.
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// Splits the later half of its messages off, of which it has several.
+    pub(super) fn split_off(&mut self) -> Self {
+        let messages = self.seal();
+        let kept = self.count / 2;
+        let bytes = wire::bytes_of(&messages, kept);
+        self.sealed = Some(messages.slice(..bytes));
+        let count = self.count - kept;
+        self.count = kept;
+        Self { open: Vec::new(), count, sealed: Some(messages.slice(bytes..)) }
+    }
+
+    /// The messages in it, read again.
+    pub(super) fn messages(&mut self) -> Vec<PubsubMessage> {
+        wire::read(&self.seal())
     }
 
     fn has_room_for(&self, draft: &Draft) -> bool {
@@ -99,9 +119,26 @@ impl Outbox {
         std::mem::take(&mut self.lanes)
     }
 
+    /// All messages, lane by lane, as they are read.
+    pub(super) fn messages(&mut self) -> Vec<Message> {
+        let mut requests: Vec<_> = self.take().into_iter().flatten().collect();
+        let read = requests.iter_mut().flat_map(Request::messages);
+        read.map(Message::from).collect()
+    }
+
     /// Puts a lane back of which not all could be published.
     pub(super) fn put_back(&mut self, lane: Lane) {
         self.lanes.push(lane);
+    }
+
+    /// Keeps what was refused for good.
+    pub(super) fn set_aside(&mut self, refused: Vec<Refusal>) {
+        self.refused.extend(refused);
+    }
+
+    /// What was refused for good.
+    pub(super) fn into_refused(self) -> Vec<Refusal> {
+        self.refused
     }
 }
 
@@ -111,29 +148,10 @@ fn has_room(lane: &Lane, draft: &Draft) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use google_cloud_pubsub::model::Message;
-    use prost::Message as _;
-
-    use super::super::wire::reading::PublishRequest;
     use super::*;
 
-    impl Request {
-        /// The messages in it, read by their definition.
-        fn messages(&mut self) -> Vec<Message> {
-            let read = PublishRequest::decode(self.seal()).expect("a request");
-            read.messages.into_iter().map(Into::into).collect()
-        }
-    }
-
-    impl Outbox {
-        /// All messages, lane by lane.
-        pub(in crate::pubsub) fn messages(&mut self) -> Vec<Message> {
-            self.take().iter_mut().flatten().flat_map(Request::messages).collect()
-        }
-    }
-
     fn texts(request: &mut Request) -> Vec<String> {
-        let text = |message: Message| String::from_utf8(message.data.to_vec()).unwrap();
+        let text = |message: PubsubMessage| String::from_utf8(message.data.to_vec()).unwrap();
         request.messages().into_iter().map(text).collect()
     }
 
@@ -168,6 +186,20 @@ mod tests {
         assert_eq!(sizes(None, full + 1, 1), [[full], [1]], "no key: neither waits");
         assert_eq!(sizes(Some(7), 3, BYTES_MAX / 2 - 9), [[2, 1]]);
         assert_eq!(sizes(None, 2, BYTES_MAX + 1), [[1], [1]], "larger by itself");
+    }
+
+    #[test]
+    fn halves_of_a_request_are_its_messages_in_order() {
+        let all = ["a1", "a2", "a3", "a4", "a5"];
+        let mut outbox = Outbox::default();
+        all.iter().for_each(|text| add(&mut outbox, Some(7), text));
+        let mut request = outbox.take().remove(0).pop_front().unwrap();
+        let mut later = request.split_off();
+        assert_eq!([request.count(), later.count()], [2, 3]);
+        let mut last = later.split_off();
+        let parts = [&mut request, &mut later, &mut last].map(texts);
+        assert_eq!(parts.concat(), all);
+        assert_eq!(parts.map(|part| part.len()), [2, 1, 2]);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use protos::events::{FleetEvent, GeofenceEnter};
 use protos::journal::Segment;
 
 use super::outbox::Outbox;
-use super::{Messages, cut, dead_letters, events, late};
+use super::refusal::Refusal;
+use super::{Messages, cut, dead_letters, event_message, events, late};
 use crate::SinkError;
+use crate::content_type::PING;
 use crate::dead_letters::content_id;
-use crate::testing::{dead_letter, event, ping, run, segment};
+use crate::testing::{NOON_MS, dead_letter, event, ping, run, segment};
 
 /// Messages as they are read.
 trait Read: Messages {
@@ -101,4 +103,46 @@ fn only_pings_that_are_too_late_go_to_the_late_topic() {
 #[test]
 fn text_is_cut_between_characters() {
     assert_eq!((cut("aé", 2), cut("aé", 3), cut("", 3)), ("a", "aé", ""));
+}
+
+#[test]
+fn what_a_topic_refuses_is_a_letter_with_its_bytes_and_can_be_a_message_again() {
+    let mut enter = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+    (enter.vehicle_id, enter.observed_at_ms) = ("bus-7".into(), NOON_MS + 5);
+    let segment = Segment { events: vec![enter.clone()], ..Segment::default() };
+    let mut outbox = Outbox::default();
+    let messages = events::EventMessages::new("acme");
+    messages.add_to(&mut outbox, &segment).unwrap();
+    let refusal = refusal_of(outbox);
+    let letter = events::dead_letter(&refusal);
+    assert_eq!(letter.reason, "pubsub_refused_event");
+    assert_eq!(letter.payload, enter.encode_to_vec());
+    assert_eq!(letter.source_message_id, content_id(&letter.payload));
+    assert_eq!((letter.source.as_str(), letter.receive_time_ms), ("pubsub", NOON_MS + 5));
+    assert!(letter.content_type.ends_with("messageType=fleet.events.v1.FleetEvent"));
+    assert_eq!(letter.detail, "t: no such field");
+    let again = event_message(letter.payload, "acme").unwrap();
+    assert_eq!(again, messages.of(&segment).unwrap()[0]);
+    assert!(event_message(b"\xff"[..].into(), "acme").is_err());
+}
+
+#[test]
+fn a_late_ping_that_its_topic_refuses_is_a_letter_with_its_receive_time() {
+    let late = ping(1, 1_000);
+    let mut run = run(std::slice::from_ref(&late));
+    run.dispositions = vec![3];
+    let received_ms = run.receive_time_ms;
+    let mut outbox = Outbox::default();
+    late::LateMessages.add_to(&mut outbox, &segment(5, [run])).unwrap();
+    let letter = late::dead_letter(&refusal_of(outbox));
+    assert_eq!(letter.reason, "pubsub_refused_late");
+    assert_eq!(letter.payload, late.encode_to_vec());
+    assert_eq!((letter.receive_time_ms, &letter.content_type[..]), (received_ms, PING));
+}
+
+/// The one message of `outbox` as its topic refuses it.
+fn refusal_of(mut outbox: Outbox) -> Refusal {
+    let mut request = outbox.take().remove(0).pop_front().unwrap();
+    let message = request.messages().remove(0);
+    Refusal { message, detail: "t: no such field".into() }
 }

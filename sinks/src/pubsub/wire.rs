@@ -2,9 +2,12 @@
 //! field: nine attributes of an event would else be a map of eighteen strings,
 //! made for the encoder alone and made again for each attempt.
 
-use bytes::Bytes;
+use std::collections::HashMap;
+
+use bytes::{Buf as _, Bytes};
+use google_cloud_pubsub::model;
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{WireType, decode_varint, encode_key, encode_varint, encoded_len_varint};
 
 /// Numbers of the fields of `PubsubMessage`.
 const DATA: u32 = 1;
@@ -75,6 +78,52 @@ pub(super) fn topic(name: &str) -> Bytes {
     field.into()
 }
 
+/// Bytes that the first `count` messages of a request take.
+pub(super) fn bytes_of(messages: &[u8], count: usize) -> usize {
+    let mut rest = messages;
+    for _ in 0..count {
+        rest.advance(KEY_BYTES);
+        let bytes = decode_varint(&mut rest).expect("a message as it was appended");
+        rest.advance(bytes as usize);
+    }
+    messages.len() - rest.len()
+}
+
+/// The messages of a request, read again.
+pub(super) fn read(messages: &[u8]) -> Vec<PubsubMessage> {
+    PublishRequest::decode(messages).expect("messages as they were appended").messages
+}
+
+/// A request as it is read.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PublishRequest {
+    #[prost(string, tag = "1")]
+    pub(super) topic: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) messages: Vec<PubsubMessage>,
+}
+
+/// A message as it is read, by its definition and independently of the writing
+/// above.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PubsubMessage {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) data: Bytes,
+    #[prost(map = "string, string", tag = "2")]
+    pub(super) attributes: HashMap<String, String>,
+    #[prost(string, tag = "5")]
+    ordering_key: String,
+}
+
+impl From<PubsubMessage> for model::Message {
+    fn from(read: PubsubMessage) -> Self {
+        Self::new()
+            .set_data(read.data)
+            .set_ordering_key(read.ordering_key)
+            .set_attributes(read.attributes)
+    }
+}
+
 /// The answer.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PublishResponse {
@@ -96,49 +145,10 @@ fn field_len(len: usize) -> usize {
     KEY_BYTES + encoded_len_varint(len as u64) + len
 }
 
-/// Requests read by their definition, independently of the writing above.
-#[cfg(test)]
-pub(super) mod reading {
-    use std::collections::HashMap;
-
-    use google_cloud_pubsub::model;
-
-    use super::*;
-
-    #[derive(Clone, PartialEq, Message)]
-    pub(in crate::pubsub) struct PublishRequest {
-        #[prost(string, tag = "1")]
-        pub(in crate::pubsub) topic: String,
-        #[prost(message, repeated, tag = "2")]
-        pub(in crate::pubsub) messages: Vec<PubsubMessage>,
-    }
-
-    #[derive(Clone, PartialEq, Message)]
-    pub(in crate::pubsub) struct PubsubMessage {
-        #[prost(bytes = "bytes", tag = "1")]
-        pub(in crate::pubsub) data: Bytes,
-        #[prost(map = "string, string", tag = "2")]
-        attributes: HashMap<String, String>,
-        #[prost(string, tag = "5")]
-        pub(in crate::pubsub) ordering_key: String,
-    }
-
-    impl From<PubsubMessage> for model::Message {
-        fn from(read: PubsubMessage) -> Self {
-            Self::new()
-                .set_data(read.data)
-                .set_ordering_key(read.ordering_key)
-                .set_attributes(read.attributes)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use google_cloud_pubsub::model;
     use prost_types::Timestamp;
 
-    use super::reading::PublishRequest;
     use super::*;
 
     #[test]
@@ -157,6 +167,10 @@ mod tests {
         draft.clear();
         draft.data(b"second");
         draft.append_to(&mut request);
+
+        let messages = &request[before..];
+        let counts = [0, 1, 2].map(|count| bytes_of(messages, count));
+        assert_eq!(counts, [0, bytes, messages.len()]);
 
         let read = PublishRequest::decode(&request[..]).unwrap();
         assert_eq!(read.topic, "projects/p/topics/t");

@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::model::Message;
+use prost::Message as _;
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, GeofenceEnter};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tonic::body::Body;
@@ -17,10 +20,13 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::super::wire::PublishResponse;
-use super::super::wire::reading::PublishRequest;
+use super::super::refusal::IN_A_ROW_MAX;
+use super::super::wire::{PublishRequest, PublishResponse};
+use super::super::{events, names};
 use super::*;
 use crate::google::{Endpoint, Service, channel};
+use crate::testing::{event, segment};
+use crate::{Flush, Sink as _};
 
 const NAME: &str = "projects/p/topics/t";
 
@@ -131,7 +137,7 @@ async fn a_failure_takes_the_rest_of_its_key_with_it_and_no_other() {
     let texts = large(&["a1", "b1", "a2", "b2", "a3", "b3"]);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let mut outbox = outbox(&texts);
-    let error = topic.publish_all(&mut outbox).await.unwrap_err();
+    let error = topic.publish_all(&mut outbox, &Streak::new(false)).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains(NAME), "{error}");
     let heads = |lane| {
         let head = |texts: Vec<String>| texts[0][..2].to_owned();
@@ -141,10 +147,10 @@ async fn a_failure_takes_the_rest_of_its_key_with_it_and_no_other() {
     assert_eq!(heads("b"), ["b1", "b2", "b3"]);
 
     *fails.lock().unwrap() = false;
-    topic.publish_all(&mut outbox).await.unwrap();
+    topic.publish_all(&mut outbox, &Streak::new(false)).await.unwrap();
     assert_eq!(heads("a"), ["a1", "a2", "a2", "a3"], "and goes on with what failed");
     assert_eq!(heads("b"), ["b1", "b2", "b3"], "nothing else is published anew");
-    topic.publish_all(&mut outbox).await.unwrap();
+    topic.publish_all(&mut outbox, &Streak::new(false)).await.unwrap();
     assert_eq!(pubsub.came("").len(), 7, "nothing is left");
 }
 
@@ -157,7 +163,7 @@ async fn messages_of_one_key_share_a_request_and_what_may_pass_is_tried_again() 
         if *attempts < 3 { Err(Code::Unavailable) } else { Ok(()) }
     };
     let (topic, pubsub, _tasks) = Pubsub::serve(judge).await;
-    topic.publish_all(&mut outbox(&["a1", "a2", "a3"])).await.unwrap();
+    topic.publish_all(&mut outbox(&["a1", "a2", "a3"]), &Streak::new(false)).await.unwrap();
     assert_eq!(pubsub.came("a"), vec![["a1", "a2", "a3"]; 3]);
 }
 
@@ -173,9 +179,9 @@ async fn without_a_key_only_what_failed_is_published_again() {
     for text in large(&["1", "2", "3"]) {
         outbox.add(None, |draft| draft.data(text.as_bytes()));
     }
-    topic.publish_all(&mut outbox).await.unwrap_err();
+    topic.publish_all(&mut outbox, &Streak::new(false)).await.unwrap_err();
     assert_eq!(pubsub.came("").len(), 3, "none waits for another");
-    topic.publish_all(&mut outbox).await.unwrap();
+    topic.publish_all(&mut outbox, &Streak::new(false)).await.unwrap();
     let came = ["1", "2", "3"].map(|lane| pubsub.came(lane).len());
     assert_eq!(came, [1, 2, 1]);
 }
@@ -199,6 +205,172 @@ async fn each_message_without_a_key_has_its_id_or_its_error() {
 async fn one_request_larger_than_all_room_is_published_all_the_same() {
     let (topic, pubsub, _tasks) = Pubsub::serve(|_| Err(Code::OutOfRange)).await;
     let text = "a".repeat(UNDER_WAY_BYTES_MAX + 1);
-    topic.publish_all(&mut outbox(&[&text])).await.unwrap_err();
+    topic.publish_all(&mut outbox(&[&text]), &Streak::new(false)).await.unwrap_err();
     assert!(pubsub.came.lock().unwrap().len() <= 1, "it is tried once");
+}
+
+/// What was set aside, in the order in which it was.
+fn refused(outbox: Outbox) -> Vec<String> {
+    let text = |refusal: &Refusal| String::from_utf8(refusal.message.data.to_vec()).unwrap();
+    outbox.into_refused().iter().map(text).collect()
+}
+
+/// Refuses requests in which a text ends in `!`, as invalid.
+fn refuse_marked(texts: &[String]) -> Result<(), Code> {
+    match texts.iter().any(|text| text.ends_with('!')) {
+        true => Err(Code::InvalidArgument),
+        false => Ok(()),
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_is_set_aside_and_the_others_go_in_order() {
+    let cases: [&[&str]; 6] = [
+        &["a1!"],
+        &["a1!", "a2", "a3"],
+        &["a1", "a2!", "a3"],
+        &["a1", "a2", "a3!"],
+        &["a1!", "a2", "a3!", "a4!", "a5", "a6", "a7!"],
+        &["a1", "b1", "a2!", "b2!", "a3", "b3"],
+    ];
+    for texts in cases {
+        let (topic, pubsub, _tasks) = Pubsub::serve(refuse_marked).await;
+        let mut outbox = outbox(texts);
+        topic.publish_all(&mut outbox, &Streak::new(true)).await.unwrap();
+        for lane in ["a", "b"] {
+            let mut taken = pubsub.came(lane);
+            taken.retain(|texts| refuse_marked(texts).is_ok());
+            let due = texts.iter().filter(|text| text.starts_with(lane) && !text.ends_with('!'));
+            assert_eq!(taken.concat(), due.copied().collect::<Vec<_>>(), "of {texts:?}");
+        }
+        let mut refused = refused(outbox);
+        refused.sort();
+        let mut due: Vec<_> = texts.iter().filter(|text| text.ends_with('!')).copied().collect();
+        due.sort_unstable();
+        assert_eq!(refused, due, "of {texts:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_message_of_a_full_request_is_found_in_few_requests() {
+    let (topic, pubsub, _tasks) = Pubsub::serve(refuse_marked).await;
+    let texts: Vec<_> =
+        (0..1_000).map(|n| format!("a{n}{}", if n == 777 { "!" } else { "" })).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut outbox = outbox(&texts);
+    topic.publish_all(&mut outbox, &Streak::new(true)).await.unwrap();
+    assert_eq!(refused(outbox), ["a777!"]);
+    // The whole one, and two halves of each that is refused.
+    let asked = pubsub.came("a").len();
+    assert!(asked <= 1 + 2 * 10, "{asked} requests");
+}
+
+#[tokio::test]
+async fn without_a_place_for_it_a_message_that_is_refused_holds_its_key_up() {
+    let (topic, pubsub, _tasks) = Pubsub::serve(refuse_marked).await;
+    let mut outbox = outbox(&["a1", "a2!", "a3", "b1"]);
+    for _ in 0..2 {
+        let streak = Streak::new(false);
+        let error = topic.publish_all(&mut outbox, &streak).await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+    }
+    let taken: Vec<_> =
+        pubsub.came("").into_iter().filter(|texts| refuse_marked(texts).is_ok()).collect();
+    assert_eq!(taken.concat().len(), 2, "each once: {taken:?}");
+    assert_eq!(pubsub.came("a").last().unwrap(), &["a2!"], "asked for by itself");
+    assert_eq!(refused(outbox), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_gone_or_closed_has_nothing_set_aside() {
+    for code in [
+        Code::NotFound,
+        Code::PermissionDenied,
+        Code::Unauthenticated,
+        Code::FailedPrecondition,
+        Code::OutOfRange,
+        Code::Unimplemented,
+    ] {
+        let (topic, pubsub, _tasks) = Pubsub::serve(move |_| Err(code)).await;
+        let mut outbox = outbox(&["a1", "a2"]);
+        topic.publish_all(&mut outbox, &Streak::new(true)).await.unwrap_err();
+        assert_eq!(pubsub.came("a"), [["a1", "a2"]], "{code:?}: not halved");
+        assert_eq!(refused(outbox), [""; 0], "{code:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_takes_nothing_is_asked_once_a_key_and_goes_on_where_it_stopped() {
+    let closed = Arc::new(Mutex::new(true));
+    let is_closed = Arc::clone(&closed);
+    let judge = move |_: &[String]| match *is_closed.lock().unwrap() {
+        true => Err(Code::InvalidArgument),
+        false => Ok(()),
+    };
+    let (topic, pubsub, _tasks) = Pubsub::serve(judge).await;
+    let texts: Vec<_> = (0..IN_A_ROW_MAX + 50).map(|n| format!("a{n:03}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (mut outbox, streak) = (outbox(&texts), Streak::new(true));
+    let error = topic.publish_all(&mut outbox, &streak).await.unwrap_err();
+    assert!(error.to_string().contains("100 messages in a row"), "{error}");
+    let before = pubsub.came("a").len();
+    topic.publish_all(&mut outbox, &streak).await.unwrap_err();
+    assert_eq!(pubsub.came("a")[before..], [[texts[IN_A_ROW_MAX]]]);
+
+    *closed.lock().unwrap() = false;
+    topic.publish_all(&mut outbox, &streak).await.unwrap();
+    assert_eq!(pubsub.came("a")[before + 1..].concat(), texts[IN_A_ROW_MAX..]);
+    assert_eq!(refused(outbox), texts[..IN_A_ROW_MAX]);
+}
+
+#[tokio::test]
+async fn of_messages_published_each_one_that_is_refused_spoils_no_other() {
+    let (topic, _, _tasks) = Pubsub::serve(refuse_marked).await;
+    let texts = ["1", "2!", "3", "4", "5!"];
+    let messages = texts.map(|text| Message::new().set_data(text));
+    let outcomes = topic.publish_each(messages.to_vec()).await;
+    let ids = outcomes.into_iter().map(|outcome| outcome.unwrap_or_default());
+    assert_eq!(ids.collect::<Vec<_>>(), ["id of 1", "", "id of 3", "id of 4", ""]);
+}
+
+#[tokio::test]
+async fn the_cursor_passes_what_was_refused_with_its_letters_and_a_restart_has_them_again() {
+    let judge = |texts: &[String]| match texts.iter().any(|text| text.contains("bad")) {
+        true => Err(Code::InvalidArgument),
+        false => Ok(()),
+    };
+    let (topic, _, _tasks) = Pubsub::serve(judge).await;
+    let of = |seq, vehicles: &[&str]| {
+        let mut segment = segment(seq, []);
+        for vehicle in vehicles {
+            let mut enter = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+            enter.vehicle_id = (*vehicle).into();
+            segment.events.push(enter);
+        }
+        Arc::new(segment)
+    };
+    let together = [of(5, &["good-1"]), of(6, &["bad-2", "good-3", "bad-4"])];
+    // Nobody recorded what the first life asked for.
+    for _ in 0..2 {
+        let mut sink = events(topic.clone(), "acme", true);
+        let asked = sink.write_together(&together).await.unwrap_err();
+        let SinkError::Unrecorded(progress) = asked else { panic!("{asked}") };
+        assert_eq!((&progress.cursor.sink[..], progress.cursor.through_seq), (names::EVENTS, 6));
+        let mut letters: Vec<_> = progress
+            .dead_letters
+            .iter()
+            .map(|letter| FleetEvent::decode(&letter.payload[..]).unwrap().vehicle_id)
+            .collect();
+        letters.sort();
+        assert_eq!(letters, ["bad-2", "bad-4"]);
+        assert_eq!(progress.dead_letters[0].detail, format!("{NAME}: as the test wants"));
+
+        assert_eq!(sink.recorded(&progress.cursor).await.unwrap(), None);
+        sink.write(of(7, &["good-5"])).await.unwrap();
+        assert_eq!(sink.flush(Flush::Final).await.unwrap().through_seq, 7);
+    }
+    let mut nowhere = events(topic, "acme", false);
+    let error = nowhere.write_together(&together).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(nowhere.flush(Flush::Periodic).await.unwrap().through_seq, 0);
 }
