@@ -329,7 +329,11 @@ Examples:
       --topic projects/fleet/topics/pings --rate 500
   fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
       --topic 'projects/fleet/topics/pings-shard-{shard}' --shards 8 --reason foreign_shard
+  fleetstream dlq redrive --subscription projects/fleet/subscriptions/dead-letters \\
+      --topic projects/fleet/topics/events --reason pubsub_refused_event
 
+What a topic of the worker's output has refused (pubsub_refused_event, pubsub_refused_late) is
+sent again only where --reason names it alone, and as the worker publishes it.
 A letter leaves the subscription once it is published again. Its receive time stays what it was.
 Exit code 1, with what was done and what was left, if one could not be published or if more stay
 than can be looked at in one go (50,000, or 256 MiB).")]
@@ -341,6 +345,9 @@ pub struct DlqRedriveArgs {
     /// stands for the shard of each letter's vehicle, in three digits.
     #[arg(long, value_name = "NAME")]
     pub topic: String,
+    /// The worker's tenant, which messages of events name.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub tenant: String,
     /// Number of the worker's shards, where each has its own topic.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub shards: Option<u32>,

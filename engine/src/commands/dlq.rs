@@ -108,6 +108,12 @@ fn refuse_full(end: End) -> anyhow::Result<()> {
 }
 
 impl DlqFilter {
+    /// Whether what a topic has refused is asked for by the reason of `letter`
+    /// alone: it goes to a topic of its own.
+    fn is_of(&self, letter: &Letter) -> bool {
+        letter::is_of_topic(&letter.reason) && self.reason == [letter.reason.as_str()]
+    }
+
     /// Whether `letter` is asked for.
     fn takes(&self, letter: &Letter) -> bool {
         self.reason.is_empty() || self.reason.contains(&letter.reason)

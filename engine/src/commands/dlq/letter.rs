@@ -3,7 +3,7 @@
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
 use sinks::bigquery;
-use sinks::pubsub::{attributes, published_ms};
+use sinks::pubsub::{self, attributes, published_ms};
 
 /// A dead letter without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,8 +46,14 @@ impl Letter {
     /// Whether it is of what the engine has put out, which no topic of pings
     /// is to be given.
     pub(super) fn is_output(&self) -> bool {
-        self.reason == bigquery::REFUSED_EVENT
+        self.reason == bigquery::REFUSED_EVENT || is_of_topic(&self.reason)
     }
+}
+
+/// Whether letters of `reason` are what a topic has refused that the engine
+/// publishes to.
+pub(super) fn is_of_topic(reason: &str) -> bool {
+    [pubsub::REFUSED_EVENT, pubsub::REFUSED_LATE].contains(&reason)
 }
 
 /// When the input was published first, as far as the message tells.

@@ -6,10 +6,11 @@ mod topics;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
+use anyhow::Context;
 use google_cloud_pubsub::model::Message;
 use serde::Serialize;
 use sinks::SinkError;
-use sinks::pubsub::{PubsubClient, PubsubError, attributes, published_ms};
+use sinks::pubsub::{self, PubsubClient, PubsubError, attributes, published_ms};
 
 use super::letter::{Letter, original_publish_time};
 use super::look::{End, Letters, Look, Next, Shown};
@@ -35,8 +36,8 @@ pub(super) struct Done {
     pub(super) left: usize,
     /// Of these the ones that could not be published, as far as can be told.
     pub(super) failed: usize,
-    /// Letters of events that BigQuery has refused. They are no input, and
-    /// stay.
+    /// Letters of what BigQuery or a topic has refused, and that is no input:
+    /// they stay, but for those of the one topic that is asked for.
     events: usize,
     /// Why no others were looked at; `None` after a failure.
     end: Option<End>,
@@ -58,7 +59,7 @@ impl Done {
         let remark = self.end.map_or("; not all were looked at", End::remark);
         let _ = writeln!(out, "{remark}");
         if self.events > 0 {
-            let _ = writeln!(out, "{} left that are events and no input", self.events);
+            let _ = writeln!(out, "{} left that are output and no input", self.events);
         }
         out
     }
@@ -71,8 +72,7 @@ impl Done {
 
 /// Where letters are sent in.
 pub(super) trait Publish {
-    /// Publishes `messages`, none of which has an ordering key: the id of
-    /// each, or why it has none.
+    /// Publishes `messages`: the id of each, or why it has none.
     async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>>;
 }
 
@@ -142,7 +142,7 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
                 Next::End(end) => break end,
             };
             let letter = Letter::of_message(&shown.message);
-            if letter.is_output() {
+            if letter.is_output() && !self.args.filter.is_of(&letter) {
                 self.done.events += 1;
                 self.look.hold(shown);
             } else if !self.args.filter.takes(&letter)
@@ -182,7 +182,10 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
             return Ok(());
         }
         self.pace.wait().await;
-        let messages = self.together.iter().map(|(_, shown)| again(&shown.message)).collect();
+        let tenant = &self.args.tenant;
+        let messages =
+            self.together.iter().map(|(reason, shown)| again(reason, &shown.message, tenant));
+        let messages = messages.collect::<anyhow::Result<_>>()?;
         let outcomes = self.topic.publish(messages).await;
         self.together_bytes = 0;
         let mut failure = None;
@@ -209,16 +212,33 @@ impl<L: Letters, T: Publish> Redrive<'_, L, T> {
     }
 }
 
-/// The input as it first came: its bytes, what they are, and when they were
-/// published first, which is its receive time still.
-fn again(message: &Message) -> Message {
-    let mut kept = vec![(attributes::ORIGINAL_PUBLISH_TIME, original_publish_time(message))];
-    let names =
-        [attributes::CONTENT_TYPE, attributes::TRACEPARENT, attributes::GOOGCLIENT_TRACEPARENT];
-    for name in names {
-        kept.extend(message.attributes.get(name).map(|value| (name, value.clone())));
+/// What the letter of `reason` in `message` was before it was refused.
+///
+/// # Errors
+/// It is said to be an operation on an event, and is none.
+fn again(reason: &str, message: &Message, tenant: &str) -> anyhow::Result<Message> {
+    const AS_IT_CAME: &[&str] =
+        &[attributes::CONTENT_TYPE, attributes::TRACEPARENT, attributes::GOOGCLIENT_TRACEPARENT];
+    const OF_A_TOPIC: &[&str] = &[attributes::CONTENT_TYPE, attributes::SOURCE_MESSAGE_ID];
+    match reason {
+        pubsub::REFUSED_EVENT => {
+            let id = &message.message_id;
+            let event = pubsub::event_message(message.data.clone(), tenant);
+            event.with_context(|| format!("message {id} holds no operation on an event"))
+        }
+        pubsub::REFUSED_LATE => Ok(first(message, OF_A_TOPIC)),
+        _ => Ok(first(message, AS_IT_CAME)),
     }
-    Message::new().set_data(message.data.clone()).set_attributes(kept)
+}
+
+/// The bytes of `message` as they first came: what they are by the attributes
+/// `kept`, and when they were published first, which is their receive time still.
+fn first(message: &Message, kept: &[&'static str]) -> Message {
+    let mut attributes = vec![(attributes::ORIGINAL_PUBLISH_TIME, original_publish_time(message))];
+    for name in kept {
+        attributes.extend(message.attributes.get(*name).map(|value| (*name, value.clone())));
+    }
+    Message::new().set_data(message.data.clone()).set_attributes(attributes)
 }
 
 #[cfg(test)]
@@ -233,7 +253,7 @@ mod tests {
             ("source_message_id", "m7"),
             ("original_publish_time", "2026-02-03T12:00:00.250Z"),
         ]);
-        let again = again(&letter);
+        let again = again("undecodable", &letter, "acme").unwrap();
         assert_eq!(again.data, letter.data);
         let kept: BTreeMap<_, _> = again.attributes.into_iter().collect();
         let expected = [

@@ -141,6 +141,7 @@ fn args() -> DlqRedriveArgs {
     DlqRedriveArgs {
         subscription: String::new(),
         topic: String::new(),
+        tenant: "acme".to_owned(),
         shards: None,
         filter: filter("junk"),
         rate: 0,

@@ -1,7 +1,10 @@
 //! Where letters are sent in: a topic of all shards, or that of each letter's
 //! own.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, bail};
+use futures::future::join_all;
 use google_cloud_pubsub::model::Message;
 use sinks::SinkError;
 use sinks::pubsub::{PubsubClient, Topic, attributes};
@@ -48,17 +51,19 @@ pub(super) fn names(args: &DlqRedriveArgs) -> anyhow::Result<Vec<String>> {
 impl Publish for Topics {
     async fn publish(&self, messages: Vec<Message>) -> Vec<Result<String, SinkError>> {
         let mut outcomes: Vec<_> = messages.iter().map(|_| None).collect();
-        let mut parts: Vec<(Vec<usize>, Vec<Message>)> =
-            self.0.iter().map(|_| <_>::default()).collect();
+        // A request has one topic, and one ordering key at the most.
+        let mut parts: BTreeMap<_, (Vec<usize>, Vec<Message>)> = BTreeMap::new();
         for (index, message) in messages.into_iter().enumerate() {
-            let part = &mut parts[place_of(&message, self.0.len())];
+            let place = place_of(&message, self.0.len());
+            let part = parts.entry((place, message.ordering_key.clone())).or_default();
             part.0.push(index);
             part.1.push(message);
         }
-        for (topic, (indexes, messages)) in self.0.iter().zip(parts) {
-            for (index, outcome) in indexes.into_iter().zip(topic.publish_each(messages).await) {
-                outcomes[index] = Some(outcome);
-            }
+        let publishing = parts.into_iter().map(|((place, _), (indexes, messages))| async move {
+            indexes.into_iter().zip(self.0[place].publish_each(messages).await)
+        });
+        for (index, outcome) in join_all(publishing).await.into_iter().flatten() {
+            outcomes[index] = Some(outcome);
         }
         let each = "each message is in one part, and a topic answers for each";
         outcomes.into_iter().map(|outcome| outcome.expect(each)).collect()
@@ -87,6 +92,7 @@ mod tests {
         let args = |topic: &str, shards| DlqRedriveArgs {
             subscription: String::new(),
             topic: topic.to_owned(),
+            tenant: String::new(),
             shards,
             filter: DlqFilter { reason: Vec::new(), limit: 1, wait: 1 },
             rate: 0,
