@@ -13,6 +13,7 @@ mod crashes;
 mod flow;
 mod outages;
 mod refused;
+mod refused_output;
 mod several;
 mod start;
 mod whole;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::future::try_join_all;
 use google_cloud_auth::credentials::{Credentials, anonymous};
-use google_cloud_pubsub::client::{Publisher, Subscriber, SubscriptionAdmin, TopicAdmin};
-use google_cloud_pubsub::model::Message;
+use google_cloud_pubsub::client::{
+    Publisher, SchemaService, Subscriber, SubscriptionAdmin, TopicAdmin,
+};
+use google_cloud_pubsub::model::{Encoding, Message, Schema, SchemaSettings, schema};
 use google_cloud_pubsub::subscriber::MessageStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -65,6 +67,37 @@ impl PubsubClient {
         let created = self.topics.create_topic().set_name(&topic).send().await;
         created.with_context(|| format!("creating topic {topic}"))?;
         Ok(topic)
+    }
+
+    /// Creates the topic `id`, which refuses requests with a message that does
+    /// not begin as `avro` says, in Avro's binary encoding, and returns its full
+    /// name.
+    ///
+    /// # Errors
+    /// The emulator refuses: it is there already, or `avro` is no schema.
+    pub async fn create_topic_of(&self, id: &str, avro: &str) -> anyhow::Result<String> {
+        let schemas = SchemaService::builder().with_endpoint(&self.endpoint);
+        let schemas = schemas.with_credentials(anonymous()).build().await?;
+        let schema = Schema::new().set_type(schema::Type::Avro).set_definition(avro);
+        let creating = schemas.create_schema().set_parent(format!("projects/{PROJECT}"));
+        let created = creating.set_schema_id(id).set_schema(schema).send().await;
+        let schema = created.with_context(|| format!("creating schema {id}"))?.name;
+        let settings = SchemaSettings::new().set_schema(schema).set_encoding(Encoding::Binary);
+        let topic = self.topic(id);
+        let creating = self.topics.create_topic().set_name(&topic).set_schema_settings(settings);
+        let created = creating.send().await;
+        created.with_context(|| format!("creating topic {topic}"))?;
+        Ok(topic)
+    }
+
+    /// Deletes `topic` (a full name). Its subscriptions stay, and get nothing
+    /// any more.
+    ///
+    /// # Errors
+    /// The emulator refuses: it is not there.
+    pub async fn delete_topic(&self, topic: &str) -> anyhow::Result<()> {
+        let deleted = self.topics.delete_topic().set_topic(topic).send().await;
+        deleted.with_context(|| format!("deleting topic {topic}"))
     }
 
     /// Creates the subscription `id` to `topic` (a full name) and returns its
