@@ -1,5 +1,7 @@
 //! The live map as a browser gets it.
 
+use std::process::Command;
+
 use crate::client::get;
 use crate::world::World;
 
@@ -31,4 +33,16 @@ async fn the_page_is_self_contained_under_a_strict_policy() {
     for kind in engine::http::KINDS {
         assert!(text.contains(&format!("{kind}:")), "the page has no words for {kind}");
     }
+}
+
+/// Its own tests are beside it, in `map`; they need Node.js and nothing else.
+#[test]
+fn the_page_s_script_does_what_its_tests_say() {
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("skipped: Node.js is not installed");
+        return;
+    }
+    let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/map/map.test.mjs");
+    let run = Command::new("node").args(["--test", tests]).output().expect("node is there");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }

@@ -11,7 +11,7 @@ const FENCES_WITHIN_MS = 60000;
 // Positions not had so often in a row: the link is lost.
 const MISSED_MAX = 2;
 const POSITIONS_MAX = 20000;
-// Above this many vehicles only those in view are fetched, and none glide.
+// Of more vehicles only those in view are fetched; more at once do not glide.
 const GLIDE_MAX = 3000;
 const LIST_MAX = 100;
 const EARTH_RADIUS_M = 6378137;
@@ -51,7 +51,8 @@ let fences = [];                 // {name, path, box, label, line}
 let fenceNames = new Map();      // id -> name
 let fencesTag = null;
 let vehicles = new Map();        // id -> {x, y, fromX, fromY, since, ...position}
-let hovered = null;
+let fleet = 0;                   // how many there are, in view or not
+let chosen = null;               // id of the vehicle that the tip is of
 let events = 0;
 let dirty = true;
 let colours = {};
@@ -130,17 +131,25 @@ async function loadFences() {
 
 // -------------------------------------------------------------- positions ---
 
-async function loadPositions() {
-  let query = "limit=" + POSITIONS_MAX;
-  if (vehicles.size > GLIDE_MAX && view.zoom > 4) {
-    const [west, north] = toWorld(-80, -80), [east, south] = toWorld(view.width + 80, view.height + 80);
-    if (west > 0 && east < 1) {
-      query += "&bbox=" + [longitude(west), latitude(south), longitude(east), latitude(north)].map((n) => n.toFixed(5));
-    }
-  }
+async function fetchPositions(query) {
   const response = await fetch("/v1/positions?" + query, { signal: AbortSignal.timeout(POSITIONS_WITHIN_MS) });
   if (!response.ok) throw new Error("positions: " + response.status);
   const list = await response.json();
+  return { list, total: Number(response.headers.get("x-total-count") ?? list.length) };
+}
+
+// What is in view and a little round it, as a part of a query; "" for the world.
+function areaInView() {
+  const [west, north] = toWorld(-80, -80), [east, south] = toWorld(view.width + 80, view.height + 80);
+  if (view.zoom <= 4 || west <= 0 || east >= 1) return "";
+  return "&bbox=" + [longitude(west), latitude(south), longitude(east), latitude(north)].map((n) => n.toFixed(5));
+}
+
+async function loadPositions() {
+  const area = fleet > GLIDE_MAX ? areaInView() : "";
+  const inView = fetchPositions("limit=" + POSITIONS_MAX + area);
+  // Those in view say nothing of how many there are.
+  const [{ list }, { total }] = await Promise.all([inView, area ? fetchPositions("limit=0") : inView]);
   const now = performance.now();
   const glide = list.length <= GLIDE_MAX && !stillness.matches && !document.hidden;
   const next = new Map();
@@ -157,7 +166,8 @@ async function loadPositions() {
     next.set(position.vehicle_id, vehicle);
   }
   vehicles = next;
-  count(Number(response.headers.get("x-total-count") ?? list.length));
+  fleet = total;
+  count();
   fitOnce();
   dirty = true;
 }
@@ -169,7 +179,7 @@ function place(vehicle, now) {
   return [vehicle.fromX + (vehicle.x - vehicle.fromX) * share, vehicle.fromY + (vehicle.y - vehicle.fromY) * share];
 }
 
-function count(total) {
+function count() {
   const counts = { moving: 0, stationary: 0, idle: 0, offline: 0 };
   let newest = "";
   for (const vehicle of vehicles.values()) {
@@ -179,12 +189,17 @@ function count(total) {
   for (const row of document.querySelectorAll(".legend div")) {
     row.lastElementChild.textContent = counts[row.dataset.status].toLocaleString("en");
   }
-  page.vehicles = total;
-  $("vehicles").textContent = total.toLocaleString("en");
-  $("date").textContent = newest.slice(0, 10);
-  $("clock").textContent = newest ? newest.slice(11, 19) : "–";
-  $("empty").hidden = total > 0;
-  canvas.setAttribute("aria-label", `Live map: ${total} vehicles, ${counts.moving} moving`);
+  page.vehicles = fleet;
+  $("vehicles").textContent = fleet.toLocaleString("en");
+  $("shown").hidden = vehicles.size === fleet;
+  $("shown").textContent = `of ${vehicles.size.toLocaleString("en")} shown here`;
+  // None in view is no news of the others.
+  if (newest || fleet === 0) {
+    $("date").textContent = newest.slice(0, 10);
+    $("clock").textContent = newest ? newest.slice(11, 19) : "–";
+  }
+  $("empty").hidden = fleet > 0;
+  canvas.setAttribute("aria-label", `Live map: ${fleet} vehicles, ${counts.moving} of ${vehicles.size} shown here moving`);
 }
 
 // ----------------------------------------------------------------- events ---
@@ -218,7 +233,8 @@ function addEvent(kind, event) {
   const fence = event.fence_id ? fenceNames.get(event.fence_id) ?? event.fence_id : "";
   const item = element("li", undefined, look);
   if (event.op === "retract") item.classList.add("retracted");
-  const what = element("span", undefined, "what");
+  const what = element("button", undefined, "what");
+  what.type = "button";
   what.append(element("b", event.vehicle_id || event.source || ""), element("span", verb));
   what.title = what.firstChild.textContent;
   const time = element("time", event.event_time.slice(11, 19));
@@ -253,8 +269,16 @@ function showVehicle(event) {
   const [x, y] = vehicle ? [vehicle.x, vehicle.y]
     : event.lon != null ? project(event.lon, event.lat) : [];
   if (x === undefined) return;
-  Object.assign(view, { x, y, zoom: Math.max(view.zoom, 13), touched: true });
-  hovered = vehicle ? event.vehicle_id : null;
+  view.zoom = Math.max(view.zoom, 13);
+  centre(x, y);
+  view.touched = true;
+  choose(event.vehicle_id);
+  dirty = true;
+}
+
+function choose(vehicleId) {
+  if (vehicleId === chosen) return;
+  chosen = vehicleId;
   dirty = true;
 }
 
@@ -396,10 +420,10 @@ function drawVehicles(now) {
     pen.stroke();
     pen.fill();
   }
-  const chosen = hovered && vehicles.get(hovered);
-  if (chosen) {
+  const marked = vehicles.get(chosen);
+  if (marked) {
     pen.beginPath();
-    pen.arc(...chosen.screen, radius + 5, 0, 2 * Math.PI);
+    pen.arc(...marked.screen, radius + 5, 0, 2 * Math.PI);
     pen.strokeStyle = colours.text;
     pen.lineWidth = 2;
     pen.stroke();
@@ -423,7 +447,7 @@ function drawScale() {
 }
 
 function drawTip(now) {
-  const tip = $("tip"), vehicle = hovered && vehicles.get(hovered);
+  const tip = $("tip"), vehicle = vehicles.get(chosen);
   tip.hidden = !vehicle;
   if (!vehicle) return;
   const rows = [
@@ -439,15 +463,17 @@ function drawTip(now) {
   tip.replaceChildren(element("h2", vehicle.vehicle_id), table);
   const [sx, sy] = toScreen(...place(vehicle, now));
   const right = sx + 18 + tip.offsetWidth > view.width, low = sy + 18 + tip.offsetHeight > view.height;
-  tip.style.left = (right ? sx - 18 - tip.offsetWidth : sx + 18) + "px";
-  tip.style.top = (low ? sy - 18 - tip.offsetHeight : sy + 18) + "px";
+  // Where neither side of it has room, as on a phone, whole before beside.
+  const within = (at, most) => Math.max(8, Math.min(at, most - 8)) + "px";
+  tip.style.left = within(right ? sx - 18 - tip.offsetWidth : sx + 18, view.width - tip.offsetWidth);
+  tip.style.top = within(low ? sy - 18 - tip.offsetHeight : sy + 18, view.height - tip.offsetHeight);
 }
 
 // ------------------------------------------------------------- navigation ---
 
 // Frames everything once per thing that arrived, until someone takes over.
 function fitOnce() {
-  const what = `${fences.length > 0} ${vehicles.size > 0}`;
+  const what = `${fences.length > 0} ${fleet > 0}`;
   if (!view.touched && view.fitted !== what) fit();
   view.fitted = what;
 }
@@ -457,17 +483,26 @@ function fit() {
   for (const fence of fences) { grow(box, fence.box[0], fence.box[1]); grow(box, fence.box[2], fence.box[3]); }
   if (fences.length === 0) for (const { x, y } of vehicles.values()) grow(box, x, y);
   if (box[0] > box[2]) return;
-  // What the panels cover is no room.
-  const wide = view.width > 900, padding = wide ? { left: 40, right: 370, top: 90, bottom: 40 } : { left: 20, right: 20, top: 90, bottom: 60 };
-  if (!wide) padding.bottom += view.height * .32;
-  // The legend goes from side to side here.
-  if (view.width <= 520) padding.top += 45;
+  const padding = covered();
   const width = Math.max(80, view.width - padding.left - padding.right), height = Math.max(80, view.height - padding.top - padding.bottom);
   const scale = Math.min(width / Math.max(box[2] - box[0], 1e-6), height / Math.max(box[3] - box[1], 1e-6));
   view.zoom = Math.max(ZOOM_MIN, Math.min(16, Math.log2(scale / 256)));
-  view.x = (box[0] + box[2]) / 2 + (padding.right - padding.left) / 2 / pixels();
-  view.y = (box[1] + box[3]) / 2 + (padding.bottom - padding.top) / 2 / pixels();
+  centre((box[0] + box[2]) / 2, (box[1] + box[3]) / 2);
   dirty = true;
+}
+
+// What the panels cover is no room.
+function covered() {
+  if (view.width > 900) return { left: 40, right: 370, top: 90, bottom: 40 };
+  // The legend goes from side to side on a phone.
+  return { left: 20, right: 20, top: view.width <= 520 ? 135 : 90, bottom: 60 + view.height * .32 };
+}
+
+// Brings a point to the middle of what is not covered.
+function centre(x, y) {
+  const { left, right, top, bottom } = covered();
+  view.x = x + (right - left) / 2 / pixels();
+  view.y = y + (bottom - top) / 2 / pixels();
 }
 
 // The point under (sx, sy) stays where it is.
@@ -484,22 +519,28 @@ function moveBy(dx, dy) {
   view.touched = dirty = true;
 }
 
-function hover(sx, sy) {
-  let best = 14 ** 2, found = null;
+// Chooses the vehicle nearest to (sx, sy), if one is within reach.
+function pick(sx, sy, reach) {
+  let best = reach ** 2, found = null;
   for (const vehicle of vehicles.values()) {
     if (!vehicle.screen) continue;
     const distance = (vehicle.screen[0] - sx) ** 2 + (vehicle.screen[1] - sy) ** 2;
     if (distance < best) { best = distance; found = vehicle.vehicle_id; }
   }
-  if (found !== hovered) { hovered = found; dirty = true; }
+  choose(found);
 }
 
 const fingers = new Map();
-canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); fingers.set(e.pointerId, [e.clientX, e.clientY]); });
+canvas.addEventListener("pointerdown", (e) => {
+  canvas.setPointerCapture(e.pointerId);
+  fingers.set(e.pointerId, [e.clientX, e.clientY]);
+  // A finger does not hover: it touches what it means.
+  if (e.pointerType === "touch") pick(e.clientX, e.clientY, 24);
+});
 for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (e) => fingers.delete(e.pointerId));
 canvas.addEventListener("pointermove", (e) => {
   const before = fingers.get(e.pointerId);
-  if (!before) return hover(e.clientX, e.clientY);
+  if (!before) return pick(e.clientX, e.clientY, 14);
   const other = [...fingers].find(([id]) => id !== e.pointerId)?.[1];
   if (other) {
     const span = (a) => Math.hypot(a[0] - other[0], a[1] - other[1]) || 1;
@@ -509,7 +550,9 @@ canvas.addEventListener("pointermove", (e) => {
   }
   fingers.set(e.pointerId, [e.clientX, e.clientY]);
 });
-canvas.addEventListener("pointerleave", () => { if (hovered) { hovered = null; dirty = true; } });
+// A finger that is lifted leaves too, and what it chose is to be read then.
+canvas.addEventListener("pointerleave", (e) => { if (e.pointerType !== "touch") choose(null); });
+document.addEventListener("keydown", (e) => { if (e.key === "Escape") choose(null); });
 canvas.addEventListener("wheel", (e) => {
   e.preventDefault();
   const lines = e.deltaMode === 1 ? e.deltaY * 16 : e.deltaY;
