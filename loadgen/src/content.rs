@@ -1,8 +1,11 @@
-//! What a ping says, as a number to compare it by.
+//! What a ping says, as a number to compare it by, and column by column.
 //!
 //! Who sent a ping and who finds it in an archive each know its content, and
 //! neither keeps it: only its print is kept, 4 bytes a ping. Two contents have
-//! the same print by chance once in four thousand million times.
+//! the same print by chance once in four thousand million times. Where prints
+//! differ, the ping is made again to say what of it does.
+
+use std::fmt;
 
 use geofence::Position;
 use xxhash_rust::xxh3::xxh3_64;
@@ -33,6 +36,35 @@ pub struct Content {
     pub ignition: Option<bool>,
 }
 
+/// A column that has another value than it must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub column: &'static str,
+    /// What it must be, as text.
+    pub due: String,
+    /// What it is.
+    pub found: String,
+}
+
+impl Difference {
+    /// Of a column, unless both are the same; no value is `none`.
+    pub fn between<T: PartialEq + ToString>(
+        column: &'static str,
+        due: Option<T>,
+        found: Option<T>,
+    ) -> Option<Self> {
+        let text = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |it| it.to_string());
+        (due != found).then(|| Self { column, due: text(due), found: text(found) })
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be {} and is {}", self.column, self.due, self.found)
+    }
+}
+
 impl Content {
     /// Of a ping, as an archive has it: without values that are none.
     #[must_use]
@@ -51,12 +83,48 @@ impl Content {
         }
     }
 
+    /// What `found` has otherwise, of a run that began at `start_ms` since the
+    /// epoch. Nothing if and only if both have one print, but for chance.
+    #[must_use]
+    pub fn differences(&self, found: &Self, start_ms: i64) -> Vec<Difference> {
+        let at = |event_us: i64| {
+            let time = jiff::Timestamp::from_microsecond(start_ms * 1000 + event_us);
+            Some(
+                time.map_or_else(|_| format!("{event_us} µs since the start"), |it| it.to_string()),
+            )
+        };
+        let (here, there) = (self.place(), found.place());
+        // What lies between two places of the grid is the nearest one.
+        let degrees = |of: &Self| (Some(of.lat), Some(of.lon));
+        let (lats, lons) = match here == there {
+            true => ((None, None), (None, None)),
+            false => {
+                let ((lat, lon), (found_lat, found_lon)) = (degrees(self), degrees(found));
+                ((lat, found_lat), (lon, found_lon))
+            }
+        };
+        let columns = [
+            Difference::between("event_time", at(self.event_us), at(found.event_us)),
+            Difference::between("lat", lats.0, lats.1),
+            Difference::between("lon", lons.0, lons.1),
+            Difference::between("accuracy_m", self.accuracy_m, found.accuracy_m),
+            Difference::between("speed_mps", self.speed_mps, found.speed_mps),
+            Difference::between("heading_deg", self.heading_deg, found.heading_deg),
+            Difference::between("ignition", self.ignition, found.ignition),
+        ];
+        columns.into_iter().flatten().collect()
+    }
+
+    /// One place has one position, on the antimeridian too; `None` of what is no
+    /// place.
+    fn place(&self) -> Option<Position> {
+        Position::from_degrees(self.lat, self.lon)
+    }
+
     /// The number that stands for it.
     #[must_use]
     pub fn print(&self) -> u32 {
-        // One place has one position, on the antimeridian too.
-        let place = Position::from_degrees(self.lat, self.lon);
-        let place = place.map_or((i32::MAX, i32::MAX), |place| (place.lat, place.lon));
+        let place = self.place().map_or((i32::MAX, i32::MAX), |place| (place.lat, place.lon));
         let mut bytes = Vec::with_capacity(48);
         bytes.extend(self.event_us.to_le_bytes());
         bytes.extend(place.0.to_le_bytes());
@@ -96,10 +164,29 @@ mod tests {
             Content { ignition: None, ..content },
             Content { ignition: Some(false), ..content },
         ];
-        for other in others {
+        let columns = [
+            "event_time",
+            "lat",
+            "lon",
+            "accuracy_m",
+            "speed_mps",
+            "heading_deg",
+            "ignition",
+            "ignition",
+        ];
+        for (other, column) in others.iter().zip(columns) {
             assert_ne!(other.print(), print, "{other:?}");
+            let differences = content.differences(other, 1_000_000);
+            assert_eq!(differences.iter().map(|it| it.column).collect::<Vec<_>>(), [column]);
         }
-        assert_eq!(Content { lat: 48.123_456_700_000_004, ..content }.print(), print);
+        let near = Content { lat: 48.123_456_700_000_004, ..content };
+        assert_eq!((near.print(), near.differences(&content, 0)), (print, vec![]));
+        let said = |other: &Content| content.differences(other, 1_000_000)[0].to_string();
+        assert_eq!(said(&others[3]), "accuracy_m must be 5 and is none");
+        assert_eq!(
+            said(&others[0]),
+            "event_time must be 1970-01-01T00:16:41.5Z and is 1970-01-01T00:16:41.500001Z"
+        );
     }
 
     #[test]

@@ -24,6 +24,17 @@ pub struct Ledger {
     strangers: u64,
 }
 
+/// What a row of the archive is to a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A ping as it was sent.
+    AsSent,
+    /// A ping that was sent with other content.
+    Altered,
+    /// No ping that was sent.
+    Stranger,
+}
+
 /// A ledger added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tally {
@@ -40,7 +51,7 @@ pub struct Tally {
     pub doubled: u64,
     /// In the archive, and never sent.
     pub strangers: u64,
-    /// In the archive with other content than was sent, where that is compared.
+    /// In the archive with other content than was sent.
     #[serde(default)]
     pub altered: u64,
 }
@@ -75,26 +86,28 @@ impl Ledger {
         entry.is_some_and(|entry| entry & ACKNOWLEDGED != 0)
     }
 
-    /// It is in the archive, with content of this print; `None` where that is not
-    /// read.
-    pub fn archived(&mut self, vehicle: u32, seq: u32, print: Option<u32>) {
+    /// It is in the archive, with content of this print; `None` where the row
+    /// contradicts itself, so that no ping can be what it says.
+    pub fn archived(&mut self, vehicle: u32, seq: u32, print: Option<u32>) -> Row {
         let known = self.pings.get(vehicle as usize).is_some_and(|of| seq as usize <= of.len());
         if !known || seq == 0 {
             self.strangers += 1;
-            return;
+            return Row::Stranger;
         }
         let sent = self.prints[vehicle as usize][seq as usize - 1];
         let entry = self.entry(vehicle, seq);
         if *entry & SENT == 0 {
             self.strangers += 1;
-            return;
+            return Row::Stranger;
         }
-        if print.is_some_and(|print| print != sent) {
+        let altered = print != Some(sent);
+        if altered {
             *entry |= ALTERED;
         }
         if *entry / ARCHIVED < ARCHIVED_MAX {
             *entry += ARCHIVED;
         }
+        if altered { Row::Altered } else { Row::AsSent }
     }
 
     /// Forgets what was seen in the archive.
@@ -190,11 +203,16 @@ mod tests {
         assert!(ledger.is_acknowledged(1, 4) && !ledger.is_acknowledged(1, 5));
         // Twice, once other than it was sent; once; once and never acknowledged.
         // 3 and 4 are lost.
-        for (seq, print) in [(1, Some(101)), (1, Some(100)), (2, Some(102)), (5, None)] {
-            ledger.archived(1, seq, print);
+        for (seq, print, row) in [
+            (1, Some(101), Row::AsSent),
+            (1, Some(100), Row::Altered),
+            (2, Some(102), Row::AsSent),
+            (5, None, Row::Altered),
+        ] {
+            assert_eq!(ledger.archived(1, seq, print), row, "{seq}");
         }
-        ledger.archived(0, 1, None);
-        ledger.archived(9, 1, None);
+        assert_eq!(ledger.archived(0, 1, Some(101)), Row::Stranger);
+        assert_eq!(ledger.archived(9, 1, Some(101)), Row::Stranger);
         let expected = Tally {
             sent: 5,
             acknowledged: 4,
@@ -202,7 +220,7 @@ mod tests {
             missing: 2,
             doubled: 1,
             strangers: 2,
-            altered: 1,
+            altered: 2,
         };
         assert_eq!(ledger.tally(|_| true), expected);
         assert_eq!(ledger.tally(|vehicle| vehicle != 1).doubled, 0);

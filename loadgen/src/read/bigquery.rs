@@ -10,15 +10,34 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::archived::{Archived, UNSENT};
+use super::derived::Derived;
 use super::disk::Archive;
+use crate::content::{Content, Difference};
 use crate::google::rest::Rest;
 use crate::ledger::Ledger;
 use crate::truth::Names;
 
 /// The table of pings if another is not named.
 const TABLE: &str = "pings";
+/// What is read of a row beside [`UNSENT`], in this order.
+const COLUMNS: [&str; 13] = [
+    "vehicle_id",
+    "seq",
+    "disposition",
+    "event_time",
+    "receive_time",
+    "day",
+    "lat",
+    "lon",
+    "accuracy_m",
+    "speed_mps",
+    "heading_deg",
+    "ignition",
+    "location",
+];
 /// Rows of a page: some megabytes of JSON.
-const PAGE_ROWS: u32 = 50_000;
+const PAGE_ROWS: u32 = 20_000;
 /// A query has an end within this.
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 /// How long BigQuery may hold back an answer for a query to end.
@@ -115,18 +134,18 @@ impl Rows {
         count.context("BigQuery counts no rows")
     }
 
-    /// Enters them in `ledger`, whose archive marks are cleared first.
+    /// Enters them in `ledger`, with what they say; its archive marks are cleared
+    /// first.
     ///
     /// # Errors
     /// As [`Self::count`]; then the ledger holds only some of them.
     pub async fn read(&self, ledger: &mut Ledger) -> anyhow::Result<Archive> {
         ledger.clear_archived();
         let mut archive = Archive::default();
-        self.query("vehicle_id, seq, disposition", |row| {
-            let (vehicle, disposition) = row.text(0).zip(row.text(2)).context("a row with gaps")?;
-            let seq = row.text(1).and_then(|digits| digits.parse().ok());
-            let key = (vehicle, seq.unwrap_or(0));
-            archive.take(&self.names, ledger, key, disposition, None);
+        let columns: Vec<&str> = COLUMNS.into_iter().chain(UNSENT).collect();
+        self.query(&columns.join(", "), |row| {
+            let row = row.archived(self.names.start_ms).context("a row with gaps")?;
+            archive.take(&self.names, ledger, row);
             Ok(())
         })
         .await?;
@@ -155,6 +174,7 @@ impl Rows {
             "parameterMode": "NAMED",
             "queryParameters": self.parameters,
             "maxResults": PAGE_ROWS,
+            "formatOptions": { "useInt64Timestamp": true },
             "timeoutMs": WAIT_MS,
         });
         let asked = || format!("querying {table}");
@@ -175,6 +195,7 @@ impl Rows {
             }
             let (rows, wait) = (PAGE_ROWS.to_string(), WAIT_MS.to_string());
             let mut query = vec![("maxResults", rows.as_str()), ("timeoutMs", &wait)];
+            query.push(("formatOptions.useInt64Timestamp", "true"));
             query.extend([("location", job.location.as_str()), ("pageToken", &token)]);
             query.retain(|(_, value)| !value.is_empty());
             let url = self.queries(&[&job.job_id]);
@@ -238,6 +259,45 @@ struct Cell {
 }
 
 impl Row {
+    /// A row of [`COLUMNS`] and [`UNSENT`], by the times of a run that began at
+    /// `start_ms`; `None` if it lacks what every row has.
+    fn archived(&self, start_ms: i64) -> Option<Archived<'_>> {
+        let (event_us, received_us) = (self.parsed(3)?, self.parsed(4)?);
+        let (lat, lon) = (self.parsed(6)?, self.parsed(7)?);
+        let day = self.parsed::<jiff::civil::Date>(5)?;
+        let derived = Derived {
+            lat_lon: Some((lat, lon)),
+            location: self.text(12),
+            event_us,
+            received_us: Some(received_us),
+            day: day.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24,
+        };
+        let mut wrong = derived.differences();
+        let unsent = UNSENT.into_iter().zip(COLUMNS.len()..);
+        wrong.extend(unsent.filter_map(|(name, column)| {
+            Difference::between(name, None, self.text(column).map(str::to_owned))
+        }));
+        Some(Archived {
+            key: (self.text(0)?, self.parsed(1).unwrap_or(0)),
+            disposition: self.text(2)?,
+            content: Content {
+                event_us: event_us - start_ms * 1000,
+                lat,
+                lon,
+                accuracy_m: self.parsed(8),
+                speed_mps: self.parsed(9),
+                heading_deg: self.parsed(10),
+                ignition: self.parsed(11),
+            },
+            wrong,
+        })
+    }
+
+    /// `None` of what is not there, or cannot be read.
+    fn parsed<T: FromStr>(&self, column: usize) -> Option<T> {
+        self.text(column)?.parse().ok()
+    }
+
     fn text(&self, column: usize) -> Option<&str> {
         self.f.get(column)?.v.as_deref()
     }
@@ -264,5 +324,79 @@ mod tests {
             (value("first_vehicle"), value("past_vehicles")),
             ("bus-v".into(), "bus-w".into())
         );
+    }
+
+    /// A row as REST tells it; of [`UNSENT`] nothing.
+    fn row(cells: [Option<&str>; 13]) -> Row {
+        let unsent = UNSENT.map(|_| None);
+        let cells = cells.into_iter().chain(unsent);
+        Row { f: cells.map(|text| Cell { v: text.map(str::to_owned) }).collect() }
+    }
+
+    #[test]
+    fn every_column_of_a_row_is_read_and_told_when_it_is_another() {
+        let start_ms = 1_767_592_800_000;
+        let cells = [
+            Some("a-v0000001"),
+            Some("7"),
+            Some("on_time"),
+            Some("1767592801250000"),
+            Some("1767592801300000"),
+            Some("2026-01-05"),
+            Some("48.1234567"),
+            Some("1.0E-7"),
+            Some("5.0"),
+            Some("13.33"),
+            None,
+            Some("true"),
+            Some("POINT(1e-07 48.1234567)"),
+        ];
+        let sent = Content {
+            event_us: 1_250_000,
+            lat: 48.123_456_7,
+            lon: 1e-7,
+            accuracy_m: Some(5.0),
+            speed_mps: Some(13.33),
+            heading_deg: None,
+            ignition: Some(true),
+        };
+        let told = |row: &Row| -> Vec<&'static str> {
+            let row = row.archived(start_ms).unwrap();
+            assert_eq!((row.key.0, row.disposition), ("a-v0000001", "on_time"));
+            let differences = sent.differences(&row.content, start_ms);
+            let by_print = row.content.print() != sent.print();
+            assert_eq!(by_print, !differences.is_empty());
+            differences.iter().chain(&row.wrong).map(|it| it.column).collect()
+        };
+        let whole = row(cells);
+        assert_eq!(told(&whole), [""; 0]);
+        assert_eq!(whole.archived(start_ms).unwrap().key.1, 7);
+        for (column, value, columns) in [
+            (3, Some("1767592801250001"), &["event_time"][..]),
+            (4, Some("1777592801300000"), &["day"]),
+            (5, Some("2026-01-06"), &["day"]),
+            (6, Some("48.1234568"), &["lat", "location"]),
+            (7, Some("2.0E-7"), &["lon", "location"]),
+            (8, None, &["accuracy_m"]),
+            (9, Some("13.34"), &["speed_mps"]),
+            (10, Some("0.0"), &["heading_deg"]),
+            (11, Some("false"), &["ignition"]),
+            (12, Some("POINT(0 48.1234567)"), &["location"]),
+        ] {
+            let mut changed = cells;
+            changed[column] = value;
+            assert_eq!(told(&row(changed)), columns, "{}", COLUMNS[column]);
+        }
+        for (name, column) in UNSENT.into_iter().zip(COLUMNS.len()..) {
+            let mut changed = row(cells);
+            changed.f[column].v = Some("0.0".to_owned());
+            assert_eq!(told(&changed), [name]);
+        }
+        // What every row has.
+        for column in [0, 2, 3, 4, 5, 6, 7] {
+            let mut without = cells;
+            without[column] = None;
+            assert!(row(without).archived(start_ms).is_none(), "{}", COLUMNS[column]);
+        }
     }
 }

@@ -14,11 +14,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::archived::{Altered, Archived};
 use super::payload::is_of_run;
 use super::ping_rows::PingRows;
 use super::{EventReader, Fold};
-use crate::content::Content;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Row};
 use crate::truth::{Names, vehicle_number};
 
 /// What a target writes under its data directory, as far as it is there: it may
@@ -60,34 +60,36 @@ impl DataDir {
     }
 }
 
+/// Rows with other content than was sent that are kept as examples.
+const ALTERED_MAX: usize = 5;
+
 /// What of the archive concerns a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Archive {
     /// Rows of its vehicles.
     pub rows: u64,
     /// The same by disposition.
     pub dispositions: BTreeMap<String, u64>,
+    /// The first ones with other content than was sent.
+    pub altered: Vec<Altered>,
 }
 
 impl Archive {
-    /// Takes a row, if it is of a vehicle of the run, and enters it in `ledger`,
-    /// with its content if that was read.
-    pub(super) fn take(
-        &mut self,
-        names: &Names,
-        ledger: &mut Ledger,
-        (vehicle, seq): (&str, i64),
-        disposition: &str,
-        content: Option<Content>,
-    ) {
+    /// Takes a row, if it is of a vehicle of the run, and enters it in `ledger`.
+    pub(super) fn take(&mut self, names: &Names, ledger: &mut Ledger, row: Archived<'_>) {
+        let Archived { key: (vehicle, seq), disposition, content, wrong } = row;
         let Some(vehicle) = vehicle_number(&names.prefix, vehicle) else { return };
         self.rows += 1;
         match self.dispositions.get_mut(disposition) {
             Some(count) => *count += 1,
             None => drop(self.dispositions.insert(disposition.to_owned(), 1)),
         }
-        let print = content.map(|content| content.print());
-        ledger.archived(vehicle, u32::try_from(seq).unwrap_or(0), print);
+        let seq = u32::try_from(seq).unwrap_or(0);
+        let print = wrong.is_empty().then(|| content.print());
+        let row = ledger.archived(vehicle, seq, print);
+        if row == Row::Altered && self.altered.len() < ALTERED_MAX {
+            self.altered.push(Altered { vehicle, seq, content, wrong });
+        }
     }
 }
 
@@ -117,15 +119,14 @@ fn read_parquet(
     archive: &mut Archive,
 ) -> anyhow::Result<()> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), PingRows::COLUMNS);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), PingRows::columns());
     for rows in builder.with_projection(mask).build()? {
         let rows = rows?;
         let rows = PingRows::of(&rows)?;
         for row in 0..rows.count() {
             // A minute's room for clocks that differ.
             if rows.receive_ms(row) >= names.start_ms - 60_000 {
-                let content = rows.content(row, names.start_ms);
-                archive.take(names, ledger, rows.key(row), rows.disposition(row), Some(content));
+                archive.take(names, ledger, rows.row(row, names.start_ms));
             }
         }
     }

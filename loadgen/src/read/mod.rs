@@ -1,6 +1,8 @@
 //! Reading back what the target made of the pings.
 
+mod archived;
 pub mod bigquery;
+mod derived;
 pub mod disk;
 mod event;
 pub mod event_files;
@@ -17,6 +19,7 @@ pub mod sse;
 pub mod topic;
 pub mod waits;
 
+pub use archived::Altered;
 pub use event::{Event, EventReader, Op};
 pub use fold::Fold;
 pub use latencies::EventLatencies;

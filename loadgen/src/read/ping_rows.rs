@@ -2,10 +2,29 @@
 
 use anyhow::Context as _;
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array as _, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 
-use crate::content::Content;
+use super::archived::{Archived, UNSENT};
+use super::derived::Derived;
+use crate::content::{Content, Difference};
+
+/// What is read beside [`UNSENT`].
+const SENT: [&str; 13] = [
+    "vehicle_id",
+    "seq",
+    "receive_time",
+    "disposition",
+    "event_time",
+    "lat",
+    "lon",
+    "accuracy_m",
+    "speed_mps",
+    "heading_deg",
+    "ignition",
+    "location",
+    "day",
+];
 
 /// Some rows.
 pub(super) struct PingRows<'b> {
@@ -20,23 +39,17 @@ pub(super) struct PingRows<'b> {
     speeds: &'b PrimitiveArray<Float64Type>,
     headings: &'b PrimitiveArray<Float64Type>,
     ignitions: &'b BooleanArray,
+    locations: &'b StringArray,
+    days: &'b PrimitiveArray<Date32Type>,
+    /// Those of [`UNSENT`] that have something in some row.
+    unsent: Vec<(&'static str, &'b dyn Array)>,
 }
 
 impl<'b> PingRows<'b> {
     /// The columns that are read.
-    pub(super) const COLUMNS: [&'static str; 11] = [
-        "vehicle_id",
-        "seq",
-        "receive_time",
-        "disposition",
-        "event_time",
-        "lat",
-        "lon",
-        "accuracy_m",
-        "speed_mps",
-        "heading_deg",
-        "ignition",
-    ];
+    pub(super) fn columns() -> impl Iterator<Item = &'static str> {
+        SENT.into_iter().chain(UNSENT)
+    }
 
     /// Those of a batch.
     ///
@@ -52,6 +65,13 @@ impl<'b> PingRows<'b> {
         };
         let number =
             |name: &'static str| column(name)?.as_primitive_opt::<Float64Type>().context(name);
+        let mut unsent = Vec::new();
+        for name in UNSENT {
+            let values = column(name)?.as_ref();
+            if values.null_count() < values.len() {
+                unsent.push((name, values));
+            }
+        }
         Ok(Self {
             vehicles: text("vehicle_id")?,
             seqs: column("seq")?.as_primitive_opt::<Int64Type>().context("seq")?,
@@ -64,6 +84,9 @@ impl<'b> PingRows<'b> {
             speeds: number("speed_mps")?,
             headings: number("heading_deg")?,
             ignitions: column("ignition")?.as_boolean_opt().context("ignition")?,
+            locations: text("location")?,
+            days: column("day")?.as_primitive_opt::<Date32Type>().context("day")?,
+            unsent,
         })
     }
 
@@ -71,30 +94,49 @@ impl<'b> PingRows<'b> {
         self.vehicles.len()
     }
 
-    /// The vehicle, and the number it gave the ping.
-    pub(super) fn key(&self, row: usize) -> (&'b str, i64) {
-        (self.vehicles.value(row), self.seqs.value(row))
-    }
-
     pub(super) fn receive_ms(&self, row: usize) -> i64 {
         self.received.value(row).div_euclid(1000)
     }
 
-    pub(super) fn disposition(&self, row: usize) -> &'b str {
-        self.dispositions.value(row)
-    }
-
-    /// What the ping says, by the times of a run that began at `start_ms`.
-    pub(super) fn content(&self, row: usize, start_ms: i64) -> Content {
+    /// A row, by the times of a run that began at `start_ms`.
+    pub(super) fn row(&self, row: usize, start_ms: i64) -> Archived<'b> {
+        let (lat, lon) = (self.lats.value(row), self.lons.value(row));
+        let event_us = self.taken.value(row);
         let known = |of: &PrimitiveArray<Float64Type>| of.is_valid(row).then(|| of.value(row));
-        Content {
-            event_us: self.taken.value(row) - start_ms * 1000,
-            lat: self.lats.value(row),
-            lon: self.lons.value(row),
-            accuracy_m: known(self.accuracies),
-            speed_mps: known(self.speeds),
-            heading_deg: known(self.headings),
-            ignition: self.ignitions.is_valid(row).then(|| self.ignitions.value(row)),
+        let derived = Derived {
+            lat_lon: Some((lat, lon)),
+            location: self.locations.is_valid(row).then(|| self.locations.value(row)),
+            event_us,
+            received_us: Some(self.received.value(row)),
+            day: self.days.value(row).into(),
+        };
+        let mut wrong = derived.differences();
+        let found = |&(name, values): &(&'static str, &dyn Array)| {
+            Difference::between(name, None, values.is_valid(row).then(|| text(values, row)))
+        };
+        wrong.extend(self.unsent.iter().filter_map(found));
+        Archived {
+            key: (self.vehicles.value(row), self.seqs.value(row)),
+            disposition: self.dispositions.value(row),
+            content: Content {
+                event_us: event_us - start_ms * 1000,
+                lat,
+                lon,
+                accuracy_m: known(self.accuracies),
+                speed_mps: known(self.speeds),
+                heading_deg: known(self.headings),
+                ignition: self.ignitions.is_valid(row).then(|| self.ignitions.value(row)),
+            },
+            wrong,
         }
     }
+}
+
+/// A value of one of [`UNSENT`].
+fn text(values: &dyn Array, row: usize) -> String {
+    if let Some(numbers) = values.as_primitive_opt::<Float64Type>() {
+        return numbers.value(row).to_string();
+    }
+    let texts = values.as_string_opt::<i32>();
+    texts.map_or_else(|| "of another type".to_owned(), |texts| texts.value(row).to_owned())
 }

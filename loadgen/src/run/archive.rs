@@ -19,6 +19,7 @@ use crate::send::Progress;
 use crate::truth::Names;
 use crate::verdict::{Part, Report};
 
+use super::again::Again;
 use super::judge;
 
 /// Longest wait for the archive; of a run that was interrupted; and time between
@@ -156,7 +157,7 @@ impl Source {
     pub(super) async fn judge(
         &self,
         report: &mut Report,
-        (world, names): (&World, &Names),
+        run: (&World, &Names, Again<'_>),
         ledger: &mut Ledger,
         interrupt: &CancellationToken,
     ) {
@@ -180,14 +181,13 @@ impl Source {
         }
         let mut whole_before = false;
         loop {
-            let looked = self.read(names, ledger).await;
+            let looked = self.read(run.1, ledger).await;
             let over = patience.is_over();
             let whole = match looked {
                 Ok(archive) => {
-                    judge::take_archive(report, world, archive, ledger);
+                    judge::take_archive(report, run, archive, ledger);
                     if let Self::DataDir(_) = self {
                         report.from_files.insert(Part::Archive);
-                        report.pings.content_read = true;
                     }
                     report.pings.tally.missing == 0
                 }

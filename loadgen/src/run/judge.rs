@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::RunDirectory;
+use super::again::Again;
+use super::{RunDirectory, examples};
 use crate::dials::CODES;
 use crate::ledger::{Ledger, Tally};
 use crate::profile::World;
@@ -13,7 +14,7 @@ use crate::read::disk::{
 use crate::read::sse::Feed;
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
-use crate::truth::Record;
+use crate::truth::{Names, Record};
 use crate::verdict::{Part, Report, pass_verdict, score};
 
 /// How far from its true time an event may be to be taken for it, milliseconds;
@@ -58,8 +59,8 @@ pub fn verify(
     if let Some(pings) = files.as_ref().and_then(|files| files.pings.as_deref()) {
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(pings, &names, &mut ledger)?;
-        take_archive(&mut report, &world, archive, &ledger);
-        report.pings.content_read = true;
+        let again = if report.has_truth { Again::World(&world) } else { Again::Unknown };
+        take_archive(&mut report, (&world, &names, again), archive, &ledger);
         read.insert(Part::Archive);
     }
     if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
@@ -82,7 +83,7 @@ fn forget_gone(report: &mut Report) {
                 let Tally { sent, acknowledged, .. } = report.pings.tally;
                 report.pings.tally = Tally { sent, acknowledged, ..Tally::default() };
                 report.pings.archive_read = false;
-                report.pings.content_read = false;
+                report.pings.altered_examples.clear();
                 report.pings.archive_cut_short = false;
                 report.pings.dispositions.clear();
             }
@@ -130,11 +131,17 @@ pub(super) fn take_events(report: &mut Report, world: &World, truth: &[Record], 
 }
 
 /// Enters the archive, whose rows are in the ledger.
-pub(super) fn take_archive(report: &mut Report, world: &World, archive: Archive, ledger: &Ledger) {
+pub(super) fn take_archive(
+    report: &mut Report,
+    (world, names, again): (&World, &Names, Again<'_>),
+    archive: Archive,
+    ledger: &Ledger,
+) {
     report.pings.tally = ledger.tally(|vehicle| world.clock_of(vehicle).is_usable());
     report.pings.archive_read = true;
     report.pings.archive_cut_short = false;
     report.pings.dispositions = archive.dispositions;
+    report.pings.altered_examples = examples::altered(&archive.altered, names, again);
 }
 
 /// Enters the dead letters.

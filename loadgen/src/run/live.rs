@@ -118,7 +118,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     directory.write_ledger(&ledger)?;
     report.pings.archive_behind_max = seen.archive.behind_max();
     if let Some(archive) = readers.archive_source.clone() {
-        let run = (plan.world.as_ref(), &names);
+        let run = (plan.world.as_ref(), &names, plan.again());
         archive.judge(&mut report, run, &mut ledger, &plan.interrupt).await;
     }
     look_at_letters(plan, &names, &mut report, readers, &seen).await?;

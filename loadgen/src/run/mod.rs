@@ -1,7 +1,9 @@
 //! A run: sends a world to a target, reads back what comes of it, and judges.
 
+mod again;
 mod archive;
 mod directory;
+mod examples;
 mod file;
 mod interrupt;
 mod judge;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use directory::RunDirectory;
 pub use judge::{Kept, verify};
 
+use self::again::Again;
 use crate::google::Pubsub;
 use crate::profile::World;
 use crate::read::bigquery::Table;
@@ -190,6 +193,13 @@ impl RunPlan {
         match &self.traces {
             Some(traces) if traces.keeps_times() => names.start_ms + traces.newest_ms(),
             _ => names.start_ms.max(now_ms) + self.length_ms(),
+        }
+    }
+
+    fn again(&self) -> Again<'_> {
+        match &self.traces {
+            Some(traces) => Again::Traces(traces),
+            None => Again::World(&self.world),
         }
     }
 

@@ -40,10 +40,9 @@ pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
 /// What it takes to look at what a threshold is about.
 pub(super) fn needed_for(threshold: &str) -> &'static str {
     match threshold.split(' ').next().unwrap_or(threshold) {
-        "missing_max" | "doubled_max" | "strangers_max" => {
+        "missing_max" | "doubled_max" | "strangers_max" | "altered_max" => {
             "the archive: --data-dir, or --archive bigquery:…"
         }
-        "altered_max" => "the archive in files: --data-dir",
         "positions_wrong_max" => {
             "positions, over HTTP or by --positions firestore:…, and every ping acknowledged"
         }
@@ -95,9 +94,7 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
         list.at_most("doubled_max", most(thresholds.doubled_max), pings.tally.doubled as f64);
         let strangers = pings.tally.strangers as f64;
         list.at_most("strangers_max", most(thresholds.strangers_max), strangers);
-        if pings.content_read {
-            list.at_most("altered_max", most(thresholds.altered_max), pings.tally.altered as f64);
-        }
+        list.at_most("altered_max", most(thresholds.altered_max), pings.tally.altered as f64);
     }
     if let Some((wrong, _)) = pings.positions_wrong {
         list.at_most("positions_wrong_max", most(thresholds.positions_wrong_max), wrong as f64);
@@ -149,19 +146,16 @@ fn unchecked(thresholds: &Thresholds, checks: &[Check]) -> Vec<String> {
 }
 
 /// Whether it was looked at what this threshold is about, and there was nothing
-/// to hold it against: nothing of the kind, or an archive whose content cannot be
-/// compared or that was not waited for.
+/// to hold it against: nothing of the kind, or an archive that was not waited for.
 fn is_without(threshold: &str, report: &Report) -> bool {
     let events_read = report.has_truth && report.events.is_some();
     (threshold.starts_with("f1_min ") && events_read)
-        || (threshold == "altered_max" && report.pings.archive_read)
         || (threshold == "missing_max" && report.pings.archive_cut_short)
 }
 
 /// Why there was nothing to hold a threshold against.
 pub(super) fn why_without(threshold: &str) -> &'static str {
     match threshold {
-        "altered_max" => "content is compared in files only",
         "missing_max" => "the archive was not waited for; loadgen verify looks again",
         _ => "nothing to find in the truth, and nothing was made up",
     }
@@ -372,18 +366,23 @@ mod tests {
     }
 
     #[test]
-    fn content_is_judged_where_it_can_be_compared() {
+    fn what_was_altered_is_judged_and_told() {
         let thresholds = Thresholds { altered_max: Some(0), ..Thresholds::default() };
         let mut report = report();
         pass_verdict(&thresholds, &mut report);
         assert_eq!((&report.unchecked[..], report.pass), (&["altered_max".into()][..], false));
-        // Of a table.
         report.pings.archive_read = true;
         pass_verdict(&thresholds, &mut report);
-        assert_eq!((&report.without[..], report.pass), (&["altered_max".into()][..], true));
-        report.pings.content_read = true;
+        assert!(report.pass, "{report:?}");
         report.pings.tally.altered = 1;
-        assert_eq!(failing(&thresholds, &report), ["altered_max"]);
+        report.pings.altered_examples = vec!["v7 seq 3: lat must be 1 and is 2".into()];
+        pass_verdict(&thresholds, &mut report);
+        assert_eq!(
+            (failing(&thresholds, &report), report.pass),
+            (vec!["altered_max".into()], false)
+        );
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("1 altered") && said.contains("lat must be 1 and is 2"), "{said}");
     }
 
     #[test]

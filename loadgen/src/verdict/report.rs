@@ -55,8 +55,8 @@ pub struct Report {
     /// hold them against.
     pub unchecked: Vec<String>,
     /// Thresholds that there was nothing to hold against, though it was looked:
-    /// of kinds that the truth requires none of, of content in a table, and of an
-    /// archive that was not waited for.
+    /// of kinds that the truth requires none of, and of an archive that was not
+    /// waited for.
     pub without: Vec<String>,
     /// Whether it may pass with the unchecked ones.
     pub unchecked_allowed: bool,
@@ -183,9 +183,8 @@ pub struct Pings {
     /// Whether waiting for it was cut short by an interruption, before all was
     /// there: nothing is known of `missing`.
     pub archive_cut_short: bool,
-    /// Whether the content of its rows was; otherwise nothing is known of
-    /// `altered`.
-    pub content_read: bool,
+    /// The first rows altered: which, what was sent and what is there.
+    pub altered_examples: Vec<String>,
     /// The most pings that were acknowledged and not in the archive yet, when it
     /// was looked at while the run went on.
     pub archive_behind_max: Option<u64>,

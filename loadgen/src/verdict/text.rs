@@ -45,15 +45,14 @@ pub fn text(report: &Report) -> String {
         pings.intended, tally.sent, tally.acknowledged, pings.copies, pings.duplicates
     ));
     if pings.archive_read {
-        let altered = match pings.content_read {
-            true => format!("{} altered", tally.altered),
-            false => "content not compared".into(),
-        };
         let missing = if pings.archive_cut_short { "not there yet" } else { "missing" };
         line(format!(
-            "archive   {} there, {} {missing}, {} doubled, {} never sent, {altered}",
-            tally.archived, tally.missing, tally.doubled, tally.strangers
+            "archive   {} there, {} {missing}, {} doubled, {} never sent, {} altered",
+            tally.archived, tally.missing, tally.doubled, tally.strangers, tally.altered
         ));
+        for example in &pings.altered_examples {
+            line(format!("          {example}"));
+        }
     }
     if let Some(behind) = pings.archive_behind_max {
         line(format!("          at most {behind} acknowledged pings behind while the run went on"));

@@ -6,13 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Done, FakeEngine, Faults, world, write_archive};
+use crate::support::{ArchiveRow, Done, FakeEngine, Faults, world, write_archive};
 use loadgen::profile::{SHIPPED, World};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
 use loadgen::send::Snapshot;
 use loadgen::truth::{Kind, Names};
 use loadgen::verdict::{Part, Report};
-use protos::telemetry::VehiclePing;
 use reqwest::Url;
 use rstest::rstest;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -60,9 +59,7 @@ async fn judged(rate: u32, seconds: u32, faults: Faults) -> (Report, Done) {
     serving.await.expect("the server does not panic");
     let done = engine.done();
     let data_dir = directory.path().join("data");
-    let mut kept = done.kept.clone();
-    faults.alter.iter().for_each(|alter| kept.iter_mut().take(3).for_each(alter));
-    write_archive(&data_dir, &names, &kept);
+    write_archive(&data_dir, &names, &done.kept, faults.alter);
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let report =
         verify(&RunDirectory::open(directory.path()), kept, false).expect("everything is there");
@@ -152,23 +149,46 @@ async fn one_event_in_a_thousand_doubled_is_told_as_that() {
 }
 
 #[rstest]
-#[case::place(|ping: &mut VehiclePing| ping.lat += 5.0)]
-#[case::place_by_a_hair(|ping: &mut VehiclePing| ping.lon += 1e-7)]
-#[case::time(|ping: &mut VehiclePing| ping.event_time_us += 3_600_000_000)]
-#[case::speed(|ping: &mut VehiclePing| ping.speed_mps = Some(99.0))]
-#[case::ignition(|ping: &mut VehiclePing| ping.ignition = ping.ignition.is_none().then_some(true))]
+#[case::time("event_time", |row: &mut ArchiveRow| row.ping.event_time_us += 1)]
+#[case::place_by_a_hair("lat", |row: &mut ArchiveRow| row.ping.lat += 1e-7)]
+#[case::place_far_off("lon", |row: &mut ArchiveRow| row.ping.lon += 5.0)]
+#[case::accuracy("accuracy_m", |row: &mut ArchiveRow| row.ping.accuracy_m = None)]
+#[case::speed("speed_mps", |row: &mut ArchiveRow| row.ping.speed_mps = Some(99.0))]
+#[case::heading("heading_deg", |row: &mut ArchiveRow| row.ping.heading_deg = Some(0.125))]
+#[case::ignition("ignition", |row: &mut ArchiveRow| {
+    row.ping.ignition = row.ping.ignition.is_none().then_some(true);
+})]
+#[case::place_as_text("location", |row: &mut ArchiveRow| row.location = "POINT(1 2)".into())]
+#[case::day("day", |row: &mut ArchiveRow| row.day -= 1)]
+#[case::number_never_sent("altitude_m", |row: &mut ArchiveRow| row.ping.altitude_m = Some(0.0))]
+#[case::text_never_sent("trip_id", |row: &mut ArchiveRow| row.ping.trip_id = Some("t".into()))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_that_says_something_else_fails_by_that_name(
-    #[case] alter: fn(&mut VehiclePing),
+    #[case] column: &str,
+    #[case] alter: fn(&mut ArchiveRow),
 ) {
     let faults = Faults { alter: Some(alter), ..Faults::default() };
-    let (report, _) = judged(200, 2, faults).await;
+    let (report, done) = judged(200, 2, faults).await;
     let tally = report.pings.tally;
     assert_eq!((tally.altered, tally.archived, tally.missing), (3, 400, 0));
     let of_archive = ["missing_max", "doubled_max", "strangers_max", "altered_max"];
     let failed = failed(&report).into_iter().filter(|name| of_archive.contains(name));
     assert_eq!(failed.collect::<Vec<_>>(), ["altered_max"]);
     assert!(!report.pass);
+    // Which row, which column, what was sent and what is there.
+    let examples = &report.pings.altered_examples;
+    assert_eq!(examples.len(), 3, "{examples:?}");
+    for (example, sent) in examples.iter().zip(&done.kept) {
+        let row = format!("{} seq {}: ", sent.vehicle_id, sent.seq.expect("a number"));
+        assert!(example.starts_with(&row), "{example}");
+        assert!(example.contains(&format!("{column} must be ")), "{example}");
+    }
+    let (sent, said) = (&done.kept[0], &examples[0]);
+    match column {
+        "lat" => assert!(said.contains(&format!("lat must be {} and is ", sent.lat)), "{said}"),
+        "altitude_m" => assert!(said.ends_with("altitude_m must be none and is 0"), "{said}"),
+        _ => {}
+    }
 }
 
 #[rstest]
@@ -230,7 +250,7 @@ async fn what_is_not_there_is_not_looked_at(
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let again = verify(&RunDirectory::open(directory.path()), kept, false);
     assert_eq!(again.is_err(), there.is_empty());
-    write_archive(&data_dir, &names, &engine.done().kept);
+    write_archive(&data_dir, &names, &engine.done().kept, None);
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
     assert_eq!((again.pings.archive_read, again.pings.tally.missing), (true, 0));

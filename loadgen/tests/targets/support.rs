@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use loadgen::profile::{Profile, World};
@@ -51,10 +51,26 @@ pub(crate) struct Faults {
     /// A single vehicle's position is that of a map which is drawn anew only
     /// so often.
     pub(crate) map_every: Duration,
-    /// Done to three pings in its archive.
-    pub(crate) alter: Option<fn(&mut VehiclePing)>,
+    /// Done to three rows of its archive.
+    pub(crate) alter: Option<fn(&mut ArchiveRow)>,
     /// The most positions that it lists.
     pub(crate) lists_max: Option<usize>,
+}
+
+/// A row of its archive.
+#[derive(Clone, Debug)]
+pub(crate) struct ArchiveRow {
+    pub(crate) ping: VehiclePing,
+    pub(crate) location: String,
+    pub(crate) day: i32,
+}
+
+impl ArchiveRow {
+    fn of(ping: &VehiclePing) -> Self {
+        let location = format!("POINT({} {})", ping.lon, ping.lat);
+        let day = ping.event_time_us.div_euclid(86_400_000_000) as i32;
+        Self { ping: ping.clone(), location, day }
+    }
 }
 
 /// What it did.
@@ -332,36 +348,59 @@ fn detail(record: &Record) -> Detail {
     }
 }
 
-/// Writes what was kept as the archive does.
-pub(crate) fn write_archive(data_dir: &Path, names: &Names, kept: &[VehiclePing]) {
+/// Writes what was kept as the archive does; `alter` is done to three rows.
+pub(crate) fn write_archive(
+    data_dir: &Path,
+    names: &Names,
+    kept: &[VehiclePing],
+    alter: Option<fn(&mut ArchiveRow)>,
+) {
     let directory = data_dir.join("pings/dt=2026-01-05");
     std::fs::create_dir_all(&directory).expect("a writable directory");
-    let text = |of: fn(&VehiclePing) -> &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(kept.iter().map(of)))
-    };
-    let time = |of: &dyn Fn(&VehiclePing) -> i64| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from_iter_values(kept.iter().map(of)))
-    };
-    let number = |of: fn(&VehiclePing) -> Option<f64>| -> ArrayRef {
-        Arc::new(Float64Array::from_iter(kept.iter().map(of)))
-    };
-    let seqs = kept.iter().map(|ping| ping.seq.expect("loadgen numbers them") as i64);
-    let batch = RecordBatch::try_from_iter([
-        ("vehicle_id", text(|ping| &ping.vehicle_id)),
-        ("seq", Arc::new(Int64Array::from_iter_values(seqs)) as _),
-        ("receive_time", time(&|_| names.start_ms * 1000)),
-        ("disposition", text(|_| "on_time")),
-        ("event_time", time(&|ping| ping.event_time_us)),
-        ("lat", number(|ping| Some(ping.lat))),
-        ("lon", number(|ping| Some(ping.lon))),
-        ("accuracy_m", number(|ping| ping.accuracy_m)),
-        ("speed_mps", number(|ping| ping.speed_mps)),
-        ("heading_deg", number(|ping| ping.heading_deg)),
-        ("ignition", Arc::new(BooleanArray::from_iter(kept.iter().map(|ping| ping.ignition))) as _),
-    ])
-    .expect("columns of one length");
+    let mut rows: Vec<ArchiveRow> = kept.iter().map(ArchiveRow::of).collect();
+    alter.iter().for_each(|alter| rows.iter_mut().take(3).for_each(alter));
+    let batch = RecordBatch::try_from_iter(columns(names, &rows)).expect("columns of one length");
     let file = std::fs::File::create(directory.join("part.parquet")).expect("a writable file");
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a schema");
     writer.write(&batch).expect("room on the disk");
     writer.close().expect("room on the disk");
+}
+
+fn columns(names: &Names, rows: &[ArchiveRow]) -> Vec<(&'static str, ArrayRef)> {
+    let pings = || rows.iter().map(|row| &row.ping);
+    let text = |of: fn(&VehiclePing) -> Option<&str>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(pings().map(of)))
+    };
+    let time = |of: &dyn Fn(&VehiclePing) -> i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from_iter_values(pings().map(of)))
+    };
+    let number = |of: fn(&VehiclePing) -> Option<f64>| -> ArrayRef {
+        Arc::new(Float64Array::from_iter(pings().map(of)))
+    };
+    let seqs = pings().map(|ping| ping.seq.expect("loadgen numbers them") as i64);
+    let locations = rows.iter().map(|row| row.location.as_str());
+    vec![
+        ("vehicle_id", text(|ping| Some(&ping.vehicle_id))),
+        ("ping_id", text(|ping| ping.ping_id.as_deref())),
+        ("seq", Arc::new(Int64Array::from_iter_values(seqs))),
+        ("event_time", time(&|ping| ping.event_time_us)),
+        ("lat", number(|ping| Some(ping.lat))),
+        ("lon", number(|ping| Some(ping.lon))),
+        ("altitude_m", number(|ping| ping.altitude_m)),
+        ("accuracy_m", number(|ping| ping.accuracy_m)),
+        ("speed_mps", number(|ping| ping.speed_mps)),
+        ("heading_deg", number(|ping| ping.heading_deg)),
+        ("odometer_m", number(|ping| ping.odometer_m)),
+        ("ignition", Arc::new(BooleanArray::from_iter(pings().map(|ping| ping.ignition)))),
+        ("engine_rpm", number(|ping| ping.engine_rpm)),
+        ("fuel_percent", number(|ping| ping.fuel_percent)),
+        ("battery_percent", number(|ping| ping.battery_percent)),
+        ("driver_id", text(|ping| ping.driver_id.as_deref())),
+        ("route_id", text(|ping| ping.route_id.as_deref())),
+        ("trip_id", text(|ping| ping.trip_id.as_deref())),
+        ("location", Arc::new(StringArray::from_iter_values(locations))),
+        ("receive_time", time(&|_| names.start_ms * 1000)),
+        ("disposition", text(|_| Some("on_time"))),
+        ("day", Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.day)))),
+    ]
 }

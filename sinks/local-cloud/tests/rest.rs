@@ -186,7 +186,8 @@ async fn queries_count_what_is_visible() {
     assert_eq!((none.get_i64(0).unwrap(), none.get_i64(1).unwrap()), (Some(0), None));
     for (sql, expected) in [
         ("SELECT vehicle_id, COUNT(*) FROM d.pings", 400),
-        ("SELECT location FROM d.pings", 400),
+        ("SELECT MIN(location) FROM d.pings", 400),
+        ("SELECT seq FROM d.pings WHERE location = 'POINT(16.37 48.21)'", 400),
         ("SELECT COUNT(*) FROM d.pings WHERE seq = 'x'", 400),
         ("SELECT COUNT(*) FROM d.pings WHERE speed = 1", 400),
         ("SELECT COUNT(*) FROM d.other", 404),
@@ -200,15 +201,21 @@ async fn rows_come_page_by_page() {
     let standin = support::standin().await;
     append(&standin, 0..1_000).await;
     let client = client(&standin).await;
-    let mut request = QueryRequest::new("SELECT seq, vehicle_id AS v FROM d.pings WHERE seq >= 10");
+    let sql = "SELECT seq, vehicle_id AS v, location FROM d.pings WHERE seq >= 10";
+    let mut request = QueryRequest::new(sql);
     request.max_results = Some(400);
     let first = client.job().query("p", request).await.unwrap();
     assert_eq!(first.total_rows.as_deref(), Some("990"));
     let job = first.job_reference.as_ref().and_then(|job| job.job_id.clone()).unwrap();
     let seqs = |rows: Option<Vec<TableRow>>| -> Vec<i64> {
         let rows = rows.unwrap_or_default().into_iter();
-        let seq = |row: TableRow| row.columns.unwrap()[0].value.clone().unwrap();
-        rows.map(|row| seq(row).as_str().unwrap().parse().unwrap()).collect()
+        let seq = |row: TableRow| {
+            let columns = row.columns.unwrap();
+            let text = |column: usize| columns[column].value.as_ref().unwrap().as_str().unwrap();
+            assert_eq!(text(2), "POINT(16.37 48.21)");
+            text(0).parse().unwrap()
+        };
+        rows.map(seq).collect()
     };
     let (mut found, mut token) = (seqs(first.rows), first.page_token);
     while let Some(page_token) = token {

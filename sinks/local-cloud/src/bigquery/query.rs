@@ -9,10 +9,11 @@
 //! value:     integer, 'text', TRUE, FALSE, DATE 'yyyy-mm-dd', @parameter
 //! ```
 //!
-//! Columns that are compared, aggregated or selected are STRING, INTEGER,
-//! BOOLEAN, DATE or TIMESTAMP; a TIMESTAMP is compared with a number of
-//! microseconds or a text, and answered in microseconds. A comparison with NULL
-//! is false. Anything else is refused, never guessed.
+//! Columns that are compared or aggregated are STRING, INTEGER, BOOLEAN, DATE or
+//! TIMESTAMP; those that are selected may be FLOAT or GEOGRAPHY too. A TIMESTAMP
+//! is compared with a number of microseconds or a text, and answered in
+//! microseconds. A comparison with NULL is false. Anything else is refused, never
+//! guessed.
 
 mod parse;
 mod run;

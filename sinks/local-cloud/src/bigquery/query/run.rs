@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 
 use super::parse::{Aggregate, Condition, Operator, Query, Selected};
@@ -75,7 +75,7 @@ impl Finding {
             }
             Selected::Columns(columns) => {
                 let columns = columns.iter().map(|(column, name)| {
-                    Ok((position(column, schema)?, name.as_ref().unwrap_or(column).clone()))
+                    Ok((selectable(column, schema)?, name.as_ref().unwrap_or(column).clone()))
                 });
                 let columns = columns.collect::<Result<_, String>>()?;
                 Ok(Self::Rows { columns, rows: Vec::new() })
@@ -128,14 +128,32 @@ fn check_partition_filter(query: &Query, table: &Table) -> Result<(), String> {
     }
 }
 
+/// A column that is compared or aggregated.
 fn position(name: &str, schema: &Schema) -> Result<usize, String> {
+    let index = selectable(name, schema)?;
+    match schema.columns[index].kind {
+        Kind::Float | Kind::Geography => Err(not_of(name, schema.columns[index].kind)),
+        _ => Ok(index),
+    }
+}
+
+/// A column that is selected.
+fn selectable(name: &str, schema: &Schema) -> Result<usize, String> {
     let index = schema.position(name).ok_or_else(|| format!("Unrecognized name: {name}"))?;
     match schema.columns[index].kind {
-        Kind::Text | Kind::Integer | Kind::Boolean | Kind::Date | Kind::Timestamp => Ok(index),
-        kind => {
-            Err(format!("the stand-in does not run this query: {name} is {}", kind.rest_name()))
-        }
+        Kind::Text
+        | Kind::Integer
+        | Kind::Float
+        | Kind::Boolean
+        | Kind::Date
+        | Kind::Timestamp
+        | Kind::Geography => Ok(index),
+        kind => Err(not_of(name, kind)),
     }
+}
+
+fn not_of(name: &str, kind: Kind) -> String {
+    format!("the stand-in does not run this query: {name} is {}", kind.rest_name())
 }
 
 fn start(aggregate: &Aggregate, schema: &Schema) -> Result<Running, String> {
@@ -238,7 +256,10 @@ fn scalar(batch: &RecordBatch, schema: &Schema, column: usize, row: usize) -> Op
         Kind::Timestamp => {
             Scalar::Integer(array.as_primitive::<TimestampMicrosecondType>().value(row))
         }
-        // Only these kinds pass `position`; the last of them is text.
+        Kind::Float => {
+            Scalar::Text(format!("{:?}", array.as_primitive::<Float64Type>().value(row)))
+        }
+        // Only these kinds pass `selectable`; the last of them are texts.
         _ => Scalar::Text(array.as_string::<i32>().value(row).to_owned()),
     })
 }
