@@ -29,10 +29,10 @@ pub fn push_event(out: &mut Vec<u8>, event: &FleetEvent, rendering: Rendering) {
     let mut object = Object::open(out);
     object.text("event_id", &event.event_id);
     if full {
-        object.text_unless_empty("op", op_name(event.op)).integer("revision", event.revision);
+        object.word_unless_empty("op", op_name(event.op)).integer("revision", event.revision);
     }
     object
-        .text_unless_empty("kind", kind(event))
+        .word_unless_empty("kind", kind(event))
         .text_unless_empty("vehicle_id", &event.vehicle_id)
         .text_unless_empty("fence_id", &event.fence_id);
     if event.fence_version != 0 {
@@ -53,7 +53,7 @@ pub fn push_event(out: &mut Vec<u8>, event: &FleetEvent, rendering: Rendering) {
         .number_if_known("distance_m", event.distance_m)
         .number_if_known("accuracy_m", event.accuracy_m)
         .number_if_known("confidence", event.confidence)
-        .text_unless_empty("reason", reason_name(event.reason));
+        .word_unless_empty("reason", reason_name(event.reason));
     if full {
         object.flag("late", event.late).text_unless_empty("replaces", &event.replaces);
     }

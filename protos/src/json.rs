@@ -10,6 +10,17 @@ const TIME_MS_MIN: i64 = -62_167_219_200_000;
 const TIME_MS_MAX: i64 = 253_402_300_799_999;
 const DAY_MS: i64 = 86_400_000;
 
+/// The two digits of every number below 100.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
+        number += 1;
+    }
+    pairs
+};
+
 /// An object being written. Keys go out in the order of the calls; the caller
 /// names none twice.
 ///
@@ -24,22 +35,29 @@ const DAY_MS: i64 = 86_400_000;
 #[must_use = "an object that is not closed is no JSON"]
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
-    empty: bool,
+    /// Where it begins.
+    start: usize,
 }
 
 impl<'a> Object<'a> {
     /// Opens an object at the end of `out`.
     pub fn open(out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out, empty: true }
+        let start = out.len();
+        Self { out, start }
     }
 
     /// Closes it.
     pub fn close(self) {
+        match self.out.get_mut(self.start) {
+            // In place of the first key's comma.
+            Some(first) => *first = b'{',
+            None => self.out.push(b'{'),
+        }
         self.out.push(b'}');
     }
 
     /// A string.
+    #[inline(always)]
     pub fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
         push_text(self.out, value);
@@ -47,11 +65,25 @@ impl<'a> Object<'a> {
     }
 
     /// A string, left out when empty.
+    #[inline(always)]
     pub fn text_unless_empty(&mut self, key: &'static str, value: &str) -> &mut Self {
         if value.is_empty() { self } else { self.text(key, value) }
     }
 
+    /// A word of ours, in which nothing has to be escaped; left out when empty.
+    #[inline(always)]
+    pub(crate) fn word_unless_empty(&mut self, key: &'static str, word: &'static str) -> &mut Self {
+        if !word.is_empty() {
+            self.key(key);
+            self.out.push(b'"');
+            self.out.extend_from_slice(word.as_bytes());
+            self.out.push(b'"');
+        }
+        self
+    }
+
     /// An integer.
+    #[inline(always)]
     pub fn integer(&mut self, key: &'static str, value: u64) -> &mut Self {
         self.key(key);
         push_integer(self.out, value);
@@ -60,6 +92,7 @@ impl<'a> Object<'a> {
 
     /// A number in the fewest digits that read back as the same value; `null`
     /// if it is not finite.
+    #[inline(always)]
     pub fn number(&mut self, key: &'static str, value: f64) -> &mut Self {
         self.key(key);
         if !push_decimal(self.out, value) {
@@ -69,6 +102,7 @@ impl<'a> Object<'a> {
     }
 
     /// A number, left out when unknown.
+    #[inline(always)]
     pub fn number_if_known(&mut self, key: &'static str, value: Option<f64>) -> &mut Self {
         match value {
             Some(value) => self.number(key, value),
@@ -77,6 +111,7 @@ impl<'a> Object<'a> {
     }
 
     /// `true` or `false`.
+    #[inline(always)]
     pub fn flag(&mut self, key: &'static str, value: bool) -> &mut Self {
         self.key(key);
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
@@ -84,6 +119,7 @@ impl<'a> Object<'a> {
     }
 
     /// A time, given in milliseconds since the Unix epoch.
+    #[inline(always)]
     pub fn time(&mut self, key: &'static str, ms: i64) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
@@ -110,12 +146,12 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A comma, the key and its colon. In the caller the key has a length that the
+    /// compiler knows, so it is moved without a call; and nothing is asked of what
+    /// was written before.
+    #[inline(always)]
     fn key(&mut self, key: &'static str) {
-        if !self.empty {
-            self.out.push(b',');
-        }
-        self.empty = false;
-        self.out.push(b'"');
+        self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
@@ -137,13 +173,17 @@ fn push_integer(out: &mut Vec<u8>, mut value: u64) {
     // 2^64 has 20 digits.
     let mut text = [0; 20];
     let mut start = text.len();
-    loop {
+    while value >= 100 {
+        start -= 2;
+        put_two(&mut text, start, (value % 100) as u32);
+        value /= 100;
+    }
+    if value >= 10 {
+        start -= 2;
+        put_two(&mut text, start, value as u32);
+    } else {
         start -= 1;
-        text[start] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+        text[start] = b'0' + value as u8;
     }
     out.extend_from_slice(&text[start..]);
 }
@@ -167,14 +207,15 @@ fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
         out.push(b'-');
     }
     push_integer(out, scaled / PLACES);
+    let rest = (scaled % PLACES) as u32;
     let mut places = *b".0000000";
-    let mut rest = (scaled % PLACES) as u32;
-    for digit in places[1..].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
+    places[1] = b'0' + (rest / 1_000_000) as u8;
+    put_two(&mut places, 2, rest / 10_000 % 100);
+    put_two(&mut places, 4, rest / 100 % 100);
+    put_two(&mut places, 6, rest % 100);
     // One zero stays behind the point of a whole number.
-    let zeros = places[2..].iter().rev().take_while(|&&digit| digit == b'0').count();
+    let others = u64::from_le_bytes(places) ^ u64::from_le_bytes([b'0'; 8]);
+    let zeros = (others.leading_zeros() / 8).min(6) as usize;
     out.extend_from_slice(&places[..places.len() - zeros]);
     true
 }
@@ -184,12 +225,12 @@ fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
 /// are held at the nearest end.
 pub fn push_time(out: &mut Vec<u8>, ms: i64) {
     let ms = ms.clamp(TIME_MS_MIN, TIME_MS_MAX);
-    let (year, month, day) = civil_date(ms.div_euclid(DAY_MS));
+    let date = civil_date(ms.div_euclid(DAY_MS));
     // 32 bits suffice from here on, and divide faster.
     let of_day = ms.rem_euclid(DAY_MS) as u32;
     let (second, ms) = (of_day / 1000, of_day % 1000);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    put_date(&mut text, year, month, day);
+    put_date(&mut text, date);
     put_two(&mut text, 11, second / 3600);
     put_two(&mut text, 14, second / 60 % 60);
     put_two(&mut text, 17, second % 60);
@@ -202,42 +243,46 @@ pub fn push_time(out: &mut Vec<u8>, ms: i64) {
 /// within the years 0000 to 9999.
 pub fn push_date(out: &mut Vec<u8>, day: i64) {
     let day = day.clamp(TIME_MS_MIN / DAY_MS, TIME_MS_MAX / DAY_MS);
-    let (year, month, day) = civil_date(day);
     let mut text = *b"0000-00-00";
-    put_date(&mut text, year, month, day);
+    put_date(&mut text, civil_date(day));
     out.extend_from_slice(&text);
 }
 
 /// Year, month and day of month of a day counted from the Unix epoch, in the
-/// proleptic Gregorian calendar. Years are counted from 1 March, so that the
-/// leap day comes last (Howard Hinnant, "chrono-compatible low-level date
-/// algorithms", `civil_from_days`).
-fn civil_date(day: i64) -> (i64, i64, i64) {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day_of_month)
+/// proleptic Gregorian calendar; from the year 0 on. Years are counted from 1
+/// March, so that the leap day comes last, and without a division by what is no
+/// constant (Cassio Neri and Lorenz Schneider, "Euclidean affine functions and
+/// their application to calendar algorithms").
+fn civil_date(day: i64) -> (u32, u32, u32) {
+    const ERA_DAYS: u32 = 146_097;
+    const ERA_YEARS: u32 = 400;
+    // From 1 March 400 years before the year 0.
+    let quarters = 4 * (day + 719_468 + i64::from(ERA_DAYS)) as u32 + 3;
+    let century = quarters / ERA_DAYS;
+    let quarters = quarters % ERA_DAYS | 3;
+    // 2^32 by the days of four years, so that the upper half counts years.
+    let years = 2_939_745 * u64::from(quarters);
+    let year_of_century = (years >> 32) as u32;
+    let day_of_year = years as u32 / 2_939_745 / 4;
+    let months = 2_141 * day_of_year + 197_913;
+    let (month, day_of_month) = (months >> 16, (months & 0xffff) / 2_141 + 1);
+    let is_next_year = day_of_year >= 306;
+    let year = 100 * century + year_of_century + u32::from(is_next_year) - ERA_YEARS;
+    (year, if is_next_year { month - 12 } else { month }, day_of_month)
 }
 
 /// Puts `YYYY-MM-DD` at the start of `text`; the year has at most four digits.
-fn put_date(text: &mut [u8], year: i64, month: i64, day: i64) {
-    let year = year as u32;
+fn put_date(text: &mut [u8], (year, month, day): (u32, u32, u32)) {
     put_two(text, 0, year / 100);
     put_two(text, 2, year % 100);
-    put_two(text, 5, month as u32);
-    put_two(text, 8, day as u32);
+    put_two(text, 5, month);
+    put_two(text, 8, day);
 }
 
 /// Puts the two digits of `value`, which is below 100, at `at`.
+#[inline(always)]
 fn put_two(text: &mut [u8], at: usize, value: u32) {
-    text[at] = b'0' + (value / 10) as u8;
-    text[at + 1] = b'0' + (value % 10) as u8;
+    text[at..at + 2].copy_from_slice(&PAIRS[value as usize]);
 }
 
 #[cfg(test)]
@@ -258,6 +303,18 @@ mod tests {
             let ms = day * DAY_MS + (day * 7_919_333).rem_euclid(DAY_MS);
             let expected = jiff::Timestamp::from_millisecond(ms).unwrap();
             assert_eq!(time(ms), format!("{expected:.3}"));
+        }
+    }
+
+    #[test]
+    fn dates_agree_with_a_calendar_library_in_all_years_of_four_digits() {
+        // A step that meets every day of the year, and of the month.
+        for day in (TIME_MS_MIN / DAY_MS..=TIME_MS_MAX / DAY_MS).step_by(23) {
+            let expected =
+                jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().days(day)).unwrap();
+            let mut date = Vec::new();
+            push_date(&mut date, day);
+            assert_eq!(String::from_utf8(date).unwrap(), expected.to_string());
         }
     }
 
@@ -301,6 +358,26 @@ mod tests {
             let expected = format!("{{\"n\":{}}}", serde_json::to_string(&value).unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn integers_of_every_length() {
+        let powers = (0..20).map(|digits| 10_u64.pow(digits));
+        for value in powers.flat_map(|power| [power - 1, power, power + 1, power.wrapping_mul(7)]) {
+            let mut out = Vec::new();
+            push_integer(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
+    #[test]
+    fn an_object_begins_behind_what_is_there_and_may_be_empty() {
+        let mut out = b"[".to_vec();
+        Object::open(&mut out).close();
+        let mut object = Object::open(&mut out);
+        object.integer("a", 1).flag("b", true);
+        object.close();
+        assert_eq!(String::from_utf8(out).unwrap(), r#"[{}{"a":1,"b":true}"#);
     }
 
     #[test]
