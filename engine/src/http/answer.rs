@@ -1,6 +1,7 @@
 //! Answers other than success: one JSON shape, a stable code, and what to do.
 
 use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -58,6 +59,18 @@ impl Refusal {
     /// Names the fence concerned.
     pub(super) fn of_fence(self, id: &str) -> Self {
         Self { fence: Some(id.to_owned()), ..self }
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(error: PathRejection) -> Self {
+        Self::unreadable("path_unreadable", error.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(error: QueryRejection) -> Self {
+        Self::unreadable("query_unreadable", error.body_text())
     }
 }
 

@@ -73,8 +73,7 @@ pub(super) async fn stream(
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let Query(query) =
-        query.map_err(|error| Refusal::unreadable("query_unreadable", error.body_text()))?;
+    let Query(query) = query?;
     let filter = Filter::new(&query)?;
     let after = last_event_id(&headers)?;
     let place = Arc::clone(&streams.places).try_acquire_owned().map_err(|_| {

@@ -75,8 +75,7 @@ pub(super) async fn get(
     State(explainer): State<Arc<Explainer>>,
     query: Result<Query<ExplainQuery>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(query) =
-        query.map_err(|error| Refusal::unreadable("query_unreadable", error.body_text()))?;
+    let Query(query) = query?;
     let question = query.question()?;
     let place = Arc::clone(&explainer.places).try_acquire_owned().map_err(|_| {
         let message = "another question is being answered, one is at a time; ask again, or use \

@@ -23,6 +23,7 @@ use super::answer::Refusal;
 use super::body;
 use super::cached::tagged;
 use super::shards::need_all;
+use super::time::time;
 use super::token::authorise;
 use crate::fences::{Edit, EditError, Edited, Editor};
 use crate::intake::OwnedShards;
@@ -56,7 +57,7 @@ pub(super) async fn get(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let id = read_id(id)?;
+    let Path(id) = id?;
     let set = fences.editor.current();
     let index = set.position_of(&id).ok_or_else(|| no_fence(&id))?;
     let fence = &set.fences()[index as usize];
@@ -73,7 +74,7 @@ pub(super) async fn versions(
         id: String,
         versions: Vec<Version>,
     }
-    let id = read_id(id)?;
+    let Path(id) = id?;
     let history = fences.editor.history().await?;
     let versions: Vec<Version> = history.versions_of(&id).iter().map(Version::from).collect();
     if versions.is_empty() {
@@ -144,7 +145,7 @@ pub(super) async fn put(
 ) -> Result<Response, Refusal> {
     need_all(&fences.owned)?;
     authorise(fences.token_file.as_ref(), request.headers()).await?;
-    let id = read_id(id)?;
+    let Path(id) = id?;
     let valid_from = read_time(query)?;
     let (parts, body) = request.into_parts();
     let body = fences.read_body(&parts, body).await?;
@@ -168,7 +169,7 @@ pub(super) async fn delete(
 ) -> Result<Response, Refusal> {
     need_all(&fences.owned)?;
     authorise(fences.token_file.as_ref(), &headers).await?;
-    let id = read_id(id)?;
+    let Path(id) = id?;
     let valid_from = read_time(query)?;
     let edited = fences.editor.change(Edit::Delete(id.clone()), valid_from).await;
     match edited {
@@ -240,14 +241,8 @@ fn parse(id: &str, body: &[u8]) -> Result<(Fence, Vec<Repair>), Refusal> {
     Ok((fence, parsed.repairs.into_iter().map(Repair::from).collect()))
 }
 
-fn read_id(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
-    let Path(id) = id.map_err(|error| Refusal::unreadable("path_unreadable", error.body_text()))?;
-    Ok(id)
-}
-
 fn read_time(query: Result<Query<ChangeQuery>, QueryRejection>) -> Result<Option<TimeMs>, Refusal> {
-    let Query(query) =
-        query.map_err(|error| Refusal::unreadable("query_unreadable", error.body_text()))?;
+    let Query(query) = query?;
     let Some(text) = query.valid_from else { return Ok(None) };
     let time: Timestamp = text.parse().map_err(|_| {
         let message = format!("valid_from {text:?} is no time like 2026-03-01T12:00:00Z");
@@ -262,11 +257,6 @@ fn read_time(query: Result<Query<ChangeQuery>, QueryRejection>) -> Result<Option
         return Err(Refusal::unreadable("valid_from_invalid", message));
     }
     Ok(Some(at))
-}
-
-/// RFC 3339 with milliseconds; `None` before all calendars.
-fn time(at: TimeMs) -> Option<String> {
-    Timestamp::from_millisecond(at.0).ok().map(|at| format!("{at:.3}"))
 }
 
 fn no_fence(id: &str) -> Refusal {

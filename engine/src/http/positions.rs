@@ -54,8 +54,7 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let Query(query) =
-        query.map_err(|error| Refusal::unreadable("query_unreadable", error.body_text()))?;
+    let Query(query) = query?;
     let area = query.bbox.as_deref().map(parse_bbox).transpose()?;
     let limit = query.limit.unwrap_or(POSITIONS_MAX);
     if limit > POSITIONS_MAX {
@@ -95,8 +94,7 @@ pub(super) async fn get(
     vehicle_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let Path(vehicle_id) =
-        vehicle_id.map_err(|error| Refusal::unreadable("path_unreadable", error.body_text()))?;
+    let Path(vehicle_id) = vehicle_id?;
     need_shard_of(&positions.owned, &vehicle_id)?;
     let live = positions.store.get(&vehicle_id).ok_or_else(|| {
         let message = format!("no position is known of vehicle {vehicle_id:?}");

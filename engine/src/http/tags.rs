@@ -9,13 +9,13 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use geofence::TagRefusal;
 use geofence::admission::check_vehicle_id;
-use geofence::{TagRefusal, TimeMs};
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::answer::Refusal;
 use super::shards::{foreign, need_all};
+use super::time::time;
 use super::token::authorise;
 use super::{HttpLimits, ReceiveClock, body};
 use crate::intake::OwnedShards;
@@ -78,15 +78,10 @@ pub(super) async fn put(
 }
 
 fn read_id(id: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
-    let Path(id) = id.map_err(|error| Refusal::unreadable("path_unreadable", error.body_text()))?;
+    let Path(id) = id?;
     check_vehicle_id(&id)
         .map_err(|reject| Refusal::unreadable("vehicle_id_invalid", reject.to_string()))?;
     Ok(id)
-}
-
-/// RFC 3339 with milliseconds.
-fn time(at: TimeMs) -> Option<String> {
-    Timestamp::from_millisecond(at.0).ok().map(|at| format!("{at:.3}"))
 }
 
 impl From<TaggerError> for Refusal {
