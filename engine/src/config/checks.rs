@@ -1,7 +1,6 @@
 //! What two settings must have to do with each other.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::domain::{duration_text, size_text};
 use super::pulling::Pulling;
@@ -70,7 +69,7 @@ const CHECKS: &[Check] = &[
         judge: |config| {
             let d = &config.detection;
             let (delay, lateness) = (d.reorder_delay, d.hot_lateness);
-            longer(delay, lateness).then(|| {
+            (delay > lateness).then(|| {
                 format!(
                     "detection.reorder_delay = {} is longer than detection.hot_lateness = {}: \
                      a ping would be too late before its turn came",
@@ -85,7 +84,7 @@ const CHECKS: &[Check] = &[
         judge: |config| {
             let d = &config.detection;
             let needed = d.offline_after.max(d.hot_lateness);
-            (!longer(d.forget_after, needed)).then(|| {
+            (d.forget_after <= needed).then(|| {
                 format!(
                     "detection.forget_after = {} must be longer than the longer of \
                      detection.offline_after = {} and detection.hot_lateness = {}: \
@@ -130,7 +129,7 @@ const CHECKS: &[Check] = &[
         keys: &["journal.heartbeat", "commit.max_delay"],
         judge: |config| {
             let (heartbeat, delay) = (config.journal.heartbeat, config.commit.max_delay);
-            longer(delay, heartbeat).then(|| {
+            (heartbeat < delay).then(|| {
                 format!(
                     "journal.heartbeat = {} is shorter than commit.max_delay = {}: \
                      it would fall due while input still gathers",
@@ -166,7 +165,7 @@ const CHECKS: &[Check] = &[
         keys: &["source.stalled_after", "commit.max_delay"],
         judge: |config| {
             let (stalled, delay) = (config.source.stalled_after, config.commit.max_delay);
-            longer(2 * delay, stalled).then(|| {
+            (stalled < 2 * delay).then(|| {
                 format!(
                     "source.stalled_after = {} is shorter than 2 × commit.max_delay = 2 × {} = {}: \
                      a source that waits for its commit would be called stalled",
@@ -181,7 +180,7 @@ const CHECKS: &[Check] = &[
         keys: &["positions.max_delay", "positions.min_interval", "firestore.database"],
         judge: |config| {
             let (delay, interval) = (config.positions.max_delay, config.positions.min_interval);
-            (config.firestore.database.is_some() && longer(interval, delay)).then(|| {
+            (config.firestore.database.is_some() && delay < interval).then(|| {
                 format!(
                     "positions.max_delay = {} is shorter than positions.min_interval = {}: \
                      a change right after a write could not be shown in time",
@@ -260,8 +259,4 @@ pub(super) fn failed<'a>(
 /// Whether other processes own shards too.
 fn is_one_of_several(config: &Config) -> bool {
     !config.owned_shards().is_all()
-}
-
-fn longer(a: Duration, b: Duration) -> bool {
-    a > b
 }
