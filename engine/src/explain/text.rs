@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use geofence::trace::{Presence, Sight};
 
-use super::answer::{Asked, Explanation, Told};
+use super::answer::{Asked, Explanation, FenceSaid, Told};
 use super::step::StepSaid;
-use super::words::{clock, date_and_clock, metres, span, speed, time};
+use super::words::{clock, counted, date_and_clock, metres, span, speed, time};
 
 impl Explanation {
     /// As text, lines and all.
@@ -76,7 +76,7 @@ impl Explanation {
             let _ = writeln!(out, "  {} ─── asked about", date_and_clock(asked).1);
         }
         if self.steps.iter().any(|step| step.provisional) {
-            let delay = span((self.thresholds.reorder_delay_s * 1000.0) as i64);
+            let delay = seconds(self.thresholds.reorder_delay_s);
             let _ = writeln!(
                 out,
                 "  (?) earlier pings may still come: it is judged {delay} after its arrival"
@@ -107,64 +107,65 @@ impl Explanation {
     }
 
     fn push_foot(&self, out: &mut String) {
-        let rules = &self.thresholds;
-        let s = |seconds: f64| span((seconds * 1000.0) as i64);
         out.push('\n');
-        if let Some(fence) = &self.fence {
-            let versions: Vec<String> = fence
-                .versions
-                .iter()
-                .map(|version| {
-                    let from = version.valid_from.map_or("always".into(), |at| time(at.0));
-                    let to =
-                        version.valid_to.map_or("on".into(), |at| format!("to {}", time(at.0)));
-                    let from =
-                        if from == "always" && to == "on" { from } else { format!("{from} {to}") };
-                    format!("version {} {from}", version.version)
-                })
-                .collect();
-            let _ =
-                writeln!(out, "fence    {} ({}): {}", fence.id, fence.name, versions.join("; "));
-            let margin = rules.decisive_margin_m.map_or(String::new(), |margin| {
-                format!("; decisive beyond {} + accuracy", metres(margin))
-            });
-            let _ = writeln!(
-                out,
-                "rules    profile {}; exit: {} outside, one decisive, or a run of {}, or one over \
-                 {} + accuracy{margin}",
-                rules.profile,
-                super::words::counted(rules.exit_confirm.into(), "ping"),
-                s(rules.exit_span_s),
-                metres(rules.exit_far_m)
-            );
-            let _ = writeln!(
-                out,
-                "         enter: chance of {} or a second ping within {}, min_inside {}; cross: gap \
-                 up to {}, {} or more",
-                rules.confidence_min,
-                s(rules.confirm_ttl_s),
-                s(rules.min_inside_s),
-                s(rules.cross_max_gap_s),
-                metres(rules.cross_m_min)
-            );
-        } else {
-            let _ = writeln!(
-                out,
-                "rules    profile {}; stationary after {} at up to {}; idle after {}, gaps up to {}",
-                rules.profile,
-                s(rules.stationary_after_s),
-                speed(rules.stationary_speed_mps_max),
-                s(rules.idle_after_s),
-                s(rules.idle_gap_s)
-            );
+        match &self.fence {
+            Some(fence) => {
+                push_versions(out, fence);
+                self.push_rules_of_fences(out);
+            }
+            None => self.push_rules_of_rest(out),
         }
+        let rules = &self.thresholds;
         let _ = writeln!(
             out,
             "         accuracy up to {}; speed up to {}; hot window {}",
             metres(rules.accuracy_m_max),
             speed(rules.speed_mps_max),
-            s(rules.hot_lateness_s)
+            seconds(rules.hot_lateness_s)
         );
+        self.push_journal(out);
+    }
+
+    fn push_rules_of_fences(&self, out: &mut String) {
+        let rules = &self.thresholds;
+        let margin = rules.decisive_margin_m.map_or(String::new(), |margin| {
+            format!("; decisive beyond {} + accuracy", metres(margin))
+        });
+        let _ = writeln!(
+            out,
+            "rules    profile {}; exit: {} outside, one decisive, or a run of {}, or one over \
+             {} + accuracy{margin}",
+            rules.profile,
+            counted(rules.exit_confirm.into(), "ping"),
+            seconds(rules.exit_span_s),
+            metres(rules.exit_far_m)
+        );
+        let _ = writeln!(
+            out,
+            "         enter: chance of {} or a second ping within {}, min_inside {}; cross: gap \
+             up to {}, {} or more",
+            rules.confidence_min,
+            seconds(rules.confirm_ttl_s),
+            seconds(rules.min_inside_s),
+            seconds(rules.cross_max_gap_s),
+            metres(rules.cross_m_min)
+        );
+    }
+
+    fn push_rules_of_rest(&self, out: &mut String) {
+        let rules = &self.thresholds;
+        let _ = writeln!(
+            out,
+            "rules    profile {}; stationary after {} at up to {}; idle after {}, gaps up to {}",
+            rules.profile,
+            seconds(rules.stationary_after_s),
+            speed(rules.stationary_speed_mps_max),
+            seconds(rules.idle_after_s),
+            seconds(rules.idle_gap_s)
+        );
+    }
+
+    fn push_journal(&self, out: &mut String) {
         let journal = &self.journal;
         let _ = writeln!(
             out,
@@ -183,6 +184,20 @@ impl Explanation {
             );
         }
     }
+}
+
+fn push_versions(out: &mut String, fence: &FenceSaid) {
+    let versions: Vec<String> = fence
+        .versions
+        .iter()
+        .map(|version| {
+            let from = version.valid_from.map_or("always".into(), |at| time(at.0));
+            let to = version.valid_to.map_or("on".into(), |at| format!("to {}", time(at.0)));
+            let from = if from == "always" && to == "on" { from } else { format!("{from} {to}") };
+            format!("version {} {from}", version.version)
+        })
+        .collect();
+    let _ = writeln!(out, "fence    {} ({}): {}", fence.id, fence.name, versions.join("; "));
 }
 
 fn push_told(out: &mut String, told: &Told) {
@@ -223,7 +238,7 @@ impl Row {
             let mark = if ping.accuracy_reported { "±" } else { "≈±" };
             accuracy = format!("{mark}{}", metres(ping.accuracy_m));
             leg = ping.leg.as_ref().map_or(String::new(), |leg| {
-                format!("after {}, {}", span((leg.gap_s * 1000.0) as i64), speed(leg.speed_mps))
+                format!("after {}, {}", seconds(leg.gap_s), speed(leg.speed_mps))
             });
         }
         let distance = match (&step.step.sight, &step.rest) {
@@ -237,6 +252,10 @@ impl Row {
         };
         Self { place, accuracy, distance, leg, state, remark: remark(step) }
     }
+}
+
+fn seconds(s: f64) -> String {
+    span((s * 1000.0) as i64)
 }
 
 fn signed(sight: &Sight) -> String {
