@@ -73,12 +73,14 @@ pub async fn ensure(
     for (definition, name) in TABLES.iter().zip(settings.table_names()) {
         let wanted = wanted_table(settings, definition, name);
         let found = rest.table(dataset, name).await?;
-        steps.push(see_to(&rest, wanted, found, table_action, dry_run).await?);
+        let action = see_to(&rest, wanted, found, table_action, dry_run).await?;
+        steps.push(Step { target: dataset.table_path(name), action });
     }
     for view in &VIEWS {
         let wanted = wanted_view(settings, view);
         let found = rest.table(dataset, view.name).await?;
-        steps.push(see_to(&rest, wanted, found, view_action, dry_run).await?);
+        let action = see_to(&rest, wanted, found, view_action, dry_run).await?;
+        steps.push(Step { target: dataset.table_path(view.name), action });
     }
     Ok(steps)
 }
@@ -89,12 +91,7 @@ async fn see_to(
     found: Option<Table>,
     compare: fn(&mut Table, &Table) -> Action,
     dry_run: bool,
-) -> Result<Step, RestError> {
-    let reference = &wanted.table_reference;
-    let target = format!(
-        "projects/{}/datasets/{}/tables/{}",
-        reference.project_id, reference.dataset_id, reference.table_id
-    );
+) -> Result<Action, RestError> {
     let action = match &found {
         None => Action::Create,
         Some(found) => compare(&mut wanted, found),
@@ -105,7 +102,7 @@ async fn see_to(
         Action::Alter(_) => rest.patch(wanted).await?,
         Action::Keep | Action::Refuse(_) => {}
     }
-    Ok(Step { target, action })
+    Ok(action)
 }
 
 fn wanted_table(settings: &Settings, definition: &TableDefinition, name: &str) -> Table {
