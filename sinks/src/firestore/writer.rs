@@ -165,8 +165,7 @@ impl LiveWriter {
         if now < self.next_request {
             return;
         }
-        // While requests fail one is enough to find out when they no longer do.
-        let most = if self.backoff.is_some() { 1 } else { REQUESTS_MAX };
+        let most = self.requests_max();
         let is_due = |tracker: &Tracker| tracker.next_due().is_some_and(|due| due <= now);
         while self.requests.len() < most && is_due(&self.tracker) {
             let Some(available) = self.shared.with_budget(|it| it.available(now)) else {
@@ -186,6 +185,11 @@ impl LiveWriter {
         let out_of_writes = self.requests.len() < most && is_due(&self.tracker);
         let next = out_of_writes.then(|| self.shared.with_budget(|it| it.next(now))).flatten();
         self.next_write = next;
+    }
+
+    /// While requests fail one is enough to find out when they no longer do.
+    fn requests_max(&self) -> usize {
+        if self.backoff.is_some() { 1 } else { REQUESTS_MAX }
     }
 
     fn probe(&mut self) {
@@ -349,8 +353,7 @@ impl LiveWriter {
 
     /// When to look again, should nothing happen before.
     fn wakes_at(&self) -> Option<Instant> {
-        let most = if self.backoff.is_some() { 1 } else { REQUESTS_MAX };
-        let has_room = self.requests.len() < most && !self.probing;
+        let has_room = self.requests.len() < self.requests_max() && !self.probing;
         let next = self.tracker.next_due().filter(|_| has_room);
         let next = next.map(|due| {
             let due = due.max(self.next_request);
