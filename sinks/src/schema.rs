@@ -3,7 +3,7 @@
 //! holds the same tables.
 //!
 //! Integers are 64 bits with a sign throughout, because that is all BigQuery
-//! has; a producer's `seq` above 2^63 − 1 keeps its bits and reads as negative.
+//! has; a producer's `seq` above 2^63 − 1 reads as 2^63 − 1.
 
 mod packing;
 
