@@ -14,6 +14,7 @@ use protos::events::{FleetEvent, Op, Reason};
 use protos::telemetry::VehiclePing;
 
 use crate::support::capture::CaptureCheck;
+pub(crate) use crate::support::shard::kind;
 
 /// 12:00:00Z of some day: the vectors' T.
 pub(crate) const T_MS: i64 = 1_790_078_400_000;
@@ -242,24 +243,6 @@ pub(crate) fn fold(log: &[FleetEvent]) -> Vec<FleetEvent> {
         a.vehicle_id.cmp(&b.vehicle_id).then_with(|| order_key(a).cmp(&order_key(b)))
     });
     events
-}
-
-pub(crate) fn kind(event: &FleetEvent) -> &'static str {
-    match event.detail.as_ref().unwrap() {
-        Detail::GeofenceEnter(_) => "enter",
-        Detail::GeofenceExit(_) => "exit",
-        Detail::GeofenceCross(_) => "cross",
-        Detail::GeofenceDwell(_) => "dwell",
-        Detail::GeofenceVisit(_) => "visit",
-        Detail::StationaryStart(_) => "stationary_start",
-        Detail::StationaryEnd(_) => "stationary_end",
-        Detail::IdleStart(_) => "idle_start",
-        Detail::IdleEnd(_) => "idle_end",
-        Detail::VehicleOffline(_) => "offline",
-        Detail::VehicleOnline(_) => "online",
-        Detail::SourceStalled(_) => "source_stalled",
-        Detail::SourceRecovered(_) => "source_recovered",
-    }
 }
 
 /// Seconds after T, to the tenth that the vectors state.
