@@ -31,6 +31,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const REQUEST_MESSAGES_MAX: usize = 2 * MESSAGES_MAX;
 /// Bytes of a request, under the engine's limit of 1 MiB.
 const REQUEST_BYTES_MAX: usize = 768 * 1024;
+
 /// The senders' end of one connection.
 pub struct Connection {
     queue: mpsc::Receiver<Batch>,
