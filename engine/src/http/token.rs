@@ -35,8 +35,8 @@ pub fn read_token(file: &Path) -> Result<String, String> {
 /// 403 where there is no `file`, 401 for another token or none.
 pub(super) async fn authorise(file: Option<&PathBuf>, headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(file) = file else {
-        let message = "fences cannot be changed over HTTP here: set http.token_file to a file with \
-                       a token and send it as `Authorization: Bearer TOKEN`";
+        let message = "fences and tags cannot be changed over HTTP here: set http.token_file to a \
+                       file with a token and send it as `Authorization: Bearer TOKEN`";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "changes_disabled", message));
     };
     let path = file.clone();

@@ -20,6 +20,10 @@ fn without_a_token_file_nobody_changes_fences() {
         assert_eq!(answer.json()["code"], "changes_disabled");
         assert!(answer.body.contains("http.token_file"), "it says how: {answer:?}");
     }
+    let answer = client.change("PUT", "/v1/vehicles/van-7/tags", &[], r#"["van"]"#);
+    let answer = answer.expect("an answer");
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (403, Some("changes_disabled")));
+    assert!(answer.body.contains("tags"), "it says what of: {answer:?}");
     assert!(Fences::of(&worker).ids().is_empty());
     stop(worker);
 }
