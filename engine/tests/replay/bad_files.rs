@@ -151,6 +151,33 @@ fn parquet_with_a_damaged_row_group_gives_what_is_before_it() {
     assert_broke_off_after(&replayed, read as usize);
 }
 
+/// 60 pings in one page a column, each with its checksum; the library that
+/// writes Parquet here writes none.
+const CHECKSUMS: &[u8] = include_bytes!("data/checksums.parquet");
+
+#[test]
+fn parquet_whose_checksums_fit_is_read() {
+    let folder = TempDir::new().expect("a temporary directory");
+    let replayed = replay_file(&file(&folder, "whole.parquet", CHECKSUMS));
+    assert_eq!(replayed.output.status.code(), Some(0), "{:?}", replayed.output);
+    assert_eq!(replayed.summary()["pings"]["archived"], 60);
+}
+
+/// Nothing else tells: with one bit of a latitude turned, it is another latitude.
+#[test]
+fn parquet_whose_checksums_do_not_fit_is_refused() {
+    let reader = SerializedFileReader::new(bytes::Bytes::from_static(CHECKSUMS)).expect("Parquet");
+    let (start, length) = reader.metadata().row_group(0).column(2).byte_range();
+    let mut bytes = CHECKSUMS.to_vec();
+    bytes[(start + length) as usize - 100] ^= 8;
+    let folder = TempDir::new().expect("a temporary directory");
+    let replayed = replay_file(&file(&folder, "turned.parquet", &bytes));
+    assert_eq!(replayed.output.status.code(), Some(1), "{:?}", replayed.output);
+    let said = replayed.stderr();
+    assert!(said.contains("turned.parquet: cannot be read past 0 rows"), "{said}");
+    assert!(said.contains("CRC checksum mismatch"), "{said}");
+}
+
 /// A text file cut inside a row looks like one with a bad last row.
 #[rstest]
 #[case::csv("cut.csv", csv(), "undecodable")]
