@@ -1,6 +1,8 @@
 //! The archive in BigQuery, by queries over its REST interface. The SQL is of
 //! the kind that the stand-in of this repository answers too.
 
+mod events;
+
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,8 @@ const COLUMNS: [&str; 13] = [
 ];
 /// Rows of a page: some megabytes of JSON.
 const PAGE_ROWS: u32 = 20_000;
+/// What of the archive was received since the run began.
+const SINCE: &str = " AND receive_time >= @since";
 /// A query has an end within this.
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 /// How long BigQuery may hold back an answer for a query to end.
@@ -116,7 +120,7 @@ impl Table {
 pub struct Rows {
     table: Table,
     names: Names,
-    parameters: Value,
+    parameters: Vec<Value>,
 }
 
 impl Rows {
@@ -126,7 +130,7 @@ impl Rows {
     /// BigQuery refuses the query, or does not answer it.
     pub async fn count(&self) -> anyhow::Result<u64> {
         let mut count = None;
-        self.query("COUNT(*) AS row_count", |row| {
+        self.query(&self.table.name.table, "COUNT(*) AS row_count", SINCE, |row| {
             count = row.text(0).and_then(|digits| digits.parse().ok());
             Ok(())
         })
@@ -143,7 +147,7 @@ impl Rows {
         ledger.clear_archived();
         let mut archive = Archive::default();
         let columns: Vec<&str> = COLUMNS.into_iter().chain(UNSENT).collect();
-        self.query(&columns.join(", "), |row| {
+        self.query(&self.table.name.table, &columns.join(", "), SINCE, |row| {
             let row = row.archived(self.names.start_ms).context("a row with gaps")?;
             archive.take(&self.names, ledger, row);
             Ok(())
@@ -152,27 +156,33 @@ impl Rows {
         Ok(archive)
     }
 
-    /// Asks for columns of the run's rows; each goes to `take`.
+    /// Asks for columns of the run's rows of a table, with one condition more if
+    /// there is one; each goes to `take`.
     async fn query(
         &self,
+        table: &str,
         columns: &str,
+        condition: &str,
         mut take: impl FnMut(&Row) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Table { rest, name: TableName { project, dataset, table } } = &self.table;
+        let Table { rest, name: TableName { project, dataset, .. } } = &self.table;
         // The day lets BigQuery pass over partitions; ids of one run lie
         // between two texts.
         let sql = format!(
             "SELECT {columns} FROM `{project}.{dataset}.{table}` \
              WHERE day >= @first_day AND day <= @last_day \
-             AND vehicle_id >= @first_vehicle AND vehicle_id < @past_vehicles \
-             AND receive_time >= @since"
+             AND vehicle_id >= @first_vehicle AND vehicle_id < @past_vehicles{condition}"
         );
+        let is_named = |parameter: &&Value| {
+            parameter["name"].as_str().is_some_and(|name| sql.contains(&format!("@{name}")))
+        };
+        let parameters: Vec<&Value> = self.parameters.iter().filter(is_named).collect();
         let body = json!({
             "query": sql,
             "useLegacySql": false,
             "useQueryCache": false,
             "parameterMode": "NAMED",
-            "queryParameters": self.parameters,
+            "queryParameters": parameters,
             "maxResults": PAGE_ROWS,
             "formatOptions": { "useInt64Timestamp": true },
             "timeoutMs": WAIT_MS,
@@ -209,8 +219,12 @@ impl Rows {
     }
 }
 
+fn days_since_epoch(day: jiff::civil::Date) -> i64 {
+    day.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24
+}
+
 /// What narrows a query to one run.
-fn parameters(names: &Names, last_ms: i64) -> anyhow::Result<Value> {
+fn parameters(names: &Names, last_ms: i64) -> anyhow::Result<Vec<Value>> {
     // A minute's room for clocks that differ.
     let since = Timestamp::from_millisecond(names.start_ms - 60_000)?;
     let last = Timestamp::from_millisecond(last_ms)?;
@@ -219,13 +233,13 @@ fn parameters(names: &Names, last_ms: i64) -> anyhow::Result<Value> {
         Ok(time.strftime("%Y-%m-%d").to_string())
     };
     let parameter = |name: &str, kind: &str, value: String| json!({ "name": name, "parameterType": { "type": kind }, "parameterValue": { "value": value } });
-    Ok(json!([
+    Ok(vec![
         parameter("first_day", "DATE", day(since, -DAYS_BEFORE)?),
         parameter("last_day", "DATE", day(last, DAYS_AFTER)?),
         parameter("first_vehicle", "STRING", format!("{}v", names.prefix)),
         parameter("past_vehicles", "STRING", format!("{}w", names.prefix)),
         parameter("since", "TIMESTAMP", since.strftime("%Y-%m-%d %H:%M:%S.%6f+00:00").to_string()),
-    ]))
+    ])
 }
 
 /// A page of an answer.
@@ -270,7 +284,7 @@ impl Row {
             location: self.text(12),
             event_us,
             received_us: Some(received_us),
-            day: day.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24,
+            day: days_since_epoch(day),
         };
         let mut wrong = derived.differences();
         let unsent = UNSENT.into_iter().zip(COLUMNS.len()..);
@@ -314,7 +328,7 @@ mod tests {
         let given = parameters(&names, time("2015-12-06T23:59:59Z")).unwrap();
         let value = |name: &str| {
             let of_name = |it: &&Value| it["name"] == name;
-            let given = given.as_array().unwrap().iter().find(of_name).unwrap();
+            let given = given.iter().find(of_name).unwrap();
             given["parameterValue"]["value"].as_str().unwrap().to_owned()
         };
         assert_eq!(value("first_day"), "2015-08-05");

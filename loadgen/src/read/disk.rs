@@ -27,6 +27,8 @@ use crate::truth::{Names, vehicle_number};
 pub struct DataDir {
     /// Parquet of pings, its archive.
     pub pings: Option<PathBuf>,
+    /// Parquet of events, their table.
+    pub events: Option<PathBuf>,
     /// NDJSON of dead letters.
     pub dead_letters: Option<PathBuf>,
     /// NDJSON of events.
@@ -47,6 +49,7 @@ impl DataDir {
         };
         let found = Self {
             pings: there("pings"),
+            events: there("events"),
             dead_letters: lines("dead_letters"),
             event_log: lines("event_log"),
         };
@@ -200,7 +203,10 @@ pub fn read_events(path: &Path, reader: &EventReader) -> anyhow::Result<Fold> {
 /// Each line of a file, or of all such files under a directory. A last line
 /// without an end is one that is being written: it is taken if it is whole
 /// already, and otherwise left for the next look.
-fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(super) fn each_line(
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let files = if path.is_file() { vec![path.to_owned()] } else { files_under(path, ".ndjson")? };
     for path in files {
         let place = |number: usize| format!("{}, line {number}", path.display());

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::EventReader;
 use super::follow::Follower;
-use super::sse::Inbox;
+use super::sse::{Arrived, Inbox};
 use crate::profile::World;
 use crate::send::Progress;
 
@@ -52,8 +52,11 @@ impl EventFiles {
 
     fn look(&mut self) -> anyhow::Result<()> {
         let now_us = self.progress.now_us();
-        self.follower.look(|line| match self.reader.from_json(line) {
-            Ok(event) => self.inbox.take(&self.world, event, now_us),
+        self.follower.look(|json| match self.reader.from_json(json) {
+            Ok(event) => {
+                let arrived = Arrived { event, json, now_us, publishing_us: None };
+                self.inbox.take(&self.world, arrived);
+            }
             Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
         })
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::told::Spool;
 use super::{Event, EventLatencies, EventReader, Fold};
 use crate::profile::World;
 use crate::send::Progress;
@@ -45,32 +46,56 @@ pub struct Feed {
     pub unreadable: u64,
 }
 
+/// An event that has just come.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'j> {
+    /// What was read of it.
+    pub event: Event,
+    /// All of it, as one JSON object.
+    pub json: &'j [u8],
+    /// When it came, microseconds since the start.
+    pub now_us: i64,
+    /// How long after its ping it was published to a topic, microseconds, where
+    /// that is known.
+    pub publishing_us: Option<i64>,
+}
+
 /// Received events, shared between a reader and whoever watches.
 #[derive(Debug, Default)]
 pub struct Inbox {
     state: Mutex<Received>,
+    /// Where events of the run are kept whole.
+    spool: Mutex<Option<Spool>>,
 }
 
 impl Inbox {
-    /// Takes an event that has just come.
-    pub fn take(&self, world: &World, event: Event, now_us: i64) {
-        self.take_published(world, event, now_us, None);
+    /// That keeps the events of the run whole, too.
+    #[must_use]
+    pub fn keeping(spool: Option<Spool>) -> Self {
+        Self { state: Mutex::default(), spool: Mutex::new(spool) }
     }
 
-    /// Takes an event that has just come from a topic, to which it was published
-    /// so many microseconds after its ping, where that is known.
-    pub fn take_published(
-        &self,
-        world: &World,
-        event: Event,
-        now_us: i64,
-        publishing_us: Option<i64>,
-    ) {
+    /// Takes an event.
+    pub fn take(&self, world: &World, arrived: Arrived<'_>) {
+        let Arrived { event, json, now_us, publishing_us } = arrived;
         let mut state = self.lock();
         state.last_us = now_us;
-        if state.fold.take(event) {
-            state.latencies.take(world, &event, now_us, publishing_us);
+        if !state.fold.take(event) {
+            return;
         }
+        state.latencies.take(world, &event, now_us, publishing_us);
+        drop(state);
+        if event.vehicle.is_some() {
+            self.spool().iter_mut().for_each(|spool| spool.push(json));
+        }
+    }
+
+    /// Ends the keeping of events.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn finish_spool(&self) -> anyhow::Result<()> {
+        self.spool().take().map_or(Ok(()), Spool::finish)
     }
 
     /// Something went wrong with reading.
@@ -94,6 +119,10 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, Received> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spool(&self) -> MutexGuard<'_, Option<Spool>> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,10 +204,17 @@ impl EventStream {
                 }
                 match message.event {
                     "gap" | "lagged" => self.inbox.note(|feed| feed.gaps += 1),
-                    _ => match self.reader.from_json(message.data.as_bytes()) {
-                        Ok(event) => self.inbox.take(&self.world, event, now_us),
-                        Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
-                    },
+                    _ => {
+                        let json = message.data.as_bytes();
+                        match self.reader.from_json(json) {
+                            Ok(event) => {
+                                let publishing_us = None;
+                                let arrived = Arrived { event, json, now_us, publishing_us };
+                                self.inbox.take(&self.world, arrived);
+                            }
+                            Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
+                        }
+                    }
                 }
             });
         }

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message;
 use prost::Message as _;
+use protos::event_json::{Rendering, push_event};
 use protos::events::FleetEvent;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::EventReader;
 use super::latencies::publishing_us;
-use super::sse::Inbox;
+use super::sse::{Arrived, Inbox};
 use crate::google::Pubsub;
 use crate::profile::World;
 use crate::send::Progress;
@@ -47,14 +48,19 @@ impl EventSubscription {
     /// # Errors
     /// It cannot be read, or not any more.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut json = Vec::new();
         let take = |message: Message| {
             let now_us = self.progress.now_us();
             let event = FleetEvent::decode(message.data.clone())
                 .map_err(anyhow::Error::from)
-                .and_then(|it| Ok((self.reader.from_message(&it)?, publishing_us(&it, &message))));
+                .and_then(|it| Ok((self.reader.from_message(&it)?, it)));
             match event {
-                Ok((event, publishing_us)) => {
-                    self.inbox.take_published(&self.world, event, now_us, publishing_us);
+                Ok((event, whole)) => {
+                    json.clear();
+                    push_event(&mut json, &whole, Rendering::Full);
+                    let publishing_us = publishing_us(&whole, &message);
+                    let arrived = Arrived { event, json: &json, now_us, publishing_us };
+                    self.inbox.take(&self.world, arrived);
                 }
                 Err(_) => self.inbox.note(|feed| feed.unreadable += 1),
             }

@@ -26,7 +26,7 @@ use super::judge;
 /// two looks.
 const WITHIN: Duration = Duration::from_secs(90);
 const WITHIN_INTERRUPTED: Duration = Duration::from_secs(15);
-const EVERY: Duration = Duration::from_secs(3);
+pub(super) const EVERY: Duration = Duration::from_secs(3);
 
 /// Where the archive of a run is.
 #[derive(Clone, Debug)]
@@ -37,25 +37,25 @@ pub(super) enum Source {
     Bigquery(Box<Rows>),
 }
 
-/// How long an archive is waited for.
-struct Patience<'t> {
+/// How long rows are waited for.
+pub(super) struct Patience<'t> {
     until: Instant,
     /// Ends it too; `None` if it was cancelled before.
     interrupt: Option<&'t CancellationToken>,
 }
 
 impl<'t> Patience<'t> {
-    fn new(interrupt: &'t CancellationToken) -> Self {
+    pub(super) fn new(interrupt: &'t CancellationToken) -> Self {
         let interrupted = interrupt.is_cancelled();
         let within = if interrupted { WITHIN_INTERRUPTED } else { WITHIN };
         Self { until: Instant::now() + within, interrupt: (!interrupted).then_some(interrupt) }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         Instant::now() >= self.until || self.interrupt.is_some_and(CancellationToken::is_cancelled)
     }
 
-    async fn pause(&self, pause: Duration) {
+    pub(super) async fn pause(&self, pause: Duration) {
         match self.interrupt {
             Some(interrupt) => drop(interrupt.run_until_cancelled(sleep(pause)).await),
             None => sleep(pause).await,

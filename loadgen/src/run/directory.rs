@@ -11,6 +11,7 @@ use crate::fences::Fences;
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::profile::{Profile, World};
+use crate::read::told::Spool;
 use crate::truth::{Names, Record, read_records, write_record};
 use crate::verdict::{Report, html};
 
@@ -20,6 +21,9 @@ const LATENCIES: [&str; 5] = ["answer", "event", "exit", "published", "position"
 /// The report as the run itself has it: `verify` begins with it, however often
 /// `report.json` is written.
 const MEASURED: &str = "measured.json";
+
+/// Every operation on an event of the run's vehicles, as it was read.
+const OPERATIONS: &str = "operations.ndjson";
 
 fn log_name(latencies: &str) -> String {
     format!("{latencies}.hlog")
@@ -105,7 +109,7 @@ impl RunDirectory {
     /// be anybody's.
     fn clear(&self) -> anyhow::Result<()> {
         let logs = LATENCIES.map(log_name);
-        let others = ["ledger.bin", MEASURED, "report.json", "report.html"];
+        let others = ["ledger.bin", MEASURED, OPERATIONS, "report.json", "report.html"];
         for name in others.into_iter().chain(logs.iter().map(String::as_str)) {
             let path = self.path.join(name);
             match fs::remove_file(&path) {
@@ -140,6 +144,16 @@ impl RunDirectory {
         let mut records = Vec::new();
         read_records(BufReader::new(file), names, number, |record| records.push(record))?;
         Ok(records)
+    }
+
+    /// Begins to keep operations on events.
+    pub(super) fn spool(&self) -> anyhow::Result<Spool> {
+        Spool::create(&self.path.join(OPERATIONS))
+    }
+
+    /// Where operations on events are kept, if they are.
+    pub(super) fn operations(&self) -> Option<PathBuf> {
+        Some(self.path.join(OPERATIONS)).filter(|path| path.is_file())
     }
 
     pub(super) fn write_ledger(&self, ledger: &Ledger) -> anyhow::Result<()> {

@@ -11,7 +11,9 @@ use crate::profile::World;
 use crate::read::disk::{
     Archive, DataDir, DeadLetters, read_archive, read_dead_letters, read_events,
 };
+use crate::read::event_rows::compare;
 use crate::read::sse::Feed;
+use crate::read::told::Told;
 use crate::read::{EventReader, Fold};
 use crate::stream::Counts;
 use crate::truth::{Names, Record};
@@ -56,6 +58,20 @@ pub fn verify(
         take_events(&mut report, &world, &truth, &fold);
         read.insert(Part::Events);
     }
+    let operations = kept.events.or(log).map(Path::to_owned).or_else(|| directory.operations());
+    let table = files.as_ref().and_then(|files| files.events.as_deref());
+    if let Some((table, operations)) = table.zip(operations).filter(|_| report.events.is_some()) {
+        match Told::read(&operations, &names)? {
+            Some(told) => {
+                report.event_rows = Some(compare(table, &told, report.events_may_lack())?);
+                read.insert(Part::EventTable);
+            }
+            None => report.notes.push(format!(
+                "the table of events is not judged: those in {} are folded",
+                operations.display()
+            )),
+        }
+    }
     if let Some(pings) = files.as_ref().and_then(|files| files.pings.as_deref()) {
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(pings, &names, &mut ledger)?;
@@ -95,6 +111,7 @@ fn forget_gone(report: &mut Report) {
                 report.events = None;
                 report.kinds.clear();
             }
+            Part::EventTable => report.event_rows = None,
             // In no files.
             Part::Positions => {}
         }

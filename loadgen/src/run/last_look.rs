@@ -4,13 +4,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
+use super::archive::Source;
 use super::live::Produced;
 use super::readers::{Readers, Seen};
-use super::{RunPlan, judge};
+use super::{RunDirectory, RunPlan, event_table, judge};
 use crate::read::disk::{DataDir, DeadLetters, read_dead_letters};
 use crate::read::positions::{ListError, Positions};
 use crate::read::sse::Inbox;
+use crate::read::told::Told;
 use crate::send::Progress;
 use crate::truth::Names;
 use crate::verdict::{Part, Report};
@@ -81,6 +84,23 @@ pub(super) async fn look_at_positions(
         }
         sleep(POSITIONS_EVERY).await;
     }
+}
+
+/// Enters how the table of events beside the archive compares with what came.
+pub(super) async fn look_at_event_table(
+    archive: &Source,
+    names: &Names,
+    report: &mut Report,
+    directory: &RunDirectory,
+    interrupt: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(operations) = directory.operations().filter(|_| report.events.is_some()) else {
+        return Ok(());
+    };
+    if let Some(told) = Told::read(&operations, names)? {
+        event_table::judge(archive, report, &told, interrupt).await;
+    }
+    Ok(())
 }
 
 /// Enters the dead letters, those of a subscription or of the target's files.

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::interrupt::{Interruptible, cut_after};
-use super::last_look::{look_at_letters, look_at_positions, wait_until_quiet};
+use super::last_look::{look_at_event_table, look_at_letters, look_at_positions, wait_until_quiet};
 use super::readers::{Readers, Seen};
 use super::view::View;
 use super::{RunDirectory, RunPlan, Target, judge};
@@ -60,7 +60,8 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let (cut, cutting) = cut_after(&plan.interrupt);
     let (queues, mut senders) = start_senders(plan, &progress, &cut).await?;
 
-    let (seen, stop) = (Arc::new(Seen::default()), CancellationToken::new());
+    let spool = plan.reads_events().then(|| directory.spool()).transpose()?;
+    let (seen, stop) = (Arc::new(Seen::keeping(spool)), CancellationToken::new());
     let mut readers = Readers::start(plan, &names, &progress, &seen).await?;
     let watch = tokio::spawn(watch(
         View::new(plan.view, length_ms),
@@ -96,6 +97,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     let mut ledger = take_sending(&mut report, &progress, &directory, &names)?;
     report.own = Some(Cost::of(own.usage(), report.sending.sent, sending_s));
     report.pings.tally = ledger.tally(|_| true);
+    seen.inbox.finish_spool()?;
     let mut received = seen.inbox.finish();
     if plan.traces.as_ref().is_some_and(|traces| traces.keeps_times()) {
         // Recorded times say nothing of when a ping was due.
@@ -120,6 +122,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
     if let Some(archive) = readers.archive_source.clone() {
         let run = (plan.world.as_ref(), &names, plan.again());
         archive.judge(&mut report, run, &mut ledger, &plan.interrupt).await;
+        look_at_event_table(&archive, &names, &mut report, &directory, &plan.interrupt).await?;
     }
     look_at_letters(plan, &names, &mut report, readers, &seen).await?;
     report.interrupted = plan.interrupt.is_cancelled();

@@ -3,6 +3,7 @@
 mod again;
 mod archive;
 mod directory;
+mod event_table;
 mod examples;
 mod file;
 mod interrupt;

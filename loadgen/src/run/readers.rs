@@ -15,6 +15,7 @@ use crate::read::follow::Follower;
 use crate::read::letters::{LetterSubscription, Letters};
 use crate::read::positions::{Positions, Watched as WatchedVehicles, Watcher};
 use crate::read::sse::{EventStream, Inbox};
+use crate::read::told::Spool;
 use crate::read::topic::EventSubscription;
 use crate::send::Progress;
 use crate::send::http::client;
@@ -27,6 +28,13 @@ pub(super) struct Seen {
     pub(super) inbox: Arc<Inbox>,
     pub(super) letters: Arc<Letters>,
     pub(super) archive: Arc<Watched>,
+}
+
+impl Seen {
+    /// Nothing so far; events of the run are kept whole in `spool`.
+    pub(super) fn keeping(spool: Option<Spool>) -> Self {
+        Self { inbox: Arc::new(Inbox::keeping(spool)), ..Self::default() }
+    }
 }
 
 /// The tasks that read, until they are told to stop.

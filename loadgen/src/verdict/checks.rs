@@ -28,7 +28,8 @@ pub struct Check {
 /// at for does not, unless that is allowed; one that there was nothing to hold
 /// against is said and fails nothing. A run that was interrupted, could not read
 /// what it was to read, or was told one revision of an event in two ways, fails
-/// whatever the thresholds.
+/// whatever the thresholds; so does one whose table of events says something else
+/// than the events did.
 pub fn pass_verdict(thresholds: &Thresholds, report: &mut Report) {
     report.checks = checks(thresholds, report);
     let unchecked = unchecked(thresholds, &report.checks).into_iter();
@@ -80,6 +81,9 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     }
     if let Some(events) = report.events.as_ref().filter(|events| events.contradicted > 0) {
         list.at_most("contradicted", Some(0.0), events.contradicted as f64);
+    }
+    if let Some(rows) = &report.event_rows {
+        list.at_most("event_rows_wrong", Some(0.0), rows.wrong() as f64);
     }
     let pings = &report.pings;
     let sent = pings.intended.max(1) as f64;
@@ -232,6 +236,7 @@ mod tests {
     use super::*;
     use crate::latency::Percentiles;
     use crate::read::sse::Feed;
+    use crate::read::told::EventRows;
     use crate::verdict::Events;
 
     fn report() -> Report {
@@ -467,7 +472,16 @@ mod tests {
         report.interrupted = true;
         report.unread.insert(Part::Archive, "no such table".into());
         report.events = Some(Events { contradicted: 1, ..Events::default() });
-        let expected = ["interrupted", "unread", "contradicted"];
+        let lat = "event 1: lat must be 1 and is 2".to_owned();
+        report.event_rows =
+            Some(EventRows { altered: 1, examples: vec![lat.clone()], ..EventRows::default() });
+        let expected = ["interrupted", "unread", "contradicted", "event_rows_wrong"];
         assert_eq!(failing(&Thresholds::default(), &report), expected);
+        let said = crate::verdict::text(&report);
+        assert!(said.contains("1 altered") && said.contains(&lat), "{said}");
+        for right in [None, Some(EventRows { rows: 3, ..EventRows::default() })] {
+            report.event_rows = right;
+            assert_eq!(failing(&Thresholds::default(), &report), expected[..3]);
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{Check, KindScore};
 use crate::latency::Percentiles;
 use crate::ledger::Tally;
 use crate::read::sse::Feed;
+use crate::read::told::EventRows;
 use crate::send::Second;
 use crate::target_process::Usage;
 
@@ -22,6 +23,8 @@ pub enum Part {
     DeadLetters,
     /// Operations on events.
     Events,
+    /// The table of them.
+    EventTable,
     /// Where vehicles are at the end.
     Positions,
 }
@@ -35,6 +38,7 @@ impl fmt::Display for Part {
             Self::Archive => "the archive",
             Self::DeadLetters => "dead letters",
             Self::Events => "events",
+            Self::EventTable => "the table of events",
             Self::Positions => "positions",
         })
     }
@@ -92,6 +96,8 @@ pub struct Report {
     pub rejects: Rejects,
     /// How events came.
     pub events: Option<Events>,
+    /// How the rows of their table compare with them.
+    pub event_rows: Option<EventRows>,
     /// Events against the truth, by kind.
     pub kinds: BTreeMap<String, KindScore>,
     /// Latencies.
@@ -102,6 +108,15 @@ pub struct Report {
     pub own: Option<Cost>,
     /// The run by seconds.
     pub by_second: Vec<Second>,
+}
+
+impl Report {
+    /// Whether events may have come that were not read.
+    pub(crate) fn events_may_lack(&self) -> bool {
+        let feed = self.events.as_ref().map(|events| &events.feed);
+        let is_whole = feed.is_some_and(|feed| feed.gaps + feed.unreadable == 0);
+        !is_whole || self.unread.contains_key(&Part::Events)
+    }
 }
 
 /// What the load generator used from the start of its schedule to the last

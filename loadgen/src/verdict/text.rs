@@ -86,6 +86,13 @@ pub fn text(report: &Report) -> String {
             ));
         }
     }
+    if let Some(rows) = &report.event_rows {
+        line(format!(
+            "          {} rows: {} missing, {} doubled, {} of what never came, {} altered",
+            rows.rows, rows.missing, rows.doubled, rows.strangers, rows.altered
+        ));
+        rows.examples.iter().for_each(|example| line(format!("          {example}")));
+    }
     if !report.kinds.is_empty() {
         line(format!(
             "\n{:18} {:>8} {:>7} {:>7} {:>9} {:>8} {:>8} {:>9} {:>9} {:>8}",

@@ -21,7 +21,7 @@ use tokio::sync::watch::{Receiver, channel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-fn plan(world: World, out: &Path, names: &Names, address: &str) -> RunPlan {
+pub(crate) fn plan(world: World, out: &Path, names: &Names, address: &str) -> RunPlan {
     let url: Url = format!("http://{address}").parse().expect("an address");
     RunPlan {
         profile: "smoke".into(),
