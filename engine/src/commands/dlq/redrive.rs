@@ -263,4 +263,25 @@ mod tests {
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(kept, BTreeMap::from(expected));
     }
+
+    #[test]
+    fn a_late_ping_that_its_topic_refused_keeps_what_the_worker_gave_it() {
+        let kept = [
+            ("content-type", "application/x-protobuf"),
+            ("original_publish_time", "2026-02-03T12:00:00.250Z"),
+            ("source_message_id", "0f"),
+        ];
+        let of_the_letter = [("dlq_reason", pubsub::REFUSED_LATE), ("traceparent", "00-1")];
+        let letter =
+            Message::new().set_data("x").set_attributes(kept.into_iter().chain(of_the_letter));
+        let again = again(pubsub::REFUSED_LATE, &letter, "acme").unwrap();
+        assert_eq!(again, Message::new().set_data("x").set_attributes(kept));
+    }
+
+    #[test]
+    fn what_is_no_event_is_not_published_as_one() {
+        let letter = Message::new().set_data("\u{7}").set_message_id("m7");
+        let error = again(pubsub::REFUSED_EVENT, &letter, "acme").unwrap_err();
+        assert!(error.to_string().contains("m7"), "{error}");
+    }
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::bail;
 use bytes::Bytes;
 use google_cloud_pubsub::model::Message;
+use prost::Message as _;
+use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, GeofenceEnter};
 use sinks::SinkError;
 use tempfile::TempDir;
 
@@ -216,6 +219,38 @@ async fn a_redrive_says_what_it_left() {
     assert_eq!((done.redriven, done.left), (0, HELD_MAX));
     assert!(done.text().ends_with("; not all were looked at\n"), "{}", done.text());
     refuse_full(ended.unwrap()).unwrap_err();
+}
+
+#[tokio::test]
+async fn what_a_topic_has_refused_is_sent_again_only_by_itself() {
+    let detail = Some(Detail::GeofenceEnter(GeofenceEnter {}));
+    let event = FleetEvent { event_id: "0af7".into(), detail, ..FleetEvent::default() };
+    let letters = || {
+        let reasons = [JUNK, EVENT, LATE, "bigquery_refused_event"];
+        reasons.map(|reason| letter(reason, reason, 0).set_data(event.encode_to_vec()))
+    };
+    const JUNK: &str = "junk";
+    const EVENT: &str = "pubsub_refused_event";
+    const LATE: &str = "pubsub_refused_late";
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &[JUNK]),
+        (&[EVENT], &[EVENT]),
+        (&[LATE], &[LATE]),
+        (&[JUNK, EVENT], &[JUNK]),
+        (&[EVENT, LATE], &[]),
+        (&["bigquery_refused_event"], &[]),
+    ];
+    for (asked, due) in cases {
+        let mut args = args();
+        args.filter.reason = asked.iter().map(|&reason| reason.to_owned()).collect();
+        let fake = Fake::of(letters());
+        let (done, ended) =
+            redrive(Look::new(fake.clone()), &Sent::default(), &args, STARTED_MS).await;
+        assert_eq!(ended.unwrap(), End::Empty);
+        assert_eq!(done.by_reason.keys().collect::<Vec<_>>(), due, "of {asked:?}");
+        assert_eq!(fake.acked(), due, "of {asked:?}");
+        assert_eq!(fake.given_back().len(), 4 - due.len(), "the others stay");
+    }
 }
 
 #[tokio::test]

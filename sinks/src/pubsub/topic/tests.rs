@@ -24,9 +24,9 @@ use super::super::refusal::IN_A_ROW_MAX;
 use super::super::wire::{PublishRequest, PublishResponse};
 use super::super::{events, names};
 use super::*;
+use crate::Flush;
 use crate::google::{Endpoint, Service, channel};
 use crate::testing::{event, segment};
-use crate::{Flush, Sink as _};
 
 const NAME: &str = "projects/p/topics/t";
 
