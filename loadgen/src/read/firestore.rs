@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use anyhow::Context as _;
+use geofence::Position;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::positions::Shown;
 use crate::google::rest::Rest;
 
 /// The collection that the engine writes to if it is told of no other.
@@ -56,9 +58,6 @@ pub struct Collection {
     name: CollectionName,
 }
 
-/// A vehicle and the event time of its position, milliseconds since the epoch.
-pub type Shown = (String, i64);
-
 impl Collection {
     /// The collection of this name, read with this client of Firestore.
     #[must_use]
@@ -82,7 +81,7 @@ impl Collection {
         let url = self.documents(&["documents:batchGet"]);
         let body = json!({
             "documents": names,
-            "mask": { "fieldPaths": ["vehicle_id", "event_time"] },
+            "mask": { "fieldPaths": ["vehicle_id", "event_time", "location"] },
         });
         let answers: Vec<Answer> = self.rest.ask(url, &body).await.context("positions")?;
         let found = answers.into_iter().filter_map(|answer| answer.found?.fields.shown());
@@ -110,6 +109,7 @@ impl Collection {
                 ("pageToken", &token),
                 ("mask.fieldPaths", "vehicle_id"),
                 ("mask.fieldPaths", "event_time"),
+                ("mask.fieldPaths", "location"),
                 ("mask.fieldPaths", "vehicles"),
             ];
             let page: Page = self.rest.get(url, &query).await.context("positions")?;
@@ -143,6 +143,7 @@ struct Document {
 struct Fields {
     vehicle_id: Option<Text>,
     event_time: Option<Time>,
+    location: Option<Location>,
     vehicles: Option<MapOf<HashMap<String, MapOf<Fields>>>>,
 }
 
@@ -160,6 +161,20 @@ struct Time {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct Location {
+    geo_point_value: GeoPoint,
+}
+
+/// What is 0 is left out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GeoPoint {
+    latitude: f64,
+    longitude: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct MapOf<T> {
     map_value: Map<T>,
 }
@@ -172,7 +187,12 @@ struct Map<T> {
 impl Fields {
     fn shown(self) -> Option<Shown> {
         let time = self.event_time?.timestamp_value;
-        Some((self.vehicle_id?.string_value, time.as_millisecond()))
+        let point = self.location.map(|it| it.geo_point_value);
+        Some(Shown {
+            id: self.vehicle_id?.string_value,
+            event_ms: time.as_millisecond(),
+            position: point.and_then(|it| Position::from_degrees(it.latitude, it.longitude)),
+        })
     }
 }
 
@@ -209,8 +229,13 @@ mod tests {
     #[test]
     fn a_vehicle_is_read_alone_and_packed() {
         let vehicle = r#"{"vehicle_id":{"stringValue":"bus-7"},"seq":{"integerValue":"4"},
+            "location":{"geoPointValue":{"latitude":48.1234567}},
             "event_time":{"timestampValue":"2026-01-05T06:00:01.250Z"}}"#;
-        let shown = Some(("bus-7".to_owned(), 1_767_592_801_250));
+        let shown = Some(Shown {
+            id: "bus-7".to_owned(),
+            event_ms: 1_767_592_801_250,
+            position: Some(Position { lat: 481_234_567, lon: 0 }),
+        });
         let alone: Document =
             serde_json::from_str(&format!(r#"{{"name":"x","fields":{vehicle}}}"#)).unwrap();
         assert_eq!(alone.fields.shown(), shown);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use geofence::Position as Place;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -35,6 +36,17 @@ pub enum Positions {
     Http(Client, Url),
     /// In a collection.
     Firestore(Collection),
+}
+
+/// A vehicle's position as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The vehicle.
+    pub id: String,
+    /// Its event time, milliseconds since the epoch.
+    pub event_ms: i64,
+    /// Where; `None` if it does not say, or names no place.
+    pub position: Option<Place>,
 }
 
 /// Why positions are not listed.
@@ -86,10 +98,9 @@ impl Positions {
         }
     }
 
-    /// The event times of these vehicles' positions, milliseconds since the
-    /// epoch; nothing of those that have none, or of all if they cannot be
-    /// read.
-    async fn look(&self, ids: &[String]) -> Vec<(String, i64)> {
+    /// The positions of these vehicles; nothing of those that have none, or of
+    /// all if they cannot be read.
+    async fn look(&self, ids: &[String]) -> Vec<Shown> {
         match self {
             Self::Http(client, base) => {
                 let mut shown = Vec::new();
@@ -102,22 +113,22 @@ impl Positions {
         }
     }
 
-    /// The event time of each vehicle's position, milliseconds since the start.
+    /// The position of each vehicle of the run, by its number.
     ///
     /// # Errors
     /// They cannot be read, or not all of them.
-    pub async fn list(&self, names: &Names) -> Result<HashMap<u32, i64>, ListError> {
-        let mut shown = HashMap::new();
-        let mut take = |(id, event_ms): (String, i64)| {
-            if let Some(vehicle) = vehicle_number(&names.prefix, &id) {
-                shown.insert(vehicle, event_ms - names.start_ms);
+    pub async fn list(&self, names: &Names) -> Result<HashMap<u32, Shown>, ListError> {
+        let mut listed = HashMap::new();
+        let mut take = |shown: Shown| {
+            if let Some(vehicle) = vehicle_number(&names.prefix, &shown.id) {
+                listed.insert(vehicle, shown);
             }
         };
         match self {
             Self::Http(client, base) => all(client, base).await?.into_iter().for_each(take),
             Self::Firestore(collection) => collection.each(&mut take).await?,
         }
-        Ok(shown)
+        Ok(listed)
     }
 }
 
@@ -125,24 +136,36 @@ impl Positions {
 struct Position {
     vehicle_id: String,
     event_time: jiff::Timestamp,
+    lat: Option<f64>,
+    lon: Option<f64>,
 }
 
-async fn one(client: &Client, base: &Url, id: &str) -> Option<(String, i64)> {
+impl Position {
+    fn shown(self) -> Shown {
+        let degrees = self.lat.zip(self.lon);
+        Shown {
+            id: self.vehicle_id,
+            event_ms: self.event_time.as_millisecond(),
+            position: degrees.and_then(|(lat, lon)| Place::from_degrees(lat, lon)),
+        }
+    }
+}
+
+async fn one(client: &Client, base: &Url, id: &str) -> Option<Shown> {
     let url = base.join(&format!("/v1/positions/{id}")).ok()?;
     let response = client.get(url).timeout(LOOK_WITHIN).send().await.ok()?;
     let body = response.error_for_status().ok()?.bytes().await.ok()?;
     let position: Position = serde_json::from_slice(&body).ok()?;
-    Some((id.to_owned(), position.event_time.as_millisecond()))
+    Some(position.shown())
 }
 
-async fn all(client: &Client, base: &Url) -> Result<Vec<(String, i64)>, ListError> {
+async fn all(client: &Client, base: &Url) -> Result<Vec<Shown>, ListError> {
     let (positions, total) = listed(client, base).await?;
     let listed = positions.len();
     if let Some(total) = total.filter(|&total| total > listed) {
         return Err(ListError::TooMany { listed, total });
     }
-    let shown = positions.into_iter().map(|it| (it.vehicle_id, it.event_time.as_millisecond()));
-    Ok(shown.collect())
+    Ok(positions.into_iter().map(Position::shown).collect())
 }
 
 /// The positions listed, and how many there are.
@@ -220,10 +243,10 @@ impl Watcher {
         self.watched.lock().finish(now_us, |ping| self.is_acknowledged(ping))
     }
 
-    fn take(&self, found: Vec<(String, i64)>) {
+    fn take(&self, found: Vec<Shown>) {
         let now_us = self.progress.now_us();
         let mut waits = self.watched.lock();
-        for (id, event_ms) in found {
+        for Shown { id, event_ms, .. } in found {
             if let Some(vehicle) = vehicle_number(&self.names.prefix, &id) {
                 waits.looked(vehicle, event_ms - self.names.start_ms, now_us);
             }

@@ -55,7 +55,6 @@ pub(super) async fn look_at_positions(
         report.notes.push("positions are not judged: not every ping was acknowledged".into());
         return;
     }
-    let newest = &produced.newest_ms;
     let within =
         if report.interrupted { POSITIONS_WITHIN_INTERRUPTED } else { positions.settled_within() };
     let until = Instant::now() + within;
@@ -64,11 +63,10 @@ pub(super) async fn look_at_positions(
         let over = Instant::now() >= until;
         match listed {
             Ok(shown) => {
-                let is_wrong =
-                    |(vehicle, newest): &(&u32, &i64)| shown.get(vehicle) != Some(newest);
-                let wrong = newest.iter().filter(is_wrong).count() as u64;
+                let (wrong, examples) = produced.newest.wrong(&shown, names);
                 if wrong == 0 || over {
-                    report.pings.positions_wrong = Some((wrong, newest.len() as u64));
+                    report.pings.positions_wrong = Some((wrong, produced.newest.count()));
+                    report.pings.position_examples = examples;
                     return;
                 }
             }

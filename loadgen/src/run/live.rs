@@ -1,6 +1,5 @@
 //! A run against a live target: pings out, events and positions back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::interrupt::{Interruptible, cut_after};
 use super::last_look::{look_at_event_table, look_at_letters, look_at_positions, wait_until_quiet};
+use super::newest::Newest;
 use super::readers::{Readers, Seen};
 use super::view::View;
 use super::{RunDirectory, RunPlan, Target, judge};
@@ -37,8 +37,8 @@ const THERE_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Produced {
     counts: Counts,
     truth: Vec<Record>,
-    /// Event time of each vehicle's newest ping whose clock is usable.
-    pub(super) newest_ms: HashMap<u32, i64>,
+    /// Of each vehicle whose clock is usable.
+    pub(super) newest: Newest,
     /// When the last message was due, milliseconds since the start.
     end_ms: i64,
 }
@@ -197,7 +197,7 @@ fn start_producer(
     let (traces, interrupt) = (plan.traces.clone(), plan.interrupt.clone());
     let run = move || {
         let mut truth = Vec::new();
-        let (mut newest_ms, mut end_ms) = (HashMap::new(), 0);
+        let (mut newest, mut end_ms) = (Newest::default(), 0);
         let counts = {
             let mut take = |record| {
                 writer.push(&world.fences, &record);
@@ -210,8 +210,7 @@ fn start_producer(
                     watched.due(delivery);
                 }
                 if world.clock_of(ping.vehicle).is_usable() {
-                    let newest = newest_ms.entry(ping.vehicle).or_insert(ping.event_ms);
-                    *newest = (*newest).max(ping.event_ms);
+                    newest.take(ping);
                 }
             };
             match &traces {
@@ -228,7 +227,7 @@ fn start_producer(
             }
         };
         writer.finish()?;
-        Ok(Produced { counts, truth, newest_ms, end_ms })
+        Ok(Produced { counts, truth, newest, end_ms })
     };
     thread::Builder::new().name("producer".into()).spawn(run).context("starting the producer")
 }

@@ -10,6 +10,7 @@ mod interrupt;
 mod judge;
 mod last_look;
 mod live;
+mod newest;
 mod readers;
 mod view;
 

@@ -213,9 +213,11 @@ pub struct Pings {
     pub future: u64,
     /// See `future`.
     pub rollover: u64,
-    /// Vehicles whose position at the end is not that of their newest ping, and
-    /// vehicles looked at.
+    /// Vehicles whose position at the end is not that of their newest ping, by time
+    /// or place, and vehicles looked at.
     pub positions_wrong: Option<(u64, u64)>,
+    /// The first of them: which, and what of it is wrong.
+    pub position_examples: Vec<String>,
 }
 
 /// What became of messages that are no pings.

@@ -58,7 +58,8 @@ pub fn text(report: &Report) -> String {
         line(format!("          at most {behind} acknowledged pings behind while the run went on"));
     }
     if let Some((wrong, of)) = pings.positions_wrong {
-        line(format!("positions {} of {of} not the newest", wrong));
+        line(format!("positions {wrong} of {of} not the newest"));
+        pings.position_examples.iter().for_each(|it| line(format!("          {it}")));
     }
     let rejects = &report.rejects;
     if !rejects.expected.is_empty() || rejects.wrongly > 0 {

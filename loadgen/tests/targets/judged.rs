@@ -439,6 +439,17 @@ async fn positions_that_are_not_all_listed_are_not_judged() {
     assert_eq!(report.notes, ["positions are not judged: only 150 of 200 are listed over HTTP"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_at_another_place_are_told_as_that() {
+    let faults = Faults { moves_deg: 1e-6, ..Faults::default() };
+    let (report, _) = judged(200, 2, faults).await;
+    assert_eq!(report.pings.positions_wrong, Some((3, 200)));
+    let examples = &report.pings.position_examples;
+    let is_of_lat = |it: &String| it.starts_with("t-v") && it.contains(": lat must be ");
+    assert!(examples.len() == 3 && examples.iter().all(is_of_lat), "{examples:?}");
+    assert_eq!(failed_but_for_speed(&report), ["positions_wrong_max"]);
+}
+
 #[rstest]
 #[case::drawn_at_once(Duration::ZERO)]
 #[case::drawn_each_three_seconds(Duration::from_secs(3))]

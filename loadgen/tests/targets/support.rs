@@ -53,6 +53,8 @@ pub(crate) struct Faults {
     pub(crate) map_every: Duration,
     /// Done to three rows of its archive.
     pub(crate) alter: Option<fn(&mut ArchiveRow)>,
+    /// Added to the latitude of three positions that it lists, degrees.
+    pub(crate) moves_deg: f64,
     /// The most positions that it lists.
     pub(crate) lists_max: Option<usize>,
 }
@@ -87,10 +89,10 @@ pub(crate) struct FakeEngine {
     faults: Faults,
     requests: AtomicU32,
     done: Mutex<(Done, HashSet<(String, i64)>)>,
-    /// Event time of each vehicle's newest ping, milliseconds since the epoch.
-    newest_ms: Mutex<HashMap<String, i64>>,
+    /// Each vehicle's newest ping.
+    newest: Mutex<HashMap<String, VehiclePing>>,
     /// When the map was drawn, and what is on it.
-    map: Mutex<(Option<Instant>, HashMap<String, i64>)>,
+    map: Mutex<(Option<Instant>, HashMap<String, VehiclePing>)>,
 }
 
 /// A world of exact pings.
@@ -119,8 +121,8 @@ impl FakeEngine {
         events.sort();
         let done = Done { doubled, ..Done::default() };
         let done = Mutex::new((done, HashSet::new()));
-        let (newest_ms, map) = Default::default();
-        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done, newest_ms, map })
+        let (newest, map) = Default::default();
+        Arc::new(Self { events, faults, requests: AtomicU32::new(0), done, newest, map })
     }
 
     /// Serves connections until told to stop.
@@ -202,10 +204,11 @@ impl FakeEngine {
         let mut done = self.done.lock().expect("nobody panics");
         let (mut accepted, mut duplicate) = (0, 0);
         for ping in batch.pings {
-            let event_ms = ping.event_time_us / 1000;
-            let mut newest_ms = self.newest_ms.lock().expect("nobody panics");
-            let newest = newest_ms.entry(ping.vehicle_id.clone()).or_insert(event_ms);
-            *newest = event_ms.max(*newest);
+            let mut all = self.newest.lock().expect("nobody panics");
+            let newest = all.entry(ping.vehicle_id.clone()).or_insert_with(|| ping.clone());
+            if ping.event_time_us > newest.event_time_us {
+                *newest = ping.clone();
+            }
             let seq = ping.seq.expect("loadgen numbers them") as i64;
             if !done.1.insert((ping.vehicle_id.clone(), seq)) {
                 duplicate += 1;
@@ -225,19 +228,20 @@ impl FakeEngine {
 
     /// How many positions there are, and those that it lists.
     fn positions(&self) -> (usize, String) {
-        let newest_ms = self.newest_ms.lock().expect("nobody panics");
-        let listed = newest_ms.iter().take(self.faults.lists_max.unwrap_or(usize::MAX));
-        let listed: Vec<String> = listed.map(|(id, ms)| position(id, *ms)).collect();
-        (newest_ms.len(), format!("[{}]", listed.join(",")))
+        let newest = self.newest.lock().expect("nobody panics");
+        let listed = newest.values().take(self.faults.lists_max.unwrap_or(usize::MAX));
+        let moved_deg = [self.faults.moves_deg; 3].into_iter().chain(std::iter::repeat(0.0));
+        let moved = listed.zip(moved_deg).map(|(ping, by)| position(ping, by));
+        (newest.len(), format!("[{}]", moved.collect::<Vec<_>>().join(",")))
     }
 
     /// A vehicle's position on the map.
     fn position(&self, id: &str) -> Option<String> {
         let mut map = self.map.lock().expect("nobody panics");
         if map.0.is_none_or(|drawn| drawn.elapsed() >= self.faults.map_every) {
-            *map = (Some(Instant::now()), self.newest_ms.lock().expect("nobody panics").clone());
+            *map = (Some(Instant::now()), self.newest.lock().expect("nobody panics").clone());
         }
-        map.1.get(id).map(|&ms| position(id, ms))
+        map.1.get(id).map(|ping| position(ping, 0.0))
     }
 
     async fn stream_events(&self, stream: &mut BufReader<TcpStream>) -> Option<()> {
@@ -256,9 +260,11 @@ impl FakeEngine {
     }
 }
 
-fn position(id: &str, event_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(event_ms).expect("a time of this century");
-    format!(r#"{{"vehicle_id":"{id}","event_time":"{time}"}}"#)
+fn position(ping: &VehiclePing, moved_deg: f64) -> String {
+    let VehiclePing { vehicle_id, event_time_us, lat, lon, .. } = ping;
+    let time = jiff::Timestamp::from_microsecond(*event_time_us).expect("a time of this century");
+    let lat = lat + moved_deg;
+    format!(r#"{{"vehicle_id":"{vehicle_id}","event_time":"{time}","lat":{lat},"lon":{lon}}}"#)
 }
 
 fn json(event: &FleetEvent) -> String {
