@@ -36,6 +36,12 @@ pub struct Content {
     pub ignition: Option<bool>,
 }
 
+/// The number that stands for the bytes of a message that is no ping.
+#[must_use]
+pub fn print_of_bytes(message: &[u8]) -> u32 {
+    xxh3_64(message) as u32
+}
+
 /// A column that has another value than it must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {

@@ -1,4 +1,8 @@
-//! What became of each single ping.
+//! What became of each single ping, and what else was sent.
+
+use std::collections::BTreeSet;
+
+use crate::dials::CODES;
 
 /// A ping was sent, if perhaps in vain.
 const SENT: u8 = 1;
@@ -11,9 +15,10 @@ const ARCHIVED: u8 = 8;
 const ARCHIVED_MAX: u8 = u8::MAX / ARCHIVED;
 
 /// How the bytes of a ledger begin.
-const MAGIC: &[u8; 4] = b"led2";
+const MAGIC: &[u8; 4] = b"led3";
 
-/// One byte for each ping that was sent, and the print of its content.
+/// One byte for each ping that was sent, and the print of its content; the print
+/// of each malformed message.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// By vehicle, then by seq less 1.
@@ -22,6 +27,9 @@ pub struct Ledger {
     prints: Vec<Vec<u32>>,
     /// Pings in the archive that were never sent.
     strangers: u64,
+    /// Malformed messages that were sent: the print of the bytes, and which of
+    /// [`CODES`] they must be refused with.
+    malformed: BTreeSet<(u32, u8)>,
 }
 
 /// What a row of the archive is to a ledger.
@@ -61,13 +69,27 @@ impl Ledger {
     #[must_use]
     pub fn new(vehicles: u32) -> Self {
         let count = vehicles as usize;
-        Self { pings: vec![Vec::new(); count], prints: vec![Vec::new(); count], strangers: 0 }
+        Self { pings: vec![Vec::new(); count], prints: vec![Vec::new(); count], ..Self::default() }
     }
 
     /// A ping goes out, whose content has this print.
     pub fn sent(&mut self, vehicle: u32, seq: u32, print: u32) {
         *self.entry(vehicle, seq) |= SENT;
         self.prints[vehicle as usize][seq as usize - 1] = print;
+    }
+
+    /// A message goes out that is to be refused with this of [`CODES`], whose bytes
+    /// have this print.
+    pub fn sent_malformed(&mut self, print: u32, code: usize) {
+        self.malformed.insert((print, code as u8));
+    }
+
+    /// Whether a message was sent whose bytes have this print and that is to be
+    /// refused with this code.
+    #[must_use]
+    pub fn was_malformed(&self, print: u32, code: &str) -> bool {
+        let number = CODES.iter().position(|known| *known == code);
+        number.is_some_and(|number| self.malformed.contains(&(print, number as u8)))
     }
 
     /// The target answered for it. Returns whether it had not before.
@@ -138,11 +160,17 @@ impl Ledger {
         tally
     }
 
-    /// Its bytes, for a file: for each vehicle the number of its pings, 4 bytes
-    /// with the least first, a byte for each, and the print of each.
+    /// Its bytes, for a file. Numbers have 4 bytes, the least first: how many
+    /// malformed messages there are, the print of each and a byte for its code;
+    /// then for each vehicle how many pings, a byte for each, and the print of each.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
+        bytes.extend((self.malformed.len() as u32).to_le_bytes());
+        for (print, code) in &self.malformed {
+            bytes.extend(print.to_le_bytes());
+            bytes.push(*code);
+        }
         for (of_vehicle, prints) in self.pings.iter().zip(&self.prints) {
             bytes.extend((of_vehicle.len() as u32).to_le_bytes());
             bytes.extend(of_vehicle.iter().map(|entry| entry & (SENT | ACKNOWLEDGED)));
@@ -155,8 +183,15 @@ impl Ledger {
     /// earlier version.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut bytes = bytes.strip_prefix(MAGIC)?;
+        let bytes = bytes.strip_prefix(MAGIC)?;
         let mut ledger = Self::default();
+        let (count, rest) = bytes.split_first_chunk::<4>()?;
+        let (malformed, mut bytes) =
+            rest.split_at_checked(5 * u32::from_le_bytes(*count) as usize)?;
+        let (malformed, _) = malformed.as_chunks::<5>();
+        for [print @ .., code] in malformed {
+            ledger.malformed.insert((u32::from_le_bytes(*print), *code));
+        }
         while !bytes.is_empty() {
             let (length, rest) = bytes.split_first_chunk::<4>()?;
             let length = u32::from_le_bytes(*length) as usize;
@@ -235,6 +270,16 @@ mod tests {
             read.archived(1, 4, Some(print));
             assert_eq!(read.tally(|_| true).altered, altered);
         }
+        // What was to be refused, with which code.
+        ledger.sent_malformed(7, 9);
+        let read = Ledger::from_bytes(&ledger.to_bytes()).unwrap();
+        assert_eq!(read.tally(|_| true).sent, 5);
+        for (print, code, was) in
+            [(7, "null_island", true), (7, "undecodable", false), (8, "null_island", false)]
+        {
+            assert_eq!(read.was_malformed(print, code), was, "{print} {code}");
+        }
+        assert!(!read.was_malformed(7, "none"));
         // As an earlier version wrote it.
         assert!(Ledger::from_bytes(&[1, 0, 0, 0, SENT]).is_none());
     }

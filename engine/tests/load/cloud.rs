@@ -98,6 +98,10 @@ async fn a_cloud_pipeline_is_judged_whole(#[case] layout: &str) -> anyhow::Resul
     assert!(report.pings.archive_behind_max.is_some(), "{text}");
     assert!(report.rejects.expected.len() > 3 && !report.rejects.told, "{text}");
     assert_eq!(report.rejects.dead_letters.as_ref(), Some(&report.rejects.expected), "{text}");
+    assert_eq!((tally.altered, report.rejects.dead_letters_altered), (0, 0), "{text}");
+    let operations = report.events.as_ref().map(|events| events.operations);
+    let rows = report.event_rows.as_ref().map(|rows| (rows.rows, rows.wrong()));
+    assert_eq!(rows, operations.map(|it| (it, 0)), "{text}");
     assert!(report.kinds["geofence_enter"].found >= 20, "{text}");
     // Which document a packed vehicle lies in is the worker's affair.
     assert_eq!(report.latency.position.count > 0, layout == "document", "{text}");

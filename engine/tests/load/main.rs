@@ -12,6 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use loadgen::profile::{Profile, World};
 use loadgen::read::{EventReader, Fold};
 use loadgen::run::{Kept, RunDirectory, RunPlan, Target, run, verify};
@@ -184,7 +186,10 @@ fn failed_but_for_speed(report: &Report) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_worker_passes_and_is_verified_again_from_its_files(#[case] by_log: bool) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let profile = Profile::load("smoke").expect("it is shipped");
+    let mut profile = Profile::load("smoke").expect("it is shipped");
+    profile.malformed.share = 0.02;
+    profile.transport.duplicates = 0.02;
+    profile.thresholds.rejects_exact = true;
     let world = profile.world(None).expect("fences of its own");
     RunDirectory::create(directory.path())
         .and_then(|files| files.write_world(&world))
@@ -213,10 +218,45 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files(#[case] by_lo
     assert!(report.kinds["geofence_enter"].found >= 20);
     assert!(report.latency.event.count > 0 && report.latency.position.count > 0);
     assert!(report.process.is_some_and(|used| used.rss_bytes_max > 0));
+    // What is stored says what was sent and told.
+    assert_eq!(report.rejects.dead_letters.as_ref(), Some(&report.rejects.expected), "{text}");
+    assert_eq!(report.rejects.dead_letters_altered, 0, "{text}");
+    let operations = report.events.as_ref().map(|events| events.operations);
+    assert_eq!(
+        report.event_rows.as_ref().map(|rows| (rows.rows, rows.wrong())),
+        operations.map(|it| (it, 0)),
+        "{text}"
+    );
 
     let kept = Kept { data_dir: Some(&data_dir), events: None };
     let again =
         verify(&RunDirectory::open(directory.path()), kept, false).expect("everything is there");
     assert_eq!(again.kinds, report.kinds);
     assert_eq!(again.pings, report.pings);
+    assert_eq!(again.event_rows, report.event_rows);
+    assert_eq!(again.rejects, report.rejects);
+
+    // A letter with one byte that was not sent is told, and nothing else is.
+    drop(worker);
+    falsify_a_letter(&data_dir.join("dead_letters"));
+    let again = verify(&RunDirectory::open(directory.path()), kept, false).expect("a report");
+    assert_eq!(again.rejects.dead_letters_altered, 1);
+    let [example] = &again.rejects.dead_letter_examples[..] else { panic!("{:?}", again.rejects) };
+    assert!(example.contains(": byte 0 must be 0x"), "{example}");
+    let wrong: Vec<&str> = failed_but_for_speed(&again);
+    assert_eq!(wrong, ["rejects_exact"]);
+}
+
+/// Changes the first byte of a letter's message.
+fn falsify_a_letter(letters: &Path) {
+    let files = fs::read_dir(letters).expect("letters").map(|file| file.expect("a file").path());
+    let has_one = |path: &std::path::PathBuf| fs::metadata(path).is_ok_and(|it| it.len() > 0);
+    let path = files.into_iter().find(has_one).expect("some shard has refused something");
+    let text = fs::read_to_string(&path).expect("lines");
+    let line: serde_json::Value =
+        serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+    let encoded = line["payload_base64"].as_str().expect("a message");
+    let mut message = STANDARD.decode(encoded).expect("base64");
+    message[0] ^= 1;
+    fs::write(&path, text.replacen(encoded, &STANDARD.encode(message), 1)).expect("writable");
 }

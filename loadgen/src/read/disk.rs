@@ -1,7 +1,7 @@
 //! What a target has written under its data directory: the archive of pings,
 //! dead letters, events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use serde::Deserialize;
 
 use super::archived::{Altered, Archived};
+use super::dead_letters::DeadLetters;
 use super::payload::is_of_run;
 use super::ping_rows::PingRows;
 use super::{EventReader, Fold};
@@ -136,33 +136,17 @@ fn read_parquet(
     Ok(())
 }
 
-/// Dead letters of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetters {
-    /// Distinct ones, by reason.
-    pub reasons: BTreeMap<String, u64>,
-    /// Those that are there more than once.
-    pub repeated: u64,
-}
-
-impl DeadLetters {
-    /// Takes a letter, which is `new` or there already.
-    pub(super) fn take(&mut self, reason: &str, new: bool) {
-        if new {
-            *self.reasons.entry(reason.to_owned()).or_default() += 1;
-        } else {
-            self.repeated += 1;
-        }
-    }
-}
-
 /// Counts the run's dead letters under `directory` (`<data_dir>/dead_letters`):
 /// those of its messages, received since it began. The target may have others,
-/// of runs before and after.
+/// of runs before and after. The ledger knows what was sent.
 ///
 /// # Errors
 /// A file that cannot be read, by its name.
-pub fn read_dead_letters(directory: &Path, names: &Names) -> anyhow::Result<DeadLetters> {
+pub fn read_dead_letters(
+    directory: &Path,
+    names: &Names,
+    ledger: &Ledger,
+) -> anyhow::Result<DeadLetters> {
     #[derive(Deserialize)]
     struct Letter {
         reason: String,
@@ -170,7 +154,6 @@ pub fn read_dead_letters(directory: &Path, names: &Names) -> anyhow::Result<Dead
         payload_base64: String,
     }
     let mut letters = DeadLetters::default();
-    let mut seen = BTreeSet::new();
     each_line(directory, |line| {
         let letter: Letter = serde_json::from_slice(line)?;
         let payload = STANDARD.decode(&letter.payload_base64)?;
@@ -179,8 +162,7 @@ pub fn read_dead_letters(directory: &Path, names: &Names) -> anyhow::Result<Dead
         if before || !is_of_run(&payload, &names.prefix) {
             return Ok(());
         }
-        let new = seen.insert(xxh3_128(&payload));
-        letters.take(&letter.reason, new);
+        letters.take(&letter.reason, &payload, |print, code| ledger.was_malformed(print, code));
         Ok(())
     })?;
     Ok(letters)
@@ -253,14 +235,33 @@ mod tests {
     use protos::telemetry::VehiclePing;
 
     use super::*;
+    use crate::content::print_of_bytes;
     use crate::dials::{CODES, encode_malformed};
+
+    /// Message `seq` of a run's vehicle that is refused with this code.
+    fn malformed(code: usize, prefix: &str, seq: u64) -> Vec<u8> {
+        let vehicle_id = crate::truth::vehicle_id(prefix, 1);
+        let ping = VehiclePing { vehicle_id, seq: Some(seq), ..VehiclePing::default() };
+        encode_malformed(code, &ping)
+    }
+
+    /// The ledger of a run that has sent two messages of each code.
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::new(2);
+        for (code, seq) in (0..CODES.len()).flat_map(|code| [(code, 1), (code, 2)]) {
+            ledger.sent_malformed(print_of_bytes(&malformed(code, "a-", seq)), code);
+        }
+        ledger
+    }
 
     /// A line of a file of dead letters: message `seq` of a run's vehicle.
     fn letter(reason: &str, time: &str, prefix: &str, seq: u64) -> String {
-        let vehicle_id = crate::truth::vehicle_id(prefix, 1);
-        let ping = VehiclePing { vehicle_id, seq: Some(seq), ..VehiclePing::default() };
         let code = CODES.iter().position(|code| *code == reason).unwrap();
-        let payload = STANDARD.encode(encode_malformed(code, &ping));
+        line(reason, time, &malformed(code, prefix, seq))
+    }
+
+    fn line(reason: &str, time: &str, payload: &[u8]) -> String {
+        let payload = STANDARD.encode(payload);
         format!(
             "{{\"reason\":\"{reason}\",\"receive_time\":\"{time}\",\
              \"payload_base64\":\"{payload}\",\"shard\":0,\"journal_seq\":1}}\n"
@@ -284,13 +285,31 @@ mod tests {
             + &letter("null_island", now, "b-", 1)
             + &letter("undecodable", now, "b-", 3);
         fs::write(directory.path().join("shard-0.ndjson"), text).unwrap();
-        let letters = read_dead_letters(directory.path(), &names(now)).unwrap();
+        let read = |path: &Path| read_dead_letters(path, &names(now), &ledger());
+        let letters = read(directory.path()).unwrap();
         assert_eq!(letters.reasons, BTreeMap::from([("null_island".to_owned(), 2)]));
-        assert_eq!(letters.repeated, 1);
+        assert_eq!((letters.repeated, letters.altered), (1, 0));
         let none = directory.path().join("none");
-        assert!(read_dead_letters(&none, &names(now)).is_err());
+        assert!(read(&none).is_err());
         fs::create_dir(&none).unwrap();
-        assert_eq!(read_dead_letters(&none, &names(now)).unwrap(), DeadLetters::default());
+        assert_eq!(read(&none).unwrap(), DeadLetters::default());
+    }
+
+    #[test]
+    fn a_letter_whose_bytes_were_not_sent_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = "2026-01-05T06:00:00.000Z";
+        let sent = malformed(9, "a-", 1);
+        let cut = &sent[..sent.len() - 1];
+        let text = line("null_island", now, &sent)
+            + &line("null_island", now, cut)
+            // For another reason than it was made for.
+            + &line("undecodable", now, &malformed(9, "a-", 2));
+        fs::write(directory.path().join("shard-0.ndjson"), text).unwrap();
+        let letters = read_dead_letters(directory.path(), &names(now), &ledger()).unwrap();
+        assert_eq!(letters.altered, 2);
+        assert_eq!(letters.examples[0].payload, cut);
+        assert_eq!(letters.examples[1].reason, "undecodable");
     }
 
     #[test]
@@ -301,7 +320,8 @@ mod tests {
         let line = letter("null_island", now, "a-", 1).trim_end().to_owned();
         let counted = |text: String| {
             fs::write(&path, text).unwrap();
-            read_dead_letters(directory.path(), &names(now)).map(|letters| letters.reasons)
+            let letters = read_dead_letters(directory.path(), &names(now), &ledger());
+            letters.map(|letters| letters.reasons)
         };
         let one = BTreeMap::from([("null_island".to_owned(), 1)]);
         assert_eq!(counted(format!("{line}\n{}", &line[..40])).unwrap(), one);

@@ -7,11 +7,11 @@ use google_cloud_pubsub::client::Subscriber;
 use google_cloud_pubsub::model::Message;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use xxhash_rust::xxh3::xxh3_128;
 
-use super::disk::DeadLetters;
+use super::DeadLetters;
 use super::payload::is_of_run;
 use super::topic::each;
+use crate::send::Progress;
 use crate::truth::Names;
 
 /// Why a message is a dead letter, and when it was first published.
@@ -28,6 +28,8 @@ pub struct LetterSubscription {
     pub names: Names,
     /// Where they go.
     pub letters: Arc<Letters>,
+    /// What knows what was sent.
+    pub progress: Arc<Progress>,
 }
 
 /// What came so far.
@@ -39,7 +41,6 @@ pub struct Letters {
 #[derive(Debug, Default)]
 struct State {
     letters: DeadLetters,
-    payloads: HashSet<u128>,
     messages: HashSet<String>,
 }
 
@@ -49,14 +50,15 @@ impl LetterSubscription {
     /// # Errors
     /// It cannot be read, or not any more.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let take = |message: Message| self.letters.take(&message, &self.names);
+        let was_sent = |print: u32, code: &str| self.progress.was_malformed(print, code);
+        let take = |message: Message| self.letters.take(&message, &self.names, was_sent);
         each(&self.subscriber, &self.subscription, &stop, take, || {}).await
     }
 }
 
 impl Letters {
     /// Takes a letter, if it is one of the run's.
-    fn take(&self, message: &Message, names: &Names) {
+    fn take(&self, message: &Message, names: &Names, was_sent: impl Fn(u32, &str) -> bool) {
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
         let received = attribute(RECEIVED).and_then(|time| time.parse::<Timestamp>().ok());
         // A minute's room for clocks that differ.
@@ -70,8 +72,7 @@ impl Letters {
         if !state.messages.insert(message.message_id.clone()) {
             return;
         }
-        let new = state.payloads.insert(xxh3_128(&message.data));
-        state.letters.take(attribute(REASON).unwrap_or("none"), new);
+        state.letters.take(attribute(REASON).unwrap_or("none"), &message.data, was_sent);
     }
 
     /// What came so far.

@@ -2,6 +2,7 @@
 
 mod archived;
 pub mod bigquery;
+mod dead_letters;
 mod derived;
 pub mod disk;
 mod event;
@@ -23,6 +24,7 @@ pub mod topic;
 pub mod waits;
 
 pub use archived::Altered;
+pub use dead_letters::{DeadLetters, Letter};
 pub use event::{Event, EventReader, Op};
 pub use fold::Fold;
 pub use latencies::EventLatencies;

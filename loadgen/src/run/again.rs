@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::dials::encode_malformed;
 use crate::profile::World;
 use crate::stream::{Deliveries, Ping, Stream, What};
 use crate::traces::Traces;
+use crate::truth::Names;
+use crate::wire::Encoder;
 
 /// Where the pings of a run come from.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,15 @@ impl Again<'_> {
             Self::Traces(traces) => find(traces.deliveries(), wanted),
             Self::Unknown => HashMap::new(),
         }
+    }
+
+    /// The malformed message that was made from this ping, as an index of its
+    /// code, and its bytes.
+    pub(super) fn malformed(self, ping: &Ping, names: &Names) -> Option<(usize, Vec<u8>)> {
+        let Self::World(World { profile, .. }) = self else { return None };
+        let code = profile.malformed.with(profile.seed, ping.vehicle, ping.seq)?;
+        let mut encoder = Encoder::new(names.start_ms, &names.prefix);
+        Some((code, encode_malformed(code, encoder.fields(ping))))
     }
 }
 

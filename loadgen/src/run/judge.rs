@@ -8,13 +8,11 @@ use super::{RunDirectory, examples};
 use crate::dials::CODES;
 use crate::ledger::{Ledger, Tally};
 use crate::profile::World;
-use crate::read::disk::{
-    Archive, DataDir, DeadLetters, read_archive, read_dead_letters, read_events,
-};
+use crate::read::disk::{Archive, DataDir, read_archive, read_dead_letters, read_events};
 use crate::read::event_rows::compare;
 use crate::read::sse::Feed;
 use crate::read::told::Told;
-use crate::read::{EventReader, Fold};
+use crate::read::{DeadLetters, EventReader, Fold};
 use crate::stream::Counts;
 use crate::truth::{Names, Record};
 use crate::verdict::{Part, Report, pass_verdict, score};
@@ -47,6 +45,7 @@ pub fn verify(
 ) -> anyhow::Result<Report> {
     let (world, names) = directory.read_run()?;
     let mut report = Report { unchecked_allowed, ..directory.read_measured()? };
+    let again = if report.has_truth { Again::World(&world) } else { Again::Unknown };
     let mut read = BTreeSet::new();
     let files = kept.data_dir.map(DataDir::at).transpose()?;
     let log = files.as_ref().and_then(|files| files.event_log.as_deref());
@@ -75,12 +74,12 @@ pub fn verify(
     if let Some(pings) = files.as_ref().and_then(|files| files.pings.as_deref()) {
         let mut ledger = directory.read_ledger()?;
         let archive = read_archive(pings, &names, &mut ledger)?;
-        let again = if report.has_truth { Again::World(&world) } else { Again::Unknown };
         take_archive(&mut report, (&world, &names, again), archive, &ledger);
         read.insert(Part::Archive);
     }
     if let Some(letters) = files.as_ref().and_then(|files| files.dead_letters.as_deref()) {
-        take_letters(&mut report, read_dead_letters(letters, &names)?);
+        let letters = read_dead_letters(letters, &names, &directory.read_ledger()?)?;
+        take_letters(&mut report, (&names, again), letters);
         read.insert(Part::DeadLetters);
     }
     report.unread.retain(|part, _| !read.contains(part));
@@ -106,6 +105,8 @@ fn forget_gone(report: &mut Report) {
             Part::DeadLetters => {
                 report.rejects.dead_letters = None;
                 report.rejects.dead_letters_repeated = 0;
+                report.rejects.dead_letters_altered = 0;
+                report.rejects.dead_letter_examples.clear();
             }
             Part::Events => {
                 report.events = None;
@@ -162,7 +163,13 @@ pub(super) fn take_archive(
 }
 
 /// Enters the dead letters.
-pub(super) fn take_letters(report: &mut Report, letters: DeadLetters) {
+pub(super) fn take_letters(
+    report: &mut Report,
+    (names, again): (&Names, Again<'_>),
+    letters: DeadLetters,
+) {
+    report.rejects.dead_letters_altered = letters.altered;
+    report.rejects.dead_letter_examples = examples::letters(&letters.examples, names, again);
     report.rejects.dead_letters = Some(letters.reasons);
     report.rejects.dead_letters_repeated = letters.repeated;
 }

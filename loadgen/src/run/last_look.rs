@@ -10,7 +10,9 @@ use super::archive::Source;
 use super::live::Produced;
 use super::readers::{Readers, Seen};
 use super::{RunDirectory, RunPlan, event_table, judge};
-use crate::read::disk::{DataDir, DeadLetters, read_dead_letters};
+use crate::ledger::Ledger;
+use crate::read::DeadLetters;
+use crate::read::disk::{DataDir, read_dead_letters};
 use crate::read::positions::{ListError, Positions};
 use crate::read::sse::Inbox;
 use crate::read::told::Told;
@@ -107,23 +109,24 @@ pub(super) async fn look_at_letters(
     names: &Names,
     report: &mut Report,
     readers: Readers,
-    seen: &Seen,
+    (seen, ledger): (&Seen, &Ledger),
 ) -> anyhow::Result<()> {
+    let run = (names, plan.again());
     if plan.dead_letters_subscription.is_some() {
         wait_for_letters(report, seen).await;
         readers.finish_letters(&mut report.unread).await?;
         let letters = seen.letters.seen();
         let never_read = report.unread.contains_key(&Part::DeadLetters);
         if !never_read || letters != DeadLetters::default() {
-            judge::take_letters(report, letters);
+            judge::take_letters(report, run, letters);
         }
     } else if let Some(data_dir) = &plan.data_dir {
-        let read = |letters: &Path| read_dead_letters(letters, names);
+        let read = |letters: &Path| read_dead_letters(letters, names, ledger);
         let files = DataDir::at(data_dir);
         match files.and_then(|files| files.dead_letters.as_deref().map(read).transpose()) {
             Ok(None) => {}
             Ok(Some(letters)) => {
-                judge::take_letters(report, letters);
+                judge::take_letters(report, run, letters);
                 report.from_files.insert(Part::DeadLetters);
             }
             Err(error) => drop(report.unread.insert(Part::DeadLetters, format!("{error:#}"))),

@@ -124,7 +124,7 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
         archive.judge(&mut report, run, &mut ledger, &plan.interrupt).await;
         look_at_event_table(&archive, &names, &mut report, &directory, &plan.interrupt).await?;
     }
-    look_at_letters(plan, &names, &mut report, readers, &seen).await?;
+    look_at_letters(plan, &names, &mut report, readers, (&seen, &ledger)).await?;
     report.interrupted = plan.interrupt.is_cancelled();
     judge::conclude_run(&mut report, &plan.world, &directory)?;
     Ok(report)

@@ -89,6 +89,7 @@ impl Readers {
                 subscription: subscription.clone(),
                 names: names.clone(),
                 letters: Arc::clone(&seen.letters),
+                progress: Arc::clone(progress),
             };
             readers.letters = Some(tokio::spawn(reading.run(readers.stop_letters.clone())));
         }

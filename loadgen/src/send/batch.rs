@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::content::Content;
+use crate::content::{Content, print_of_bytes};
 use crate::stream::{Counts, Deliveries, Delivery, What};
 use crate::truth::Record;
 use crate::wire::Encoder;
@@ -30,7 +30,7 @@ pub struct Item {
     pub seq: u32,
     /// What it is.
     pub what: What,
-    /// Of the content of its ping.
+    /// Of the content of its ping, or of its bytes if it is none.
     pub print: u32,
 }
 
@@ -70,6 +70,10 @@ impl Batch {
 
     fn push(&mut self, delivery: &Delivery, encoder: &mut Encoder) {
         let start = encoder.batched(delivery, &mut self.bytes);
+        let print = match delivery.what {
+            What::Ping | What::Copy => Content::of(&delivery.ping).print(),
+            What::Malformed(_) => print_of_bytes(&self.bytes[start..]),
+        };
         self.items.push(Item {
             start: start as u32,
             end: self.bytes.len() as u32,
@@ -77,7 +81,7 @@ impl Batch {
             vehicle: delivery.ping.vehicle,
             seq: delivery.ping.seq,
             what: delivery.what,
-            print: Content::of(&delivery.ping).print(),
+            print,
         });
     }
 

@@ -131,8 +131,12 @@ impl Progress {
         let mut state = self.lock();
         state.sent += items.len() as u64;
         state.second.behind_ms = state.second.behind_ms.max(behind_ms);
-        for item in items.iter().filter(|item| item.what == What::Ping) {
-            state.ledger.sent(item.vehicle, item.seq, item.print);
+        for item in items {
+            match item.what {
+                What::Ping => state.ledger.sent(item.vehicle, item.seq, item.print),
+                What::Copy => {}
+                What::Malformed(code) => state.ledger.sent_malformed(item.print, code),
+            }
         }
     }
 
@@ -195,6 +199,13 @@ impl Progress {
             // Not among those of the second: its plot is one of answers.
             state.latency.record_never(count);
         }
+    }
+
+    /// Whether a message was sent whose bytes have this print and that is to be
+    /// refused with this code.
+    #[must_use]
+    pub fn was_malformed(&self, print: u32, code: &str) -> bool {
+        self.lock().ledger.was_malformed(print, code)
     }
 
     /// Distinct pings that the target took responsibility for so far.

@@ -198,7 +198,9 @@ fn wrong_rejects(report: &Report) -> u64 {
         0
     };
     let of_letters = rejects.dead_letters.as_ref().map_or(0, |letters| {
-        differences(&rejects.expected, letters) + rejects.dead_letters_repeated
+        differences(&rejects.expected, letters)
+            + rejects.dead_letters_repeated
+            + rejects.dead_letters_altered
     });
     of_answers + of_letters
 }
@@ -291,6 +293,9 @@ mod tests {
         report.rejects.dead_letters = Some(report.rejects.expected.clone());
         assert!(!failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
         report.rejects.dead_letters_repeated = 1;
+        assert!(failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
+        report.rejects.dead_letters_repeated = 0;
+        report.rejects.dead_letters_altered = 1;
         assert!(failing(&thresholds, &report).contains(&"rejects_exact".to_owned()));
         // Of dead letters that are not there any more, answers do not tell.
         let gone = Report { gone: [Part::DeadLetters].into(), ..report.clone() };

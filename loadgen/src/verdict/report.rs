@@ -236,6 +236,11 @@ pub struct Rejects {
     pub dead_letters: Option<BTreeMap<String, u64>>,
     /// Dead letters that are there more than once.
     pub dead_letters_repeated: u64,
+    /// Dead letters whose bytes were not sent, or were to be refused for another
+    /// reason.
+    pub dead_letters_altered: u64,
+    /// The first of them: which, and what of it.
+    pub dead_letter_examples: Vec<String>,
 }
 
 /// How events came.

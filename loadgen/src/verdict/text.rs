@@ -70,9 +70,13 @@ pub fn text(report: &Report) -> String {
         }
         if let Some(letters) = &rejects.dead_letters {
             let repeated = rejects.dead_letters_repeated;
-            parts.push(format!("{} dead letters, {repeated} there again", sum(letters)));
+            let altered = rejects.dead_letters_altered;
+            let letters = sum(letters);
+            parts
+                .push(format!("{letters} dead letters, {repeated} there again, {altered} altered"));
         }
         line(format!("rejects   {}", parts.join(", ")));
+        rejects.dead_letter_examples.iter().for_each(|it| line(format!("          {it}")));
     }
     if let Some(events) = &report.events {
         line(format!(
