@@ -19,11 +19,17 @@ const POINTED: usize = 16;
 const LAST: usize = 8;
 
 /// What the second step finds for the third: the cells of a step that is yet
-/// to be judged.
+/// to be judged, each once.
 #[derive(Clone, Copy, Default)]
 struct Step {
     to: Option<Cell>,
     from: Option<Cell>,
+}
+
+impl Step {
+    fn cells(self) -> impl Iterator<Item = Cell> {
+        [self.to, self.from].into_iter().flatten()
+    }
 }
 
 impl Detector {
@@ -68,13 +74,12 @@ impl Detector {
         vehicle.prefetch();
         let Some(to) = vehicle.next_place() else { return Step::default() };
         let cells = self.world.timeline.current().set.cells();
-        let asked_for = |position| {
-            let cell = cells.cell(position);
-            cells.prefetch_spot(cell);
-            cell
-        };
-        let from = vehicle.machine.last.map(|last| asked_for(last.position));
-        Step { to: Some(asked_for(to)), from }
+        let to = cells.cell(to);
+        let from = vehicle.machine.last.map(|last| cells.cell(last.position));
+        // Most steps stay in their cell.
+        let step = Step { to: Some(to), from: from.filter(|from| *from != to) };
+        step.cells().for_each(|cell| cells.prefetch_spot(cell));
+        step
     }
 
     #[inline]
@@ -82,9 +87,7 @@ impl Detector {
         let Some(vehicle) = self.vehicle_in(slot) else { return };
         vehicle.prefetch_fixes();
         let cells = self.world.timeline.current().set.cells();
-        for cell in [step.to, step.from].into_iter().flatten() {
-            cells.prefetch(cells.spot_of(cell));
-        }
+        step.cells().for_each(|cell| cells.prefetch(cells.spot_of(cell)));
     }
 
     #[inline]

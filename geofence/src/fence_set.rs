@@ -264,6 +264,15 @@ impl FenceSet {
         }
     }
 
+    /// Whether the same fences hold every place of the straight step from `from`
+    /// to `to`, and it comes near no outline, as far as that can be told at a
+    /// glance: it can of most steps of a vehicle.
+    #[must_use]
+    #[inline]
+    pub fn is_uniform(&self, from: Position, to: Position) -> bool {
+        self.wide.is_empty() && self.cells.is_uniform(from, to)
+    }
+
     /// Bytes of the index of cells, about.
     #[must_use]
     pub fn index_bytes(&self) -> usize {

@@ -54,7 +54,7 @@ pub(crate) struct CellIndex {
 }
 
 /// A cell, by its tile and its number there.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Cell {
     tile: u32,
     number: u32,
@@ -198,6 +198,20 @@ impl CellIndex {
                 self.tiles[tile as usize].outlines(in_tile(low), in_tile(high), &mut found);
             }
         }
+    }
+
+    /// Whether the same fences hold the whole box of the two places, and no
+    /// outline comes near it, as far as that can be told at a glance.
+    #[inline]
+    pub(crate) fn is_uniform(&self, from: Position, to: Position) -> bool {
+        let ((x1, y1), (x2, y2)) = (grid::from_corner(from), grid::from_corner(to));
+        if ((x1 ^ x2) | (y1 ^ y2)) >> TILE_BITS != 0 {
+            return false;
+        }
+        let tile = self.tile(grid::tile_key(x1 >> TILE_BITS, y1 >> TILE_BITS));
+        let within = |x, y| (grid::within_tile(x), grid::within_tile(y));
+        let (low, high) = (within(x1.min(x2), y1.min(y2)), within(x1.max(x2), y1.max(y2)));
+        self.tiles[tile as usize].is_uniform(low, high)
     }
 
     /// Index of the tile with this key, of the empty one if there is none.

@@ -117,6 +117,28 @@ impl Tile {
         }
     }
 
+    /// Whether no outline comes near any place of the box from `low` to `high`,
+    /// closed, so that the same fences hold all of it: whether one run says all
+    /// there is to its cells, which is asked of cells of one band alone.
+    #[inline]
+    pub(super) fn is_uniform(&self, low: (u32, u32), high: (u32, u32)) -> bool {
+        let (first, last) = (self.cell(low.0, low.1), self.cell(high.0, high.1));
+        if first >> BAND_BITS != last >> BAND_BITS {
+            return false;
+        }
+        let band = self.band(first);
+        let start = band[in_band(first)];
+        if start & run::MORE != 0 || first == last {
+            return start & run::MORE == 0;
+        }
+        let row = 1 << (TILE_BITS - self.cell_bits);
+        let width = (high.0 >> self.cell_bits) - (low.0 >> self.cell_bits);
+        (first..=last - width)
+            .step_by(row)
+            .flat_map(|west| west..=west + width)
+            .all(|cell| band[in_band(cell)] == start)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let bands = self.bands.iter().map(|band| size_of_val(band) + size_of_val(&**band));
         size_of::<Self>() + size_of_val(&*self.covering) + bands.sum::<usize>()

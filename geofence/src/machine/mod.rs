@@ -175,6 +175,13 @@ impl Machine {
 
     /// Judges the next fix of the vehicle.
     pub(crate) fn step(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+        if self.stays_among_fences(judge, fix) {
+            let epoch = judge.timeline.epoch(self.epoch);
+            for visit in &mut self.visits {
+                visit.stay(judge, epoch, fix, scratch);
+            }
+            return self.settle_on(judge, fix, scratch);
+        }
         match judge.settings.profile {
             Profile::Plain => {
                 self.forget_doubts();
@@ -231,8 +238,33 @@ impl Machine {
             Profile::Robust => robust::step(self, judge, fix, scratch),
         }
         self.heed_fences_near(self.scope(judge, fix.t));
+        self.settle_on(judge, fix, scratch);
+    }
+
+    /// Ends the judgement of `fix`, which the fences have had.
+    fn settle_on(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         rest::step(self, judge, fix, scratch);
         self.last = Some(*fix);
+    }
+
+    /// Whether `fix` is accepted and leads by no outline, while nothing is
+    /// pending: the visits go on, and that is all that comes of it at any fence.
+    /// Asked first since it holds for most fixes.
+    #[inline]
+    fn stays_among_fences(&self, judge: &Judge<'_>, fix: &Fix) -> bool {
+        let Some(last) = &self.last else { return false };
+        let is_accepted = || match judge.settings.profile {
+            Profile::Plain => true,
+            Profile::Robust => {
+                fix.accuracy_m() <= ACCURACY_M_MAX && Step { from: last, to: fix }.is_possible()
+            }
+        };
+        self.suspect.is_none()
+            && self.arrivals.is_empty()
+            && self.visits.iter().all(|visit| visit.leaving.is_none())
+            && !self.has_turns_ahead(judge)
+            && judge.timeline.epoch(self.epoch).set.is_uniform(last.position, fix.position)
+            && is_accepted()
     }
 
     /// Whether time alone may come to change the state: [`Self::run_timers`]

@@ -6,7 +6,7 @@ use geofence::{Fence, FenceSet, FenceSettings, Position, Shape};
 use proptest::prelude::*;
 
 use crate::rings::{position, shape_of};
-use crate::support::{am, am_cut, at, circle, corridor, polygon, sq};
+use crate::support::{am, am_cut, at, circle, corridor, polygon, ring, sq};
 
 /// A fence of any kind: anywhere, over the antimeridian, or close to a pole.
 fn any_fence() -> impl Strategy<Value = Shape> {
@@ -150,6 +150,11 @@ proptest! {
             let (p, to) = (place(x, y), place(x + stride.0 * STRIDE, y + stride.1 * STRIDE));
             set.may_be_passed(p, to, &mut found);
             prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+            // The step itself, and one that mostly stays in its cell.
+            for to in [to, place(x + stride.0 * STRIDE / 100.0, y + stride.1 * STRIDE / 100.0)] {
+                let says_so = set.is_uniform(p, to);
+                prop_assert!(!says_so || is_uniform(&set, p, to), "{:?} to {:?}", p, to);
+            }
             for (i, fence) in (0..).zip(set.fences().iter()) {
                 let ends_outside = !fence.shape.contains(p) && !fence.shape.contains(to);
                 if ends_outside && !fence.shape.inside_stretches(p, to).is_empty() {
@@ -229,4 +234,28 @@ fn fifty_thousand_overlapping_fences() {
             .collect();
         assert_eq!(found, scan, "{x} {y}");
     }
+}
+
+/// Whether each fence holds all of the straight step or nothing of it.
+fn is_uniform(set: &FenceSet, from: Position, to: Position) -> bool {
+    set.fences().iter().all(|fence| {
+        let stretches = fence.shape.inside_stretches(from, to);
+        match (fence.shape.contains(from), fence.shape.contains(to)) {
+            (false, false) => stretches.is_empty(),
+            (true, true) => stretches.len() == 1,
+            _ => false,
+        }
+    })
+}
+
+#[test]
+fn steps_that_come_near_no_outline_are_told_at_a_glance() {
+    let set = set_of(vec![polygon(&format!("[{}]", ring(10.0, 50.0, 11.0, 51.0)))]);
+    let (within, outside) = (at(10.5, 50.5), at(11.5, 50.5));
+    for place in [within, outside] {
+        let near = Position { lat: place.lat + 300, lon: place.lon - 300 };
+        assert!(set.is_uniform(place, near), "{place:?}");
+    }
+    assert!(!set.is_uniform(within, outside), "an outline lies between");
+    assert!(!set.is_uniform(at(9.9999, 50.5), at(10.0001, 50.5)), "likewise, close by");
 }
