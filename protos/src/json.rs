@@ -259,7 +259,7 @@ fn civil_date(day: i64) -> (u32, u32, u32) {
     // From 1 March 400 years before the year 0.
     let quarters = 4 * (day + 719_468 + i64::from(ERA_DAYS)) as u32 + 3;
     let century = quarters / ERA_DAYS;
-    let quarters = quarters % ERA_DAYS | 3;
+    let quarters = (quarters % ERA_DAYS) | 3;
     // 2^32 by the days of four years, so that the upper half counts years.
     let years = 2_939_745 * u64::from(quarters);
     let year_of_century = (years >> 32) as u32;
