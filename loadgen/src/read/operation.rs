@@ -93,7 +93,7 @@ impl Operation {
         let line: HashMap<String, Value> = serde_json::from_slice(json)?;
         let cell = |(name, of): (&str, Type)| {
             let value = line.get(name);
-            value.map(|value| of.from_json(value).context(name.to_owned())).transpose()
+            value.map(|value| of.read_json(value).context(name.to_owned())).transpose()
         };
         Ok(Self::new(COLUMNS.into_iter().map(cell).collect::<anyhow::Result<_>>()?))
     }
@@ -179,7 +179,7 @@ impl Operation {
 }
 
 impl Type {
-    fn from_json(self, value: &Value) -> anyhow::Result<Cell> {
+    fn read_json(self, value: &Value) -> anyhow::Result<Cell> {
         let cell = match self {
             Self::Text => value.as_str().map(|text| Cell::Text(text.to_owned())),
             Self::Time => {
@@ -194,7 +194,7 @@ impl Type {
     }
 
     /// From text as BigQuery tells it; `None` if it is of another type.
-    pub(super) fn from_text(self, text: &str) -> Option<Cell> {
+    pub(super) fn read_text(self, text: &str) -> Option<Cell> {
         Some(match self {
             Self::Text => Cell::Text(text.to_owned()),
             Self::Time => Cell::Time(text.parse().ok()?),
@@ -301,7 +301,7 @@ pub(super) mod tests {
             let mut other = whole.clone();
             other.cells[index] = match whole.cells[index] {
                 Some(_) => None,
-                None => of.from_text("1"),
+                None => of.read_text("1"),
             };
             assert_ne!(other.print(), whole.print(), "{name}");
             let told = whole.differences(&other);

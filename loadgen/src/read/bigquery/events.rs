@@ -40,7 +40,7 @@ impl Row {
     fn event(&self) -> Option<EventRow> {
         let cell = |((_, of), column): ((&str, Type), usize)| match self.text(column) {
             None => Some(None),
-            Some(text) => of.from_text(text).map(Some),
+            Some(text) => of.read_text(text).map(Some),
         };
         let cells = COLUMNS.into_iter().zip(0..).map(cell).collect::<Option<_>>()?;
         let first = COLUMNS.len();
