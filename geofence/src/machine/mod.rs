@@ -180,7 +180,7 @@ impl Machine {
             for visit in &mut self.visits {
                 visit.stay(judge, epoch, fix, scratch);
             }
-            return self.settle_on(judge, fix, scratch);
+            return self.conclude(judge, fix, scratch);
         }
         match judge.settings.profile {
             Profile::Plain => {
@@ -238,11 +238,11 @@ impl Machine {
             Profile::Robust => robust::step(self, judge, fix, scratch),
         }
         self.heed_fences_near(self.scope(judge, fix.t));
-        self.settle_on(judge, fix, scratch);
+        self.conclude(judge, fix, scratch);
     }
 
     /// Ends the judgement of `fix`, which the fences have had.
-    fn settle_on(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    fn conclude(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         rest::step(self, judge, fix, scratch);
         self.last = Some(*fix);
     }
