@@ -2,6 +2,7 @@
 
 mod event_table;
 mod files;
+mod interrupted;
 mod judged;
 mod pubsub;
 mod support;
