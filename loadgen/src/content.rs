@@ -71,6 +71,14 @@ impl fmt::Display for Difference {
     }
 }
 
+/// A time of a run that began at `start_ms` since the epoch, `us` microseconds
+/// after that, for people.
+#[must_use]
+pub fn time_text(start_ms: i64, us: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(start_ms * 1000 + us);
+    time.map_or_else(|_| format!("{us} µs since the start"), |it| it.to_string())
+}
+
 impl Content {
     /// Of a ping, as an archive has it: without values that are none.
     #[must_use]
@@ -93,26 +101,14 @@ impl Content {
     /// epoch. Nothing if and only if both have one print, but for chance.
     #[must_use]
     pub fn differences(&self, found: &Self, start_ms: i64) -> Vec<Difference> {
-        let at = |event_us: i64| {
-            let time = jiff::Timestamp::from_microsecond(start_ms * 1000 + event_us);
-            Some(
-                time.map_or_else(|_| format!("{event_us} µs since the start"), |it| it.to_string()),
-            )
-        };
-        let (here, there) = (self.place(), found.place());
+        let at = |event_us: i64| Some(time_text(start_ms, event_us));
         // What lies between two places of the grid is the nearest one.
-        let degrees = |of: &Self| (Some(of.lat), Some(of.lon));
-        let (lats, lons) = match here == there {
-            true => ((None, None), (None, None)),
-            false => {
-                let ((lat, lon), (found_lat, found_lon)) = (degrees(self), degrees(found));
-                ((lat, found_lat), (lon, found_lon))
-            }
-        };
+        let is_elsewhere = self.place() != found.place();
+        let degrees = |value: f64| Some(value).filter(|_| is_elsewhere);
         let columns = [
             Difference::between("event_time", at(self.event_us), at(found.event_us)),
-            Difference::between("lat", lats.0, lats.1),
-            Difference::between("lon", lons.0, lons.1),
+            Difference::between("lat", degrees(self.lat), degrees(found.lat)),
+            Difference::between("lon", degrees(self.lon), degrees(found.lon)),
             Difference::between("accuracy_m", self.accuracy_m, found.accuracy_m),
             Difference::between("speed_mps", self.speed_mps, found.speed_mps),
             Difference::between("heading_deg", self.heading_deg, found.heading_deg),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use geofence::Position;
 
-use crate::content::Difference;
+use crate::content::{Difference, time_text};
 use crate::read::positions::Shown;
 use crate::stream::Ping;
 use crate::truth::{Names, vehicle_id};
@@ -65,10 +65,7 @@ impl Newest {
 impl Place {
     fn wrong(&self, shown: Option<&Shown>, start_ms: i64) -> Vec<String> {
         let Some(shown) = shown else { return vec!["has no position".to_owned()] };
-        let at = |event_ms: i64| match jiff::Timestamp::from_millisecond(start_ms + event_ms) {
-            Ok(time) => time.to_string(),
-            Err(_) => format!("{event_ms} ms since the start"),
-        };
+        let at = |event_ms: i64| time_text(start_ms, event_ms * 1000);
         let time = Difference::between(
             "event_time",
             Some(at(self.event_ms)),
