@@ -2,6 +2,23 @@
 
 use crate::content::{Content, Difference};
 
+/// Columns of the archive that say what a ping says, and what became of it.
+pub(super) const SENT: [&str; 13] = [
+    "vehicle_id",
+    "seq",
+    "disposition",
+    "event_time",
+    "receive_time",
+    "day",
+    "lat",
+    "lon",
+    "accuracy_m",
+    "speed_mps",
+    "heading_deg",
+    "ignition",
+    "location",
+];
+
 /// Columns of the archive that no ping of a run has anything for.
 pub(super) const UNSENT: [&str; 9] = [
     "ping_id",
@@ -29,7 +46,7 @@ pub(super) struct Archived<'r> {
     pub(super) wrong: Vec<Difference>,
 }
 
-/// The first rows found with other content than was sent.
+/// A row with other content than was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Altered {
     /// Number of the vehicle.

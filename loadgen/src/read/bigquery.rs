@@ -12,7 +12,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::archived::{Archived, UNSENT};
+use super::archived::{Archived, SENT, UNSENT};
 use super::derived::Derived;
 use super::disk::Archive;
 use crate::content::{Content, Difference};
@@ -22,22 +22,6 @@ use crate::truth::Names;
 
 /// The table of pings if another is not named.
 const TABLE: &str = "pings";
-/// What is read of a row beside [`UNSENT`], in this order.
-const COLUMNS: [&str; 13] = [
-    "vehicle_id",
-    "seq",
-    "disposition",
-    "event_time",
-    "receive_time",
-    "day",
-    "lat",
-    "lon",
-    "accuracy_m",
-    "speed_mps",
-    "heading_deg",
-    "ignition",
-    "location",
-];
 /// Rows of a page: some megabytes of JSON.
 const PAGE_ROWS: u32 = 20_000;
 /// What of the archive was received since the run began.
@@ -146,7 +130,7 @@ impl Rows {
     pub async fn read(&self, ledger: &mut Ledger) -> anyhow::Result<Archive> {
         ledger.clear_archived();
         let mut archive = Archive::default();
-        let columns: Vec<&str> = COLUMNS.into_iter().chain(UNSENT).collect();
+        let columns: Vec<&str> = SENT.into_iter().chain(UNSENT).collect();
         self.query(&self.table.name.table, &columns.join(", "), SINCE, |row| {
             let row = row.archived(self.names.start_ms).context("a row with gaps")?;
             archive.take(&self.names, ledger, row);
@@ -225,8 +209,7 @@ fn days_since_epoch(day: jiff::civil::Date) -> i64 {
 
 /// What narrows a query to one run.
 fn parameters(names: &Names, last_ms: i64) -> anyhow::Result<Vec<Value>> {
-    // A minute's room for clocks that differ.
-    let since = Timestamp::from_millisecond(names.start_ms - 60_000)?;
+    let since = Timestamp::from_millisecond(names.received_from_ms())?;
     let last = Timestamp::from_millisecond(last_ms)?;
     let day = |of: Timestamp, days: i64| -> anyhow::Result<String> {
         let time = of.checked_add(SignedDuration::from_hours(24 * days))?;
@@ -273,7 +256,7 @@ struct Cell {
 }
 
 impl Row {
-    /// A row of [`COLUMNS`] and [`UNSENT`], by the times of a run that began at
+    /// A row of [`SENT`] and [`UNSENT`], by the times of a run that began at
     /// `start_ms`; `None` if it lacks what every row has.
     fn archived(&self, start_ms: i64) -> Option<Archived<'_>> {
         let (event_us, received_us) = (self.parsed(3)?, self.parsed(4)?);
@@ -287,7 +270,7 @@ impl Row {
             day: days_since_epoch(day),
         };
         let mut wrong = derived.differences();
-        let unsent = UNSENT.into_iter().zip(COLUMNS.len()..);
+        let unsent = UNSENT.into_iter().zip(SENT.len()..);
         wrong.extend(unsent.filter_map(|(name, column)| {
             Difference::between(name, None, self.text(column).map(str::to_owned))
         }));
@@ -399,9 +382,9 @@ mod tests {
         ] {
             let mut changed = cells;
             changed[column] = value;
-            assert_eq!(told(&row(changed)), columns, "{}", COLUMNS[column]);
+            assert_eq!(told(&row(changed)), columns, "{}", SENT[column]);
         }
-        for (name, column) in UNSENT.into_iter().zip(COLUMNS.len()..) {
+        for (name, column) in UNSENT.into_iter().zip(SENT.len()..) {
             let mut changed = row(cells);
             changed.f[column].v = Some("0.0".to_owned());
             assert_eq!(told(&changed), [name]);
@@ -410,7 +393,7 @@ mod tests {
         for column in [0, 2, 3, 4, 5, 6, 7] {
             let mut without = cells;
             without[column] = None;
-            assert!(row(without).archived(start_ms).is_none(), "{}", COLUMNS[column]);
+            assert!(row(without).archived(start_ms).is_none(), "{}", SENT[column]);
         }
     }
 }

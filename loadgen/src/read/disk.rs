@@ -127,8 +127,7 @@ fn read_parquet(
         let rows = rows?;
         let rows = PingRows::of(&rows)?;
         for row in 0..rows.count() {
-            // A minute's room for clocks that differ.
-            if rows.receive_ms(row) >= names.start_ms - 60_000 {
+            if rows.receive_ms(row) >= names.received_from_ms() {
                 archive.take(names, ledger, rows.row(row, names.start_ms));
             }
         }
@@ -157,8 +156,7 @@ pub fn read_dead_letters(
     each_line(directory, |line| {
         let letter: Letter = serde_json::from_slice(line)?;
         let payload = STANDARD.decode(&letter.payload_base64)?;
-        // A minute's room for clocks that differ.
-        let before = letter.receive_time.as_millisecond() < names.start_ms - 60_000;
+        let before = letter.receive_time.as_millisecond() < names.received_from_ms();
         if before || !is_of_run(&payload, &names.prefix) {
             return Ok(());
         }

@@ -61,8 +61,7 @@ impl Letters {
     fn take(&self, message: &Message, names: &Names, was_sent: impl Fn(u32, &str) -> bool) {
         let attribute = |name: &str| message.attributes.get(name).map(String::as_str);
         let received = attribute(RECEIVED).and_then(|time| time.parse::<Timestamp>().ok());
-        // A minute's room for clocks that differ.
-        let is_before = |time: Timestamp| time.as_millisecond() < names.start_ms - 60_000;
+        let is_before = |time: Timestamp| time.as_millisecond() < names.received_from_ms();
         if received.is_some_and(is_before) || !is_of_run(&message.data, &names.prefix) {
             return;
         }

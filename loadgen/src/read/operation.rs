@@ -108,8 +108,7 @@ impl Operation {
     /// same vehicles.
     pub(super) fn is_of(&self, names: &Names) -> bool {
         let Some(Cell::Text(vehicle)) = self.cell("vehicle_id") else { return false };
-        // A minute's room for clocks that differ.
-        let since_us = (names.start_ms - 60_000) * 1000;
+        let since_us = names.received_from_ms() * 1000;
         let decided_us = self.time_us("observed_at").or_else(|| self.time_us("event_time"));
         vehicle_number(&names.prefix, vehicle).is_some()
             && decided_us.is_some_and(|us| us >= since_us)

@@ -5,26 +5,9 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
 
-use super::archived::{Archived, UNSENT};
+use super::archived::{Archived, SENT, UNSENT};
 use super::derived::Derived;
 use crate::content::{Content, Difference};
-
-/// What is read beside [`UNSENT`].
-const SENT: [&str; 13] = [
-    "vehicle_id",
-    "seq",
-    "receive_time",
-    "disposition",
-    "event_time",
-    "lat",
-    "lon",
-    "accuracy_m",
-    "speed_mps",
-    "heading_deg",
-    "ignition",
-    "location",
-    "day",
-];
 
 /// Some rows.
 pub(super) struct PingRows<'b> {

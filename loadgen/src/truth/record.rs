@@ -125,6 +125,15 @@ pub struct Names {
     pub prefix: String,
 }
 
+impl Names {
+    /// Before this nothing of the run can have been received, milliseconds since
+    /// the epoch: a minute's room for clocks that differ.
+    #[must_use]
+    pub fn received_from_ms(&self) -> i64 {
+        self.start_ms - 60_000
+    }
+}
+
 /// Writes a record as a line of JSON. `fence_id` is that of its fence; `line`
 /// is memory to use.
 ///
