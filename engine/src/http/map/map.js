@@ -192,14 +192,15 @@ function count() {
   page.vehicles = fleet;
   $("vehicles").textContent = fleet.toLocaleString("en");
   $("shown").hidden = vehicles.size === fleet;
-  $("shown").textContent = `of ${vehicles.size.toLocaleString("en")} shown here`;
+  const shown = `showing ${vehicles.size.toLocaleString("en")} of ${fleet.toLocaleString("en")} vehicles`;
+  $("shown").textContent = "S" + shown.slice(1);
   // None in view is no news of the others.
   if (newest || fleet === 0) {
     $("date").textContent = newest.slice(0, 10);
     $("clock").textContent = newest ? newest.slice(11, 19) : "–";
   }
   $("empty").hidden = fleet > 0;
-  canvas.setAttribute("aria-label", `Live map: ${fleet} vehicles, ${counts.moving} of ${vehicles.size} shown here moving`);
+  canvas.setAttribute("aria-label", `Live map, ${shown}: ${counts.moving.toLocaleString("en")} moving`);
 }
 
 // ----------------------------------------------------------------- events ---

@@ -29,7 +29,8 @@ test("of a large fleet those in view are fetched, time after time, and all are c
     assert.equal(page.element("vehicles").textContent, "4,005");
     assert.deepEqual(page.counts(), ["5", "0", "0", "0"]);
     assert.equal(page.element("shown").hidden, false);
-    assert.equal(page.element("shown").textContent, "of 5 shown here");
+    assert.equal(page.element("shown").textContent, "Showing 5 of 4,005 vehicles");
+    assert.equal(page.element("map").attributes["aria-label"], "Live map, showing 5 of 4,005 vehicles: 5 moving");
   }
 });
 
