@@ -4,6 +4,7 @@
 
 const POSITIONS_EVERY_MS = 1000;
 const FENCES_EVERY_MS = 15000;
+const AGAIN_AFTER_MS = 1000;
 // A worker that hangs leaves its connections open: an answer that comes later
 // than this is none. Fences may be many, over a slow link.
 const POSITIONS_WITHIN_MS = 5000;
@@ -229,7 +230,32 @@ const element = (name, text, className) => {
   return made;
 };
 
-function addEvent(kind, event) {
+// What the list is still to show, the newest last. A stream brings more than a
+// page can lay out, thousands a second of a day that is played fast: each
+// picture takes what came since the last one, and only as much as the list has
+// room for.
+let arrived = [];
+
+function arrive(make) {
+  arrived.push(make);
+  // A page that nobody looks at draws no picture.
+  if (arrived.length > 2 * LIST_MAX) arrived = arrived.slice(-LIST_MAX);
+}
+
+function showArrived() {
+  if (arrived.length === 0) return;
+  const items = arrived.slice(-LIST_MAX).map((make) => make()).reverse();
+  arrived = [];
+  $("quiet").hidden = true;
+  const target = $("list"), atTop = target.scrollTop < 4;
+  target.prepend(...items);
+  if (!atTop) target.scrollTop += items.reduce((height, item) => height + item.offsetHeight, 0);
+  while (target.childElementCount > LIST_MAX) target.lastElementChild.remove();
+  page.events = events;
+  $("events").textContent = events.toLocaleString("en");
+}
+
+function eventItem(kind, event) {
   const [verb, look] = WORDS[kind];
   const fence = event.fence_id ? fenceNames.get(event.fence_id) ?? event.fence_id : "";
   const item = element("li", undefined, look);
@@ -246,23 +272,13 @@ function addEvent(kind, event) {
   item.append(element("i"), what, time);
   if (details.some(Boolean)) item.append(element("span", details.filter(Boolean).join(" · "), "where"));
   item.addEventListener("click", () => showVehicle(event));
-  list(item);
-  page.events = ++events;
-  $("events").textContent = events.toLocaleString("en");
+  return item;
 }
 
-function note(text) {
+function noteItem(text) {
   const item = element("li", undefined, "note");
   item.append(element("i"), element("span", text, "what"));
-  list(item);
-}
-
-function list(item) {
-  $("quiet").hidden = true;
-  const target = $("list"), atTop = target.scrollTop < 4;
-  target.prepend(item);
-  if (!atTop) target.scrollTop += item.offsetHeight;
-  while (target.childElementCount > LIST_MAX) target.lastElementChild.remove();
+  return item;
 }
 
 function showVehicle(event) {
@@ -293,8 +309,12 @@ function follow() {
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
   };
   for (const kind of Object.keys(WORDS)) {
-    source.addEventListener(kind, (message) => addEvent(kind, JSON.parse(message.data)));
+    source.addEventListener(kind, (message) => {
+      events++;
+      arrive(() => eventItem(kind, JSON.parse(message.data)));
+    });
   }
+  const note = (text) => arrive(() => noteItem(text));
   source.addEventListener("gap", () => note("Events may be missing here: the worker was started again, or this page was away for long."));
   source.addEventListener("lagged", (message) => {
     note(JSON.parse(message.data).missed.toLocaleString("en") + " events skipped: this page was too slow.");
@@ -322,6 +342,7 @@ function showLink() {
 
 function draw(now) {
   requestAnimationFrame(draw);
+  showArrived();
   let gliding = false;
   for (const vehicle of vehicles.values()) {
     if (now - vehicle.since < POSITIONS_EVERY_MS) { gliding = true; break; }
@@ -606,14 +627,18 @@ $("example").textContent = `curl -s ${location.origin}/v1/pings -H 'content-type
   "vehicle_id": "bus-1", "event_time": "${new Date().toISOString()}",
   "lat": 30.2672, "lon": -97.7431 }'`;
 
-// Calls again and again, each time after the last call has ended.
-async function repeat(task, everyMs) {
-  for (;;) {
-    try { await task(); } catch { /* the next call makes up for it */ }
-    await new Promise((resolve) => setTimeout(resolve, document.hidden ? 4 * everyMs : everyMs));
-  }
+// Calls again and again, each time after the last call has ended, and soon
+// after one that has failed; resolves once the first has ended.
+function repeat(task, everyMs) {
+  const call = async () => {
+    let pause = everyMs;
+    try { await task(); } catch { pause = Math.min(everyMs, AGAIN_AFTER_MS); }
+    setTimeout(call, document.hidden ? 4 * pause : pause);
+  };
+  return call();
 }
 repeat(loadFences, FENCES_EVERY_MS);
-repeat(pollPositions, POSITIONS_EVERY_MS);
-follow();
+// Who is where comes before what happens: a stream at its fastest leaves a page
+// little time for anything else.
+repeat(pollPositions, POSITIONS_EVERY_MS).then(follow);
 requestAnimationFrame(draw);

@@ -82,12 +82,52 @@ test("a mouse chooses what it is over, and no longer", async () => {
   assert.equal(tip.hidden, true);
 });
 
-test("an event is a button, which shows its vehicle where no panel covers it", async () => {
-  const page = open([vehicle("van-1", 50, 8)], 390, 844), tip = page.element("tip");
+const entered = (vehicle_id) => ({
+  op: "assert", vehicle_id, fence_id: "depot", event_time: "2026-03-01T12:00:00.000Z", reason: "crossed",
+});
+
+test("a flood of events holds up no picture: of those that would be gone again none is made", async () => {
+  const page = open([vehicle("van-1", 50, 8)]), list = page.element("list");
   await page.refresh();
-  page.run(`addEvent("geofence_enter", ${JSON.stringify({
-    op: "assert", vehicle_id: "van-1", fence_id: "depot", event_time: "2026-03-01T12:00:00.000Z", reason: "crossed",
-  })})`);
+  const before = page.made();
+  for (let i = 0; i < 10_000; i++) page.tell("geofence_enter", entered(`bus-${i}`));
+  assert.equal(page.made(), before, "a picture is soon enough");
+  await page.refresh();
+  assert.ok(page.made() - before < 1_000, `${page.made() - before} elements`);
+  assert.equal(page.element("events").textContent, "10,000");
+  const told = list.children.map((item) => item.children[1].title);
+  assert.deepEqual(told, Array.from({ length: 100 }, (_, i) => `bus-${9_999 - i}`));
+
+  page.tell("gap", {});
+  page.tell("geofence_enter", entered("van-1"));
+  await page.refresh();
+  assert.equal(list.children.length, 100);
+  assert.equal(list.children[0].children[1].title, "van-1");
+  assert.match(list.children[1].children[1].textContent, /may be missing/);
+  assert.equal(list.children[2].children[1].title, "bus-9999");
+  assert.equal(page.element("events").textContent, "10,001");
+});
+
+test("who is where is there before the stream is opened", async () => {
+  const page = open([vehicle("van-1", 50, 8)]);
+  assert.deepEqual(page.asked, ["/v1/fences", "/v1/positions?limit=20000"]);
+  await page.settled();
+  assert.equal(page.element("vehicles").textContent, "1");
+  assert.equal(page.asked[2], "/v1/events");
+  assert.equal(page.asked.length, 3);
+});
+
+test("fences that could not be had are asked for again at once, and not with the next look", async () => {
+  const page = open([], { refused: "/v1/fences" });
+  await page.settled();
+  assert.deepEqual(page.pauses(), [1000, 1000]);
+});
+
+test("an event is a button, which shows its vehicle where no panel covers it", async () => {
+  const page = open([vehicle("van-1", 50, 8)], { width: 390, height: 844 }), tip = page.element("tip");
+  await page.refresh();
+  page.tell("geofence_enter", entered("van-1"));
+  await page.refresh();
   const what = page.element("list").children[0].children.find((child) => child.className === "what");
   assert.equal(what.name, "button");
   what.fire("click");
@@ -103,7 +143,7 @@ test("an event is a button, which shows its vehicle where no panel covers it", a
 });
 
 test("what is told of a vehicle is whole on a phone", async () => {
-  const page = open([vehicle("van-1", 50, 8)], 390, 844), tip = page.element("tip");
+  const page = open([vehicle("van-1", 50, 8)], { width: 390, height: 844 }), tip = page.element("tip");
   tip.offsetWidth = 290;
   await page.refresh();
   for (const lon of [7.99, 8, 8.01]) {

@@ -16,7 +16,7 @@ class Element {
   get lastElementChild() { return this.children.at(-1) ?? (this.fallback ??= new Element("i")); }
   get childElementCount() { return this.children.length; }
   append(...made) { for (const child of made) { child.parent = this; this.children.push(child); } }
-  prepend(child) { child.parent = this; this.children.unshift(child); }
+  prepend(...made) { for (const child of made) child.parent = this; this.children.unshift(...made); }
   replaceChildren(...made) { this.children = []; this.append(...made); }
   remove() { this.parent.children = this.parent.children.filter((child) => child !== this); }
   setAttribute(name, value) { this.attributes[name] = value; }
@@ -36,9 +36,12 @@ class Element {
   }
 }
 
-// The page of a worker that has these vehicles, in a window of so many pixels.
-export function open(vehicles, width = 1280, height = 800) {
-  const elements = {}, statuses = ["moving", "stationary", "idle", "offline"], asked = [];
+// The page of a worker that has these vehicles, in a window of so many pixels;
+// what is asked of the path `refused` fails.
+export function open(vehicles, { width = 1280, height = 800, refused } = {}) {
+  const elements = {}, statuses = ["moving", "stationary", "idle", "offline"], asked = [], pauses = [];
+  const stream = new Element("stream");
+  let made = 0;
   const rows = statuses.map((status) => {
     const row = new Element("div");
     row.dataset.status = status;
@@ -48,13 +51,14 @@ export function open(vehicles, width = 1280, height = 800) {
     body: new Element("body"),
     documentElement: new Element("html"),
     getElementById: (id) => elements[id] ??= new Element(id),
-    createElement: (name) => new Element(name),
+    createElement: (name) => { made++; return new Element(name); },
     querySelectorAll: () => rows,
   });
   Object.assign(document.getElementById("map"), { clientWidth: width, clientHeight: height });
 
   const fetch = async (path) => {
     asked.push(path);
+    if (path === refused) return { ok: false, status: 503 };
     const query = new URL(path, "http://worker").searchParams;
     const [west, south, east, north] = query.get("bbox")?.split(",").map(Number) ?? [-180, -90, 180, 90];
     const inside = vehicles.filter(({ lat, lon }) => lat >= south && lat <= north && lon >= west && lon <= east);
@@ -70,9 +74,12 @@ export function open(vehicles, width = 1280, height = 800) {
     matchMedia: () => ({ matches: true, addEventListener() {} }),
     getComputedStyle: () => ({ getPropertyValue: () => "" }),
     requestAnimationFrame() {},
-    setTimeout() {},
+    setTimeout: (_, ms) => { pauses.push(ms); },
     Path2D: class { moveTo() {} lineTo() {} closePath() {} arc() {} },
-    EventSource: class { addEventListener() {} },
+    EventSource: class {
+      constructor(path) { asked.push(path); }
+      addEventListener(kind, listener) { stream.addEventListener(kind, listener); }
+    },
     ResizeObserver: class {
       constructor(resized) { this.observe = resized; }
     },
@@ -84,6 +91,14 @@ export function open(vehicles, width = 1280, height = 800) {
     element: document.getElementById,
     document,
     counts: () => rows.map((row) => row.lastElementChild.textContent),
+    // How many elements the script has made.
+    made: () => made,
+    // How long it waits for what it does next, milliseconds.
+    pauses: () => pauses,
+    // Until all that it began has come to an end or a pause.
+    settled: () => new Promise((resolve) => setTimeout(resolve)),
+    // An event of the stream.
+    tell: (kind, event) => stream.fire(kind, { data: JSON.stringify(event) }),
     run: (code) => vm.runInContext(code, context),
     // Positions once more, and a picture of them.
     async refresh() {
