@@ -35,7 +35,7 @@ fn geojson(parts: &[Vec<Vec<Corner>>]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_accepted_untold_has_one_reading(
