@@ -13,15 +13,16 @@
 //! A batch is cut into its pings without copying or encoding anything again,
 //! so fields this version does not know stay in the payload.
 
-mod batch;
 pub mod entry;
 pub(crate) mod fields;
 pub(crate) mod json;
+pub(crate) mod pieces;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use bytes::Bytes;
+use pieces::Pieces;
 use protos::PingView;
 
 /// Largest message of one ping, and largest ping of a batch, bytes.
@@ -225,9 +226,7 @@ pub type Decoded = Vec<Item>;
 pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match content_type {
         ContentType::Ping => Ok(vec![Item::protobuf(bytes.clone())]),
-        ContentType::Batch => {
-            batch::cut(bytes).map(|pings| pings.into_iter().map(Item::protobuf).collect())
-        }
+        ContentType::Batch => Ok(cut_batch(bytes)?.into_iter().map(Item::protobuf).collect()),
         ContentType::Json => json::decode_message(bytes),
         ContentType::Ndjson => json::decode_lines(bytes),
     }
@@ -275,6 +274,17 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), DecodeError> {
     if bytes > PING_BYTES_MAX { Err(DecodeError::TooLarge { bytes }) } else { Ok(()) }
 }
 
-fn check_count(pings: usize) -> Result<(), DecodeError> {
-    if pings > PINGS_PER_BATCH_MAX { Err(DecodeError::TooMany { pings }) } else { Ok(()) }
+/// The pings of a message, if it has no more than it may.
+fn all_of(pieces: Pieces) -> Result<Vec<Bytes>, DecodeError> {
+    let Pieces { kept, count: pings } = pieces;
+    if pings > kept.len() { Err(DecodeError::TooMany { pings }) } else { Ok(kept) }
+}
+
+/// The pings of an encoded `VehiclePingBatch`, each a slice of it.
+fn cut_batch(bytes: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
+    let pieces = pieces::cut_batch(bytes, PINGS_PER_BATCH_MAX);
+    all_of(pieces.map_err(|error| DecodeError::Protobuf {
+        message: "VehiclePingBatch",
+        detail: error.to_string(),
+    })?)
 }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::decode::ContentType;
 use engine::decode::entry::Envelope;
+use engine::decode::{ContentType, DecodeError, decode};
 use engine::intake::Entry;
 use geofence::{Detector, Input, Ping, PingRun, Profile, Settings, TimeMs, parse_fences};
 use prost::Message as _;
@@ -85,4 +85,25 @@ fn driving_on_allocates_by_the_batch(#[values(Profile::Plain, Profile::Robust)] 
             info.count_total
         );
     }
+}
+
+/// Whoever sends the bytes decides how many there are.
+#[rstest]
+#[case::a_batch(ContentType::Batch, b"", b"\x0a\x00", b"")]
+#[case::a_batch_of_a_later_version(ContentType::Batch, b"\x10\x05", b"\x0a\x00", b"")]
+#[case::an_array(ContentType::Json, b"[{}", b",{}", b"]")]
+#[case::lines(ContentType::Ndjson, b"", b"{}\n", b"")]
+fn a_message_of_too_many_pings_takes_no_memory_for_them(
+    #[case] content_type: ContentType,
+    #[case] before: &[u8],
+    #[case] ping: &[u8],
+    #[case] after: &[u8],
+) {
+    let message: Bytes = [before, &ping.repeat(1_000_000), after].concat().into();
+    let mut refused = None;
+    let info = allocation_counter::measure(|| {
+        refused = decode(content_type, &message).err();
+    });
+    assert!(matches!(refused, Some(DecodeError::TooMany { pings: 1_000_000.. })), "{refused:?}");
+    assert!(info.bytes_max < 200_000, "{} bytes at once", info.bytes_max);
 }

@@ -9,7 +9,7 @@ use protos::PingView;
 use protos::journal::DeadLetter;
 use sinks::dead_letters::content_id;
 
-use super::{ContentType, DecodeError, Item, batch, decode, read};
+use super::{ContentType, DecodeError, Item, cut_batch, decode, read};
 use crate::intake::{Entry, OwnedShards};
 
 /// Code of what concerns a vehicle whose shard another process owns.
@@ -43,7 +43,7 @@ impl Envelope<'_> {
                 Ok(())
             }
             ContentType::Batch => {
-                let pings = batch::cut(bytes).map(|pings| pings.into_iter().map(Item::protobuf));
+                let pings = cut_batch(bytes).map(|pings| pings.into_iter().map(Item::protobuf));
                 pings.map(|pings| self.judge_all(content_type, pings, out))
             }
             ContentType::Json | ContentType::Ndjson => {

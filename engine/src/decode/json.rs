@@ -6,10 +6,9 @@ use std::fmt;
 use bytes::Bytes;
 use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::fields::{Field, PingFields, Value};
-use super::{DecodeError, Decoded, Item, check_count, check_size};
+use super::{DecodeError, Decoded, Item, PINGS_PER_BATCH_MAX, all_of, check_size, pieces};
 
 /// Decodes a whole message: an object or an array of objects.
 ///
@@ -18,9 +17,8 @@ use super::{DecodeError, Decoded, Item, check_count, check_size};
 pub(super) fn decode_message(bytes: &Bytes) -> Result<Decoded, DecodeError> {
     match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'[') => {
-            let raw: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(syntax)?;
-            check_count(raw.len())?;
-            Ok(raw.into_iter().map(|ping| item(bytes.slice_ref(ping.get().as_bytes()))).collect())
+            let pings = all_of(pieces::cut_array(bytes, PINGS_PER_BATCH_MAX).map_err(syntax)?)?;
+            Ok(pings.into_iter().map(item).collect())
         }
         _ => {
             let item = item(bytes.clone());
@@ -43,11 +41,8 @@ pub(super) fn decode_message(bytes: &Bytes) -> Result<Decoded, DecodeError> {
 /// # Errors
 /// When there are too many pings. A line that is no JSON is refused alone.
 pub(super) fn decode_lines(bytes: &Bytes) -> Result<Decoded, DecodeError> {
-    let lines = || {
-        bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
-    };
-    check_count(lines().count())?;
-    Ok(lines().map(|line| item(bytes.slice_ref(line))).collect())
+    let pings = all_of(pieces::cut_lines(bytes, PINGS_PER_BATCH_MAX))?;
+    Ok(pings.into_iter().map(item).collect())
 }
 
 /// Decodes one object.

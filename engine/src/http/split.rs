@@ -1,23 +1,19 @@
-//! Cuts a body into pings without decoding them, so that one bad ping does
-//! not take the others with it. The pieces share the body's memory.
+//! The pings of a request's body, or why it has none.
 
-use std::fmt;
-
-use bytes::{Buf, Bytes};
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
 use super::body::Layout;
+use crate::decode::pieces::{Pieces, cut_array, cut_batch, cut_lines};
 
 /// The pings of `body`, each as sent, at most `max` of them.
 pub(super) fn split(body: &Bytes, layout: Layout, max: usize) -> Result<Vec<Bytes>, Refusal> {
     let pieces = match layout {
         Layout::Json => split_json(body, max)?,
-        Layout::Ndjson => split_lines(body, max),
-        Layout::ProtobufBatch => split_batch(body, max)?,
-        Layout::ProtobufPing => Pieces { kept: vec![body.clone()], count: 1 },
+        Layout::Ndjson => cut_lines(body, max),
+        Layout::ProtobufBatch => cut_batch(body, max).map_err(not_protobuf)?,
+        Layout::ProtobufPing => one(body.clone()),
     };
     if pieces.count > max {
         let message = format!("{} pings in one request; send at most {max}", pieces.count);
@@ -26,41 +22,20 @@ pub(super) fn split(body: &Bytes, layout: Layout, max: usize) -> Result<Vec<Byte
     Ok(pieces.kept)
 }
 
-/// What was found; only the first `max` pieces are kept, the rest counted, so
-/// that a body of a million commas costs no more memory than its bytes.
-struct Pieces {
-    kept: Vec<Bytes>,
-    count: usize,
-}
-
-impl Pieces {
-    fn none() -> Self {
-        Self { kept: Vec::new(), count: 0 }
-    }
-
-    fn add(&mut self, piece: Bytes, max: usize) {
-        self.count += 1;
-        if self.count <= max {
-            self.kept.push(piece);
-        }
-    }
+fn one(ping: Bytes) -> Pieces {
+    Pieces { kept: vec![ping], count: 1 }
 }
 
 fn split_json(body: &Bytes, max: usize) -> Result<Pieces, Refusal> {
-    let whole = body.trim_ascii();
+    let whole = body.slice_ref(body.trim_ascii());
     match whole.first() {
         None => Err(Refusal::unreadable("body_empty", "the body is empty")),
         Some(b'{') => {
-            serde_json::from_slice::<IgnoredAny>(whole).map_err(not_json)?;
-            Ok(Pieces { kept: vec![body.slice_ref(whole)], count: 1 })
+            serde_json::from_slice::<IgnoredAny>(&whole).map_err(not_json)?;
+            Ok(one(whole))
         }
-        Some(b'[') => {
-            let mut json = serde_json::Deserializer::from_slice(whole);
-            let pieces = json.deserialize_seq(Elements { body, max }).map_err(not_json)?;
-            json.end().map_err(not_json)?;
-            Ok(pieces)
-        }
-        Some(_) => match serde_json::from_slice::<IgnoredAny>(whole) {
+        Some(b'[') => cut_array(&whole, max).map_err(not_json),
+        Some(_) => match serde_json::from_slice::<IgnoredAny>(&whole) {
             Err(error) => Err(not_json(error)),
             Ok(_) => Err(Refusal::unreadable(
                 "body_not_pings",
@@ -76,68 +51,7 @@ fn not_json(error: serde_json::Error) -> Refusal {
     Refusal::unreadable("body_not_json", format!("the body is not valid JSON: {error}{hint}"))
 }
 
-/// Takes the elements of an array as they stand.
-struct Elements<'b> {
-    body: &'b Bytes,
-    max: usize,
-}
-
-impl<'de> Visitor<'de> for Elements<'_> {
-    type Value = Pieces;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of pings")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Pieces, A::Error> {
-        let mut pieces = Pieces::none();
-        while pieces.count < self.max {
-            match array.next_element::<&'de RawValue>()? {
-                Some(raw) => pieces.add(self.body.slice_ref(raw.get().as_bytes()), self.max),
-                None => return Ok(pieces),
-            }
-        }
-        while array.next_element::<IgnoredAny>()?.is_some() {
-            pieces.count += 1;
-        }
-        Ok(pieces)
-    }
-}
-
-/// Every line that is not blank is a ping, valid or not.
-fn split_lines(body: &Bytes, max: usize) -> Pieces {
-    let mut pieces = Pieces::none();
-    let lines = body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    for line in lines.filter(|line| !line.is_empty()) {
-        pieces.add(body.slice_ref(line), max);
-    }
-    pieces
-}
-
-/// Field 1 of a `VehiclePingBatch`.
-const PINGS_TAG: u32 = 1;
-
-fn split_batch(body: &Bytes, max: usize) -> Result<Pieces, Refusal> {
-    let mut pieces = Pieces::none();
-    let mut rest = body.clone();
-    while rest.has_remaining() {
-        let (tag, wire_type) = decode_key(&mut rest).map_err(not_protobuf)?;
-        if tag != PINGS_TAG || wire_type != WireType::LengthDelimited {
-            // Fields of a later version of the batch.
-            skip_field(wire_type, tag, &mut rest, DecodeContext::default())
-                .map_err(not_protobuf)?;
-            continue;
-        }
-        let length = decode_varint(&mut rest).map_err(not_protobuf)?;
-        match usize::try_from(length) {
-            Ok(length) if length <= rest.len() => pieces.add(rest.split_to(length), max),
-            _ => return Err(not_protobuf(format!("a ping of {length} bytes runs past the end"))),
-        }
-    }
-    Ok(pieces)
-}
-
-fn not_protobuf(error: impl fmt::Display) -> Refusal {
+fn not_protobuf(error: prost::DecodeError) -> Refusal {
     let message = format!("the body is not a VehiclePingBatch: {error}");
     Refusal::unreadable("body_not_protobuf", message)
 }
