@@ -16,9 +16,9 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use super::answer::Refusal;
+use super::thread::on_thread;
 use crate::explain::{About, Failure, Question, explain, parse_event_id, parse_time};
 use crate::journal::Store;
 
@@ -86,21 +86,14 @@ pub(super) async fn get(
     let given_up = CancellationToken::new();
     let stop = given_up.clone().drop_guard();
     let handle = Handle::current();
-    let answered = tokio::task::spawn_blocking(move || {
+    let explained = on_thread(move || {
         // The place is free when the reading has ended, whoever still waits.
         let _place = place;
         handle.block_on(explain(&journal, own, &question, &given_up))
     })
-    .await;
+    .await?;
     drop(stop);
-    match answered {
-        Ok(explained) => Ok(Json(explained?).into_response()),
-        Err(panic) => {
-            error!(%panic, "explaining failed");
-            let message = "the question hit a bug; the log of the worker has the details";
-            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message))
-        }
-    }
+    Ok(Json(explained?).into_response())
 }
 
 impl From<Failure> for Refusal {

@@ -23,6 +23,7 @@ use super::answer::Refusal;
 use super::body;
 use super::cached::tagged;
 use super::shards::need_all;
+use super::thread::on_thread;
 use super::time::time;
 use super::token::authorise;
 use crate::fences::{Edit, EditError, Edited, Editor};
@@ -150,11 +151,7 @@ pub(super) async fn put(
     let (parts, body) = request.into_parts();
     let body = fences.read_body(&parts, body).await?;
     let named = id.clone();
-    let parsed = tokio::task::spawn_blocking(move || parse(&named, &body)).await;
-    let (fence, repairs) = parsed.map_err(|_| {
-        let message = "the fence could not be read: the log of the worker has the details";
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
-    })??;
+    let (fence, repairs) = on_thread(move || parse(&named, &body)).await??;
     let edited = fences.editor.change(Edit::Put(Box::new(fence)), valid_from).await?;
     let status = if edited.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Changed::new(id, &edited, repairs))).into_response())

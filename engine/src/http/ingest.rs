@@ -22,8 +22,9 @@ use super::decoder::SOURCE_NAME;
 use super::receive_clock::ReceiveClock;
 use super::shards::need_all;
 use super::split::split;
+use super::thread::on_thread;
 use crate::decode::ContentType;
-use crate::intake::{Entry, Intake, IntakeError, PauseReason, Verdict};
+use crate::intake::{Entry, Intake, IntakeError, Verdict};
 use crate::metrics;
 
 /// Decodes and admits one ping, given as one encoded `VehiclePing` or one JSON
@@ -136,13 +137,7 @@ impl Ingestion {
         if body.len() <= INLINE_BYTES_MAX && encoding == Encoding::Identity {
             return decoding.run(body);
         }
-        match tokio::task::spawn_blocking(move || decoding.run(body)).await {
-            Ok(entries) => entries,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(IntakeError::Paused(PauseReason::Draining).into()),
-            },
-        }
+        on_thread(move || decoding.run(body)).await?
     }
 
     fn reserve(

@@ -25,6 +25,7 @@ mod shards;
 mod split;
 mod stall_guard;
 mod tags;
+mod thread;
 mod time;
 mod token;
 mod unread;

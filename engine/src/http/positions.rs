@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::answer::Refusal;
 use super::cached::tagged;
 use super::shards::need_shard_of;
+use super::thread::on_thread;
 use crate::intake::OwnedShards;
 
 /// Most positions in one answer.
@@ -65,10 +66,7 @@ pub(super) async fn list(
     let _turn = positions.lists.acquire().await.expect("nobody closes the semaphore");
     let store = positions.store.clone();
     // A million vehicles are sorted on a thread of their own.
-    let list = tokio::task::spawn_blocking(move || render_list(&store, area, limit)).await;
-    let (body, total) = list.map_err(|_| {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "list_failed", "listing positions failed")
-    })?;
+    let (body, total) = on_thread(move || render_list(&store, area, limit)).await?;
     let mut response = tagged(&headers, "application/json", body);
     response.headers_mut().insert(TOTAL_COUNT, HeaderValue::from(total));
     Ok(response)
