@@ -170,7 +170,8 @@ settings! {
         shards_owned: Option<BTreeSet<u32>> = "all",
             ShardList { each: Count { min: 0, max: 1_023 } };
         /// Where receive times come from: "wall" is this machine's clock,
-        /// "event" the largest event time seen so far, for old traces.
+        /// "event" the largest event time of all pings taken so far, for
+        /// old traces: one that is far ahead makes those behind it old.
         clock: Clock = "wall", Choice(&[("wall", Clock::Wall), ("event", Clock::Event)]);
         /// GeoJSON file of the geofences, or a directory of such files
         /// (*.geojson, *.json) that are one set; "" for none. While the worker

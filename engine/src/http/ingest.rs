@@ -93,15 +93,17 @@ impl Ingestion {
         }
         let layout = Layout::of(request.headers())?;
         let encoding = Encoding::of(request.headers())?;
-        let mut entries = self.read_entries(request, layout, encoding).await?;
+        let entries = self.read_entries(request, layout, encoding).await?;
         if entries.is_empty() {
             return Ok(answer(&[]));
         }
-        let low_mark = self.parts.clock.stamp(&mut entries);
-        // It never bounds lateness: receive times here say nothing of a
-        // client's own backlog.
         let count = entries.len() as u64;
-        let pending = self.parts.intake.try_submit(self.parts.source, low_mark, false, entries)?;
+        let Ingest { intake, source, clock, .. } = &self.parts;
+        // The low mark never bounds lateness: receive times here say nothing of
+        // a client's own backlog.
+        let pending = clock.stamp(entries, |entries, low_mark| {
+            intake.try_submit(*source, low_mark, false, entries)
+        })?;
         metrics::RECEIVED.counter(&[SOURCE_NAME]).increment(count);
         Ok(answer(&pending.wait().await?))
     }

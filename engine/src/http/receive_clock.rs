@@ -85,34 +85,56 @@ impl ReceiveClock {
     }
 
     /// Sets the receive times of a request's entries, in order, where these
-    /// depend on the pings, and returns the source's low mark after them.
-    pub fn stamp(&self, entries: &mut [Entry]) -> Option<TimeMs> {
+    /// depend on the pings, and hands them over with the source's low mark
+    /// after them. Entries that are not taken move neither: they may be sent
+    /// again, or never.
+    ///
+    /// # Errors
+    /// Those of `hand_over`.
+    pub fn stamp<T, E>(
+        &self,
+        mut entries: Vec<Entry>,
+        hand_over: impl FnOnce(Vec<Entry>, Option<TimeMs>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.heard_ms.store(self.elapsed_ms().max(1), Ordering::Relaxed);
-        let mut low_mark = self.low_mark.lock().unwrap_or_else(PoisonError::into_inner);
-        for entry in entries {
+        // Held until they are taken: two requests are taken as they are stamped.
+        let mut standing = self.low_mark.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut low_mark = standing.clone();
+        let mut latest = TimeMs(self.latest_ms.load(Ordering::Relaxed));
+        for entry in &mut entries {
             match self.source {
                 ClockSource::Wall => {
                     low_mark.observe(self.elapsed_ms(), receive_time(entry));
                 }
                 ClockSource::Event => {
-                    self.receive_by_event_time(entry);
-                    let received = receive_time(entry);
-                    low_mark.observe(received.0, received);
+                    latest = receive_by_event_time(entry, latest);
+                    low_mark.observe(latest.0, latest);
                 }
             }
         }
-        low_mark.get()
-    }
-
-    fn receive_by_event_time(&self, entry: &mut Entry) {
-        match entry {
-            Entry::Ping { ping, .. } => ping.receive_time = self.advance(ping.event_time.0),
-            Entry::Rejected(letter) => letter.receive_time_ms = self.read().0,
-        }
+        let taken = hand_over(entries, low_mark.get())?;
+        *standing = low_mark;
+        self.advance(latest.0);
+        Ok(taken)
     }
 
     fn advance(&self, to_ms: i64) -> TimeMs {
         TimeMs(self.latest_ms.fetch_max(to_ms, Ordering::Relaxed).max(to_ms))
+    }
+}
+
+/// Receives an entry when the newest ping so far was measured, `latest` before
+/// it; returns when that is.
+fn receive_by_event_time(entry: &mut Entry, latest: TimeMs) -> TimeMs {
+    match entry {
+        Entry::Ping { ping, .. } => {
+            ping.receive_time = latest.max(ping.event_time);
+            ping.receive_time
+        }
+        Entry::Rejected(letter) => {
+            letter.receive_time_ms = latest.0;
+            latest
+        }
     }
 }
 
@@ -152,8 +174,12 @@ mod tests {
         }
     }
 
-    fn receive_ms(entry: &Entry) -> i64 {
-        receive_time(entry).0
+    /// Entries as they are handed over, by their receive times, and the low mark.
+    fn stamp(clock: &ReceiveClock, entries: Vec<Entry>) -> (Vec<i64>, Option<TimeMs>) {
+        let stamped = clock.stamp(entries, |entries, low_mark| {
+            Ok::<_, ()>((entries.iter().map(|entry| receive_time(entry).0).collect(), low_mark))
+        });
+        stamped.expect("taken")
     }
 
     #[test]
@@ -163,29 +189,40 @@ mod tests {
         let clock = ReceiveClock::wall(TimeMs(0));
         let first = clock.read();
         assert!(first.0 > 1_600_000_000_000 && clock.read() >= first);
-        let mut entries = [ping(5)];
-        clock.stamp(&mut entries);
-        assert_eq!(receive_ms(&entries[0]), -1, "decoding has set it already");
+        assert_eq!(stamp(&clock, vec![ping(5)]).0, [-1], "decoding has set it already");
     }
 
     #[test]
     fn event_time_is_the_running_maximum_over_all_requests() {
         let clock = ReceiveClock::event(TimeMs(100));
-        let mut entries =
-            [ping(90), ping(120), Entry::Rejected(DeadLetter::default()), ping(110), ping(121)];
-        clock.stamp(&mut entries);
-        assert_eq!(entries.each_ref().map(receive_ms), [100, 120, 120, 120, 121]);
-        let mut later = [ping(50)];
-        clock.stamp(&mut later);
-        assert_eq!(receive_ms(&later[0]), 121);
+        let entries =
+            vec![ping(90), ping(120), Entry::Rejected(DeadLetter::default()), ping(110), ping(121)];
+        assert_eq!(stamp(&clock, entries).0, [100, 120, 120, 120, 121]);
+        assert_eq!(stamp(&clock, vec![ping(50)]).0, [121]);
     }
+
     #[test]
     fn the_low_mark_follows_the_receive_times() {
         let clock = ReceiveClock::event(TimeMs(0));
         // A message in each of 12 buckets of 10 s, and one that fills the last.
-        let mut entries: Vec<Entry> = (1..=12).map(|bucket| ping(bucket * 10_000 + 5)).collect();
-        assert_eq!(clock.stamp(&mut entries), None);
-        assert_eq!(clock.stamp(&mut [ping(130_000)]), Some(TimeMs(10_005)));
-        assert_eq!(clock.stamp(&mut [ping(20)]), Some(TimeMs(10_005)), "an old ping moves nothing");
+        let entries: Vec<Entry> = (1..=12).map(|bucket| ping(bucket * 10_000 + 5)).collect();
+        assert_eq!(stamp(&clock, entries).1, None);
+        assert_eq!(stamp(&clock, vec![ping(130_000)]).1, Some(TimeMs(10_005)));
+        assert_eq!(
+            stamp(&clock, vec![ping(20)]).1,
+            Some(TimeMs(10_005)),
+            "an old ping moves nothing"
+        );
+    }
+
+    #[test]
+    fn what_is_not_taken_moves_neither() {
+        let clock = ReceiveClock::event(TimeMs(0));
+        let entries: Vec<Entry> = (1..=12).map(|bucket| ping(bucket * 10_000 + 5)).collect();
+        stamp(&clock, entries);
+        let refused = clock.stamp(vec![ping(9_000_000)], |_, low_mark| Err::<(), _>(low_mark));
+        assert_eq!(refused, Err(Some(TimeMs(10_005))), "as it would be");
+        assert_eq!(clock.read(), TimeMs(120_005));
+        assert_eq!(stamp(&clock, vec![ping(120_006)]), (vec![120_006], None));
     }
 }

@@ -349,6 +349,23 @@ async fn receive_times_follow_the_pings_under_the_event_clock() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_refused_moves_no_event_clock() {
+    let queue = QueueLimits { max_pings: 2, max_bytes: 1 << 20 };
+    let world = World::with(Setup { queue, ..Setup::default() }).await.commit_all();
+    let at = |vehicle: &str, ms: i64| {
+        let ms = START_MS + ms;
+        format!("{{\"vehicle_id\":\"{vehicle}\",\"event_time_ms\":{ms},\"lat\":1,\"lon\":1}}\n")
+    };
+    // Three do not fit, and are a year ahead.
+    let ahead = ["a", "b", "c"].map(|vehicle| at(vehicle, 31_536_000_000)).concat();
+    assert_eq!(post(world.address, NDJSON, ahead).await.code(), "batch_exceeds_queue");
+    assert_eq!(post(world.address, NDJSON, at("d", 60)).await.status, 202);
+    let entries = world.entries.lock().unwrap();
+    let [Entry::Ping { ping, .. }] = &entries[..] else { panic!("one ping") };
+    assert_eq!(ping.receive_time.0 - START_MS, 60);
+}
+
+#[tokio::test]
 async fn a_decoder_that_panics_costs_one_request() {
     let world = World::new().await.commit_all();
     let small = json_pings(&["a", "poison"]);
