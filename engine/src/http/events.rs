@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -58,14 +57,11 @@ impl EventStreams {
     }
 }
 
-/// Each takes a list separated by commas; without one everything passes.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EventsQuery {
-    kind: Option<String>,
-    vehicle: Option<String>,
-    fence: Option<String>,
-}
+/// The parameters of a query, in its order.
+pub(super) type EventsQuery = Vec<(String, String)>;
+
+/// What a stream may be narrowed to.
+const FILTERS: [&str; 3] = ["kind", "vehicle", "fence"];
 
 /// The handler of `GET /v1/events`.
 pub(super) async fn stream(
@@ -114,20 +110,17 @@ struct Filter {
 
 impl Filter {
     fn new(query: &EventsQuery) -> Result<Self, Refusal> {
-        fn list(text: Option<&String>) -> BTreeSet<String> {
-            let items = text.map_or("", String::as_str).split(',').map(str::trim);
-            items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        if let Some((unknown, _)) = query.iter().find(|(name, _)| !FILTERS.contains(&&**name)) {
+            let message =
+                format!("there is no parameter {unknown:?}; there are {}", FILTERS.join(", "));
+            return Err(Refusal::unreadable("query_unreadable", message));
         }
-        let kinds = list(query.kind.as_ref());
+        let [kinds, vehicles, fences] = FILTERS.map(|name| names(query, name));
         if let Some(unknown) = kinds.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
             let message = format!("no event is of kind {unknown:?}; kinds: {}", KINDS.join(", "));
             return Err(Refusal::unreadable("kind_unknown", message));
         }
-        Ok(Self {
-            kinds,
-            vehicles: list(query.vehicle.as_ref()),
-            fences: list(query.fence.as_ref()),
-        })
+        Ok(Self { kinds, vehicles, fences })
     }
 
     fn passes(&self, event: &FeedEvent) -> bool {
@@ -137,6 +130,19 @@ impl Filter {
             && in_list(&self.vehicles, &event.vehicle_id)
             && in_list(&self.fences, &event.fence_id)
     }
+}
+
+/// What `parameter` names. Given once it is a list separated by commas; given
+/// again, each is one name as it stands, commas and all. Empty ones name
+/// nothing, and where nothing is named everything passes.
+fn names(query: &EventsQuery, parameter: &str) -> BTreeSet<String> {
+    let given: Vec<&str> =
+        query.iter().filter(|(name, _)| name == parameter).map(|(_, value)| &**value).collect();
+    let names = match given[..] {
+        [list] => list.split(',').map(str::trim).collect(),
+        _ => given,
+    };
+    names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// One stream; its place is free again when it is dropped.

@@ -69,11 +69,17 @@ async fn committed_events_arrive_in_order_with_id_kind_and_object() {
 async fn filters_pass_what_they_name() {
     let world = World::new().await;
     let cases = [
-        ("?kind=geofence_enter", vec!["0-1-0", "0-1-2"]),
-        ("?kind=geofence_enter,idle_start", vec!["0-1-0", "0-1-2", "0-1-3"]),
-        ("?vehicle=b", vec!["0-1-1", "0-1-2"]),
-        ("?fence=f,g&vehicle=b", vec!["0-1-1", "0-1-2"]),
-        ("?fence=g&kind=geofence_enter", vec!["0-1-2"]),
+        ("?kind=geofence_enter", vec!["0-1-0", "0-1-3"]),
+        ("?kind=geofence_enter,idle_start", vec!["0-1-0", "0-1-3", "0-1-4"]),
+        ("?vehicle=b", vec!["0-1-2", "0-1-3"]),
+        ("?fence=f,g&vehicle=b", vec!["0-1-2", "0-1-3"]),
+        ("?fence=g&kind=geofence_enter", vec!["0-1-3"]),
+        // Given once it is a list, given again each is a name as it stands.
+        ("?fence=dock,%20north,f", vec!["0-1-0", "0-1-2"]),
+        ("?fence=dock,%20north&fence=f", vec!["0-1-0", "0-1-1", "0-1-2"]),
+        ("?fence=dock%2C+north&fence=", vec!["0-1-1"]),
+        ("?vehicle=b&kind=geofence_exit&vehicle=c&kind=idle_end", vec!["0-1-1", "0-1-2"]),
+        ("?vehicle=&vehicle=", vec!["0-1-0", "0-1-1", "0-1-2", "0-1-3", "0-1-4"]),
     ];
     let mut streams = Vec::new();
     for (query, ids) in cases {
@@ -83,6 +89,7 @@ async fn filters_pass_what_they_name() {
         1,
         &[
             ("geofence_enter", "a", "f"),
+            ("geofence_exit", "c", "dock, north"),
             ("geofence_exit", "b", "f"),
             ("geofence_enter", "b", "g"),
             ("idle_start", "a", ""),
@@ -161,7 +168,11 @@ async fn streams_are_bounded_in_number_and_their_places_come_back() {
 #[tokio::test]
 async fn a_query_that_makes_no_sense_is_refused() {
     let world = World::new().await;
-    for (query, code) in [("?kind=geofence", "kind_unknown"), ("?knid=x", "query_unreadable")] {
+    for (query, code) in [
+        ("?kind=geofence", "kind_unknown"),
+        ("?kind=idle_start,idle_end&kind=idle_end", "kind_unknown"),
+        ("?knid=x", "query_unreadable"),
+    ] {
         let answer = get(world.address, &format!("/v1/events{query}")).await;
         assert_eq!((answer.status, answer.code().as_str()), (400, code));
     }
