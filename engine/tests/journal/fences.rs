@@ -1,15 +1,9 @@
 //! Fence sets as objects.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use bytes::Bytes;
 use engine::journal::{FenceObjects, JournalError, Store};
 
 use crate::support::*;
-
-/// Later than anything any store has written.
-const LATER_MS: i64 = 1 << 50;
 
 #[tokio::test(start_paused = true)]
 async fn what_was_put_is_got_whatever_the_store_did() {
@@ -43,22 +37,6 @@ async fn a_hash_is_no_path() {
         let put = fences.put(hash, Bytes::new()).await;
         assert!(matches!(put, Err(JournalError::BadObject(_))), "{hash}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_old_unreferenced_sets_of_earlier_processes_go() {
-    let store = Faulty::new();
-    let earlier = FenceObjects::new(store.store());
-    for hash in ["kept", "gone", "again"] {
-        earlier.put(hash, Bytes::from(hash)).await.unwrap();
-    }
-    let now = FenceObjects::new(store.store());
-    now.put("again", Bytes::from("again")).await.unwrap();
-    let referenced = BTreeSet::from(["kept".to_owned()]);
-    let day = Duration::from_secs(86_400);
-    assert_eq!(now.delete_unreferenced(&referenced, day, 0).await.unwrap(), 0, "all too young");
-    assert_eq!(now.delete_unreferenced(&referenced, day, LATER_MS).await.unwrap(), 1);
-    assert_eq!(store.names("fences").await, ["fences/again", "fences/kept"]);
 }
 
 #[tokio::test]
