@@ -9,6 +9,10 @@ const TIME_MS_MIN: i64 = -62_167_219_200_000;
 /// Last one: 9999-12-31T23:59:59.999Z.
 const TIME_MS_MAX: i64 = 253_402_300_799_999;
 const DAY_MS: i64 = 86_400_000;
+/// Length of a time.
+const TIME_BYTES: usize = 24;
+/// Room for the longest key with what stands round it.
+const KEY_ROOM_BYTES: usize = 64;
 
 /// The two digits of every number below 100.
 const PAIRS: [[u8; 2]; 100] = {
@@ -22,7 +26,7 @@ const PAIRS: [[u8; 2]; 100] = {
 };
 
 /// An object being written. Keys go out in the order of the calls; the caller
-/// names none twice.
+/// names none twice, and none of more than 48 bytes.
 ///
 /// ```
 /// let mut line = Vec::new();
@@ -59,8 +63,14 @@ impl<'a> Object<'a> {
     /// A string.
     #[inline(always)]
     pub fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
-        self.key(key);
-        push_text(self.out, value);
+        if must_be_escaped(value) {
+            self.key(key, b"");
+            push_text(self.out, value);
+        } else {
+            self.key(key, b"\"");
+            self.out.extend_from_slice(value.as_bytes());
+            self.out.push(b'"');
+        }
         self
     }
 
@@ -74,8 +84,7 @@ impl<'a> Object<'a> {
     #[inline(always)]
     pub(crate) fn word_unless_empty(&mut self, key: &'static str, word: &'static str) -> &mut Self {
         if !word.is_empty() {
-            self.key(key);
-            self.out.push(b'"');
+            self.key(key, b"\"");
             self.out.extend_from_slice(word.as_bytes());
             self.out.push(b'"');
         }
@@ -85,7 +94,7 @@ impl<'a> Object<'a> {
     /// An integer.
     #[inline(always)]
     pub fn integer(&mut self, key: &'static str, value: u64) -> &mut Self {
-        self.key(key);
+        self.key(key, b"");
         push_integer(self.out, value);
         self
     }
@@ -94,7 +103,7 @@ impl<'a> Object<'a> {
     /// if it is not finite.
     #[inline(always)]
     pub fn number(&mut self, key: &'static str, value: f64) -> &mut Self {
-        self.key(key);
+        self.key(key, b"");
         if !push_decimal(self.out, value) {
             serde_json::to_writer(&mut *self.out, &value).expect("a Vec takes every byte");
         }
@@ -113,18 +122,21 @@ impl<'a> Object<'a> {
     /// `true` or `false`.
     #[inline(always)]
     pub fn flag(&mut self, key: &'static str, value: bool) -> &mut Self {
-        self.key(key);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        if value {
+            self.key(key, b"true")
+        } else {
+            self.key(key, b"false")
+        }
         self
     }
 
     /// A time, given in milliseconds since the Unix epoch.
     #[inline(always)]
     pub fn time(&mut self, key: &'static str, ms: i64) -> &mut Self {
-        self.key(key);
-        self.out.push(b'"');
-        push_time(self.out, ms);
-        self.out.push(b'"');
+        self.key(key, b"\"");
+        let mut text = [b'"'; TIME_BYTES + 1];
+        text[..TIME_BYTES].copy_from_slice(&time_text(ms));
+        self.out.extend_from_slice(&text);
         self
     }
 
@@ -134,8 +146,7 @@ impl<'a> Object<'a> {
         key: &'static str,
         values: impl IntoIterator<Item = &'t str>,
     ) -> &mut Self {
-        self.key(key);
-        self.out.push(b'[');
+        self.key(key, b"[");
         for (index, value) in values.into_iter().enumerate() {
             if index > 0 {
                 self.out.push(b',');
@@ -146,21 +157,31 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// A comma, the key and its colon. In the caller the key has a length that the
-    /// compiler knows, so it is moved without a call; and nothing is asked of what
-    /// was written before.
+    /// A comma, the key, its colon and the `opening` of its value. In the caller
+    /// all of them have a length that the compiler knows: put together before they
+    /// are appended they are some words to store and one look for room. And
+    /// nothing is asked of what was written before.
     #[inline(always)]
-    fn key(&mut self, key: &'static str) {
-        self.out.extend_from_slice(b",\"");
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
+    fn key<const N: usize>(&mut self, key: &'static str, opening: &'static [u8; N]) {
+        let mut text = [0; KEY_ROOM_BYTES];
+        let colon = 2 + key.len();
+        let end = colon + 2 + N;
+        text[..2].copy_from_slice(b",\"");
+        text[2..colon].copy_from_slice(key.as_bytes());
+        text[colon..colon + 2].copy_from_slice(b"\":");
+        text[colon + 2..end].copy_from_slice(opening);
+        self.out.extend_from_slice(&text[..end]);
     }
 }
 
-fn push_text(out: &mut Vec<u8>, text: &str) {
+fn must_be_escaped(text: &str) -> bool {
     // No early end, so that sixteen bytes and more are looked at in one go.
     let escapes = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    if text.bytes().fold(false, |found, byte| found | escapes(byte)) {
+    text.bytes().fold(false, |found, byte| found | escapes(byte))
+}
+
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    if must_be_escaped(text) {
         serde_json::to_writer(out, text).expect("a Vec takes every byte, a str is always JSON");
     } else {
         out.push(b'"');
@@ -169,23 +190,30 @@ fn push_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn push_integer(out: &mut Vec<u8>, mut value: u64) {
+fn push_integer(out: &mut Vec<u8>, value: u64) {
     // 2^64 has 20 digits.
     let mut text = [0; 20];
+    let start = put_integer(&mut text, value);
+    out.extend_from_slice(&text[start..]);
+}
+
+/// Puts the digits of `value` at the end of `text`; says where they begin.
+#[inline(always)]
+fn put_integer(text: &mut [u8], mut value: u64) -> usize {
     let mut start = text.len();
     while value >= 100 {
         start -= 2;
-        put_two(&mut text, start, (value % 100) as u32);
+        put_two(text, start, (value % 100) as u32);
         value /= 100;
     }
     if value >= 10 {
         start -= 2;
-        put_two(&mut text, start, value as u32);
+        put_two(text, start, value as u32);
     } else {
         start -= 1;
         text[start] = b'0' + value as u8;
     }
-    out.extend_from_slice(&text[start..]);
+    start
 }
 
 /// Appends `value` if it is a decimal of at most seven places and not too large
@@ -203,10 +231,10 @@ fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
     if scaled as f64 / PLACES as f64 != magnitude {
         return false;
     }
-    if value < 0.0 {
-        out.push(b'-');
-    }
-    push_integer(out, scaled / PLACES);
+    // A sign and seven digits, a point and seven places: moved to the front and
+    // appended whole, which takes no call, and cut off where they end.
+    let mut whole = [b'-'; 8];
+    let unused = put_integer(&mut whole, scaled / PLACES) - usize::from(value < 0.0);
     let rest = (scaled % PLACES) as u32;
     let mut places = *b".0000000";
     places[1] = b'0' + (rest / 1_000_000) as u8;
@@ -216,7 +244,10 @@ fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
     // One zero stays behind the point of a whole number.
     let others = u64::from_le_bytes(places) ^ u64::from_le_bytes([b'0'; 8]);
     let zeros = (others.leading_zeros() / 8).min(6) as usize;
-    out.extend_from_slice(&places[..places.len() - zeros]);
+    let text = u128::from(u64::from_le_bytes(whole)) | u128::from(u64::from_le_bytes(places)) << 64;
+    let end = out.len() + whole.len() - unused + places.len() - zeros;
+    out.extend_from_slice(&(text >> (8 * unused)).to_le_bytes());
+    out.truncate(end);
     true
 }
 
@@ -224,6 +255,10 @@ fn push_decimal(out: &mut Vec<u8>, value: f64) -> bool {
 /// (24 bytes). Times outside the years 0000 to 9999, which have no such form,
 /// are held at the nearest end.
 pub fn push_time(out: &mut Vec<u8>, ms: i64) {
+    out.extend_from_slice(&time_text(ms));
+}
+
+fn time_text(ms: i64) -> [u8; TIME_BYTES] {
     let ms = ms.clamp(TIME_MS_MIN, TIME_MS_MAX);
     let date = civil_date(ms.div_euclid(DAY_MS));
     // 32 bits suffice from here on, and divide faster.
@@ -236,7 +271,7 @@ pub fn push_time(out: &mut Vec<u8>, ms: i64) {
     put_two(&mut text, 17, second % 60);
     text[20] = b'0' + (ms / 100) as u8;
     put_two(&mut text, 21, ms % 100);
-    out.extend_from_slice(&text);
+    text
 }
 
 /// Appends the date of `day`, days since the Unix epoch, as `YYYY-MM-DD`, held
@@ -341,7 +376,17 @@ mod tests {
     #[test]
     fn decimals_are_written_as_a_general_writer_does() {
         let mut values = vec![0.0, -0.0, 1.0, -1.0, 0.1, 1e-3, 9.99e-4, 1e7, 9_999_999.999_999_9];
-        values.extend([1e-7, 0.1 + 0.2, 1.0 / 3.0, f64::MAX, f64::MIN_POSITIVE, 5e-324]);
+        values.extend([
+            -1e7,
+            -9_999_999.999_999_9,
+            -1e-3,
+            1e-7,
+            0.1 + 0.2,
+            1.0 / 3.0,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+        ]);
         // A spread of decimals of every number of places, and their neighbours.
         let mut state = 1_u64;
         for round in 0..200_000 {
