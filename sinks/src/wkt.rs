@@ -5,44 +5,63 @@ use geofence::Position;
 /// Whole degrees to grid units.
 const UNITS_PER_DEGREE: u32 = 10_000_000;
 
+/// Degrees are put down in so many bytes, before what is not theirs is cut off.
+const DEGREES_BYTES: usize = 16;
+
+/// The longest point, `POINT(-180.1234567 -90.1234567)`, has 31 bytes.
+const POINT_BYTES: usize = 64;
+
 /// Writes `POINT(lon lat)` over what `text` holds, in the fewest digits that
 /// name the grid point exactly.
 pub(crate) fn point(text: &mut String, position: Position) {
+    const OPENING: &[u8] = b"POINT(";
+    let mut bytes = [0; POINT_BYTES];
+    let (lon, lon_bytes) = degrees(position.lon);
+    let (lat, lat_bytes) = degrees(position.lat);
+    let space = OPENING.len() + lon_bytes;
+    let end = space + 1 + lat_bytes;
+    bytes[..OPENING.len()].copy_from_slice(OPENING);
+    bytes[OPENING.len()..][..DEGREES_BYTES].copy_from_slice(&lon);
+    bytes[space + 1..][..DEGREES_BYTES].copy_from_slice(&lat);
+    bytes[space] = b' ';
+    bytes[end] = b')';
     text.clear();
-    text.push_str("POINT(");
-    push_degrees(text, position.lon);
-    text.push(' ');
-    push_degrees(text, position.lat);
-    text.push(')');
+    text.push_str(std::str::from_utf8(&bytes[..=end]).expect("all of it is ASCII"));
 }
 
-fn push_degrees(text: &mut String, units: i32) {
+/// `units` as degrees, at the front of the bytes, and how many bytes they are.
+fn degrees(units: i32) -> ([u8; DEGREES_BYTES], usize) {
+    let magnitude = units.unsigned_abs();
+    let (whole, decimals) = (magnitude / UNITS_PER_DEGREE, magnitude % UNITS_PER_DEGREE);
+    let digit = |place: u32| b'0' + (whole / place % 10) as u8;
+    let mut places = eight_digits(decimals);
+    places[0] = b'.';
+    let mut start = 5 + usize::from(whole < 100) + usize::from(whole < 10);
+    let mut text = [0; DEGREES_BYTES];
+    text[5..8].copy_from_slice(&[digit(100), digit(10), digit(1)]);
+    text[8..].copy_from_slice(&places);
     if units < 0 {
-        text.push('-');
+        start -= 1;
+        text[start] = b'-';
     }
-    let units = units.unsigned_abs();
-    // Filled from the right: seven decimals, a point, three digits of degrees.
-    let mut digits = *b"000.0000000";
-    let (mut degrees, mut decimals) = (units / UNITS_PER_DEGREE, units % UNITS_PER_DEGREE);
-    let mut end = 3;
-    for index in (4..digits.len()).rev() {
-        let digit = (decimals % 10) as u8;
-        decimals /= 10;
-        digits[index] = b'0' + digit;
-        if digit != 0 && end == 3 {
-            end = index + 1;
-        }
-    }
-    let mut start = 3;
-    for index in (0..3).rev() {
-        digits[index] = b'0' + (degrees % 10) as u8;
-        start = index;
-        degrees /= 10;
-        if degrees == 0 {
-            break;
-        }
-    }
-    text.push_str(std::str::from_utf8(&digits[start..end]).expect("digits and a point"));
+    let others = u64::from_le_bytes(places) ^ u64::from_le_bytes([b'0'; 8]);
+    let zeros = (others.leading_zeros() / 8) as usize;
+    // Without a decimal there is no point.
+    let unused = if zeros == places.len() - 1 { places.len() } else { zeros };
+    // Moved as a number, which takes no call.
+    let front = u128::from_le_bytes(text) >> (8 * start);
+    (front.to_le_bytes(), DEGREES_BYTES - unused - start)
+}
+
+/// The digits of `number`, which is below 10^8: halves, their halves and the
+/// halves of these side by side in one word, each divided by multiplying.
+fn eight_digits(number: u32) -> [u8; 8] {
+    let fours = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let hundreds = ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (fours - 100 * hundreds) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | (pairs - 10 * tens) << 8;
+    (digits | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -62,6 +81,16 @@ mod tests {
         let mut text = "old".to_owned();
         point(&mut text, Position { lat, lon });
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        // Both halves take every value that they can have.
+        for half in 0..10_000 {
+            for number in [half, 10_000 * half, 10_000 * half + 9_999, 99_990_000 + half] {
+                assert_eq!(eight_digits(number), *format!("{number:08}").as_bytes());
+            }
+        }
     }
 
     proptest! {
