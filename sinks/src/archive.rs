@@ -106,7 +106,7 @@ impl PingTable {
         wkt::point(&mut self.location, position);
         let event_time_ms = view.event_time_us.div_euclid(1000);
         let day = Day::of_row(event_time_ms, ping.receive_time_ms);
-        let (columns, kept) = rows.place(day, ping.bytes())?;
+        let (columns, kept) = rows.place(day, || ping.bytes())?;
         let row =
             PingRow { view: &view, position, location: &self.location, ping: &ping, origin, day };
         match kept {

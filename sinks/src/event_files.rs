@@ -65,7 +65,7 @@ impl Table for EventTable {
             let observed_at_ms =
                 if event.observed_at_ms == 0 { segment.now_ms } else { event.observed_at_ms };
             let day = Day::of_row(event.event_time_ms, observed_at_ms);
-            let (columns, kept) = rows.place(day, event.encoded_len())?;
+            let (columns, kept) = rows.place(day, || event.encoded_len())?;
             match kept {
                 Kept::Whole => columns.push(segment, event, day, &mut self.location),
                 Kept::Keys => columns.push_keys(segment, event, day),

@@ -89,8 +89,12 @@ pub(crate) trait Table: Send + 'static {
 /// Where the rows of a table go.
 pub(crate) trait Rows<C> {
     /// The columns that take the next row, and what of it they take. The row
-    /// is of `day`, and `bytes` long where it came from.
-    fn place(&mut self, day: Day, bytes: usize) -> Result<(&mut C, Kept), SinkError>;
+    /// is of `day`, and `bytes()` long where it came from: not everybody asks.
+    fn place(
+        &mut self,
+        day: Day,
+        bytes: impl FnOnce() -> usize,
+    ) -> Result<(&mut C, Kept), SinkError>;
 }
 
 /// How much of a row is kept.

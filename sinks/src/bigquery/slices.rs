@@ -70,8 +70,12 @@ impl<C: Columns> Slices<'_, C> {
 }
 
 impl<C: Columns> Rows<C> for Slices<'_, C> {
-    fn place(&mut self, _: Day, bytes: usize) -> Result<(&mut C, Kept), SinkError> {
-        let bytes = bytes + ROW_BYTES;
+    fn place(
+        &mut self,
+        _: Day,
+        bytes: impl FnOnce() -> usize,
+    ) -> Result<(&mut C, Kept), SinkError> {
+        let bytes = bytes() + ROW_BYTES;
         if self.columns.rows() == ROWS_MAX || self.bytes + bytes > BYTES_MAX {
             self.cut()?;
         }

@@ -26,7 +26,7 @@ pub(crate) struct Partitions<C> {
 /// Which rows share a file depends on the rows alone, so that a range that is
 /// written again has the same files.
 impl<C: Columns> Rows<C> for Partitions<C> {
-    fn place(&mut self, day: Day, _: usize) -> Result<(&mut C, Kept), SinkError> {
+    fn place(&mut self, day: Day, _: impl FnOnce() -> usize) -> Result<(&mut C, Kept), SinkError> {
         if self.open.last().is_none_or(|part| part.day != day) {
             self.bring_to_end(day)?;
         }
