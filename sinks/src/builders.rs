@@ -1,13 +1,18 @@
 //! What the builders of both tables share.
 
+mod sparse;
+
 use arrow_array::builder::{ArrayBuilder, Date32Builder, TimestampMicrosecondBuilder};
+
+pub(crate) use self::sparse::Sparse;
 
 /// A builder of times in UTC.
 pub(crate) fn times(capacity: usize) -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::with_capacity(capacity).with_timezone("UTC")
 }
 
-/// Rows of a table, by the one column every row has in both: its day.
+/// Rows of a table, by the one column every row has in both, and gets last: its
+/// day. So it is also the number of the row that is being appended.
 pub(crate) fn rows(day: &Date32Builder) -> usize {
     day.len()
 }

@@ -12,7 +12,7 @@ use protos::PingView;
 
 use super::Origin;
 use super::run::RunPing;
-use crate::builders;
+use crate::builders::{self, Sparse};
 use crate::day::Day;
 use crate::rolling::Columns;
 
@@ -31,28 +31,28 @@ pub(super) struct PingRow<'a> {
 /// One builder a column, in the order of [`crate::schema::PINGS`].
 pub(crate) struct PingColumns {
     vehicle_id: StringBuilder,
-    ping_id: StringBuilder,
-    seq: Int64Builder,
+    ping_id: Sparse<StringBuilder>,
+    seq: Sparse<Int64Builder>,
     event_time: TimestampMicrosecondBuilder,
     lat: Float64Builder,
     lon: Float64Builder,
-    altitude_m: Float64Builder,
-    accuracy_m: Float64Builder,
-    speed_mps: Float64Builder,
-    heading_deg: Float64Builder,
-    odometer_m: Float64Builder,
-    ignition: BooleanBuilder,
-    engine_rpm: Float64Builder,
-    fuel_percent: Float64Builder,
-    battery_percent: Float64Builder,
-    driver_id: StringBuilder,
-    route_id: StringBuilder,
-    trip_id: StringBuilder,
+    altitude_m: Sparse<Float64Builder>,
+    accuracy_m: Sparse<Float64Builder>,
+    speed_mps: Sparse<Float64Builder>,
+    heading_deg: Sparse<Float64Builder>,
+    odometer_m: Sparse<Float64Builder>,
+    ignition: Sparse<BooleanBuilder>,
+    engine_rpm: Sparse<Float64Builder>,
+    fuel_percent: Sparse<Float64Builder>,
+    battery_percent: Sparse<Float64Builder>,
+    driver_id: Sparse<StringBuilder>,
+    route_id: Sparse<StringBuilder>,
+    trip_id: Sparse<StringBuilder>,
     location: StringBuilder,
     receive_time: TimestampMicrosecondBuilder,
-    message_id: StringBuilder,
+    message_id: Sparse<StringBuilder>,
     disposition: StringBuilder,
-    supersedes: StringBuilder,
+    supersedes: Sparse<StringBuilder>,
     shard: Int64Builder,
     journal_seq: Int64Builder,
     day: Date32Builder,
@@ -80,31 +80,31 @@ impl PingColumns {
     }
 
     pub(super) fn push(&mut self, row: &PingRow<'_>) {
-        let view = row.view;
+        let (at, view) = (self.rows(), row.view);
         self.vehicle_id.append_value(view.vehicle_id);
-        self.ping_id.append_option(view.ping_id);
+        self.ping_id.set(at, view.ping_id);
         // Past what the column holds the largest is as good as any.
-        self.seq.append_option(view.seq.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)));
+        self.seq.set(at, view.seq.map(|seq| i64::try_from(seq).unwrap_or(i64::MAX)));
         self.event_time.append_value(view.event_time_us);
         self.lat.append_value(row.position.lat_deg());
         self.lon.append_value(row.position.lon_deg());
-        self.altitude_m.append_option(view.altitude_m);
-        self.accuracy_m.append_option(view.accuracy_m);
-        self.speed_mps.append_option(view.speed_mps);
-        self.heading_deg.append_option(view.heading_deg);
-        self.odometer_m.append_option(view.odometer_m);
-        self.ignition.append_option(view.ignition);
-        self.engine_rpm.append_option(view.engine_rpm);
-        self.fuel_percent.append_option(view.fuel_percent);
-        self.battery_percent.append_option(view.battery_percent);
-        self.driver_id.append_option(view.driver_id);
-        self.route_id.append_option(view.route_id);
-        self.trip_id.append_option(view.trip_id);
+        self.altitude_m.set(at, view.altitude_m);
+        self.accuracy_m.set(at, view.accuracy_m);
+        self.speed_mps.set(at, view.speed_mps);
+        self.heading_deg.set(at, view.heading_deg);
+        self.odometer_m.set(at, view.odometer_m);
+        self.ignition.set(at, view.ignition);
+        self.engine_rpm.set(at, view.engine_rpm);
+        self.fuel_percent.set(at, view.fuel_percent);
+        self.battery_percent.set(at, view.battery_percent);
+        self.driver_id.set(at, view.driver_id);
+        self.route_id.set(at, view.route_id);
+        self.trip_id.set(at, view.trip_id);
         self.location.append_value(row.location);
         self.receive_time.append_value(builders::microseconds(row.ping.receive_time_ms));
-        self.message_id.append_option(row.ping.message_id);
+        self.message_id.set(at, row.ping.message_id);
         self.disposition.append_value(row.ping.disposition);
-        self.supersedes.append_option(row.ping.supersedes);
+        self.supersedes.set(at, row.ping.supersedes);
         self.shard.append_value(row.origin.shard);
         self.journal_seq.append_value(row.origin.journal_seq);
         self.day.append_value(row.day.days_since_epoch());
@@ -117,28 +117,28 @@ impl Columns for PingColumns {
         let number = || Float64Builder::with_capacity(rows);
         Self {
             vehicle_id: text(12),
-            ping_id: text(0),
-            seq: Int64Builder::with_capacity(rows),
+            ping_id: Sparse::new(text(0)),
+            seq: Sparse::new(Int64Builder::with_capacity(rows)),
             event_time: builders::times(rows),
             lat: number(),
             lon: number(),
-            altitude_m: number(),
-            accuracy_m: number(),
-            speed_mps: number(),
-            heading_deg: number(),
-            odometer_m: number(),
-            ignition: BooleanBuilder::with_capacity(rows),
-            engine_rpm: number(),
-            fuel_percent: number(),
-            battery_percent: number(),
-            driver_id: text(0),
-            route_id: text(4),
-            trip_id: text(8),
+            altitude_m: Sparse::new(number()),
+            accuracy_m: Sparse::new(number()),
+            speed_mps: Sparse::new(number()),
+            heading_deg: Sparse::new(number()),
+            odometer_m: Sparse::new(number()),
+            ignition: Sparse::new(BooleanBuilder::with_capacity(rows)),
+            engine_rpm: Sparse::new(number()),
+            fuel_percent: Sparse::new(number()),
+            battery_percent: Sparse::new(number()),
+            driver_id: Sparse::new(text(0)),
+            route_id: Sparse::new(text(4)),
+            trip_id: Sparse::new(text(8)),
             location: text(32),
             receive_time: builders::times(rows),
-            message_id: text(0),
+            message_id: Sparse::new(text(0)),
             disposition: text(8),
-            supersedes: text(0),
+            supersedes: Sparse::new(text(0)),
             shard: Int64Builder::with_capacity(rows),
             journal_seq: Int64Builder::with_capacity(rows),
             day: Date32Builder::with_capacity(rows),
@@ -150,30 +150,31 @@ impl Columns for PingColumns {
     }
 
     fn finish(mut self) -> Vec<ArrayRef> {
+        let rows = self.rows();
         vec![
             Arc::new(self.vehicle_id.finish()),
-            Arc::new(self.ping_id.finish()),
-            Arc::new(self.seq.finish()),
+            self.ping_id.finish(rows),
+            self.seq.finish(rows),
             Arc::new(self.event_time.finish()),
             Arc::new(self.lat.finish()),
             Arc::new(self.lon.finish()),
-            Arc::new(self.altitude_m.finish()),
-            Arc::new(self.accuracy_m.finish()),
-            Arc::new(self.speed_mps.finish()),
-            Arc::new(self.heading_deg.finish()),
-            Arc::new(self.odometer_m.finish()),
-            Arc::new(self.ignition.finish()),
-            Arc::new(self.engine_rpm.finish()),
-            Arc::new(self.fuel_percent.finish()),
-            Arc::new(self.battery_percent.finish()),
-            Arc::new(self.driver_id.finish()),
-            Arc::new(self.route_id.finish()),
-            Arc::new(self.trip_id.finish()),
+            self.altitude_m.finish(rows),
+            self.accuracy_m.finish(rows),
+            self.speed_mps.finish(rows),
+            self.heading_deg.finish(rows),
+            self.odometer_m.finish(rows),
+            self.ignition.finish(rows),
+            self.engine_rpm.finish(rows),
+            self.fuel_percent.finish(rows),
+            self.battery_percent.finish(rows),
+            self.driver_id.finish(rows),
+            self.route_id.finish(rows),
+            self.trip_id.finish(rows),
             Arc::new(self.location.finish()),
             Arc::new(self.receive_time.finish()),
-            Arc::new(self.message_id.finish()),
+            self.message_id.finish(rows),
             Arc::new(self.disposition.finish()),
-            Arc::new(self.supersedes.finish()),
+            self.supersedes.finish(rows),
             Arc::new(self.shard.finish()),
             Arc::new(self.journal_seq.finish()),
             Arc::new(self.day.finish()),

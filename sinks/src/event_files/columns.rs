@@ -13,46 +13,47 @@ use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
 use protos::journal::Segment;
 
+use crate::builders::{self, Sparse};
 use crate::day::Day;
 use crate::rolling::Columns;
-use crate::{builders, wkt};
+use crate::wkt;
 
 /// One builder a column, in the order of [`crate::schema::EVENTS`].
 pub(crate) struct EventColumns {
     event_id: StringBuilder,
-    op: StringBuilder,
+    op: Sparse<StringBuilder>,
     revision: Int64Builder,
     kind: StringBuilder,
-    vehicle_id: StringBuilder,
-    fence_id: StringBuilder,
-    fence_version: Int64Builder,
-    visit_id: StringBuilder,
-    episode_id: StringBuilder,
+    vehicle_id: Sparse<StringBuilder>,
+    fence_id: Sparse<StringBuilder>,
+    fence_version: Sparse<Int64Builder>,
+    visit_id: Sparse<StringBuilder>,
+    episode_id: Sparse<StringBuilder>,
     event_time: TimestampMicrosecondBuilder,
-    not_before: TimestampMicrosecondBuilder,
-    not_after: TimestampMicrosecondBuilder,
-    observed_at: TimestampMicrosecondBuilder,
-    lat: Float64Builder,
-    lon: Float64Builder,
-    distance_m: Float64Builder,
-    accuracy_m: Float64Builder,
-    confidence: Float64Builder,
-    reason: StringBuilder,
+    not_before: Sparse<TimestampMicrosecondBuilder>,
+    not_after: Sparse<TimestampMicrosecondBuilder>,
+    observed_at: Sparse<TimestampMicrosecondBuilder>,
+    lat: Sparse<Float64Builder>,
+    lon: Sparse<Float64Builder>,
+    distance_m: Sparse<Float64Builder>,
+    accuracy_m: Sparse<Float64Builder>,
+    confidence: Sparse<Float64Builder>,
+    reason: Sparse<StringBuilder>,
     late: BooleanBuilder,
-    replaces: StringBuilder,
+    replaces: Sparse<StringBuilder>,
     schema_version: Int64Builder,
-    enter_time: TimestampMicrosecondBuilder,
-    duration_s: Float64Builder,
-    certain_s: Float64Builder,
-    possible_s: Float64Builder,
-    max_gap_s: Float64Builder,
-    pings: Int64Builder,
-    out_time: TimestampMicrosecondBuilder,
-    inside_m: Float64Builder,
-    threshold_s: Float64Builder,
-    silence_s: Float64Builder,
-    source: StringBuilder,
-    location: StringBuilder,
+    enter_time: Sparse<TimestampMicrosecondBuilder>,
+    duration_s: Sparse<Float64Builder>,
+    certain_s: Sparse<Float64Builder>,
+    possible_s: Sparse<Float64Builder>,
+    max_gap_s: Sparse<Float64Builder>,
+    pings: Sparse<Int64Builder>,
+    out_time: Sparse<TimestampMicrosecondBuilder>,
+    inside_m: Sparse<Float64Builder>,
+    threshold_s: Sparse<Float64Builder>,
+    silence_s: Sparse<Float64Builder>,
+    source: Sparse<StringBuilder>,
+    location: Sparse<StringBuilder>,
     shard: Int64Builder,
     journal_seq: Int64Builder,
     day: Date32Builder,
@@ -87,10 +88,10 @@ impl EventColumns {
         self.push_kind_fields(&kind_fields(event));
         let position =
             event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
-        self.location.append_option(position.map(|position| {
+        if let Some(position) = position {
             wkt::point(location, position);
-            &*location
-        }));
+            self.location.set(self.rows(), Some(location));
+        }
         self.push_origin(segment, day);
     }
 
@@ -108,8 +109,6 @@ impl EventColumns {
             ..FleetEvent::default()
         };
         self.push_envelope(&keys, kind(event), Some("refused"));
-        self.push_kind_fields(&KindFields::default());
-        self.location.append_null();
         self.push_origin(segment, day);
     }
 
@@ -120,43 +119,45 @@ impl EventColumns {
     }
 
     fn push_envelope(&mut self, event: &FleetEvent, kind: &str, reason: Option<&str>) {
+        let row = self.rows();
         self.event_id.append_value(&event.event_id);
-        self.op.append_option(unless_empty(op_name(event.op)));
+        self.op.set(row, unless_empty(op_name(event.op)));
         self.revision.append_value(event.revision.cast_signed());
         self.kind.append_value(kind);
-        self.vehicle_id.append_option(unless_empty(&event.vehicle_id));
-        self.fence_id.append_option(unless_empty(&event.fence_id));
+        self.vehicle_id.set(row, unless_empty(&event.vehicle_id));
+        self.fence_id.set(row, unless_empty(&event.fence_id));
         let fence_version = (event.fence_version != 0).then_some(event.fence_version.into());
-        self.fence_version.append_option(fence_version);
-        self.visit_id.append_option(unless_empty(&event.visit_id));
-        self.episode_id.append_option(unless_empty(&event.episode_id));
+        self.fence_version.set(row, fence_version);
+        self.visit_id.set(row, unless_empty(&event.visit_id));
+        self.episode_id.set(row, unless_empty(&event.episode_id));
         self.event_time.append_value(builders::microseconds(event.event_time_ms));
-        self.not_before.append_option(unless_zero(event.not_before_ms));
-        self.not_after.append_option(unless_zero(event.not_after_ms));
-        self.observed_at.append_option(unless_zero(event.observed_at_ms));
-        self.lat.append_option(event.lat);
-        self.lon.append_option(event.lon);
-        self.distance_m.append_option(event.distance_m);
-        self.accuracy_m.append_option(event.accuracy_m);
-        self.confidence.append_option(event.confidence);
-        self.reason.append_option(reason);
+        self.not_before.set(row, unless_zero(event.not_before_ms));
+        self.not_after.set(row, unless_zero(event.not_after_ms));
+        self.observed_at.set(row, unless_zero(event.observed_at_ms));
+        self.lat.set(row, event.lat);
+        self.lon.set(row, event.lon);
+        self.distance_m.set(row, event.distance_m);
+        self.accuracy_m.set(row, event.accuracy_m);
+        self.confidence.set(row, event.confidence);
+        self.reason.set(row, reason);
         self.late.append_value(event.late);
-        self.replaces.append_option(unless_empty(&event.replaces));
+        self.replaces.set(row, unless_empty(&event.replaces));
         self.schema_version.append_value(event.schema_version.into());
     }
 
     fn push_kind_fields(&mut self, fields: &KindFields<'_>) {
-        self.enter_time.append_option(fields.enter_time_ms.map(builders::microseconds));
-        self.duration_s.append_option(fields.duration_s);
-        self.certain_s.append_option(fields.certain_s);
-        self.possible_s.append_option(fields.possible_s);
-        self.max_gap_s.append_option(fields.max_gap_s);
-        self.pings.append_option(fields.pings.map(u64::cast_signed));
-        self.out_time.append_option(fields.out_time_ms.map(builders::microseconds));
-        self.inside_m.append_option(fields.inside_m);
-        self.threshold_s.append_option(fields.threshold_s);
-        self.silence_s.append_option(fields.silence_s);
-        self.source.append_option(fields.source);
+        let row = self.rows();
+        self.enter_time.set(row, fields.enter_time_ms.map(builders::microseconds));
+        self.duration_s.set(row, fields.duration_s);
+        self.certain_s.set(row, fields.certain_s);
+        self.possible_s.set(row, fields.possible_s);
+        self.max_gap_s.set(row, fields.max_gap_s);
+        self.pings.set(row, fields.pings.map(u64::cast_signed));
+        self.out_time.set(row, fields.out_time_ms.map(builders::microseconds));
+        self.inside_m.set(row, fields.inside_m);
+        self.threshold_s.set(row, fields.threshold_s);
+        self.silence_s.set(row, fields.silence_s);
+        self.source.set(row, fields.source);
     }
 }
 
@@ -220,39 +221,39 @@ impl Columns for EventColumns {
         let time = || builders::times(rows);
         Self {
             event_id: text(),
-            op: text(),
+            op: Sparse::new(text()),
             revision: integer(),
             kind: text(),
-            vehicle_id: text(),
-            fence_id: text(),
-            fence_version: integer(),
-            visit_id: text(),
-            episode_id: text(),
+            vehicle_id: Sparse::new(text()),
+            fence_id: Sparse::new(text()),
+            fence_version: Sparse::new(integer()),
+            visit_id: Sparse::new(text()),
+            episode_id: Sparse::new(text()),
             event_time: time(),
-            not_before: time(),
-            not_after: time(),
-            observed_at: time(),
-            lat: number(),
-            lon: number(),
-            distance_m: number(),
-            accuracy_m: number(),
-            confidence: number(),
-            reason: text(),
+            not_before: Sparse::new(time()),
+            not_after: Sparse::new(time()),
+            observed_at: Sparse::new(time()),
+            lat: Sparse::new(number()),
+            lon: Sparse::new(number()),
+            distance_m: Sparse::new(number()),
+            accuracy_m: Sparse::new(number()),
+            confidence: Sparse::new(number()),
+            reason: Sparse::new(text()),
             late: BooleanBuilder::with_capacity(rows),
-            replaces: text(),
+            replaces: Sparse::new(text()),
             schema_version: integer(),
-            enter_time: time(),
-            duration_s: number(),
-            certain_s: number(),
-            possible_s: number(),
-            max_gap_s: number(),
-            pings: integer(),
-            out_time: time(),
-            inside_m: number(),
-            threshold_s: number(),
-            silence_s: number(),
-            source: text(),
-            location: text(),
+            enter_time: Sparse::new(time()),
+            duration_s: Sparse::new(number()),
+            certain_s: Sparse::new(number()),
+            possible_s: Sparse::new(number()),
+            max_gap_s: Sparse::new(number()),
+            pings: Sparse::new(integer()),
+            out_time: Sparse::new(time()),
+            inside_m: Sparse::new(number()),
+            threshold_s: Sparse::new(number()),
+            silence_s: Sparse::new(number()),
+            source: Sparse::new(text()),
+            location: Sparse::new(text()),
             shard: integer(),
             journal_seq: integer(),
             day: Date32Builder::with_capacity(rows),
@@ -264,41 +265,42 @@ impl Columns for EventColumns {
     }
 
     fn finish(mut self) -> Vec<ArrayRef> {
+        let rows = self.rows();
         vec![
             Arc::new(self.event_id.finish()),
-            Arc::new(self.op.finish()),
+            self.op.finish(rows),
             Arc::new(self.revision.finish()),
             Arc::new(self.kind.finish()),
-            Arc::new(self.vehicle_id.finish()),
-            Arc::new(self.fence_id.finish()),
-            Arc::new(self.fence_version.finish()),
-            Arc::new(self.visit_id.finish()),
-            Arc::new(self.episode_id.finish()),
+            self.vehicle_id.finish(rows),
+            self.fence_id.finish(rows),
+            self.fence_version.finish(rows),
+            self.visit_id.finish(rows),
+            self.episode_id.finish(rows),
             Arc::new(self.event_time.finish()),
-            Arc::new(self.not_before.finish()),
-            Arc::new(self.not_after.finish()),
-            Arc::new(self.observed_at.finish()),
-            Arc::new(self.lat.finish()),
-            Arc::new(self.lon.finish()),
-            Arc::new(self.distance_m.finish()),
-            Arc::new(self.accuracy_m.finish()),
-            Arc::new(self.confidence.finish()),
-            Arc::new(self.reason.finish()),
+            self.not_before.finish(rows),
+            self.not_after.finish(rows),
+            self.observed_at.finish(rows),
+            self.lat.finish(rows),
+            self.lon.finish(rows),
+            self.distance_m.finish(rows),
+            self.accuracy_m.finish(rows),
+            self.confidence.finish(rows),
+            self.reason.finish(rows),
             Arc::new(self.late.finish()),
-            Arc::new(self.replaces.finish()),
+            self.replaces.finish(rows),
             Arc::new(self.schema_version.finish()),
-            Arc::new(self.enter_time.finish()),
-            Arc::new(self.duration_s.finish()),
-            Arc::new(self.certain_s.finish()),
-            Arc::new(self.possible_s.finish()),
-            Arc::new(self.max_gap_s.finish()),
-            Arc::new(self.pings.finish()),
-            Arc::new(self.out_time.finish()),
-            Arc::new(self.inside_m.finish()),
-            Arc::new(self.threshold_s.finish()),
-            Arc::new(self.silence_s.finish()),
-            Arc::new(self.source.finish()),
-            Arc::new(self.location.finish()),
+            self.enter_time.finish(rows),
+            self.duration_s.finish(rows),
+            self.certain_s.finish(rows),
+            self.possible_s.finish(rows),
+            self.max_gap_s.finish(rows),
+            self.pings.finish(rows),
+            self.out_time.finish(rows),
+            self.inside_m.finish(rows),
+            self.threshold_s.finish(rows),
+            self.silence_s.finish(rows),
+            self.source.finish(rows),
+            self.location.finish(rows),
             Arc::new(self.shard.finish()),
             Arc::new(self.journal_seq.finish()),
             Arc::new(self.day.finish()),
