@@ -2,10 +2,12 @@
 //! revision wins, and a retract hides the event.
 //!
 //! The file is sorted by vehicle, and one vehicle's events are rarely far from
-//! their order when they come. So operations gather encoded, vehicle by
+//! their order when they come. So operations gather as records, vehicle by
 //! vehicle, and are sorted and rendered once, at the end, with one vehicle's
 //! events in memory at a time. Past a bound all that has gathered is spilled,
 //! and only the ids that were corrected are remembered.
+
+mod record;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -17,11 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use geofence::order_key;
-use prost::Message as _;
 use protos::event_json::{Rendering, kind, push_event};
 use protos::events::{FleetEvent, Op};
 
-/// Encoded operations that gather in memory before they are spilled, bytes.
+/// Records of operations that gather in memory before they are spilled, bytes.
 const GATHERED_BYTES_MAX: usize = 16 << 20;
 /// Rendered events are written in pieces of this size, bytes.
 const WRITE_BYTES: usize = 1 << 20;
@@ -40,12 +41,11 @@ pub(super) struct Fold {
     corrected: HashMap<u128, Latest>,
 }
 
-/// Operations of one vehicle, each encoded behind its length, in the order in
-/// which they came.
+/// Records of one vehicle's operations, in the order in which they came.
 #[derive(Default)]
 struct Gathered {
     spilled: Vec<Range<u64>>,
-    encoded: Vec<u8>,
+    records: Vec<u8>,
 }
 
 /// The last word on an event that was corrected.
@@ -90,13 +90,13 @@ impl Fold {
         if !holds {
             return Ok(());
         }
-        if !self.vehicles.contains_key(&event.vehicle_id) {
-            self.vehicles.insert(event.vehicle_id.clone(), Gathered::default());
-        }
-        let vehicle = self.vehicles.get_mut(&event.vehicle_id).expect("inserted above");
-        let before = vehicle.encoded.len();
-        event.encode_length_delimited(&mut vehicle.encoded).expect("a Vec grows");
-        self.gathered += vehicle.encoded.len() - before;
+        let vehicle = match self.vehicles.get_mut(&event.vehicle_id) {
+            Some(vehicle) => vehicle,
+            None => self.vehicles.entry(event.vehicle_id.clone()).or_default(),
+        };
+        let before = vehicle.records.len();
+        record::push(&mut vehicle.records, event);
+        self.gathered += vehicle.records.len() - before;
         if self.gathered >= GATHERED_BYTES_MAX {
             self.spill().with_context(|| format!("spilling into {}", self.directory.display()))?;
         }
@@ -117,18 +117,18 @@ impl Fold {
             Some(spill) => spill,
             None => self.spill.insert(Spill::create(&self.directory)?),
         };
-        for vehicle in self.vehicles.values_mut().filter(|vehicle| !vehicle.encoded.is_empty()) {
-            spill.file.write_all_at(&vehicle.encoded, spill.length)?;
-            let end = spill.length + vehicle.encoded.len() as u64;
+        for vehicle in self.vehicles.values_mut().filter(|vehicle| !vehicle.records.is_empty()) {
+            spill.file.write_all_at(&vehicle.records, spill.length)?;
+            let end = spill.length + vehicle.records.len() as u64;
             vehicle.spilled.push(spill.length..end);
             spill.length = end;
-            vehicle.encoded.clear();
+            vehicle.records.clear();
         }
         self.gathered = 0;
         Ok(())
     }
 
-    /// Appends the encoded operations of `vehicle` to `out`.
+    /// Appends the records of `vehicle` to `out`.
     fn read(&self, vehicle: &str, out: &mut Vec<u8>) -> io::Result<()> {
         let Some(gathered) = self.vehicles.get(vehicle) else { return Ok(()) };
         for range in &gathered.spilled {
@@ -137,7 +137,7 @@ impl Fold {
             out.resize(start + (range.end - range.start) as usize, 0);
             spill.file.read_exact_at(&mut out[start..], range.start)?;
         }
-        out.extend_from_slice(&gathered.encoded);
+        out.extend_from_slice(&gathered.records);
         Ok(())
     }
 
@@ -196,7 +196,7 @@ fn write(folds: &[Fold], path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
 /// The final events of one vehicle; its memory is used again for the next.
 #[derive(Default)]
 struct OneVehicle {
-    encoded: Vec<u8>,
+    records: Vec<u8>,
     events: Vec<FleetEvent>,
     /// Event time and index of the events that are final.
     order: Vec<(i64, usize)>,
@@ -207,16 +207,15 @@ impl OneVehicle {
         self.order.clear();
         let mut count = 0;
         for fold in folds {
-            self.encoded.clear();
-            fold.read(vehicle, &mut self.encoded)?;
-            let mut rest = self.encoded.as_slice();
+            self.records.clear();
+            fold.read(vehicle, &mut self.records)?;
+            let mut rest = self.records.as_slice();
             while !rest.is_empty() {
                 if count == self.events.len() {
                     self.events.push(FleetEvent::default());
                 }
                 let event = &mut self.events[count];
-                event.clear();
-                event.merge_length_delimited(&mut rest).context("a spilled event is damaged")?;
+                record::take(&mut rest, vehicle, event).context("a spilled event is damaged")?;
                 if fold.is_final(event)? {
                     self.order.push((event.event_time_ms, count));
                 }
