@@ -5,6 +5,7 @@
 //! row. Nothing is held of one tile while another is made but memory to use
 //! again.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use super::by_cell::ByCell;
@@ -12,7 +13,7 @@ use super::content::{Cells, Content, Stretch, Words};
 use super::draft::{Draft, Shift};
 use super::raster::clamped;
 use super::run::RunWriter;
-use super::tile::{BAND_BITS, Tile};
+use super::tile::{Tile, in_band};
 use super::{CellIndex, TILE_BITS, grid};
 use crate::Shape;
 use crate::plane::TURN;
@@ -49,7 +50,7 @@ pub(super) struct Builder {
     content: Content,
     crossings: ByCell<Words>,
     asked: ByCell<u32>,
-    starts: Vec<u32>,
+    covering: Covering,
     runs: RunWriter,
 }
 
@@ -95,57 +96,70 @@ impl Builder {
 
     /// Writes where each cell's run begins, and the runs, band by band.
     fn write_bands(&mut self, cells: Cells) -> Vec<Arc<[u32]>> {
-        let Self { content, crossings, asked, starts, runs } = self;
-        content.covered.sort_unstable_by_key(|it| (it.row, it.first, it.fence));
+        let Self { content, crossings, asked, covering, runs } = self;
+        content.covered.sort_unstable_by_key(Stretch::place);
         crossings.lay_out(cells.count(), &content.crossings);
         asked.lay_out(cells.count(), &content.asked);
-        starts.clear();
-        runs.begin_band();
-        let mut bands = Vec::new();
+        let words = |(from, end): &Words| &content.written.words[*from as usize..*end as usize];
         let mut covered = content.covered.iter().peekable();
-        let (mut covering, mut fences): (Vec<Stretch>, Vec<u32>) = Default::default();
-        for row in 0..cells.in_row() {
-            covering.clear();
-            let mut changes_at = 0;
-            // The run of cells that are covered as here and know no more.
-            let mut plain = None;
-            for column in 0..cells.in_row() {
-                if column == changes_at {
-                    covering.retain(|stretch| stretch.last >= column);
-                    while let Some(next) = covered.next_if(|it| (it.row, it.first) == (row, column))
-                    {
-                        let place = covering.partition_point(|it| it.fence < next.fence);
-                        covering.insert(place, *next);
+        let mut bands = Vec::new();
+        for first in (0..cells.in_row()).step_by(cells.rows_of_band() as usize) {
+            runs.begin_band(cells.rows_of_band() * cells.in_row());
+            for row in first..first + cells.rows_of_band() {
+                let (west, mut column) = (row << cells.row_bits(), 0);
+                while column < cells.in_row() {
+                    let end = covering.go_to((row, column), &mut covered, cells.in_row());
+                    let fences = covering.fences.as_slice();
+                    // The run of cells that are covered as here and know no more.
+                    let mut plain = None;
+                    let here = west + column..west + end;
+                    let known = crossings.each(here.clone()).zip(asked.each(here.clone()));
+                    for (cell, (crossings, asked)) in here.zip(known) {
+                        let start = if !crossings.is_empty() {
+                            runs.crossed(fences, asked, crossings.iter().map(words))
+                        } else if asked.is_empty() {
+                            *plain.get_or_insert_with(|| runs.uncrossed(fences, &[]))
+                        } else {
+                            runs.uncrossed(fences, asked)
+                        };
+                        runs.set(in_band(cell), start);
                     }
-                    fences.clear();
-                    fences.extend(covering.iter().map(|stretch| stretch.fence));
-                    let ends = covering.iter().map(|stretch| stretch.last + 1);
-                    let next = covered.peek().filter(|it| it.row == row).map(|it| it.first);
-                    changes_at = ends.chain(next).min().unwrap_or(cells.in_row());
-                    plain = None;
-                }
-                let cell = row << cells.row_bits() | column;
-                let (crossings, asked) = (crossings.of(cell), asked.of(cell));
-                starts.push(if !crossings.is_empty() {
-                    let words =
-                        |(from, end): &Words| &content.written.words[*from as usize..*end as usize];
-                    runs.crossed(&fences, asked, crossings.iter().map(words))
-                } else if asked.is_empty() {
-                    *plain.get_or_insert_with(|| runs.uncrossed(&fences, &[]))
-                } else {
-                    runs.uncrossed(&fences, asked)
-                });
-                if starts.len() == 1 << BAND_BITS {
-                    bands.push(runs.finish(starts));
-                    starts.clear();
-                    runs.begin_band();
-                    plain = None;
+                    column = end;
                 }
             }
-        }
-        if !starts.is_empty() {
-            bands.push(runs.finish(starts));
+            bands.push(runs.finish());
         }
         bands
+    }
+}
+
+/// Which fences cover the cells of a row, from the west to the east.
+#[derive(Default)]
+struct Covering {
+    stretches: Vec<Stretch>,
+    /// Theirs, ascending.
+    fences: Vec<u32>,
+}
+
+impl Covering {
+    /// Knows the fences that cover this cell, and tells the column at which
+    /// they are others, or the row of so many cells ends. `covered` are the
+    /// stretches from here on.
+    fn go_to<'a>(
+        &mut self,
+        (row, column): (u32, u32),
+        covered: &mut Peekable<impl Iterator<Item = &'a Stretch>>,
+        in_row: u32,
+    ) -> u32 {
+        self.stretches.retain(|stretch| stretch.row == row && stretch.last >= column);
+        while let Some(next) = covered.next_if(|it| (it.row, it.first) == (row, column)) {
+            let place = self.stretches.partition_point(|it| it.fence < next.fence);
+            self.stretches.insert(place, *next);
+        }
+        self.fences.clear();
+        self.fences.extend(self.stretches.iter().map(|stretch| stretch.fence));
+        let ends = self.stretches.iter().map(|stretch| stretch.last + 1);
+        let next = covered.peek().filter(|it| it.row == row).map(|it| it.first);
+        ends.chain(next).min().unwrap_or(in_row)
     }
 }

@@ -8,6 +8,7 @@ use super::by_cell::ByCell;
 use super::crossings::Crossings;
 use super::draft::{Crossing, Round};
 use super::raster::{self, Edge, Square};
+use super::tile::BAND_BITS;
 use super::{TILE_BITS, run};
 use crate::shape::BoxSide;
 
@@ -28,6 +29,12 @@ impl Cells {
 
     pub(super) fn in_row(self) -> u32 {
         1 << self.row_bits()
+    }
+
+    /// Rows of a band, which are whole: there are fewer cells in a row than in a
+    /// band.
+    pub(super) fn rows_of_band(self) -> u32 {
+        1 << (BAND_BITS - self.row_bits()).min(self.row_bits())
     }
 
     pub(super) fn count(self) -> usize {
@@ -70,6 +77,14 @@ pub(super) struct Stretch {
     pub(super) fence: u32,
 }
 
+impl Stretch {
+    /// Sorts them by row, from the west, and by fence. A row has fewer than 2^16
+    /// cells.
+    pub(super) fn place(&self) -> u64 {
+        u64::from(self.row) << 48 | u64::from(self.first) << 32 | u64::from(self.fence)
+    }
+}
+
 /// The outline of one polygon by cell; kept for its memory.
 #[derive(Default)]
 struct Outline {
@@ -78,13 +93,23 @@ struct Outline {
     by_cell: ByCell<Touch>,
 }
 
-/// An edge that touches a cell.
+/// An edge that touches a cell: its number among the draft's, and beneath it
+/// whether it [crosses the top](Square::crosses_top).
 #[derive(Clone, Copy, Default)]
-struct Touch {
-    /// Its number among the draft's.
-    edge: u32,
-    /// See [`Square::crosses_top`].
-    crosses_top: bool,
+struct Touch(u32);
+
+impl Touch {
+    fn new(edge: usize, crosses_top: bool) -> Self {
+        Self((edge as u32) << 1 | u32::from(crosses_top))
+    }
+
+    fn edge(self) -> usize {
+        self.0 as usize >> 1
+    }
+
+    fn crosses_top(self) -> bool {
+        self.0 & 1 == 1
+    }
 }
 
 impl Content {
@@ -113,40 +138,34 @@ impl Content {
             raster::touched(&all[number], cells.bits, &columns, &rows, |square| {
                 let Square { column, row, crosses_top } = square;
                 let in_box = (row - south) as usize * width + (column - west) as usize;
-                let touch = Touch { edge: number as u32, crosses_top };
-                outline.touches.push((in_box as u32, touch));
+                outline.touches.push((in_box as u32, Touch::new(number, crosses_top)));
             });
         }
         outline.by_cell.lay_out(width * height, &outline.touches);
-        let mut in_box = 0..;
         for row in rows {
+            let first = (row - south) as u32 * width as u32;
             let mut inside = cells.is_inside_at_corner(crossing, west, row);
-            let mut covered_from = None;
-            for column in columns.clone() {
-                let here =
-                    outline.by_cell.of(in_box.next().expect("there are more numbers than cells"));
-                if here.is_empty() {
-                    if inside {
-                        covered_from.get_or_insert(column);
-                    }
-                    continue;
-                }
-                if let Some(from) = covered_from.take() {
+            // The cells from here on that no edge touches are all on this side.
+            let mut from = west;
+            for (in_box, here) in outline.by_cell.filled(first..first + width as u32) {
+                let column = west + i64::from(in_box - first);
+                if inside && from < column {
                     self.cover(crossing.fence, row, from..column);
                 }
+                from = column + 1;
                 let cell = cells.number(column, row);
                 if here.len() > EDGES_OF_CELL_MAX {
                     self.asked.push((cell, crossing.fence));
                 } else {
                     let corner = (-(column << cells.bits), -(row << cells.bits));
-                    let edges = here.iter().map(|it| all[it.edge as usize].moved(corner));
+                    let edges = here.iter().map(|it| all[it.edge()].moved(corner));
                     let from = self.written.words.len() as u32;
                     self.written.add(crossing.fence, inside, edges, 1 << cells.bits);
                     self.crossings.push((cell, (from, self.written.words.len() as u32)));
                 }
-                inside ^= here.iter().fold(false, |odd, it| odd ^ it.crosses_top);
+                inside ^= here.iter().fold(false, |odd, it| odd ^ it.crosses_top());
             }
-            if let Some(from) = covered_from {
+            if inside && from <= *columns.end() {
                 self.cover(crossing.fence, row, from..columns.end() + 1);
             }
         }

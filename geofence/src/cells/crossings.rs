@@ -26,29 +26,35 @@ impl Crossings {
         let Self { words, ends } = self;
         let counts_at = words.len() + 1;
         words.extend_from_slice(&[fence, 0]);
-        ends.clear();
-        let (mut above, mut narrow, mut wide) = (inside, 0, 0);
-        let mut write_narrow = |edge: Edge, words: &mut Vec<u32>| {
-            let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
-            let is_narrow = is_narrow(&edge);
-            if is_narrow {
+        let (mut narrow, mut wide) = (0, 0);
+        let mut write_narrow = |edge: &Edge| {
+            if is_narrow(edge) {
+                let packed = |(x, y): (i64, i64)| u32::from(y as u16) << 16 | u32::from(x as u16);
                 words.extend_from_slice(&[packed(edge.west), packed(edge.east)]);
+                narrow += 1;
+            } else {
+                wide += 1;
             }
-            narrow += u32::from(is_narrow);
-            wide += u32::from(!is_narrow);
+        };
+        let mut above = inside;
+        ends.clear();
+        let mut end_at = |(x, y): (i64, i64)| {
+            if y > side && 0 < x && x < side {
+                ends.push(x);
+            }
         };
         for edge in edges.clone() {
             above ^= is_north_of_corner(&edge, side);
-            let north = |(x, y): (i64, i64)| (y > side && 0 < x && x < side).then_some(x);
-            ends.extend([edge.west, edge.east].into_iter().filter_map(north));
-            write_narrow(edge, words);
+            end_at(edge.west);
+            end_at(edge.east);
+            write_narrow(&edge);
         }
         keep_odd(ends);
         let far = ends.iter().map(|x| {
             let y = (side + 1).max(i64::from(i16::MAX));
             Edge { west: (*x, y), east: (side, y) }
         });
-        far.clone().for_each(|edge| write_narrow(edge, words));
+        far.clone().for_each(|edge| write_narrow(&edge));
         debug_assert!(narrow.max(wide) <= EDGES_MAX as u32);
         words[counts_at] = wide << 16 | narrow << 1 | u32::from(above);
         if wide == 0 {
@@ -63,9 +69,12 @@ impl Crossings {
     }
 }
 
+/// Whether both ends fit into 16 bits an axis.
 fn is_narrow(edge: &Edge) -> bool {
-    let fits = |units: i64| i16::try_from(units).is_ok();
-    [edge.west.0, edge.west.1, edge.east.0, edge.east.1].into_iter().all(fits)
+    let above_least = |units: i64| (units - i64::from(i16::MIN)) as u64;
+    let (west, east) = (edge.west, edge.east);
+    let all = above_least(west.0) | above_least(west.1) | above_least(east.0) | above_least(east.1);
+    all <= u64::from(u16::MAX)
 }
 
 /// Whether the edge passes north of the place beside the cell's north-western
@@ -82,6 +91,9 @@ fn is_north_of_corner(edge: &Edge, side: i64) -> bool {
 
 /// Sorts meridians, and keeps one of each that is there an odd number of times.
 fn keep_odd(meridians: &mut Vec<i64>) {
+    if meridians.len() < 2 {
+        return;
+    }
     meridians.sort_unstable();
     let mut kept = 0;
     for i in 0..meridians.len() {

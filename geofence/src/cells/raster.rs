@@ -50,12 +50,17 @@ impl Edge {
         if at_west == at_east {
             return (west, east);
         }
-        let within = |y: i64| (south..=north).contains(&y);
-        let ends = [(west, at_west), (east, at_east)];
-        let ends = ends.into_iter().filter(|(_, y)| within(*y)).map(|(x, _)| (x, x));
-        let met = [at_south, at_north].into_iter().flatten().map(|it| (it.floor, it.ceil));
-        let join = |a: (i64, i64), b: (i64, i64)| (a.0.min(b.0), a.1.max(b.1));
-        ends.chain(met).fold((east, west), join)
+        let (mut low, mut high) = (east, west);
+        let mut reach = |floor: i64, ceil: i64| (low, high) = (low.min(floor), high.max(ceil));
+        for (x, y) in [self.west, self.east] {
+            if south <= y && y <= north {
+                reach(x, x);
+            }
+        }
+        for met in [at_south, at_north].into_iter().flatten() {
+            reach(met.floor, met.ceil);
+        }
+        (low, high)
     }
 }
 
@@ -88,13 +93,15 @@ pub(super) fn touched(
     let (low, high) = (edge.west.1.min(edge.east.1), edge.west.1.max(edge.east.1));
     let rows = clamped(low, high, bits, rows);
     let mut at_south = edge.meridian(rows.start() << bits);
-    for row in rows {
+    // Half-open ranges: they take less to go through.
+    for row in *rows.start()..rows.end() + 1 {
         let (south, north) = (row << bits, (row + 1) << bits);
         let at_north = edge.meridian(north);
         let (west, east) = edge.extent((south, at_south), (north, at_north));
         // An end on the parallel itself counts as south of it.
         let top = at_north.filter(|_| high > north).map(|it| (it.ceil - 1) >> bits);
-        for column in clamped(west, east, bits, columns) {
+        let columns = clamped(west, east, bits, columns);
+        for column in *columns.start()..columns.end() + 1 {
             touched(Square { column, row, crosses_top: top == Some(column) });
         }
         at_south = at_north;

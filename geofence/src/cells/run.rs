@@ -33,8 +33,6 @@ pub(super) const EDGES_MAX: usize = (1 << 15) - 1;
 /// it ends.
 const SPARE: usize = 4;
 
-/// Where the run of cells that know of nothing begins.
-pub(super) const NOTHING: u32 = 0;
 /// Goes with where a run begins that has more than fences that cover the cell:
 /// those who look for outlines need not read the others.
 pub(super) const MORE: u32 = 1 << 31;
@@ -281,10 +279,13 @@ impl Line {
     }
 }
 
-/// Makes the runs of one band after the other; its memory serves again.
+/// Makes one band after the other; its memory serves again.
 #[derive(Debug, Default)]
 pub(super) struct RunWriter {
+    /// Where each cell's run begins, and [`MORE`]; then the runs.
     words: Vec<u32>,
+    /// Cells of the band: the run of those that know of nothing comes first.
+    cells: u32,
     /// Where runs without edges begin, by the number of fences to be asked,
     /// these, and the fences that cover.
     known: BTreeMap<Vec<u32>, u32>,
@@ -292,11 +293,20 @@ pub(super) struct RunWriter {
 }
 
 impl RunWriter {
-    /// Begins with the run of [`NOTHING`].
-    pub(super) fn begin_band(&mut self) {
+    /// Begins a band of so many cells, which know of nothing yet.
+    pub(super) fn begin_band(&mut self, cells: u32) {
         self.words.clear();
+        self.words.resize(cells as usize, cells);
         Head::write(0, 0, 0, &mut self.words);
+        self.cells = cells;
         self.known.clear();
+    }
+
+    /// Says of a cell, by its number in the band, where its run begins, and
+    /// [`MORE`].
+    #[inline]
+    pub(super) fn set(&mut self, cell: usize, start: u32) {
+        self.words[cell] = start;
     }
 
     /// Where the run of a cell begins that no outline crosses, of the fences
@@ -307,7 +317,7 @@ impl RunWriter {
         self.key.extend_from_slice(asked);
         self.key.extend_from_slice(covering);
         if self.key.len() == 1 {
-            return NOTHING;
+            return self.cells;
         }
         if let Some(start) = self.known.get(self.key.as_slice()) {
             return *start;
@@ -341,10 +351,9 @@ impl RunWriter {
         start.expect("a tile's runs are bounded, see its budget") | more
     }
 
-    /// The band of cells whose runs begin at these `starts`.
-    pub(super) fn finish(&mut self, starts: &[u32]) -> Arc<[u32]> {
+    /// The band.
+    pub(super) fn finish(&mut self) -> Arc<[u32]> {
         self.words.extend([0; SPARE]);
-        let moved = starts.iter().map(|start| start + starts.len() as u32);
-        moved.chain(self.words.iter().copied()).collect()
+        self.words.as_slice().into()
     }
 }

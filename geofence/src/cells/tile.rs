@@ -25,8 +25,8 @@ impl Tile {
     /// One that knows of no fence.
     pub(super) fn empty() -> Self {
         let mut runs = run::RunWriter::default();
-        runs.begin_band();
-        let bands = Arc::new([runs.finish(&[run::NOTHING])]);
+        runs.begin_band(1);
+        let bands = Arc::new([runs.finish()]);
         Self { cell_bits: TILE_BITS, covering: Arc::default(), bands }
     }
 
@@ -147,6 +147,6 @@ impl Tile {
 
 /// Where a cell stands in its band.
 #[inline]
-fn in_band(cell: u32) -> usize {
+pub(super) fn in_band(cell: u32) -> usize {
     cell as usize & ((1 << BAND_BITS) - 1)
 }
