@@ -154,6 +154,15 @@ impl FenceSet {
         None
     }
 
+    /// Has `fence` share its shape with the fence of its id, if they are of one
+    /// shape; that fence's index then.
+    pub(crate) fn share_shape(&self, fence: &mut Fence) -> Option<u32> {
+        let same = |place: &u32| self.fences[*place as usize].shape == fence.shape;
+        let place = self.position_of(&fence.id).filter(same)?;
+        fence.shape = self.fences[place as usize].shape.clone();
+        Some(place)
+    }
+
     pub(crate) fn slots(&self) -> &Slots {
         self.fences.slots()
     }

@@ -37,13 +37,10 @@ impl Slots {
     /// Slots for `fences`, sorted by id, after those that `before` has. Shapes
     /// that stay the same are shared with `before`.
     pub(crate) fn after(before: &FenceSet, fences: &mut [Fence]) -> (Self, Moves) {
-        let old = before.fences();
         let mut slots = vec![None; fences.len()];
-        let mut stays = vec![false; old.len()];
+        let mut stays = vec![false; before.fences().len()];
         for (slot, fence) in slots.iter_mut().zip(fences) {
-            let known = before.position_of(&fence.id);
-            if let Some(i) = known.filter(|i| old[*i as usize].shape == fence.shape) {
-                fence.shape = old[i as usize].shape.clone();
+            if let Some(i) = before.share_shape(fence) {
                 stays[i as usize] = true;
                 *slot = Some(before.slots().slot(i));
             }

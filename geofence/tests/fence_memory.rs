@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use geofence::{Detector, Fence, FenceSet, Input, Settings, TimeMs, parse_fences};
+use geofence::{Detector, Fence, FenceSet, FencesReader, Input, Settings, TimeMs, parse_fences};
 use rstest::rstest;
 
 const FENCES: u32 = 2_000;
@@ -57,4 +57,23 @@ fn a_change_takes_memory_for_what_it_changes(
     });
     assert_eq!(detector.fence_history().epochs.len(), 3, "both are kept");
     assert!(taken.bytes_current < bytes_max, "{} bytes", taken.bytes_current);
+}
+
+/// As a worker does with its file at the first look after a start, and whenever
+/// the file is another: what stands is in memory already.
+#[test]
+fn a_file_read_beside_its_set_takes_no_memory_for_shapes_that_stand() {
+    let before = FenceSet::new(city()).unwrap();
+    let text = before.to_canonical_json();
+    let taken_beside = |set: &FenceSet| {
+        let mut reader = FencesReader::default();
+        let taken = allocation_counter::measure(|| drop(reader.read(&text, set).unwrap()));
+        taken.bytes_current
+    };
+    // The fences without their shapes, in a table with room to spare, and their
+    // names: 0.7 kB each. A shape takes 1.4 kB.
+    let bytes_max = i64::from(FENCES) * 1_000;
+    let (beside, alone) = (taken_beside(&before), taken_beside(&FenceSet::empty()));
+    assert!(beside < bytes_max, "{beside} bytes");
+    assert!(alone > bytes_max, "{alone} bytes: the bound says nothing");
 }

@@ -40,10 +40,10 @@ impl Fences {
                 let mut fleet = Fleet::new(self.vehicles as usize, 5);
                 let mut detector = detector(self.fences, &mut fleet);
                 let mut reader = FencesReader::default();
-                reader.read(before.as_bytes())?;
+                reader.read(before.as_bytes(), detector.fences())?;
                 reader.begin_set();
                 timed(|| {
-                    let fences = reader.read(text.as_bytes())?.fences;
+                    let fences = reader.read(text.as_bytes(), detector.fences())?.fences;
                     let set = FenceSet::after(detector.fences(), fences)?;
                     take_up(&mut detector, Arc::new(set))
                 })?

@@ -137,7 +137,7 @@ impl Files {
                 note: Some(note),
                 message: String::new(),
             };
-            let read = match reader.read(bytes) {
+            let read = match reader.read(bytes, before) {
                 Ok(read) => read,
                 Err(error) => {
                     problems.push(Problem::whole(path, error.to_string()));

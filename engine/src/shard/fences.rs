@@ -40,7 +40,7 @@ impl FenceSets {
         let bytes = self.objects.get(hash).await?;
         let unreadable = || format!("the stored fence set {hash} does not parse");
         self.reader.begin_set();
-        let read = self.reader.read(&bytes).with_context(unreadable)?;
+        let read = self.reader.read(&bytes, &self.last).with_context(unreadable)?;
         let set = FenceSet::after(&self.last, read.fences).with_context(unreadable)?;
         if set.hash() != hash {
             let told = |note: &FenceNote| format!("; {}: {}", note.fence, note.message);

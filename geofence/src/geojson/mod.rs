@@ -102,15 +102,21 @@ pub enum FencesError {
 /// # Ok::<(), geofence::FencesError>(())
 /// ```
 pub fn parse_fences(bytes: &[u8]) -> Result<Parsed, FencesError> {
-    let FencesRead { fences, repairs, refusals } = taken(read_features(bytes, &Known::default())?);
-    let set = FenceSet::new(fences).expect("features that share an id were refused");
+    let none = FenceSet::empty();
+    let FencesRead { fences, repairs, refusals } =
+        taken(read_features(bytes, &Known::default(), &none)?);
+    let set = FenceSet::after(&none, fences).expect("features that share an id were refused");
     Ok(Parsed { set, repairs, refusals })
 }
 
 /// Reads the features of a document, each under its id or its number.
-fn read_features(bytes: &[u8], known: &Known) -> Result<Vec<(String, Read)>, FencesError> {
+fn read_features(
+    bytes: &[u8],
+    known: &Known,
+    before: &FenceSet,
+) -> Result<Vec<(String, Read)>, FencesError> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if let Some(read) = read_one_by_one(text, known) {
+    if let Some(read) = read_one_by_one(text, known, before) {
         return Ok(read);
     }
     let document: Value =
@@ -145,11 +151,12 @@ fn read_features(bytes: &[u8], known: &Known) -> Result<Vec<(String, Read)>, Fen
 }
 
 /// Reads the features of a FeatureCollection without holding more of it than
-/// its text and, on each thread, one of them. A feature that is JSON and yet
+/// its text and, on each thread, one of them. Shapes that `before` has are taken
+/// from there. A feature that is JSON and yet
 /// cannot be read, as it holds a number out of range or nests too deep, is
 /// refused alone. Nothing if `text` is no FeatureCollection, or no JSON: whoever
 /// reads it whole can say why.
-fn read_one_by_one(text: &[u8], known: &Known) -> Option<Vec<(String, Read)>> {
+fn read_one_by_one(text: &[u8], known: &Known, before: &FenceSet) -> Option<Vec<(String, Read)>> {
     let features = collection::features(std::str::from_utf8(text).ok()?)?;
     let read = |(): &mut (), number: usize, text: &&RawValue| {
         let hash = xxh3_128(text.get().as_bytes());
@@ -157,10 +164,13 @@ fn read_one_by_one(text: &[u8], known: &Known) -> Option<Vec<(String, Read)>> {
             let read = Ok((fence.clone(), Vec::new()));
             return (fence.id.clone(), Read { has_id: true, fence: read, text: Some(hash) });
         }
-        let (label, read) = match serde_json::from_str(text.get()) {
+        let (label, mut read) = match serde_json::from_str(text.get()) {
             Ok(feature) => read_feature(number, &feature),
             Err(error) => nameless(number, unreadable(&error)),
         };
+        if let Ok((fence, _)) = &mut read.fence {
+            before.share_shape(fence);
+        }
         (label, Read { text: Some(hash), ..read })
     };
     Some(threads::map(Cores::Spare, &features, || (), read))
