@@ -120,9 +120,10 @@ impl Files {
     }
 
     /// What the files say, as a set [after](FenceSet::after) `before`, by a
-    /// `reader` that may have read them before they changed.
+    /// `reader` that may have read them before they changed. A file's bytes go
+    /// once they are read: the set is made without them.
     pub(super) fn parse(
-        &self,
+        self,
         before: &FenceSet,
         reader: &mut FencesReader,
     ) -> Result<Parsed, Vec<Problem>> {
@@ -131,13 +132,14 @@ impl Files {
         let mut fences = Vec::new();
         let mut repairs = Vec::new();
         let mut homes: BTreeMap<String, &Path> = BTreeMap::new();
-        for (path, bytes) in &self.files {
+        let (paths, texts): (Vec<PathBuf>, Vec<Vec<u8>>) = self.files.into_iter().unzip();
+        for (path, bytes) in paths.iter().zip(texts) {
             let of_fence = |note: FenceNote| Problem {
                 path: path.clone(),
                 note: Some(note),
                 message: String::new(),
             };
-            let read = match reader.read(bytes, before) {
+            let read = match reader.read(&bytes, before) {
                 Ok(read) => read,
                 Err(error) => {
                     problems.push(Problem::whole(path, error.to_string()));

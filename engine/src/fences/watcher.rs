@@ -49,7 +49,7 @@ pub(crate) trait Target: Send + Sync {
     fn parse(
         before: &Self::Before,
         path: &Path,
-        files: &Files,
+        files: Files,
     ) -> Result<Self::Parsed, Vec<Problem>>;
 
     /// Has it take the place of the last; an error says why not yet.
@@ -89,7 +89,7 @@ impl Target for Fences {
     fn parse(
         (set, reader): &Self::Before,
         _path: &Path,
-        files: &Files,
+        files: Files,
     ) -> Result<Parsed, Vec<Problem>> {
         files.parse(set, &mut reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -199,7 +199,7 @@ fn parse<T: Target>(
     content: Content,
 ) -> Option<Result<T::Parsed, Vec<Problem>>> {
     match Files::read(path) {
-        Ok(files) => (files.hash() == content).then(|| T::parse(before, path, &files)),
+        Ok(files) => (files.hash() == content).then(|| T::parse(before, path, files)),
         Err(problems) => (hash_of(&problems) == content).then_some(Err(problems)),
     }
 }

@@ -33,8 +33,8 @@ impl Target for Tags {
 
     fn before(&self) {}
 
-    fn parse((): &(), path: &Path, files: &Files) -> Result<ConfiguredTags, Vec<Problem>> {
-        configured::parse(path, files)
+    fn parse((): &(), path: &Path, files: Files) -> Result<ConfiguredTags, Vec<Problem>> {
+        configured::parse(path, &files)
     }
 
     async fn take_up(&self, tags: ConfiguredTags) -> Result<(), String> {
