@@ -95,8 +95,8 @@ impl Keeper {
             Edit::Put(fence) => Some(fence.id.clone()),
             Edit::Delete(id) => Some(id.clone()),
         };
-        let newest = Arc::clone(&self.taken.history.newest().set);
-        let built = tokio::task::spawn_blocking(move || build(edit, &newest)).await;
+        let history = self.taken.history.clone();
+        let built = tokio::task::spawn_blocking(move || build(edit, &history)).await;
         let Built { set, json, is_new } = built.map_err(|error| {
             error!(%error, "building a fence set failed");
             NOT_STORED
@@ -156,8 +156,13 @@ impl Keeper {
         fences: &FenceInput,
         received: TimeMs,
     ) -> Result<FenceHistory, EditError> {
-        let verdicts = tokio::time::timeout(VERDICTS_WITHIN, self.propose(fences, received));
-        let proposals = verdicts.await.map_err(|_| BUSY)??;
+        let agree = async {
+            // A shard whose commit hangs answers nothing: the others are not to stand
+            // still for it.
+            self.history().await?;
+            self.propose(fences, received).await
+        };
+        let proposals = tokio::time::timeout(VERDICTS_WITHIN, agree).await.map_err(|_| BUSY)??;
         let mut done = Vec::with_capacity(proposals.len());
         for Proposal { go, done: answer, .. } in proposals {
             // A shard that is gone is found below.
@@ -214,7 +219,8 @@ impl Keeper {
     }
 }
 
-fn build(edit: Edit, newest: &FenceSet) -> Result<Built, EditError> {
+fn build(edit: Edit, history: &FenceHistory) -> Result<Built, EditError> {
+    let newest = &*history.newest().set;
     let without = |id: &str| -> Vec<Fence> {
         newest.fences().iter().filter(|fence| fence.id != id).cloned().collect()
     };
@@ -233,6 +239,9 @@ fn build(edit: Edit, newest: &FenceSet) -> Result<Built, EditError> {
             (Arc::new(set), false)
         }
     };
+    // A change that is taken back finds the set that was in force before it.
+    let kept = history.epochs.iter().find(|epoch| epoch.set.hash() == set.hash());
+    let set = kept.map_or(set, |epoch| Arc::clone(&epoch.set));
     let json = set.to_canonical_json().into();
     Ok(Built { set, json, is_new })
 }
@@ -256,5 +265,78 @@ fn outcome(edited: &Result<Edited, EditError>) -> &'static str {
         Err(EditError::NotFound) => "not_found",
         Err(EditError::Refused(_)) => "refused",
         Err(EditError::Unavailable(_)) => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use geofence::{Detector, Input, Settings, parse_fences};
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::fences::Editor;
+    use crate::journal::Store;
+
+    fn circle(radius_m: u32) -> Arc<FenceSet> {
+        let text = format!(
+            r#"{{"type":"Feature","id":"c","properties":{{"radius_m":{radius_m}}},
+            "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
+        );
+        Arc::new(parse_fences(text.as_bytes()).expect("GeoJSON").set)
+    }
+
+    /// Of a shard that took these up one after the other.
+    fn history(sets: &[Arc<FenceSet>]) -> FenceHistory {
+        let mut detector = Detector::new(Settings::default());
+        for (now, set) in (1..).zip(sets) {
+            let (now, set) = (TimeMs(now), Arc::clone(set));
+            detector.apply(&[Input::Fences { set, valid_from: now }], now, now.0 as u64);
+        }
+        detector.fence_history()
+    }
+
+    #[test]
+    fn a_change_that_is_taken_back_makes_no_other_set() {
+        let (before, after) = (circle(40), circle(50));
+        let history = history(&[Arc::clone(&before), after]);
+        let built = build(Edit::Configured(circle(40)), &history).expect("a set");
+        assert!(Arc::ptr_eq(&built.set, &before));
+    }
+
+    /// Answers questions until it is asked to stand still.
+    async fn shard_at_work(mut ear: mpsc::Receiver<Control>) -> bool {
+        while let Some(control) = ear.recv().await {
+            match control {
+                Control::Question(Question::FenceHistory(answer)) => {
+                    answer.send(history(&[])).expect("the keeper waits for it");
+                }
+                Control::Fences(_) => return true,
+                _ => unreachable!("a keeper asks for nothing else"),
+            }
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_shard_stands_still_for_one_that_hangs() {
+        let (control, ear) = mpsc::channel(16);
+        let at_work = tokio::spawn(shard_at_work(ear));
+        let (hangs, _held) = mpsc::channel(16);
+        let (editor, requests) = Editor::new(circle(40));
+        let keeper = Keeper {
+            shards: vec![control, hangs],
+            objects: FenceObjects::new(Store::shared(Arc::new(InMemory::new()))),
+            receive_clock: Arc::new(ReceiveClock::event(TimeMs(1_000))),
+            clock: Clock::Event,
+            taken: Taken { history: history(&[]), configured: String::new() },
+            served: watch::Sender::default(),
+        };
+        let stop = CancellationToken::new();
+        let kept = tokio::spawn(keeper.run(requests, stop.clone()));
+        let edited = editor.change(Edit::Configured(circle(50)), None).await;
+        assert_eq!(edited, Err(BUSY));
+        stop.cancel();
+        kept.await.expect("it does not panic");
+        assert!(!at_work.await.expect("it does not panic"), "it was told to stand still");
     }
 }
