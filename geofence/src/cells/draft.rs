@@ -105,10 +105,10 @@ impl<'a> Draft<'a> {
 
     fn add_polygon(&mut self, fence: u32, polygon: &'a Polygonal, shift: Shift) {
         let before = self.edges.len();
-        for (west, east) in polygon.outline_near(shift.tile_box()) {
+        polygon.outline_near(shift.tile_box(), |west, east| {
             let edge = Edge { west, east }.moved((shift.east, shift.north));
             raster::touched(&edge, TILE_BITS, &(0..=0), &(0..=0), |_| self.edges.push(edge));
-        }
+        });
         if self.edges.len() > before {
             let edges_end = self.edges.len();
             self.polygons.push(Crossing { fence, polygon, shift, edges_end });

@@ -34,20 +34,22 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// Takes a further outside fix into the run, `outside_m` from the fence's
-    /// edge. Says whether the visit is over.
+    /// Takes a further outside fix into the run; `is_beyond` says whether it is
+    /// more than so many metres from the fence's edge, and is asked for no more
+    /// than need be. Says whether the visit is over.
     pub(super) fn take(
         &mut self,
         fix: &Fix,
-        outside_m: f64,
+        is_beyond: impl Fn(f64) -> bool,
         fence: &Fence,
         settings: &Settings,
     ) -> bool {
         self.pings = self.pings.saturating_add(1);
-        self.decisive = self.decisive || is_decisive(fix, outside_m, fence);
+        self.decisive = self.decisive || is_beyond(decisive_m(fix, fence));
         (self.decisive && self.pings >= exit_confirm(fence, settings))
             || fix.t.since(self.crossing.not_after) >= SPAN_MS
-            || outside_m > FAR_M + fix.accuracy_m()
+            // What is far is decisive.
+            || (self.decisive && is_beyond(FAR_M + fix.accuracy_m()))
     }
 }
 
@@ -56,9 +58,9 @@ pub(super) fn exit_confirm(fence: &Fence, settings: &Settings) -> u32 {
     fence.settings.exit_confirm.unwrap_or(settings.exit_confirm)
 }
 
-/// Whether a fix this far outside cannot be a matter of accuracy.
-pub(super) fn is_decisive(fix: &Fix, outside_m: f64, fence: &Fence) -> bool {
-    outside_m > margin_m(fence) + accuracy_share_m(fix)
+/// How far outside a fix cannot be a matter of accuracy any more, metres.
+pub(super) fn decisive_m(fix: &Fix, fence: &Fence) -> f64 {
+    margin_m(fence) + accuracy_share_m(fix)
 }
 
 /// The part of the margin that is the fence's.

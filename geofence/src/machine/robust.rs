@@ -10,7 +10,7 @@ use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceCross, Reason};
 
 use super::arrival::{Arrival, CONFIDENCE_MIN};
-use super::leaving::{Leaving, is_decisive};
+use super::leaving::{Leaving, decisive_m};
 use super::refused::Refusal;
 use super::scope::Scope;
 use super::step::{Step, Way};
@@ -182,7 +182,7 @@ impl View<'_> {
                     None => machine.arrivals.push(arrival),
                     Some(_) => scratch.refuse(Refusal::ShortStay, id),
                 }
-            } else if in_time && !is_decisive(self.fix, self.outside_m(fence), self.fence(fence)) {
+            } else if in_time && !self.is_beyond(fence, decisive_m(self.fix, self.fence(fence))) {
                 machine.arrivals.push(arrival);
             } else {
                 scratch.refuse(Refusal::Pending, id);
@@ -201,24 +201,29 @@ impl View<'_> {
     /// Takes the fix, outside, into the run that may end `visit`; returns the
     /// run if it does.
     fn leave(&self, visit: &mut Visit) -> Option<Box<Leaving>> {
-        let fence = self.fence(visit.fence);
-        let (mut leaving, outside_m) = match visit.leaving.take() {
-            Some(leaving) => (leaving, self.outside_m(visit.fence)),
+        let (fence, settings) = (self.fence(visit.fence), self.judge.settings);
+        let (leaving, left) = match visit.leaving.take() {
+            Some(mut leaving) => {
+                let is_beyond = |limit_m| self.is_beyond(visit.fence, limit_m);
+                let left = leaving.take(self.fix, is_beyond, fence, settings);
+                (leaving, left)
+            }
             None => {
                 let place = place_at_fence(self.epoch, visit.fence, self.fix, false);
                 let outside_m = place.margin.map_or(0.0, |margin| -margin.distance_m);
-                let leaving = Leaving {
+                let mut leaving = Box::new(Leaving {
                     first: self.fix.identity,
                     place,
                     version: self.epoch.version(visit.fence),
                     crossing: self.way(Way::Out, visit.fence),
                     pings: 0,
                     decisive: false,
-                };
-                (Box::new(leaving), outside_m)
+                });
+                let left = leaving.take(self.fix, |limit_m| outside_m > limit_m, fence, settings);
+                (leaving, left)
             }
         };
-        if leaving.take(self.fix, outside_m, fence, self.judge.settings) {
+        if left {
             return Some(leaving);
         }
         visit.leaving = Some(leaving);
@@ -316,9 +321,9 @@ impl View<'_> {
         &self.epoch.set.fences()[index as usize]
     }
 
-    /// How far outside the fence the fix is, which is outside, metres.
-    fn outside_m(&self, fence: u32) -> f64 {
-        -self.fence(fence).shape.signed_distance_on_side_m(self.fix.position, false)
+    /// Whether the fix, outside, is more than `limit_m` from the fence's edge.
+    fn is_beyond(&self, fence: u32, limit_m: f64) -> bool {
+        self.fence(fence).shape.is_beyond(self.fix.position, limit_m)
     }
 }
 

@@ -270,6 +270,6 @@ fn sight(judge: &Judge<'_>, id: &str, fix: &Fix) -> Option<Sight> {
         confidence,
         margin_m: round_mm(leaving::margin_m(fence)),
         accuracy_share_m: leaving::accuracy_share_m(fix),
-        decisive: !inside && leaving::is_decisive(fix, -distance_m, fence),
+        decisive: !inside && -distance_m > leaving::decisive_m(fix, fence),
     })
 }

@@ -94,6 +94,17 @@ impl Shape {
         }
     }
 
+    /// Whether `p`, outside, is more than `limit_m` from the outline, as
+    /// [`Self::signed_distance_m`] measures it. Cheaper than the distance.
+    pub(crate) fn is_beyond(&self, p: Position, limit_m: f64) -> bool {
+        match self {
+            Self::Polygon(polygonal) => polygonal.is_beyond(p, limit_m),
+            Self::Circle(_) | Self::Corridor(_) => {
+                -self.signed_distance_on_side_m(p, false) > limit_m
+            }
+        }
+    }
+
     /// Probability that a fix at `p` with this 68 % radius was taken inside:
     /// the mass within the shape of a Gaussian with σ = accuracy / 1.515,
     /// rounded to 1e-4, in 0..=1. An accuracy that is not above 0 is taken for

@@ -13,10 +13,10 @@ use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
-use super::runs::Runs;
+use super::runs::{Runs, Wanted};
 use super::simple::simple;
 use super::slabs::Slabs;
-use super::sweep::{Meetings, Step, Stretches};
+use super::sweep::{Marks, Meetings, Step, Stretches, mark};
 use super::trace::trace;
 use crate::Position;
 use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_way};
@@ -153,11 +153,26 @@ impl Polygonal {
     /// `inside` is what [`Self::contains`] says of `p`.
     pub(super) fn signed_distance_m(&self, p: Position, inside: bool) -> f64 {
         debug_assert_eq!(inside, self.contains(p), "{p:?}");
+        let distance_m = self.distance_m(p, Wanted::LEAST);
+        round_mm(if inside { distance_m } else { -distance_m })
+    }
+
+    /// Whether `p`, outside, is more than `limit_m` from the outline, as
+    /// [`Self::signed_distance_m`] measures it. Mostly less than that need be
+    /// known of the distance.
+    pub(super) fn is_beyond(&self, p: Position, limit_m: f64) -> bool {
+        // What may round to the limit is measured.
+        let wanted = Wanted::between(limit_m - 1e-3, limit_m + 1e-3);
+        let beyond = round_mm(self.distance_m(p, wanted)) > limit_m;
+        debug_assert_eq!(beyond, -self.signed_distance_m(p, false) > limit_m, "{p:?}");
+        beyond
+    }
+
+    fn distance_m(&self, p: Position, wanted: Wanted) -> f64 {
         let (x, y) = (self.unwrap(p.lon), i64::from(p.lat));
         let scale = Scale::at(f64::from(p.lat));
-        let nearest = self.edges.distance2_m2(x, y, scale);
-        let distance = if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M };
-        round_mm(if inside { distance } else { -distance })
+        let nearest = self.edges.distance2_m2(x, y, scale, wanted);
+        if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M }
     }
 
     pub(super) fn inside_stretches(&self, from: Position, to: Position) -> Stretches {
@@ -183,17 +198,18 @@ impl Polygonal {
         if step.by == (0, 0) {
             return self.contains(from).then_some((0.0, 1.0)).into_iter().collect();
         }
-        let edges = self
-            .turns_meeting(step.envelope())
-            .flat_map(|(area, turn)| self.edges.meeting(area).map(move |edge| (edge, turn)));
-        let meetings = Meetings::new(step, edges);
+        let mut marks = Marks::new();
+        for (area, turn) in self.turns_meeting(step.envelope()) {
+            self.edges.each_meeting(area, |edge| mark(step, edge, turn, &mut marks));
+        }
+        let meetings = Meetings::of(marks);
         meetings.stretches(inside_ahead(step, &meetings))
     }
 
     /// Whether some edge's box meets that of the step.
     pub(super) fn may_meet_step(&self, from: Position, to: Position) -> bool {
         self.turns_meeting(self.step(from, to).envelope())
-            .any(|(area, _)| self.edges.meeting(area).any(|edge| edge.envelope().overlaps(&area)))
+            .any(|(area, _)| self.edges.any_meeting(area, |edge| edge.envelope().overlaps(&area)))
     }
 
     /// The copies of `area` round the Earth that meet the shape's box, each
@@ -226,7 +242,9 @@ impl Polygonal {
             let step = Step { start, by };
             let length_m = scale.length_m(by.0 as f64, by.1 as f64);
             let inside = self.inside_ahead(step);
-            let stretches = Meetings::new(step, near.iter().copied()).stretches(inside);
+            let mut marks = Marks::new();
+            near.iter().for_each(|(edge, turn)| mark(step, *edge, *turn, &mut marks));
+            let stretches = Meetings::of(marks).stretches(inside);
             stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
         }
     }
@@ -266,15 +284,16 @@ impl Polygonal {
         self.slabs.over(x).iter().map(|i| self.edges.edge(*i))
     }
 
-    /// The edges of the outline whose boxes meet `area`, and some more, on the
-    /// shape's own axis, each from its western end to its eastern one,
-    /// northwards if vertical.
+    /// Calls `near` with the edges of the outline whose boxes meet `area`, and
+    /// some more, on the shape's own axis, each from its western end to its
+    /// eastern one, northwards if vertical.
     pub(crate) fn outline_near(
         &self,
         area: Envelope,
-    ) -> impl Iterator<Item = ((i64, i64), (i64, i64))> {
-        let ends = |edge: Edge| ((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
-        self.edges.meeting(area).map(ends)
+        mut near: impl FnMut((i64, i64), (i64, i64)),
+    ) {
+        let ends = |edge: Edge| near((edge.west.x, edge.west.y), (edge.east.x, edge.east.y));
+        self.edges.each_meeting(area, ends);
     }
 
     /// Whether the place an infinitesimal step east of this longitude and
@@ -347,5 +366,33 @@ impl Edge {
         let east_m = gap(self.west.x + turn, self.east.x + turn, x) * scale.east_m;
         let (south, north) = (self.west.y.min(self.east.y), self.west.y.max(self.east.y));
         east_m <= reach_m && gap(south, north, y) * scale.north_m <= reach_m
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parts::Vertex;
+    use super::*;
+
+    #[test]
+    fn a_limit_is_passed_where_the_distance_as_it_is_rounded_passes_it() {
+        // Some hundred corners on a circle, so that most boxes are passed over.
+        let corner = |k: i64| {
+            let (north, east) = libm::sincos(f64::from(k as u32) * 0.06);
+            Vertex { x: (east * 3e5) as i64, y: (north * 2e5) as i64 }
+        };
+        let part = Part { exterior: (0..104).map(corner).collect(), holes: Vec::new() };
+        let (shape, _) = Polygonal::new(vec![part]).expect("a polygon");
+        let places =
+            [(300_001, 0), (300_100, 9), (400_000, 70_000), (-3_000_000, 5), (0, 9_000_000)];
+        for (lon, lat) in places {
+            let p = Position { lon, lat };
+            let distance_m = -shape.signed_distance_m(p, shape.contains(p));
+            for by in [-500.0, -1.0, -0.002, -0.001, -0.0005, 0.0, 0.0005, 0.001, 0.002, 1.0, 500.0]
+            {
+                let limit_m = distance_m + by;
+                assert_eq!(shape.is_beyond(p, limit_m), distance_m > limit_m, "{p:?} by {by}");
+            }
+        }
     }
 }

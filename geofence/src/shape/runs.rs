@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::bounds::{Area, Bounds, Near};
+use super::bounds::{Area, Bounds, LANES, Near, ROUNDING};
 use super::edge::{Edge, Packed};
 use super::envelope::Envelope;
 use crate::plane::{HALF_TURN, Scale, TURN};
@@ -11,6 +11,10 @@ use crate::plane::{HALF_TURN, Scale, TURN};
 /// Edges in a run. An outline of a hundred asks a dozen boxes and one or two
 /// runs.
 const RUN: usize = 8;
+
+/// Groups of boxes that are asked before the runs in them are: of the longest
+/// outlines more boxes than are kept at hand.
+const BLOCK: usize = 16;
 
 /// A box is passed over if it is farther than what was found by more than
 /// this, metres: more than rounding ever makes of a distance on the Earth.
@@ -21,18 +25,39 @@ const SLACK_M: f64 = 1e-6;
 pub(super) struct Runs {
     origin: i64,
     edges: Arc<[Packed]>,
-    /// One for each [`RUN`] edges.
+    /// Round each [`RUN`] edges, [`LANES`] at a time; the last one may be there
+    /// more than once.
     boxes: Arc<[Bounds]>,
     /// Round all of them; `None` if there is no edge.
     around: Option<Envelope>,
+}
+
+/// Which distances are wanted, by their squares, metres².
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// One no greater than this need not be the least.
+    near_enough: f64,
+    /// One greater than this need not be found.
+    too_far: f64,
+}
+
+impl Wanted {
+    pub(super) const LEAST: Self = Self { near_enough: 0.0, too_far: f64::INFINITY };
+
+    /// The least if it is between these two, metres; else whether it is less or
+    /// more.
+    pub(super) fn between(low_m: f64, high_m: f64) -> Self {
+        let low_m = low_m.max(0.0);
+        Self { near_enough: low_m * low_m, too_far: high_m * high_m }
+    }
 }
 
 impl Runs {
     /// Of edges whose western ends lie less than a turn east of `origin`.
     pub(super) fn new(edges: &[Edge], origin: i64) -> Self {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
-        let boxes = edges.chunks(RUN).filter_map(around);
-        let boxes = boxes.map(|around| Bounds::of(around, origin)).collect();
+        let boxes: Vec<Envelope> = edges.chunks(RUN).filter_map(around).collect();
+        let boxes = boxes.chunks(LANES).filter_map(|boxes| Bounds::of(boxes, origin)).collect();
         let around = around(edges);
         let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
         Self { origin, edges, boxes, around }
@@ -48,55 +73,94 @@ impl Runs {
         self.edges[index as usize].unpack(self.origin)
     }
 
-    /// The edges whose boxes meet `area`, and some more; each once.
-    pub(super) fn meeting(&self, area: Envelope) -> impl Iterator<Item = Edge> {
-        let runs = self.boxes.iter().zip(self.edges.chunks(RUN));
+    /// Calls `met` with the edges whose boxes meet `area`, and some more; each
+    /// once and in order.
+    pub(super) fn each_meeting(&self, area: Envelope, mut met: impl FnMut(Edge)) {
+        self.any_meeting(area, |edge| {
+            met(edge);
+            false
+        });
+    }
+
+    /// The same until `test` says so of one; whether it did.
+    #[inline]
+    pub(super) fn any_meeting(&self, area: Envelope, mut test: impl FnMut(Edge) -> bool) -> bool {
         let area = Area::of(area, self.origin);
-        let met = runs.filter(move |run| run.0.overlaps(&area));
-        met.flat_map(|run| run.1.iter().map(|edge| edge.unpack(self.origin)))
+        self.blocks().any(|(boxes, edges)| {
+            let mut lanes = [[0; LANES]; BLOCK];
+            for (lanes, boxes) in lanes.iter_mut().zip(boxes) {
+                *lanes = boxes.overlap(&area);
+            }
+            let runs = lanes.as_flattened().iter().zip(edges.chunks(RUN));
+            let mut met = runs.filter(|(overlaps, _)| **overlaps != 0).map(|(_, run)| run);
+            met.any(|run| run.iter().any(|edge| test(edge.unpack(self.origin))))
+        })
+    }
+
+    /// Boxes with the edges that they are round.
+    fn blocks(&self) -> impl Iterator<Item = (&[Bounds], &[Packed])> {
+        self.boxes.chunks(BLOCK).zip(self.edges.chunks(BLOCK * LANES * RUN))
     }
 
     /// Square of the distance from (x, y) to the nearest edge, in the plane of
-    /// `scale`, metres²; infinite if there is none but along a pole.
-    pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale) -> f64 {
+    /// `scale`, metres²; infinite if there is none but along a pole, or if it is
+    /// too far to be `wanted`.
+    pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale, wanted: Wanted) -> f64 {
         let place = Place { x, y, scale };
         if self.is_near(x) {
             let near = Near::new((x, y), self.origin, scale);
-            let bound = |around: &Bounds| around.distance2_m2(&near);
-            return self.nearest(bound, |run| self.nearest_of_near(run, place));
+            let bounds = |boxes: &Bounds| boxes.distances2_m2(&near);
+            return self.nearest(wanted, bounds, |run| self.nearest_of_near(run, place));
         }
-        let bound = |around: &Bounds| {
-            let around = around.envelope(self.origin);
-            let turns = [-TURN, 0, TURN].into_iter();
-            turns.map(|turn| place.distance2_m2(&around, turn)).fold(f64::INFINITY, f64::min)
+        let bounds = |boxes: &Bounds| {
+            boxes.envelopes(self.origin).map(|around| {
+                let turns = [-TURN, 0, TURN].into_iter();
+                let distances = turns.map(|turn| place.distance2_m2(&around, turn));
+                distances.fold(f64::INFINITY, f64::min) as f32
+            })
         };
-        self.nearest(bound, |run| self.nearest_of(run, place))
+        self.nearest(wanted, bounds, |run| self.nearest_of(run, place))
     }
 
-    /// `bound` is no more than the square of the distance to what lies in a
-    /// box, `nearest_of` that to the nearest edge of a run.
+    /// `bounds` are no more than the squares of the distances to what lies in
+    /// boxes, `nearest_of` that to the nearest edge of a run.
     #[inline]
     fn nearest(
         &self,
-        bound: impl Fn(&Bounds) -> f64,
+        wanted: Wanted,
+        bounds: impl Fn(&Bounds) -> [f32; LANES],
         nearest_of: impl Fn(&[Packed]) -> f64,
     ) -> f64 {
-        // The run that is likely nearest first: it rules most others out.
-        let (mut first, mut least) = (0, f64::INFINITY);
-        for (i, around) in self.boxes.iter().enumerate() {
-            let bound = bound(around);
-            if bound < least {
-                (first, least) = (i, bound);
+        let mut nearest = f64::INFINITY;
+        let mut limit = reach2_m2(wanted.too_far);
+        for (boxes, edges) in self.blocks() {
+            let mut lanes = [[f32::INFINITY; LANES]; BLOCK];
+            for (lanes, boxes) in lanes.iter_mut().zip(boxes) {
+                *lanes = bounds(boxes);
             }
-        }
-        let Some(run) = self.edges.chunks(RUN).nth(first) else { return f64::INFINITY };
-        let mut nearest = nearest_of(run);
-        let mut limit = reach2_m2(nearest);
-        for (i, around) in self.boxes.iter().enumerate() {
-            if bound(around) <= limit && i != first {
-                let run = &self.edges[i * RUN..self.edges.len().min((i + 1) * RUN)];
-                nearest = nearest.min(nearest_of(run));
-                limit = reach2_m2(nearest);
+            let bounds = &lanes.as_flattened()[..edges.len().div_ceil(RUN)];
+            let run = |i: usize| &edges[i * RUN..edges.len().min((i + 1) * RUN)];
+            // The run that is likely nearest first: it rules most others out.
+            let (mut first, mut least) = (0, f32::INFINITY);
+            for (i, &bound) in bounds.iter().enumerate() {
+                if bound < least {
+                    (first, least) = (i, bound);
+                }
+            }
+            if least > limit {
+                continue;
+            }
+            nearest = nearest.min(nearest_of(run(first)));
+            limit = limit.min(reach2_m2(nearest));
+            for (i, &bound) in bounds.iter().enumerate() {
+                if bound > limit || i == first {
+                    continue;
+                }
+                if nearest <= wanted.near_enough {
+                    return nearest;
+                }
+                nearest = nearest.min(nearest_of(run(i)));
+                limit = limit.min(reach2_m2(nearest));
             }
         }
         nearest
@@ -116,11 +180,9 @@ impl Runs {
         let Ok(run) = <&[Packed; RUN]>::try_from(run) else { return self.nearest_of(run, place) };
         let east_of_origin = (place.x - self.origin) as u32;
         let lat = place.y as i32;
-        let mut distances = [f64::INFINITY; RUN];
-        for (distance, edge) in distances.iter_mut().zip(run) {
-            *distance = edge.near_distance2_m2(east_of_origin, lat, place.scale);
-        }
-        distances.into_iter().fold(f64::INFINITY, f64::min)
+        Packed::near_distances2_m2(run, east_of_origin, lat, place.scale)
+            .into_iter()
+            .fold(f64::INFINITY, f64::min)
     }
 
     /// Whether the meridian is so near to all edges that no other copy of them
@@ -151,10 +213,11 @@ impl Place {
     }
 }
 
-/// Square of a little more than the distance whose square is `distance2_m2`.
-fn reach2_m2(distance2_m2: f64) -> f64 {
+/// Square of a little more than the distance whose square is `distance2_m2`, to
+/// compare the bounds of boxes with.
+fn reach2_m2(distance2_m2: f64) -> f32 {
     let reach_m = distance2_m2.sqrt() + SLACK_M;
-    reach_m * reach_m
+    (reach_m * reach_m) as f32 * ROUNDING
 }
 
 #[cfg(test)]
@@ -205,7 +268,18 @@ mod tests {
                 let real = edges.iter().filter(|edge| !edge.is_at_pole());
                 let all = real.map(|edge| edge.distance2_m2(x, y, scale));
                 let least = all.fold(f64::INFINITY, f64::min);
-                prop_assert_eq!(runs.distance2_m2(x, y, scale).to_bits(), least.to_bits());
+                let found = runs.distance2_m2(x, y, scale, Wanted::LEAST);
+                prop_assert_eq!(found.to_bits(), least.to_bits());
+                // The least may lie at, above or below what is wanted.
+                for (low, high) in [(0.9, 1.1), (1.0, 1.0), (0.5, 0.9), (1.1, 2.0)] {
+                    let (low_m, high_m) = (low * least.sqrt(), high * least.sqrt());
+                    let found = runs.distance2_m2(x, y, scale, Wanted::between(low_m, high_m));
+                    if found.is_infinite() {
+                        prop_assert!(least >= high_m * high_m, "{} below {}", least, high_m);
+                    } else if found != least {
+                        prop_assert!(least < found && (found <= low_m * low_m || found > high_m * high_m), "{} for {}", found, least);
+                    }
+                }
             }
         }
 
@@ -221,7 +295,8 @@ mod tests {
                 south: corner.1,
                 north: corner.1 + size.1,
             };
-            let found: Vec<_> = runs(&edges).meeting(area).collect();
+            let mut found = Vec::new();
+            runs(&edges).each_meeting(area, |edge| found.push(edge));
             let mut rest = found.iter();
             for edge in &edges {
                 // In order, so that each is there once.

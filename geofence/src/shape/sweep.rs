@@ -35,7 +35,7 @@ impl Step {
 
 /// A fraction of the step from 0 to 1, `den` > 0.
 #[derive(Clone, Copy, Debug)]
-struct Fraction {
+pub(super) struct Fraction {
     num: i128,
     den: i128,
 }
@@ -52,7 +52,7 @@ impl Fraction {
 
 /// What happens where the step meets the outline.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Mark {
+pub(super) enum Mark {
     /// It touches an edge, which is inside, and nothing changes.
     Touch,
     /// It goes over to the other side.
@@ -66,19 +66,15 @@ enum Mark {
 /// Stretches inside, as fractions of a step; mostly one.
 pub(crate) type Stretches = SmallVec<[(f64, f64); 2]>;
 
-type Marks = SmallVec<[(Fraction, Mark); 4]>;
+/// What the edges of an outline are to a step, in any order.
+pub(super) type Marks = SmallVec<[(Fraction, Mark); 4]>;
 
 /// Where a step of some length meets an outline, in order.
 pub(super) struct Meetings(Marks);
 
 impl Meetings {
-    /// `edges` are those that may meet the step, each with the longitude to add
-    /// to it.
-    pub(super) fn new(step: Step, edges: impl Iterator<Item = (Edge, i64)>) -> Self {
-        let mut marks = Marks::new();
-        for (edge, turn) in edges {
-            mark(step, edge, turn, &mut marks);
-        }
+    /// By the [`mark`] of every edge that may meet the step.
+    pub(super) fn of(mut marks: Marks) -> Self {
         marks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Self(marks)
     }
@@ -131,7 +127,8 @@ impl Meetings {
     }
 }
 
-fn mark(step: Step, edge: Edge, turn: i64, marks: &mut Marks) {
+/// Adds to `marks` what the edge, moved by `turn`, is to the step.
+pub(super) fn mark(step: Step, edge: Edge, turn: i64, marks: &mut Marks) {
     let (dx, dy) = step.by;
     // Seen from the step's start.
     let a = (edge.west.x + turn - step.start.0, edge.west.y - step.start.1);
