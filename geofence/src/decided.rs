@@ -134,7 +134,8 @@ impl Body {
             op: emission.op.into(),
             revision: emission.revision,
             vehicle_id: emission.vehicle_id.to_owned(),
-            fence_id: self.fence.as_ref().map(|fence| fence.id.to_string()).unwrap_or_default(),
+            // Not by way of what writes any value as text.
+            fence_id: self.fence.as_ref().map(|fence| String::from(&*fence.id)).unwrap_or_default(),
             fence_version: self.fence.as_ref().map_or(0, |fence| fence.version),
             visit_id: visit.map(hex).unwrap_or_default(),
             episode_id: episode.map(hex).unwrap_or_default(),

@@ -63,6 +63,8 @@ pub struct Detector {
     pub(crate) touched: Touched,
     /// What the last apply amended, as it was told before.
     pub(crate) amended: Vec<Decided>,
+    /// Events that the last apply came to, which the next one makes room for.
+    events_before: usize,
     /// Sources and forgotten vehicles of which something is to be put right.
     departed: Vec<Vehicle>,
     pub(crate) overdue: Overdue,
@@ -90,6 +92,7 @@ impl Detector {
             window_fixes: 0,
             touched: Touched::default(),
             amended: Vec::new(),
+            events_before: 0,
             departed: Vec::new(),
             overdue: Overdue::default(),
             remaining: Remaining::default(),
@@ -115,6 +118,8 @@ impl Detector {
         for (i, input) in inputs.iter().enumerate() {
             match input {
                 Input::Pings(run) => {
+                    // No more than it may take: a burst must not echo.
+                    effects.events.reserve(self.events_before.min(run.pings.len()));
                     // What silence concludes is known after all input only.
                     let waits = self.world.settings.on_silence == OnSilence::Wait;
                     let settles = waits && i + 1 == inputs.len();
@@ -141,6 +146,7 @@ impl Detector {
         self.scratch.refused.drain(&mut effects.counters);
         self.bound_windows(&mut effects);
         sort_events(&mut effects.events);
+        self.events_before = effects.events.len();
         effects
     }
 
@@ -425,14 +431,17 @@ fn sort_events(events: &mut Vec<FleetEvent>) {
     let key =
         |(i, event): (usize, &FleetEvent)| (event.event_time_ms, id_prefix(&event.vehicle_id), i);
     let mut order: Vec<(i64, u128, usize)> = events.iter().enumerate().map(key).collect();
-    // A stable sort, for it finds what is in order already.
-    order.sort_by(|&(time, vehicle, i), &(other_time, other_vehicle, j)| {
-        time.cmp(&other_time).then(vehicle.cmp(&other_vehicle)).then_with(|| {
-            let (a, b) = (&events[i], &events[j]);
-            let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
-            vehicles.then_with(|| order_key(a).cmp(&order_key(b)))
-        })
-    });
+    // By numbers first, which takes no branch: few events share their time.
+    order.sort_unstable_by_key(|&(time, _, i)| (time, i));
+    for same_time in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|chunk| chunk.len() > 1) {
+        same_time.sort_by(|&(_, vehicle, i), &(_, other_vehicle, j)| {
+            vehicle.cmp(&other_vehicle).then_with(|| {
+                let (a, b) = (&events[i], &events[j]);
+                let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
+                vehicles.then_with(|| order_key(a).cmp(&order_key(b)))
+            })
+        });
+    }
     if !order.iter().map(|place| place.2).is_sorted() {
         *events = order.into_iter().map(|(.., i)| std::mem::take(&mut events[i])).collect();
     }

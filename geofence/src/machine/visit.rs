@@ -68,6 +68,7 @@ impl Visit {
 
     /// Emits the dwell thresholds that a fix inside proves: once per visit and
     /// threshold, at enter + threshold exactly.
+    #[inline]
     pub(super) fn reach_dwells(
         &mut self,
         judge: &Judge<'_>,
@@ -76,13 +77,27 @@ impl Visit {
         scratch: &mut Scratch,
     ) {
         for dwell in self.dwells_ahead(judge, epoch).take_while(|dwell| dwell.due <= fix.t) {
-            self.dwelt_s = dwell.threshold_s;
-            scratch.decided.push(self.dwell(judge, epoch, dwell, fix.t, fix.received));
+            self.reach(dwell, judge, epoch, fix, scratch);
         }
+    }
+
+    /// Apart from what asks for it: nearly every fix inside proves nothing.
+    #[inline(never)]
+    fn reach(
+        &mut self,
+        dwell: DwellAhead,
+        judge: &Judge<'_>,
+        epoch: &FenceEpoch,
+        fix: &Fix,
+        scratch: &mut Scratch,
+    ) {
+        self.dwelt_s = dwell.threshold_s;
+        scratch.decided.push(self.dwell(judge, epoch, dwell, fix.t, fix.received));
     }
 
     /// The dwell thresholds that no fix inside has proved, rising. `epoch` is
     /// the one whose set the visit's fence is of.
+    #[inline]
     pub(crate) fn dwells_ahead<'a>(
         &self,
         judge: &Judge<'a>,

@@ -1,6 +1,7 @@
 //! From what was emitted to what is decided now.
 
 use protos::events::{FleetEvent, Op};
+use smallvec::SmallVec;
 
 use super::Vehicle;
 use crate::decided::{Body, Decided, Emission};
@@ -22,7 +23,8 @@ impl Vehicle {
         if !std::mem::take(&mut self.untold) {
             return false;
         }
-        let mut asserted = Vec::new();
+        // Mostly one or two: without an allocation.
+        let mut asserted = SmallVec::<[usize; 8]>::new();
         for i in self.settled..self.decided.len() + self.assumed.len() {
             let decided = self.standing_mut(i);
             if std::mem::replace(&mut decided.emitted, true) {
