@@ -13,7 +13,7 @@ use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
-use super::runs::{Runs, Wanted};
+use super::runs::{Place, Runs, Wanted};
 use super::simple::simple;
 use super::slabs::Slabs;
 use super::sweep::{Marks, Meetings, Step, Stretches, mark};
@@ -28,15 +28,16 @@ const HALF_WAY_ROUND_M: f64 = 20_037_508.343;
 /// A union of polygons with holes. Clones share what is long of it.
 #[derive(Clone, Debug)]
 pub struct Polygonal {
-    parts: Arc<[Part]>,
-    /// West of every edge's western end and less than a turn from it.
-    origin: i64,
-    envelope: Envelope,
+    /// What is asked of a place or step near the outline first, side by side:
+    /// mostly it has to come from memory. The edges' origin lies west of every
+    /// edge's western end and less than a turn from it.
     edges: Runs,
-    /// Indexes of the edges.
-    slabs: Slabs<u32>,
+    envelope: Envelope,
     area_m2: f64,
     perimeter_m: f64,
+    /// Indexes of the edges.
+    slabs: Slabs<u32>,
+    parts: Arc<[Part]>,
 }
 
 /// Why rings make no shape.
@@ -94,7 +95,6 @@ impl Polygonal {
                 (edges[*i as usize].west.x, edges[*i as usize].east.x)
             }),
             parts: parts.into(),
-            origin,
             envelope,
             edges: Runs::new(&edges, origin),
         };
@@ -169,9 +169,9 @@ impl Polygonal {
     }
 
     fn distance_m(&self, p: Position, wanted: Wanted) -> f64 {
-        let (x, y) = (self.unwrap(p.lon), i64::from(p.lat));
         let scale = Scale::at(f64::from(p.lat));
-        let nearest = self.edges.distance2_m2(x, y, scale, wanted);
+        let place = Place { x: self.unwrap(p.lon), y: i64::from(p.lat), scale };
+        let nearest = self.edges.distance2_m2(place, &self.envelope, wanted);
         if nearest.is_finite() { nearest.sqrt() } else { HALF_WAY_ROUND_M }
     }
 
@@ -259,10 +259,10 @@ impl Polygonal {
     /// `lon` on the shape's own axis, less than a turn from its origin.
     #[inline]
     fn unwrap(&self, lon: i32) -> i64 {
-        let lon = i64::from(lon);
-        if lon < self.origin {
+        let (lon, origin) = (i64::from(lon), self.edges.origin());
+        if lon < origin {
             lon + TURN
-        } else if lon >= self.origin + TURN {
+        } else if lon >= origin + TURN {
             lon - TURN
         } else {
             lon
@@ -299,7 +299,8 @@ impl Polygonal {
     /// Whether the place an infinitesimal step east of this longitude and
     /// latitude, and a yet smaller one north, is inside.
     pub(crate) fn is_inside_beside(&self, (lon, lat): (i64, i64)) -> bool {
-        let x = self.origin + (lon - self.origin).rem_euclid(TURN);
+        let origin = self.edges.origin();
+        let x = origin + (lon - origin).rem_euclid(TURN);
         self.inside_ahead(Step { start: (x, lat), by: (1, 0) })
     }
 }

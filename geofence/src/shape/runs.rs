@@ -28,8 +28,6 @@ pub(super) struct Runs {
     /// Round each [`RUN`] edges, [`LANES`] at a time; the last one may be there
     /// more than once.
     boxes: Arc<[Bounds]>,
-    /// Round all of them; `None` if there is no edge.
-    around: Option<Envelope>,
 }
 
 /// Which distances are wanted, by their squares, metres².
@@ -58,9 +56,13 @@ impl Runs {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
         let boxes: Vec<Envelope> = edges.chunks(RUN).filter_map(around).collect();
         let boxes = boxes.chunks(LANES).filter_map(|boxes| Bounds::of(boxes, origin)).collect();
-        let around = around(edges);
         let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
-        Self { origin, edges, boxes, around }
+        Self { origin, edges, boxes }
+    }
+
+    #[inline]
+    pub(super) fn origin(&self) -> i64 {
+        self.origin
     }
 
     pub(super) fn edges(&self) -> impl Iterator<Item = Edge> {
@@ -104,11 +106,10 @@ impl Runs {
 
     /// Square of the distance from (x, y) to the nearest edge, in the plane of
     /// `scale`, metres²; infinite if there is none but along a pole, or if it is
-    /// too far to be `wanted`.
-    pub(super) fn distance2_m2(&self, x: i64, y: i64, scale: Scale, wanted: Wanted) -> f64 {
-        let place = Place { x, y, scale };
-        if self.is_near(x) {
-            let near = Near::new((x, y), self.origin, scale);
+    /// too far to be `wanted`. All edges lie within `around`.
+    pub(super) fn distance2_m2(&self, place: Place, around: &Envelope, wanted: Wanted) -> f64 {
+        if place.is_near(around) {
+            let near = Near::new((place.x, place.y), self.origin, place.scale);
             let bounds = |boxes: &Bounds| boxes.distances2_m2(&near);
             return self.nearest(wanted, bounds, |run| self.nearest_of_near(run, place));
         }
@@ -184,25 +185,23 @@ impl Runs {
             .into_iter()
             .fold(f64::INFINITY, f64::min)
     }
-
-    /// Whether the meridian is so near to all edges that no other copy of them
-    /// round the Earth is nearer, as [`Edge::distance2_m2`] has it.
-    fn is_near(&self, x: i64) -> bool {
-        self.around.as_ref().is_some_and(|around| {
-            (around.west - x).abs() <= HALF_TURN && (around.east - x).abs() <= HALF_TURN
-        })
-    }
 }
 
 /// A place, and the plane that distances from it are measured in.
 #[derive(Clone, Copy)]
-struct Place {
-    x: i64,
-    y: i64,
-    scale: Scale,
+pub(super) struct Place {
+    pub(super) x: i64,
+    pub(super) y: i64,
+    pub(super) scale: Scale,
 }
 
 impl Place {
+    /// Whether its meridian is so near to all of a box that no other copy of what
+    /// lies there is nearer, as [`Edge::distance2_m2`] has it.
+    fn is_near(self, around: &Envelope) -> bool {
+        (around.west - self.x).abs() <= HALF_TURN && (around.east - self.x).abs() <= HALF_TURN
+    }
+
     /// Square of the distance to a box after `turn`, metres².
     #[inline]
     fn distance2_m2(self, around: &Envelope, turn: i64) -> f64 {
@@ -226,6 +225,8 @@ mod tests {
 
     use super::super::parts::Vertex;
     use super::*;
+
+    const NOWHERE: Vertex = Vertex { x: 0, y: 0 };
 
     fn runs(edges: &[Edge]) -> Runs {
         let origin = edges.iter().map(|edge| edge.west.x).min().unwrap_or(0);
@@ -259,6 +260,8 @@ mod tests {
             places in prop::collection::vec((0.0..1.0_f64, 0.0..1.0_f64, any::<bool>()), 1..20),
         ) {
             let runs = runs(&edges);
+            let around = edges.iter().map(Edge::envelope).reduce(Envelope::join);
+            let around = around.unwrap_or(Edge::between(NOWHERE, NOWHERE).envelope());
             for (east, north, near) in places {
                 let (x, y) = match edges.first().filter(|_| near) {
                     Some(edge) => (edge.west.x + (east * 1e6) as i64, edge.west.y),
@@ -268,12 +271,14 @@ mod tests {
                 let real = edges.iter().filter(|edge| !edge.is_at_pole());
                 let all = real.map(|edge| edge.distance2_m2(x, y, scale));
                 let least = all.fold(f64::INFINITY, f64::min);
-                let found = runs.distance2_m2(x, y, scale, Wanted::LEAST);
+                let place = Place { x, y, scale };
+                let found = runs.distance2_m2(place, &around, Wanted::LEAST);
                 prop_assert_eq!(found.to_bits(), least.to_bits());
                 // The least may lie at, above or below what is wanted.
                 for (low, high) in [(0.9, 1.1), (1.0, 1.0), (0.5, 0.9), (1.1, 2.0)] {
                     let (low_m, high_m) = (low * least.sqrt(), high * least.sqrt());
-                    let found = runs.distance2_m2(x, y, scale, Wanted::between(low_m, high_m));
+                    let wanted = Wanted::between(low_m, high_m);
+                    let found = runs.distance2_m2(place, &around, wanted);
                     if found.is_infinite() {
                         prop_assert!(least >= high_m * high_m, "{} below {}", least, high_m);
                     } else if found != least {
