@@ -101,12 +101,13 @@ impl Timeline {
     /// `after` needs an epoch that is no longer kept.
     pub(crate) fn version_start(&self, number: u32, index: u32, after: TimeMs) -> Option<TimeMs> {
         let current = self.epoch(number);
-        let (id, version) = (current.id(index), current.version(index));
         let later = &self.epochs[1..=(number - self.first) as usize];
         for (i, epoch) in later.iter().enumerate().rev() {
+            // Mostly at once, with nothing read of the fence.
             if epoch.valid_from <= after {
                 return None;
             }
+            let (id, version) = (current.id(index), current.version(index));
             let before = &self.epochs[i];
             let same = before.set.position_of(id).is_some_and(|i| before.version(i) == version);
             if !same {

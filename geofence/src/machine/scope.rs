@@ -17,9 +17,10 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// Whether the fence is one to the vehicle now.
+    /// Whether the fence is one to the vehicle now. Reads the fence only where
+    /// some need not be.
     pub(super) fn concerns(&self, fence: u32) -> bool {
-        self.is_assigned(fence) && self.is_open(fence)
+        !self.epoch.set.is_selective() || (self.is_assigned(fence) && self.is_open(fence))
     }
 
     pub(super) fn is_assigned(&self, fence: u32) -> bool {
@@ -59,8 +60,10 @@ impl Scope<'_> {
         fence: u32,
         after: TimeMs,
     ) -> Option<TimeMs> {
-        let opening = |fence: &Fence| fence.schedule.as_ref()?.opening(self.at, after);
-        let opened = opening(self.fence(fence));
+        let schedule = || self.fence(fence).schedule.as_ref();
+        // As good as never, and the fence may lie in no cache.
+        let schedule = self.epoch.set.has_schedules().then(schedule).flatten();
+        let opened = schedule.and_then(|schedule| schedule.opening(self.at, after));
         if !self.tags.count() {
             return opened;
         }
