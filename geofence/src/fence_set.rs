@@ -253,18 +253,31 @@ impl FenceSet {
 
     /// Replaces `out` with the ascending indexes of the fences that the
     /// straight step from `from` to `to` may pass through without either end
-    /// in them. Allocates nothing but what `out` may need to grow.
-    pub fn may_be_passed(&self, from: Position, to: Position, out: &mut Vec<u32>) {
+    /// in them, but for those that `passes_over` names. Allocates nothing but
+    /// what `out` may need to grow.
+    pub fn may_be_passed(
+        &self,
+        from: Position,
+        to: Position,
+        passes_over: impl Fn(u32) -> bool,
+        out: &mut Vec<u32>,
+    ) {
         let step = Envelope::of_step(from, to);
         if (step.east - step.west).max(step.north - step.south) > STEP_UNITS_MAX {
             self.near_step(from, to, out);
+            out.retain(|fence| !passes_over(*fence));
             return;
         }
         out.clear();
+        let passes_over = |slot: u32| passes_over(self.slots().fence(slot));
         step.each_piece(|piece| {
-            self.cells.outlines(piece, |slot| out.push(self.slots().fence(slot)));
+            self.cells.outlines(piece, passes_over, |slot| out.push(self.slots().fence(slot)));
             if !self.wide.is_empty() {
-                self.wide.meeting(piece, |slot| out.push(self.slots().fence(slot)));
+                self.wide.meeting(piece, |slot| {
+                    if !passes_over(slot) {
+                        out.push(self.slots().fence(slot));
+                    }
+                });
             }
         });
         if out.len() > 1 {

@@ -184,10 +184,15 @@ impl CellIndex {
     }
 
     /// Calls `found` for every fence whose outline may meet the box, which
-    /// lies within ±180 degrees; in no order, perhaps more than once. Asks the
-    /// cells that the box touches, so it should be small: see
-    /// [`STEP_UNITS_MAX`].
-    pub(crate) fn outlines(&self, bounds: &Envelope, mut found: impl FnMut(u32)) {
+    /// lies within ±180 degrees, but for those that `passes_over` names; in no
+    /// order, perhaps more than once. Asks the cells that the box touches, so it
+    /// should be small: see [`STEP_UNITS_MAX`].
+    pub(crate) fn outlines(
+        &self,
+        bounds: &Envelope,
+        passes_over: impl Fn(u32) -> bool,
+        mut found: impl FnMut(u32),
+    ) {
         let low = grid::corner_of(bounds.west, bounds.south);
         let high = grid::corner_of(bounds.east, bounds.north);
         for row in low.1 >> TILE_BITS..=high.1 >> TILE_BITS {
@@ -195,7 +200,8 @@ impl CellIndex {
                 let tile = self.tile(grid::tile_key(column as u32, row as u32));
                 let in_tile =
                     |(x, y): (i64, i64)| (x - (column << TILE_BITS), y - (row << TILE_BITS));
-                self.tiles[tile as usize].outlines(in_tile(low), in_tile(high), &mut found);
+                let tile = &self.tiles[tile as usize];
+                tile.outlines(in_tile(low), in_tile(high), &passes_over, &mut found);
             }
         }
     }

@@ -150,17 +150,18 @@ pub(super) fn sort(fences: &mut [u32]) {
 
 /// Calls `found` for every fence of the run at the start of `words` that must
 /// be asked, or has an edge whose box meets the box from `low` to `high`,
-/// relative to the cell's corner like the edges.
+/// relative to the cell's corner like the edges; but for those that
+/// `passes_over` names.
 #[inline]
 pub(super) fn outlines(
     words: &[u32],
-    low: (i64, i64),
-    high: (i64, i64),
+    (low, high): ((i64, i64), (i64, i64)),
+    passes_over: impl Fn(u32) -> bool,
     mut found: impl FnMut(u32),
 ) {
     let head = Head::read(words);
     let asked = &words[head.words + head.covering..][..head.asked];
-    asked.iter().for_each(|fence| found(*fence));
+    asked.iter().filter(|fence| !passes_over(**fence)).for_each(|fence| found(*fence));
     let mut rest = &words[head.outlines_at()..];
     for _ in 0..head.crossing {
         let crossing = Crossing::read(rest);
@@ -168,7 +169,7 @@ pub(super) fn outlines(
         let meets = |Line { x, y, dx, dy }| {
             x <= high.0 && x + dx >= low.0 && y + dy.min(0) <= high.1 && y + dy.max(0) >= low.1
         };
-        if crossing.lines().any(meets) {
+        if !passes_over(crossing.fence) && crossing.lines().any(meets) {
             found(crossing.fence);
         }
     }

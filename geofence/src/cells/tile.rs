@@ -96,8 +96,15 @@ impl Tile {
 
     /// Calls `found` for every fence that has an edge near the box from `low`
     /// to `high`, closed, in units from the tile's south-western corner, or
-    /// must be asked there; perhaps more than once.
-    pub(super) fn outlines(&self, low: (i64, i64), high: (i64, i64), mut found: impl FnMut(u32)) {
+    /// must be asked there, but for those that `passes_over` names; perhaps more
+    /// than once.
+    pub(super) fn outlines(
+        &self,
+        low: (i64, i64),
+        high: (i64, i64),
+        passes_over: impl Fn(u32) -> bool,
+        mut found: impl FnMut(u32),
+    ) {
         let row_bits = TILE_BITS - self.cell_bits;
         let (bits, last) = (self.cell_bits, (1 << row_bits) - 1);
         let cells = |low: i64, high: i64| (low >> bits).max(0)..(high >> bits).min(last) + 1;
@@ -112,7 +119,8 @@ impl Tile {
                 let run = &band[(start & !run::MORE) as usize..];
                 let (west, south) = (column << bits, row << bits);
                 let from_corner = |(x, y): (i64, i64)| (x - west, y - south);
-                run::outlines(run, from_corner(low), from_corner(high), &mut found);
+                let bounds = (from_corner(low), from_corner(high));
+                run::outlines(run, bounds, &passes_over, &mut found);
             }
         }
     }

@@ -77,11 +77,11 @@ impl View<'_> {
             return;
         };
         let mut passed = std::mem::take(&mut scratch.passed);
-        self.epoch.set.may_be_passed(step.from.position, here, &mut passed);
+        // A fence that the vehicle was in, or is, it did not pass through.
+        let at_an_end = |fence| hits.contains(&fence) || machine.is_near(fence);
+        self.epoch.set.may_be_passed(step.from.position, here, at_an_end, &mut passed);
         for &fence in &passed {
-            if hits.binary_search(&fence).is_err()
-                && !machine.is_near(fence)
-                && self.fence(fence).shape.may_meet_step(step.from.position, here)
+            if self.fence(fence).shape.may_meet_step(step.from.position, here)
                 && self.scope.concerns(fence)
             {
                 self.cross(step, fence, scratch);

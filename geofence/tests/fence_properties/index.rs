@@ -119,8 +119,8 @@ proptest! {
                     changed.containing(p, &mut found);
                     anew.containing(p, &mut expected);
                     prop_assert_eq!(&found, &expected, "{:?}", p);
-                    changed.may_be_passed(last, p, &mut found);
-                    anew.may_be_passed(last, p, &mut expected);
+                    changed.may_be_passed(last, p, |_| false, &mut found);
+                    anew.may_be_passed(last, p, |_| false, &mut expected);
                     prop_assert_eq!(&found, &expected, "{:?} to {:?}", last, p);
                     last = p;
                 }
@@ -148,8 +148,12 @@ proptest! {
             let place = |x: f64, y: f64| at((x + 540.0).rem_euclid(360.0) - 180.0, y.clamp(-90.0, 90.0));
             let (x, y) = (x + start.0 * STRIDE / 2.0, y + start.1 * STRIDE / 2.0);
             let (p, to) = (place(x, y), place(x + stride.0 * STRIDE, y + stride.1 * STRIDE));
-            set.may_be_passed(p, to, &mut found);
+            set.may_be_passed(p, to, |_| false, &mut found);
             prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+            let passed_over = |fence: u32| fence as usize == k % set.fences().len();
+            let mut others = vec![99];
+            set.may_be_passed(p, to, passed_over, &mut others);
+            prop_assert!(found.iter().copied().filter(|fence| !passed_over(*fence)).eq(others));
             // The step itself, and one that mostly stays in its cell.
             for to in [to, place(x + stride.0 * STRIDE / 100.0, y + stride.1 * STRIDE / 100.0)] {
                 let says_so = set.is_uniform(p, to);
