@@ -134,6 +134,21 @@ pub fn kind(event: &FleetEvent) -> &'static str {
     }
 }
 
+/// Whether arrivals decide the event, by receive time, and no ping's place: of a
+/// vehicle or a source that falls silent, or is heard again.
+#[must_use]
+pub fn is_by_arrival(event: &FleetEvent) -> bool {
+    matches!(
+        event.detail,
+        Some(
+            Detail::VehicleOffline(_)
+                | Detail::VehicleOnline(_)
+                | Detail::SourceStalled(_)
+                | Detail::SourceRecovered(_)
+        )
+    )
+}
+
 /// Name of a value of [`Op`]; empty for none and for one this version does
 /// not know.
 #[must_use]

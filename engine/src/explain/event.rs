@@ -2,7 +2,7 @@
 
 use geofence::TimeMs;
 use geofence::trace::{Decision, Moment, Presence, Step};
-use protos::event_json::reason_name;
+use protos::event_json::{is_by_arrival, reason_name};
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
 
@@ -66,19 +66,6 @@ fn focus(event: &FleetEvent, decided: Option<&Decision>) -> Vec<TimeMs> {
     let mut focus: Vec<TimeMs> = cause.into_iter().filter(|t| t.0 != 0).collect();
     focus.extend(decided.map(|decision| decision.at));
     focus
-}
-
-/// Whether arrival decides, and no ping's place.
-fn is_by_arrival(event: &FleetEvent) -> bool {
-    matches!(
-        event.detail,
-        Some(
-            Detail::VehicleOffline(_)
-                | Detail::VehicleOnline(_)
-                | Detail::SourceStalled(_)
-                | Detail::SourceRecovered(_)
-        )
-    )
 }
 
 /// The event that was told, and why it no longer holds.

@@ -7,8 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use protos::events::FleetEvent;
-use protos::events::fleet_event::Detail;
+use protos::event_json::is_by_arrival;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -88,22 +87,10 @@ async fn fold_shard(
         folds.operations += segment.events.len() as u64;
         folds.dead_letters += segment.dead_letters.len() as u64;
         for event in &segment.events {
-            let fold = if is_liveness(event) { &mut folds.liveness } else { &mut folds.events };
+            let fold = if is_by_arrival(event) { &mut folds.liveness } else { &mut folds.events };
             fold.add(event)?;
         }
     }
-}
-
-fn is_liveness(event: &FleetEvent) -> bool {
-    matches!(
-        event.detail,
-        Some(
-            Detail::VehicleOffline(_)
-                | Detail::VehicleOnline(_)
-                | Detail::SourceStalled(_)
-                | Detail::SourceRecovered(_)
-        )
-    )
 }
 
 fn write(out: &Path, folds: Vec<Folds>, shards: u32) -> anyhow::Result<Totals> {
