@@ -24,13 +24,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use futures::future::OptionFuture;
 use geofence::{
     Counters, Detector, Effects, FenceHistory, Input, Settings, SourceState, TimeMs, is_disposition,
 };
 use protos::event_json;
 use protos::journal::{EndOfInput, Segment, input};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::config::Clock;
 use crate::http::{EventFeed, Health};
@@ -301,7 +302,7 @@ impl Shard {
                         apply_at = Some(apply_at.map_or(at, |earlier: Instant| earlier.min(at)));
                     }
                 }
-                () = sleep_until(wake), if wake.is_some() => return Gathered::Apply,
+                Some(()) = OptionFuture::from(wake.map(sleep_until)) => return Gathered::Apply,
             }
         }
     }
@@ -466,14 +467,6 @@ fn count_segment(segment: &Segment) {
     }
     for letter in &segment.dead_letters {
         metrics::REJECTED.counter(&[&letter.reason]).increment(1);
-    }
-}
-
-/// Sleeps until `at`; for ever without one.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

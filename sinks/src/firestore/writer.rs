@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::{info, trace, warn};
@@ -143,7 +144,7 @@ impl LiveWriter {
                 }
                 () = self.feed.offered(), if !closing => self.take_offered(),
                 Some(answer) = self.requests.join_next() => self.take_answer(answer),
-                () = sleep_until(wake) => {}
+                Some(()) = OptionFuture::from(wake.map(sleep_until)) => {}
             }
         }
         let left = self.tracker.unwritten();
@@ -361,13 +362,5 @@ impl LiveWriter {
         });
         let tell = (self.tracker.unwritten() > 0).then(|| self.reported_at + REPORT_EVERY);
         [next, tell, self.ends].into_iter().flatten().min()
-    }
-}
-
-/// Sleeps until `at`; for ever without one.
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
