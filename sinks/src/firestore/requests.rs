@@ -37,7 +37,7 @@ pub(super) async fn read(client: &Client, layout: Layout, ids: Vec<Arc<str>>) ->
     let mut done = Vec::with_capacity(ids.len());
     let mut failure = None;
     let mut parts = vec![ids];
-    while let Some(mut part) = parts.pop() {
+    while let Some(part) = parts.pop() {
         match client.read(part.iter().map(|id| &**id)).await {
             Ok(mut found) => done.extend(part.into_iter().map(|id| {
                 let read = match found.remove(&*id) {
@@ -50,14 +50,10 @@ pub(super) async fn read(client: &Client, layout: Layout, ids: Vec<Arc<str>>) ->
                 };
                 (id, read)
             })),
-            Err(status) if is_about_a_document(&status) => {
-                if let [_] = part.as_slice() {
-                    done.extend(part.pop().map(|id| (id, Read::Never)));
-                } else {
-                    parts.push(part.split_off(part.len() / 2));
-                    parts.push(part);
-                }
-            }
+            Err(status) if is_about_a_document(&status) => match halves(part) {
+                Ok(halves) => parts.extend(halves),
+                Err(at_fault) => done.extend(at_fault.map(|id| (id, Read::Never))),
+            },
             Err(status) => {
                 let rest = part.into_iter().chain(parts.drain(..).flatten());
                 done.extend(rest.map(|id| (id, Read::Again)));
@@ -79,7 +75,7 @@ pub(super) async fn write(
     let mut done = Vec::with_capacity(writes.len());
     let mut failure = None;
     let mut parts = vec![writes];
-    while let Some(mut part) = parts.pop() {
+    while let Some(part) = parts.pop() {
         let encode = |write: &Write| {
             codec::write(layout, client.name(&write.id), shard, write.guard, &write.positions)
         };
@@ -88,12 +84,11 @@ pub(super) async fn write(
                 done.extend(part.into_iter().zip(statuses.into_iter().map(Verdict::Judged)));
             }
             Err(status) if is_about_a_document(&status) => {
-                if let [_] = part.as_slice() {
-                    let status = WriteStatus { code: status.code(), update_time: None };
-                    done.extend(part.pop().map(|write| (write, Verdict::Judged(status))));
-                } else {
-                    parts.push(part.split_off(part.len() / 2));
-                    parts.push(part);
+                let judged =
+                    Verdict::Judged(WriteStatus { code: status.code(), update_time: None });
+                match halves(part) {
+                    Ok(halves) => parts.extend(halves),
+                    Err(at_fault) => done.extend(at_fault.map(|write| (write, judged))),
                 }
             }
             Err(status) => {
@@ -104,6 +99,16 @@ pub(super) async fn write(
         }
     }
     Answer::Written(done, failure)
+}
+
+/// The halves of what a request asked for, the later one first; of a single
+/// document, which is the one at fault, itself.
+fn halves<T>(mut part: Vec<T>) -> Result<[Vec<T>; 2], Option<T>> {
+    if part.len() > 1 {
+        let later = part.split_off(part.len() / 2);
+        return Ok([later, part]);
+    }
+    Err(part.pop())
 }
 
 /// Whether a request was refused for something in it, and not for what the
