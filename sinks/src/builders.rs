@@ -5,6 +5,7 @@ mod sparse;
 use arrow_array::builder::{ArrayBuilder, Date32Builder, TimestampMicrosecondBuilder};
 
 pub(crate) use self::sparse::Sparse;
+use crate::day::{DAY_MS, STORABLE};
 
 /// A builder of times in UTC.
 pub(crate) fn times(capacity: usize) -> TimestampMicrosecondBuilder {
@@ -20,9 +21,9 @@ pub(crate) fn rows(day: &Date32Builder) -> usize {
 /// `us`, microseconds since the Unix epoch, held within the years 1 to 9999,
 /// which is all a warehouse has.
 pub(crate) fn storable(us: i64) -> i64 {
-    const YEAR_1_US: i64 = -62_135_596_800_000_000;
-    const YEAR_9999_END_US: i64 = 253_402_300_799_999_999;
-    us.clamp(YEAR_1_US, YEAR_9999_END_US)
+    const FIRST_US: i64 = STORABLE.0 * DAY_MS * 1000;
+    const LAST_US: i64 = (STORABLE.1 + 1) * DAY_MS * 1000 - 1;
+    us.clamp(FIRST_US, LAST_US)
 }
 
 /// The same of milliseconds.

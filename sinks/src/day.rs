@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 /// How far before the day of receipt a row's own day may lie.
 const DAYS_BEHIND_MAX: i64 = 31;
 /// How far after it.
 const DAYS_AHEAD_MAX: i64 = 1;
-/// The first day of the year 1 and the last of the year 9999, which is all a
-/// warehouse has.
-const STORABLE: (i64, i64) = (-719_162, 2_932_896);
+/// The first day of the year 1 and the last of the year 9999, in days since the
+/// Unix epoch: all a warehouse has.
+pub(crate) const STORABLE: (i64, i64) = (-719_162, 2_932_896);
 
 /// Days since the Unix epoch, UTC; displayed as `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
