@@ -421,7 +421,7 @@ fn a_source_that_was_silent_before_a_restart_is_told_to_speak_again_once_it_does
     assert!(worker.stop().success(), "{}", worker.log());
 
     let mut worker = launch().start();
-    // Looked at twice and more.
+    // Looked at twice and more, which shows by nothing but the time.
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     assert_eq!(told(), ["source_stalled"], "it has not spoken yet, and is told once");
     worker.client().deliver(&[ping("v", &now(), 10.0, 50.0, "")]);
