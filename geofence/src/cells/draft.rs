@@ -107,7 +107,11 @@ impl<'a> Draft<'a> {
         let before = self.edges.len();
         polygon.outline_near(shift.tile_box(), |west, east| {
             let edge = Edge { west, east }.moved((shift.east, shift.north));
-            raster::touched(&edge, TILE_BITS, &(0..=0), &(0..=0), |_| self.edges.push(edge));
+            if ends_in_tile(&edge) {
+                self.edges.push(edge);
+            } else {
+                raster::touched(&edge, TILE_BITS, &(0..=0), &(0..=0), |_| self.edges.push(edge));
+            }
         });
         if self.edges.len() > before {
             let edges_end = self.edges.len();
@@ -150,4 +154,11 @@ impl<'a> Draft<'a> {
         self.edges.iter().map(|edge| edge.squares_at_most(TILE_BITS, bits)).sum::<u64>()
             + boxes.map(of_box).sum::<u64>()
     }
+}
+
+/// Whether one of the edge's ends lies in the tile, its border included: so it is
+/// of most edges, and takes less to tell than which squares they touch.
+fn ends_in_tile(edge: &Edge) -> bool {
+    let tile = 0..=1 << TILE_BITS;
+    [edge.west, edge.east].iter().any(|(x, y)| tile.contains(x) && tile.contains(y))
 }
