@@ -119,7 +119,8 @@ impl Pipeline {
         let writer = WriterId::random();
         let owned = options.config.owned_shards();
         let claims = owned.numbers().iter().map(|&shard| claim(&options, &place, shard, writer));
-        let mut claimed = Claimed::claim_all(claims.collect()).await?;
+        let in_file = Arc::clone(&configured.fences);
+        let mut claimed = Claimed::claim_all(claims.collect(), in_file).await?;
         let fences =
             configure::configure(&mut claimed, &options, &configured, &fence_objects).await?;
 

@@ -1,10 +1,11 @@
 //! What the journal holds of one vehicle.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use anyhow::Context;
 use geofence::trace::{Arrival, Trail};
-use geofence::{Settings, TimeMs};
+use geofence::{FenceSet, Settings, TimeMs};
 use protos::events::FleetEvent;
 use protos::journal::Segment;
 use tokio_util::sync::CancellationToken;
@@ -162,7 +163,8 @@ impl Reader {
             .with_context(|| format!("there is no journal here: no shard-{founded}/genesis"))?;
         let shard = (xxh3_64(question.vehicle.as_bytes()) % u64::from(shards.max(1))) as u32;
         let history = History::open(store.clone(), shard).await?;
-        let mut fences = FenceSets::new(FenceObjects::new(store.clone()));
+        let none = Arc::new(FenceSet::empty());
+        let fences = FenceSets::new(FenceObjects::new(store.clone()), none);
         let mut trail = Trail::new(&question.vehicle, Settings::default());
         let (mut late_trail, mut base_seq) = (None, 0);
         if !history.is_whole() {

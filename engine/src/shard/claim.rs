@@ -1,9 +1,13 @@
 //! Taking a shard: recover and fence; then record today's settings and fences,
 //! which all shards of a worker must agree on.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use futures::future::try_join_all;
-use geofence::{CORE_VERSION, Detector, Effects, FenceOutcome, Settings, TagOutcome, TimeMs};
+use geofence::{
+    CORE_VERSION, Detector, Effects, FenceOutcome, FenceSet, Settings, TagOutcome, TimeMs,
+};
 use protos::journal::{Cursor, Segment};
 use tracing::{info, warn};
 
@@ -79,17 +83,28 @@ impl Claimed {
     /// The journal is damaged, lost, or of another number of shards; or
     /// `strict_audit` found differences.
     pub async fn claim(options: ClaimOptions) -> anyhow::Result<Self> {
-        Candidate::recover(options).await?.take().await
+        let mut claimed = Self::claim_all(vec![options], Arc::new(FenceSet::empty())).await?;
+        Ok(claimed.pop().expect("one shard was asked for"))
     }
 
-    /// Claims shards that one process is to own, in this order. Nobody is fenced
-    /// off before all of them are recovered, and whoever finds the first one
-    /// claimed takes none: of two that stood by together one has all.
+    /// Claims shards of one store that one process is to own, in this order.
+    /// Nobody is fenced off before all of them are recovered, and whoever finds the
+    /// first one claimed takes none: of two that stood by together one has all.
+    /// Fence sets of one content are one in all of them, as is `configured`.
     ///
     /// # Errors
     /// As [`Claimed::claim`].
-    pub async fn claim_all(options: Vec<ClaimOptions>) -> anyhow::Result<Vec<Self>> {
-        let recovering = options.into_iter().map(Candidate::recover);
+    ///
+    /// # Panics
+    /// If the options name no shard.
+    pub async fn claim_all(
+        options: Vec<ClaimOptions>,
+        configured: Arc<FenceSet>,
+    ) -> anyhow::Result<Vec<Self>> {
+        let store = options.first().expect("a worker has at least one shard").store.clone();
+        let fence_sets = FenceSets::new(FenceObjects::new(store), configured);
+        let recover = |options| Candidate::recover(options, fence_sets.clone());
+        let recovering: Vec<_> = options.into_iter().map(recover).collect();
         let mut claimed = Vec::new();
         for candidate in try_join_all(recovering).await? {
             claimed.push(candidate.take().await?);
@@ -175,19 +190,18 @@ struct Candidate {
 }
 
 impl Candidate {
-    async fn recover(options: ClaimOptions) -> anyhow::Result<Self> {
+    async fn recover(options: ClaimOptions, fence_sets: FenceSets) -> anyhow::Result<Self> {
         let ClaimOptions { open, store, settings, .. } = &options;
-        let mut fence_sets = FenceSets::new(FenceObjects::new(store.clone()));
         let mut claim = journal::claim(store.clone(), open.clone()).await?;
         let recovered =
-            recover(&mut claim, &mut fence_sets, settings, options.snapshot_segments_min).await?;
+            recover(&mut claim, &fence_sets, settings, options.snapshot_segments_min).await?;
         refuse_differences(&options, recovered.audit)?;
         Ok(Self { options, claim, fence_sets, recovered })
     }
 
     /// Fences everybody else off; what was committed meanwhile is applied first.
     async fn take(self) -> anyhow::Result<Claimed> {
-        let Self { options, mut claim, mut fence_sets, mut recovered } = self;
+        let Self { options, mut claim, fence_sets, mut recovered } = self;
         let open = &options.open;
         let is_new = recovered.audit.segments == 0 && claim.snapshot().is_none();
 
@@ -195,7 +209,7 @@ impl Candidate {
             let segment = fence_segment(&options, &recovered.detector, &mut recovered.cursors);
             match claim.fence(segment).await? {
                 Fenced::Won(journal, committed) => break (journal, committed),
-                Fenced::Behind(segment) => recovered.apply(&segment, &mut fence_sets).await?,
+                Fenced::Behind(segment) => recovered.apply(&segment, &fence_sets).await?,
             }
             refuse_differences(&options, recovered.audit)?;
         };

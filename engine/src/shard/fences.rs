@@ -1,47 +1,61 @@
-//! Fence sets by hash: found once, then shared.
+//! Fence sets by hash: found once, then shared, by all shards of a process.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, bail};
 use geofence::{FenceNote, FenceSet, FencesReader};
 use protos::journal::{Segment, input};
+use tokio::sync::Mutex;
 
 use crate::journal::FenceObjects;
 
-/// The fence sets that a shard's history refers to.
+/// The fence sets that the histories of shards refer to. Clones share them.
+#[derive(Clone)]
 pub(crate) struct FenceSets {
     objects: FenceObjects,
-    known: HashMap<String, Arc<FenceSet>>,
+    known: Arc<RwLock<HashMap<String, Arc<FenceSet>>>>,
+    /// Held while a set is loaded: what several shards ask for is read once.
+    loading: Arc<Mutex<Loading>>,
+}
+
+struct Loading {
     reader: FencesReader,
     /// The one that was loaded last.
     last: Arc<FenceSet>,
 }
 
 impl FenceSets {
-    pub(crate) fn new(objects: FenceObjects) -> Self {
-        let empty = Arc::new(FenceSet::empty());
-        let known = HashMap::from([(empty.hash().to_owned(), Arc::clone(&empty))]);
-        Self { objects, known, reader: FencesReader::default(), last: empty }
+    /// The sets of `objects`, of which `first` is there already.
+    pub(crate) fn new(objects: FenceObjects, first: Arc<FenceSet>) -> Self {
+        let known = [Arc::new(FenceSet::empty()), Arc::clone(&first)];
+        let known = known.map(|set| (set.hash().to_owned(), set));
+        Self {
+            objects,
+            known: Arc::new(RwLock::new(HashMap::from(known))),
+            loading: Arc::new(Mutex::new(Loading { reader: FencesReader::default(), last: first })),
+        }
     }
 
-    /// The set `hash`, if it was loaded before.
+    /// The set `hash`, if it is there.
     pub(crate) fn get(&self, hash: &str) -> Option<Arc<FenceSet>> {
-        self.known.get(hash).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     /// Loads the set `hash`. It shares what it can with the one that was loaded
     /// before it, as it did when it was made: sets in force one after the other
     /// differ in a few fences.
-    pub(crate) async fn load(&mut self, hash: &str) -> anyhow::Result<()> {
-        if self.known.contains_key(hash) {
+    pub(crate) async fn load(&self, hash: &str) -> anyhow::Result<()> {
+        let mut loading = self.loading.lock().await;
+        if self.get(hash).is_some() {
             return Ok(());
         }
-        let bytes = self.objects.get(hash).await?;
+        let Loading { reader, last } = &mut *loading;
         let unreadable = || format!("the stored fence set {hash} does not parse");
-        self.reader.begin_set();
-        let read = self.reader.read(&bytes, &self.last).with_context(unreadable)?;
-        let set = FenceSet::after(&self.last, read.fences).with_context(unreadable)?;
+        reader.begin_set();
+        // The text goes once it is read: the set is made without it.
+        let read = reader.read(&self.objects.get(hash).await?, last).with_context(unreadable)?;
+        let set = FenceSet::after(last, read.fences).with_context(unreadable)?;
         if set.hash() != hash {
             let told = |note: &FenceNote| format!("; {}: {}", note.fence, note.message);
             let refused: String = read.refusals.iter().map(told).collect();
@@ -51,13 +65,14 @@ impl FenceSets {
                 set.hash()
             );
         }
-        self.last = Arc::new(set);
-        self.known.insert(hash.to_owned(), Arc::clone(&self.last));
+        *last = Arc::new(set);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(hash.to_owned(), Arc::clone(last));
         Ok(())
     }
 
     /// Loads every set that `segment` refers to.
-    pub(crate) async fn load_for(&mut self, segment: &Segment) -> anyhow::Result<()> {
+    pub(crate) async fn load_for(&self, segment: &Segment) -> anyhow::Result<()> {
         for recorded in &segment.inputs {
             if let Some(input::Input::Fences(change)) = &recorded.input {
                 self.load(&change.hash).await?;
@@ -120,7 +135,7 @@ mod tests {
             objects.put(set.hash(), canonical.into()).await.expect("memory");
             hashes.push(set.hash().to_owned());
         }
-        let mut sets = FenceSets::new(objects);
+        let sets = FenceSets::new(objects, Arc::new(FenceSet::empty()));
         sets.load(&hashes[0]).await.expect("stored");
         let before = resident_bytes();
         for hash in &hashes {

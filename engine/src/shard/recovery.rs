@@ -44,7 +44,7 @@ pub struct Audit {
 /// `segments_min` the least number between two snapshots.
 pub(super) async fn recover(
     claim: &mut Claim,
-    fences: &mut FenceSets,
+    fences: &FenceSets,
     settings: &Settings,
     segments_min: u64,
 ) -> anyhow::Result<Recovered> {
@@ -58,7 +58,7 @@ pub(super) async fn recover(
 
 async fn from_snapshot(
     claim: &Claim,
-    fences: &mut FenceSets,
+    fences: &FenceSets,
     settings: &Settings,
     cadence: Cadence,
 ) -> anyhow::Result<Recovered> {
@@ -98,7 +98,7 @@ impl Recovered {
     pub(super) async fn apply(
         &mut self,
         segment: &Segment,
-        fences: &mut FenceSets,
+        fences: &FenceSets,
     ) -> anyhow::Result<()> {
         if segment.kind() == SegmentKind::Fence {
             // A claim names every cursor that is still in use.

@@ -7,6 +7,7 @@ mod claims;
 mod cloud_storage;
 mod commits;
 mod consumers;
+mod fence_sets;
 mod fences;
 mod golden;
 mod history;

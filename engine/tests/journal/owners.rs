@@ -17,7 +17,7 @@ use engine::journal::{
     Snapshots, Store, await_quiet, claim,
 };
 use engine::shard::{ClaimOptions, Claimed};
-use geofence::Settings;
+use geofence::{FenceSet, Settings};
 use proptest::prelude::*;
 use protos::journal::{Segment, SegmentKind};
 use rand::rngs::StdRng;
@@ -260,7 +260,8 @@ async fn succeed(store: Store) -> Standby {
         sinks: Vec::new(),
         strict_audit: true,
     });
-    let mut claimed = match Claimed::claim_all(options.collect()).await {
+    let mut claimed = match Claimed::claim_all(options.collect(), Arc::new(FenceSet::empty())).await
+    {
         Ok(claimed) => claimed,
         Err(error) => {
             assert_eq!(Exit::of(&error), Exit::Temporary, "{error:#}");
