@@ -66,5 +66,7 @@ fn a_day_cut_short_goes_on_where_it_was() {
     // And once more, when there is nothing left of it.
     let mut third = demo(dir.path(), "100000").spawn();
     assert!(third.wait().success(), "{}\n{}", third.printed(), third.log());
+    let nothing_left = "\nThe rest of the day: no pings; 146 buses are known\n";
+    assert!(third.printed().contains(nothing_left), "{}", third.printed());
     assert_eq!(Outputs::of(dir.path()).archive().len(), PINGS);
 }

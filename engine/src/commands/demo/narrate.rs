@@ -133,6 +133,9 @@ impl Narrator {
 
     /// The totals of what was followed, which is `what` of the day.
     pub(super) fn summary(&self, what: &str, vehicles: usize) -> String {
+        if self.pings == 0 {
+            return format!("\n{what}: no pings; {vehicles} buses are known\n");
+        }
         let mut text = String::new();
         let _ = writeln!(text, "\n{what}: {} pings of {vehicles} buses became", self.pings);
         for (kind, count) in &self.counts {
