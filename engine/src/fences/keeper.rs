@@ -270,20 +270,13 @@ fn outcome(edited: &Result<Edited, EditError>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use geofence::{Detector, Input, Settings, parse_fences};
+    use geofence::{Detector, Input, Settings};
     use object_store::memory::InMemory;
 
     use super::*;
     use crate::fences::Editor;
+    use crate::fences::testing::circle;
     use crate::journal::Store;
-
-    fn circle(radius_m: u32) -> Arc<FenceSet> {
-        let text = format!(
-            r#"{{"type":"Feature","id":"c","properties":{{"radius_m":{radius_m}}},
-            "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
-        );
-        Arc::new(parse_fences(text.as_bytes()).expect("GeoJSON").set)
-    }
 
     /// Of a shard that took these up one after the other.
     fn history(sets: &[Arc<FenceSet>]) -> FenceHistory {

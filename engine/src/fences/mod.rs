@@ -12,6 +12,8 @@ mod dated;
 mod editor;
 mod keeper;
 mod reconcile;
+#[cfg(test)]
+pub(crate) mod testing;
 mod watcher;
 
 pub(crate) use configured::Files;

@@ -77,19 +77,10 @@ pub fn reconcile(shards: &[Standing], configured: &Arc<FenceSet>, now: TimeMs) -
 
 #[cfg(test)]
 mod tests {
-    use geofence::parse_fences;
-
     use super::*;
+    use crate::fences::testing::circle;
 
     const NOW: TimeMs = TimeMs(1_000);
-
-    fn circle(radius_m: u32) -> Arc<FenceSet> {
-        let text = format!(
-            r#"{{"type":"Feature","id":"c","properties":{{"radius_m":{radius_m}}},
-            "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
-        );
-        Arc::new(parse_fences(text.as_bytes()).unwrap().set)
-    }
 
     fn new() -> Standing {
         Standing {

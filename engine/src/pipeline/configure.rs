@@ -134,20 +134,13 @@ fn all_accept(claimed: &[Claimed], fences: &FenceInput) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use geofence::{FenceSet, Settings, parse_fences};
+    use geofence::{FenceSet, Settings};
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::fences::testing::circle;
     use crate::journal::{OpenOptions, RetentionPolicy, Standby, Store, WriterId};
     use crate::shard::ClaimOptions;
-
-    fn circle(radius_m: u32) -> Arc<FenceSet> {
-        let text = format!(
-            r#"{{"type":"Feature","id":"c","properties":{{"radius_m":{radius_m}}},
-            "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
-        );
-        Arc::new(parse_fences(text.as_bytes()).expect("GeoJSON").set)
-    }
 
     async fn shard() -> Claimed {
         let open = OpenOptions {

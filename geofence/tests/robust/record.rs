@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use geofence::{Detector, Input, OnSilence, Settings, TimeMs};
+use protos::event_json::is_by_arrival;
 use protos::events::{FleetEvent, Op};
 
 use super::convergence::worlds;
 use super::fleet::line;
 use super::histories::{History, Segment};
 use super::random::Random;
-use super::support::shard::{Fold, by_receive_time, content};
+use super::support::shard::{Fold, content};
 use super::worlds::World;
 
 /// Orders of arrival tried of each world.
@@ -230,7 +231,7 @@ fn recovers(
                 let in_window = newest.get(&event.vehicle_id).is_some_and(|newest| {
                     event.event_time_ms >= newest.0 - history.settings.hot_lateness_ms
                 });
-                let known = in_window && !history.may_cut_windows() && !by_receive_time(event);
+                let known = in_window && !history.may_cut_windows() && !is_by_arrival(event);
                 (!known).then(|| event.event_id.clone())
             }));
             recorded

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use geofence::{
     Counters, Detector, Effects, FenceSet, Input, Outcome, Ping, PingRun, Profile, Settings, TimeMs,
 };
+use protos::event_json::is_by_arrival;
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op};
 
@@ -34,19 +35,6 @@ pub fn content(event: &FleetEvent) -> FleetEvent {
         replaces: String::new(),
         ..event.clone()
     }
-}
-
-/// The kinds of semantics §9, which arrival order may change.
-pub fn by_receive_time(event: &FleetEvent) -> bool {
-    matches!(
-        event.detail,
-        Some(
-            Detail::VehicleOffline(_)
-                | Detail::VehicleOnline(_)
-                | Detail::SourceStalled(_)
-                | Detail::SourceRecovered(_)
-        )
-    )
 }
 
 pub fn kind(event: &FleetEvent) -> &'static str {
@@ -101,7 +89,7 @@ impl Fold {
 
     /// The content of the event-time kinds, in the order of files.
     pub fn contents(&self) -> Vec<FleetEvent> {
-        self.events().iter().filter(|event| !by_receive_time(event)).map(content).collect()
+        self.events().iter().filter(|event| !is_by_arrival(event)).map(content).collect()
     }
 
     /// Panics unless `operations`, of one segment, follow the rules: one per
