@@ -136,6 +136,7 @@ impl LiveWriter {
                 break;
             }
             let (closing, wake) = (self.ends.is_some(), self.wakes_at());
+            // Something may always come: who closes has a time to wake at.
             tokio::select! {
                 () = stop.cancelled(), if !closing => {
                     self.take_offered();
