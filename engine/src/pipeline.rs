@@ -271,6 +271,7 @@ impl Pipeline {
             clock: self.clock,
             taken: self.fences.clone(),
             served,
+            agreed: None,
         };
         (keeper, set, fences)
     }

@@ -39,8 +39,9 @@ pub enum EditError {
     /// A shard cannot judge by the change from then on.
     #[error(transparent)]
     Refused(#[from] FenceRefusal),
-    /// Not now. Where a shard ended in the middle of it, the next start
-    /// decides whether the change stands, for all shards alike.
+    /// Not now. Where it was under way it may come to stand all the same, in
+    /// all shards alike: once they have committed it, or by the next start where
+    /// a shard ended in the middle of it.
     #[error("{0}")]
     Unavailable(&'static str),
 }
@@ -87,7 +88,8 @@ impl Editor {
     }
 
     /// Has `edit` made in all shards, from `valid_from` on, by default from
-    /// its receipt. Waits until it is durable.
+    /// its receipt. Waits until it is durable, but not long for a shard whose
+    /// commit hangs.
     ///
     /// # Errors
     /// See [`EditError`].
@@ -102,7 +104,7 @@ impl Editor {
     /// The fence sets that may still judge a ping.
     ///
     /// # Errors
-    /// The worker is ending.
+    /// The worker is ending, or a shard does not answer in time.
     pub async fn history(&self) -> Result<FenceHistory, EditError> {
         self.ask(Request::History).await
     }

@@ -1,11 +1,16 @@
 //! The task that owns the fences of the worker: it alone changes them, one
 //! change at a time, in every shard or in none.
+//!
+//! It waits for no shard without end: one whose commit hangs does so for as long
+//! as the disk or the bucket. Before all have agreed a change is called off; after
+//! that it stands, and who asked hears that it is not durable everywhere yet. The
+//! next change waits for the end of the one before.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::try_join_all;
+use futures::future::{TryJoinAll, try_join_all};
 use geofence::{Fence, FenceHistory, FenceOutcome, FenceSet, TimeMs};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,12 +24,15 @@ use crate::journal::FenceObjects;
 use crate::metrics;
 use crate::shard::{Control, FenceChange, FenceInput, Proposal, Question};
 
-/// The shards stand still for each other for this long at the most.
-const VERDICTS_WITHIN: Duration = Duration::from_secs(10);
+/// The shards stand still for each other for this long at the most, and nobody
+/// waits longer than that for their answers.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 const BUSY: EditError = EditError::Unavailable("a shard did not get to it in time: try again");
 const NOT_STORED: EditError =
     EditError::Unavailable("the fences could not be stored: the log says why");
+const NOT_DURABLE: EditError =
+    EditError::Unavailable("every shard takes the change up, but not all have committed it yet");
 
 /// The fences that the shards have taken up.
 #[derive(Clone, Debug)]
@@ -49,6 +57,16 @@ pub struct Keeper {
     pub taken: Taken,
     /// The newest set as GeoJSON, for `GET /v1/fences`.
     pub served: watch::Sender<Bytes>,
+    /// A change that every shard has agreed to and not all have committed.
+    pub(crate) agreed: Option<Agreed>,
+}
+
+/// A change on its way into the journals.
+#[derive(Debug)]
+pub(crate) struct Agreed {
+    done: TryJoinAll<oneshot::Receiver<FenceHistory>>,
+    configured: String,
+    json: Bytes,
 }
 
 /// A set in the making.
@@ -66,13 +84,20 @@ impl Keeper {
         loop {
             let request = tokio::select! {
                 () = stop.cancelled() => return,
+                // Whoever asked was answered; a shard that is gone ends the worker.
+                _ = self.settle(), if self.agreed.is_some() => {
+                    current.send_replace(Arc::clone(&self.taken.history.newest().set));
+                    continue;
+                }
                 request = requests.recv() => request,
             };
             match request {
                 None => return,
                 // Nobody hears of a request whose asker is gone: a change goes
                 // on all the same.
-                Some(Request::History(answer)) => drop(answer.send(self.history().await)),
+                Some(Request::History(answer)) => {
+                    drop(answer.send(in_time(self.history(), BUSY).await));
+                }
                 Some(Request::Change { edit, valid_from, answer }) => {
                     let origin = origin(&edit);
                     let edited = self.change(edit, valid_from).await;
@@ -89,6 +114,8 @@ impl Keeper {
         edit: Edit,
         valid_from: Option<TimeMs>,
     ) -> Result<Edited, EditError> {
+        // What there is to change is known once the change before is made.
+        in_time(self.settle(), BUSY).await?;
         let is_configured = matches!(edit, Edit::Configured(_));
         let subject = match &edit {
             Edit::Configured(_) => None,
@@ -125,15 +152,12 @@ impl Keeper {
         })?;
         let (valid_from, received) = self.times(valid_from);
         let fences = FenceInput { set, valid_from, configured: configured.clone() };
-        self.taken = Taken { history: self.take_up(&fences, received).await?, configured };
+        let done = self.take_up(&fences, received).await?;
+        self.agreed = Some(Agreed { done, configured, json });
+        in_time(self.settle(), NOT_DURABLE).await?;
         if is_same {
             return Ok(unchanged);
         }
-        self.served.send_replace(json);
-        self.observe();
-        let set = &fences.set;
-        let (count, index_bytes) = (set.fences().len(), set.index_bytes());
-        info!(fences = count, hash = set.hash(), index_bytes, "took up other fences");
         let version = self.version(subject.as_deref()).or(version_before);
         Ok(Edited { valid_from: Some(valid_from), is_new, version })
     }
@@ -150,27 +174,46 @@ impl Keeper {
         }
     }
 
-    /// Has every shard take `fences` up, or none.
+    /// Waits until every shard has committed what it agreed to, if there is
+    /// anything. Cancel-safe.
+    async fn settle(&mut self) -> Result<(), EditError> {
+        let Some(agreed) = &mut self.agreed else { return Ok(()) };
+        let histories = (&mut agreed.done).await;
+        let Agreed { configured, json, .. } = self.agreed.take().expect("it was waited for");
+        let history = longest(histories.map_err(|_| ENDING)?);
+        let is_other = history.newest().set.hash() != self.taken.history.newest().set.hash();
+        self.taken = Taken { history, configured };
+        if is_other {
+            self.served.send_replace(json);
+            self.observe();
+            let set = &self.taken.history.newest().set;
+            let (count, index_bytes) = (set.fences().len(), set.index_bytes());
+            info!(fences = count, hash = set.hash(), index_bytes, "took up other fences");
+        }
+        Ok(())
+    }
+
+    /// Has every shard take `fences` up, or none. What is returned says when each
+    /// has.
     async fn take_up(
         &self,
         fences: &FenceInput,
         received: TimeMs,
-    ) -> Result<FenceHistory, EditError> {
+    ) -> Result<TryJoinAll<oneshot::Receiver<FenceHistory>>, EditError> {
         let agree = async {
             // A shard whose commit hangs answers nothing: the others are not to stand
             // still for it.
             self.history().await?;
             self.propose(fences, received).await
         };
-        let proposals = tokio::time::timeout(VERDICTS_WITHIN, agree).await.map_err(|_| BUSY)??;
+        let proposals = in_time(agree, BUSY).await?;
         let mut done = Vec::with_capacity(proposals.len());
         for Proposal { go, done: answer, .. } in proposals {
-            // A shard that is gone is found below.
+            // A shard that is gone shows by what it does not answer.
             let _ = go.send(());
             done.push(answer);
         }
-        let histories = try_join_all(done).await.map_err(|_| ENDING)?;
-        Ok(longest(histories))
+        Ok(try_join_all(done))
     }
 
     /// Proposals that every shard has agreed to, and waits to hear more of.
@@ -217,6 +260,14 @@ impl Keeper {
         let fences = self.taken.history.newest().set.fences().len();
         metrics::FENCES.gauge(&[]).set(fences as f64);
     }
+}
+
+/// What comes of `answers`, or `late` if they do not come.
+async fn in_time<T>(
+    answers: impl Future<Output = Result<T, EditError>>,
+    late: EditError,
+) -> Result<T, EditError> {
+    tokio::time::timeout(ANSWERS_WITHIN, answers).await.unwrap_or(Err(late))
 }
 
 fn build(edit: Edit, history: &FenceHistory) -> Result<Built, EditError> {
@@ -296,40 +347,127 @@ mod tests {
         assert!(Arc::ptr_eq(&built.set, &before));
     }
 
-    /// Answers questions until it is asked to stand still.
-    async fn shard_at_work(mut ear: mpsc::Receiver<Control>) -> bool {
-        while let Some(control) = ear.recv().await {
-            match control {
-                Control::Question(Question::FenceHistory(answer)) => {
-                    answer.send(history(&[])).expect("the keeper waits for it");
-                }
-                Control::Fences(_) => return true,
-                _ => unreachable!("a keeper asks for nothing else"),
-            }
-        }
-        false
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_shard_stands_still_for_one_that_hangs() {
-        let (control, ear) = mpsc::channel(16);
-        let at_work = tokio::spawn(shard_at_work(ear));
-        let (hangs, _held) = mpsc::channel(16);
-        let (editor, requests) = Editor::new(circle(40));
-        let keeper = Keeper {
-            shards: vec![control, hangs],
+    fn keeper(shards: Vec<mpsc::Sender<Control>>) -> Keeper {
+        Keeper {
+            shards,
             objects: FenceObjects::new(Store::shared(Arc::new(InMemory::new()))),
             receive_clock: Arc::new(ReceiveClock::event(TimeMs(1_000))),
             clock: Clock::Event,
             taken: Taken { history: history(&[]), configured: String::new() },
             served: watch::Sender::default(),
-        };
+            agreed: None,
+        }
+    }
+
+    /// Answers questions until it is asked to stand still, which it returns.
+    async fn shard_at_work(ear: &mut mpsc::Receiver<Control>) -> Option<FenceChange> {
+        while let Some(control) = ear.recv().await {
+            match control {
+                Control::Question(Question::FenceHistory(answer)) => {
+                    // One that came too late is not waited for any more.
+                    let _ = answer.send(history(&[]));
+                }
+                Control::Fences(change) => return Some(*change),
+                _ => unreachable!("a keeper asks for nothing else"),
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_shard_stands_still_for_one_that_hangs() {
+        let (control, mut ear) = mpsc::channel(16);
+        let at_work = tokio::spawn(async move { shard_at_work(&mut ear).await });
+        let (hangs, _held) = mpsc::channel(16);
+        let (editor, requests) = Editor::new(circle(40));
         let stop = CancellationToken::new();
-        let kept = tokio::spawn(keeper.run(requests, stop.clone()));
+        let kept = tokio::spawn(keeper(vec![control, hangs]).run(requests, stop.clone()));
         let edited = editor.change(Edit::Configured(circle(50)), None).await;
         assert_eq!(edited, Err(BUSY));
+        assert_eq!(editor.history().await, Err(BUSY));
         stop.cancel();
         kept.await.expect("it does not panic");
-        assert!(!at_work.await.expect("it does not panic"), "it was told to stand still");
+        assert!(at_work.await.expect("it does not panic").is_none(), "it was told to stand still");
+    }
+
+    /// A shard that answers questions, agrees to every change that comes, and
+    /// says so; tells of each whether it is to be made.
+    async fn agrees(mut ear: mpsc::Receiver<Control>, told: mpsc::Sender<Option<Made>>) {
+        while let Some(change) = shard_at_work(&mut ear).await {
+            let set = Arc::clone(&change.fences.set);
+            let is_wanted = change.verdict.send(FenceOutcome::TakenUp).is_ok();
+            let is_made = is_wanted && change.go.await.is_ok();
+            let made = is_made.then_some(Made { set, done: change.done });
+            told.send(made).await.expect("the test listens");
+        }
+    }
+
+    /// A change that a shard goes on to commit.
+    struct Made {
+        set: Arc<FenceSet>,
+        done: oneshot::Sender<FenceHistory>,
+    }
+
+    impl Made {
+        fn commit(self) {
+            self.done.send(history(&[self.set])).expect("the keeper waits for it");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_that_hangs_after_its_word_calls_a_change_off() {
+        let (control, ear) = mpsc::channel(16);
+        let (told, mut made) = mpsc::channel(16);
+        let at_work = tokio::spawn(agrees(ear, told));
+        let (hangs, mut held) = mpsc::channel(16);
+        let hanging = tokio::spawn(async move {
+            // It answers the question, and then a commit takes for ever.
+            let change = shard_at_work(&mut held).await.expect("a change");
+            std::future::pending::<()>().await;
+            drop(change);
+        });
+        let (editor, requests) = Editor::new(circle(40));
+        let stop = CancellationToken::new();
+        let kept = tokio::spawn(keeper(vec![control, hangs]).run(requests, stop.clone()));
+        let edited = editor.change(Edit::Configured(circle(50)), None).await;
+        assert_eq!(edited, Err(BUSY));
+        assert!(made.recv().await.expect("it was asked").is_none(), "one took it up alone");
+        stop.cancel();
+        kept.await.expect("it does not panic");
+        hanging.abort();
+        at_work.await.expect("it does not panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_commit_that_hangs_keeps_nobody_waiting_and_is_made_known_once_it_is_done() {
+        let ((one, one_ear), (two, two_ear)) = (mpsc::channel(16), mpsc::channel(16));
+        let ((told_one, mut made_one), (told_two, mut made_two)) =
+            (mpsc::channel(16), mpsc::channel(16));
+        tokio::spawn(agrees(one_ear, told_one));
+        tokio::spawn(agrees(two_ear, told_two));
+        let (editor, requests) = Editor::new(circle(40));
+        let stop = CancellationToken::new();
+        let kept = tokio::spawn(keeper(vec![one, two]).run(requests, stop.clone()));
+
+        let new = circle(50);
+        let asked = editor.change(Edit::Configured(Arc::clone(&new)), None);
+        let (edited, second) = tokio::join!(asked, async {
+            let first = made_one.recv().await.expect("asked").expect("made");
+            let second = made_two.recv().await.expect("asked").expect("made");
+            first.commit();
+            second
+        });
+        assert_eq!(edited, Err(NOT_DURABLE));
+        assert_ne!(editor.current().hash(), new.hash(), "it is not durable in all");
+        // Another one would be built on what may not stand.
+        let edited = editor.change(Edit::Configured(circle(60)), None).await;
+        assert_eq!(edited, Err(BUSY));
+
+        second.commit();
+        let edited = editor.change(Edit::Configured(Arc::clone(&new)), None).await;
+        assert_eq!(edited.map(|edited| edited.valid_from), Ok(None), "it stands");
+        assert_eq!(editor.current().hash(), new.hash());
+        stop.cancel();
+        kept.await.expect("it does not panic");
     }
 }

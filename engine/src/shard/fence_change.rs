@@ -29,11 +29,11 @@ pub struct FenceInput {
 /// A change of the fences on its way to one shard.
 #[derive(Debug)]
 pub struct FenceChange {
-    fences: FenceInput,
+    pub(crate) fences: FenceInput,
     received: TimeMs,
-    verdict: oneshot::Sender<FenceOutcome>,
-    go: oneshot::Receiver<()>,
-    done: oneshot::Sender<FenceHistory>,
+    pub(crate) verdict: oneshot::Sender<FenceOutcome>,
+    pub(crate) go: oneshot::Receiver<()>,
+    pub(crate) done: oneshot::Sender<FenceHistory>,
 }
 
 /// The other end of a [`FenceChange`]. Dropped, it calls the change off.
