@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
 use super::thread::on_thread;
+use super::time::hint;
 use crate::explain::{About, Failure, Question, explain, parse_event_id, parse_time};
 use crate::journal::Store;
 
@@ -61,7 +62,8 @@ impl ExplainQuery {
                 About::Event { id }
             }
             (None, Some(id), Some(at)) => {
-                let at = parse_time(&at).map_err(|error| unclear(format!("at: {error}")))?;
+                let at = parse_time(&at)
+                    .map_err(|error| unclear(format!("at: {error}{}", hint(&at))))?;
                 About::Fence { id, at }
             }
             _ => return Err(unclear("ask about event=ID, or about fence=ID and at=TIME".into())),
@@ -117,6 +119,18 @@ mod tests {
 
     fn query(text: &str) -> Result<Query<ExplainQuery>, QueryRejection> {
         Query::try_from_uri(&format!("/v1/explain?{text}").parse().unwrap())
+    }
+
+    #[test]
+    fn a_plus_that_became_a_blank_is_told() {
+        let ask = |at: &str| {
+            let Query(query) = query(&format!("vehicle=v&fence=f&at={at}")).unwrap();
+            query.question()
+        };
+        assert!(ask("2026-03-01T12:00:00%2B01:00").is_ok());
+        let refused = ask("2026-03-01T12:00:00+01:00").unwrap_err();
+        assert!(refused.message.ends_with("in a URL write %2B for +"), "{}", refused.message);
+        assert!(!ask("noon").unwrap_err().message.contains("%2B"));
     }
 
     #[tokio::test]

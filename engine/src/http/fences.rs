@@ -24,7 +24,7 @@ use super::body;
 use super::cached::tagged;
 use super::shards::need_all;
 use super::thread::on_thread;
-use super::time::time;
+use super::time::{hint, time};
 use super::token::authorise;
 use crate::fences::{Edit, EditError, Edited, Editor};
 use crate::intake::OwnedShards;
@@ -242,7 +242,8 @@ fn read_time(query: Result<Query<ChangeQuery>, QueryRejection>) -> Result<Option
     let Query(query) = query?;
     let Some(text) = query.valid_from else { return Ok(None) };
     let time: Timestamp = text.parse().map_err(|_| {
-        let message = format!("valid_from {text:?} is no time like 2026-03-01T12:00:00Z");
+        let hint = hint(&text);
+        let message = format!("valid_from {text:?} is no time like 2026-03-01T12:00:00Z{hint}");
         Refusal::unreadable("valid_from_invalid", message)
     })?;
     let at = TimeMs(time.as_millisecond());

@@ -150,12 +150,18 @@ async fn answer_in_time(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
+    let what_to_do = match *request.method() {
+        http::Method::POST => {
+            "pings that were sent may still become durable: send them again, duplicates are \
+             recognised"
+        }
+        http::Method::PUT | http::Method::DELETE => {
+            "the change may still be made: send it again, what is so already is no change"
+        }
+        _ => "ask again, or for less at a time",
+    };
     tokio::time::timeout(timeout, next.run(request)).await.map_err(|_| {
-        let message = format!(
-            "no answer within {timeout:?}; pings that were sent may still become durable: send \
-             them again, duplicates are recognised"
-        );
-        Refusal::unavailable("timed_out", message)
+        Refusal::unavailable("timed_out", format!("no answer within {timeout:?}; {what_to_do}"))
     })
 }
 
@@ -181,4 +187,34 @@ async fn count_and_guard(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    async fn never() {
+        std::future::pending().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_too_late_says_what_to_do_about_it() {
+        let limit = from_fn_with_state(Duration::from_secs(30), answer_in_time);
+        let router = Router::new().route("/", get(never).put(never).post(never)).layer(limit);
+        let service = TowerToHyperService::new(router);
+        for (method, hint) in
+            [("POST", "pings that were sent"), ("PUT", "the change may"), ("GET", "ask again")]
+        {
+            let request = Request::builder().method(method).body(Body::empty()).unwrap();
+            let answer = service.call(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{method}");
+            let body = to_bytes(answer.into_body(), 1024).await.unwrap();
+            let body = String::from_utf8_lossy(&body).into_owned();
+            assert!(body.contains("timed_out") && body.contains(hint), "{method}: {body}");
+        }
+    }
 }
