@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Launch, Outputs, fold, ping, text, wait_for};
+use crate::support::{Launch, Outputs, PATIENCE, fold, ping, text, wait_at_most, wait_for};
 
 fn launch(dir: &Path) -> Launch {
     with_usual_settings(Launch::run(dir))
@@ -303,13 +303,24 @@ fn a_worker_on_the_wall_clock_comes_back_to_the_same() {
     assert!(log.iter().any(|event| event["late"] == true), "some were late");
 }
 
+/// Whether there is a whole one: a file that is being written has a `#` in its
+/// name.
+fn has_snapshot(data: &Path) -> bool {
+    let files = fs::read_dir(data.join("journal/shard-0/snapshots")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names.into_iter().any(|name| !name.contains('#'))
+}
+
 #[test]
 fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments() {
     const VEHICLES: usize = 6_000;
     let dir = TempDir::new().unwrap();
     let data = dir.path().join("data");
     let fences = fences(dir.path(), &[("f", 10.0)]);
-    let launch = launch(&data).fences(&fences).set("journal.snapshot_min_segments", "2");
+    let launch = launch(&data)
+        .fences(&fences)
+        .set("journal.snapshot_min_segments", "2")
+        .set("archive.max_age", "1s");
     let mut worker = launch.start();
     let client = worker.client();
     let ids: Vec<String> = (0..VEHICLES).map(|i| format!("vehicle-{i}")).collect();
@@ -322,14 +333,19 @@ fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments
             sent += part.len();
         }
     }
+    // Written beside the segments, and in no hurry.
+    wait_for("a snapshot", || has_snapshot(&data).then_some(()));
     worker.kill();
 
     let mut worker = launch.start();
     let recovered = worker.line("recovered").unwrap();
     assert_eq!(recovered["differences"], 0, "{recovered}");
     assert!(recovered["snapshot"].as_u64().is_some(), "{recovered}");
-    assert!(worker.stop().success(), "{}", worker.log());
+    // The time that a drain has may be too short for so many.
     let outputs = Outputs::of(&data);
+    wait_at_most(PATIENCE, "the archive", || (outputs.archive().len() >= sent).then_some(()));
+    worker.terminate();
+    assert!(worker.wait().success(), "{}", worker.log());
     assert_eq!(outputs.archive().len(), sent);
     fold(&outputs.event_log());
 }
