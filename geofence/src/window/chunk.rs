@@ -43,6 +43,16 @@ impl Base {
     fn of(fix: &Fix) -> Self {
         Self { t: fix.t.0, lag: lag(fix) }
     }
+
+    /// Event time and lag of `fix`, each by its difference.
+    fn differences(self, fix: &Fix) -> [i64; 2] {
+        [fix.t.0.wrapping_sub(self.t), lag(fix).wrapping_sub(self.lag)]
+    }
+
+    /// Whether the differences of `fix` fit into a packed one.
+    fn is_near(self, fix: &Fix) -> bool {
+        self.differences(fix).iter().all(|difference| i32::try_from(*difference).is_ok())
+    }
 }
 
 fn lag(fix: &Fix) -> i64 {
@@ -50,19 +60,20 @@ fn lag(fix: &Fix) -> i64 {
 }
 
 impl Packed {
-    /// `fix` as told from `base`; `None` if it is too far from it.
-    fn new(fix: &Fix, base: Base) -> Option<Self> {
-        Some(Self {
+    /// `fix` as told from `base`, which it is near.
+    fn new(fix: &Fix, base: Base) -> Self {
+        let [t, lag] = base.differences(fix).map(|difference| difference as i32);
+        Self {
             identity: [0, 32, 64, 96].map(|shift| (fix.identity.0 >> shift) as u32),
             lat: fix.position.lat,
             lon: fix.position.lon,
-            t: i32::try_from(fix.t.0.wrapping_sub(base.t)).ok()?,
-            lag: i32::try_from(lag(fix).wrapping_sub(base.lag)).ok()?,
+            t,
+            lag,
             seq: [fix.seq as u32, (fix.seq >> 32) as u32],
             accuracy: fix.accuracy,
             speed: fix.speed_mps,
             engine: fix.engine,
-        })
+        }
     }
 
     fn t(&self, base: Base) -> TimeMs {
@@ -104,7 +115,7 @@ impl Chunk {
     /// Empties the chunk and begins it anew for `fix`.
     pub(super) fn begin(&mut self, fix: &Fix) {
         self.base = Base::of(fix);
-        self.fixes[0] = Packed::new(fix, self.base).expect("a fix is next to itself");
+        self.fixes[0] = Packed::new(fix, self.base);
         self.len = 1;
     }
 
@@ -170,12 +181,23 @@ impl Chunk {
     /// Puts `fix` at place `i`. Returns whether it fits.
     pub(super) fn insert(&mut self, i: usize, fix: &Fix) -> bool {
         let len = self.len();
-        if len == CHUNK_FIXES {
+        if len == CHUNK_FIXES || !self.base.is_near(fix) {
             return false;
         }
-        let Some(packed) = Packed::new(fix, self.base) else { return false };
         self.fixes.copy_within(i..len, i + 1);
-        self.fixes[i] = packed;
+        self.fixes[i] = Packed::new(fix, self.base);
+        self.len += 1;
+        true
+    }
+
+    /// Puts `fix` behind the others. Returns whether it fits.
+    #[inline]
+    pub(super) fn push(&mut self, fix: &Fix) -> bool {
+        let Some(place) = self.fixes.get_mut(self.len as usize) else { return false };
+        if !self.base.is_near(fix) {
+            return false;
+        }
+        *place = Packed::new(fix, self.base);
         self.len += 1;
         true
     }

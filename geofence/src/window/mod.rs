@@ -116,11 +116,17 @@ impl Window {
     }
 
     /// Files `fix` under its time.
+    #[inline]
     pub(crate) fn insert(&mut self, fix: &Fix, spares: &mut SpareChunks) -> Inserted {
         if self.tail.as_ref().is_none_or(|tail| tail.last_t() < fix.t) {
             self.push(fix, spares);
             return Inserted::New;
         }
+        self.insert_among(fix, spares)
+    }
+
+    /// [`Self::insert`] of a fix that is not later than all others.
+    fn insert_among(&mut self, fix: &Fix, spares: &mut SpareChunks) -> Inserted {
         let end = self.upper_bound(fix.t);
         let mut start = end;
         while let Some(before) = self.before(start)
@@ -192,16 +198,11 @@ impl Window {
     }
 
     /// Appends a fix that is before none of the others.
+    #[inline]
     fn push(&mut self, fix: &Fix, spares: &mut SpareChunks) {
         self.len += 1;
-        match &mut self.tail {
-            Some(tail) => {
-                if !tail.insert(tail.len(), fix) {
-                    let full = std::mem::replace(tail, spares.begin(fix));
-                    self.earlier.push_back(full);
-                }
-            }
-            None => self.tail = Some(spares.begin(fix)),
+        if !self.tail.as_mut().is_some_and(|tail| tail.push(fix)) {
+            self.earlier.extend(self.tail.replace(spares.begin(fix)));
         }
     }
 
@@ -218,7 +219,7 @@ impl Window {
         if at.fix == 0 {
             let fits = at.chunk > 0 && {
                 let before = self.chunk_mut(at.chunk - 1);
-                before.insert(before.len(), fix)
+                before.push(fix)
             };
             if !fits {
                 self.earlier.insert(at.chunk, spares.begin(fix));
