@@ -75,11 +75,15 @@ impl Vehicle {
 
     /// Once the low mark has passed this, silence proves a dwell threshold
     /// that lies after `after` and is not told; the end of time if none will.
+    #[inline]
     pub(crate) fn dwell_check(&self, rules: Rules<'_>, after: TimeMs) -> TimeMs {
-        let never = TimeMs::MAX;
         if rules.world.settings.on_silence == OnSilence::Wait || self.machine.visits.is_empty() {
-            return never;
+            return TimeMs::MAX;
         }
+        self.next_dwell_check(rules, after)
+    }
+
+    fn next_dwell_check(&self, rules: Rules<'_>, after: TimeMs) -> TimeMs {
         let judge = &rules.judge(&self.id);
         let epoch = rules.world.timeline.epoch(self.machine.epoch);
         let next = |visit: &Visit| {
@@ -92,6 +96,6 @@ impl Vehicle {
             (due <= self.machine.stayed_through(epoch, visit, due)).then_some(due)
         };
         // A mark that reaches the threshold is enough.
-        self.machine.visits.iter().filter_map(next).min().map_or(never, |due| due.plus(-1))
+        self.machine.visits.iter().filter_map(next).min().map_or(TimeMs::MAX, |due| due.plus(-1))
     }
 }

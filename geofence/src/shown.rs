@@ -52,6 +52,7 @@ impl Shown {
     /// Takes over what the machine concludes; unless it `decided` something
     /// since the last call, that is what it was. Returns whether anything
     /// visible changed since then.
+    #[inline]
     pub(crate) fn refresh(
         &mut self,
         machine: &Machine,
@@ -69,7 +70,9 @@ impl Shown {
         true
     }
 
-    /// Returns whether status or fences are others than before.
+    /// Returns whether status or fences are others than before. Apart from what
+    /// asks for it: of most pings nothing is concluded.
+    #[inline(never)]
     fn conclude(&mut self, machine: &Machine, offline: bool, timeline: &Timeline) -> bool {
         let status = Some(status(machine, offline));
         let status_changed = std::mem::replace(&mut self.status, status) != status;
@@ -82,6 +85,7 @@ impl Shown {
     }
 
     /// The same without its fences.
+    #[inline]
     pub(crate) fn without_fences(&self, vehicle_id: &SmolStr) -> Option<LivePosition> {
         let fix = self.fix?;
         Some(LivePosition {

@@ -8,6 +8,7 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
+    #[inline]
     pub(crate) fn add(&mut self, index: u32) {
         let slot = index as usize;
         if self.is.len() <= slot {

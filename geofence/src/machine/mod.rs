@@ -242,6 +242,7 @@ impl Machine {
     }
 
     /// Ends the judgement of `fix`, which the fences have had.
+    #[inline(always)]
     fn conclude(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         rest::step(self, judge, fix, scratch);
         self.last = Some(*fix);
@@ -267,12 +268,12 @@ impl Machine {
             && is_accepted()
     }
 
-    /// Whether time alone may come to change the state: [`Self::run_timers`]
-    /// has something to do or may have, sooner or later.
+    /// Whether time alone may change the state while gaps are known up to `gaps`
+    /// at the most: [`Self::run_timers`] may have something to do.
     #[inline]
-    pub(crate) fn heeds_time(&self, judge: &Judge<'_>) -> bool {
-        let idles = || self.rest.as_ref().is_some_and(|rest| rest.idle.is_some());
-        self.last.is_some() && (self.has_turns_ahead(judge) || idles())
+    pub(crate) fn heeds_time(&self, judge: &Judge<'_>, gaps: TimeMs) -> bool {
+        let expires = || self.rest.as_ref().is_some_and(|rest| rest.expires_by(judge, gaps));
+        self.last.is_some() && (self.has_turns_ahead(judge) || expires())
     }
 
     /// Lets timers fire: fence changes up to `fences`, and up to `gaps` the

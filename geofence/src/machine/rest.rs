@@ -60,7 +60,19 @@ pub(crate) struct IdleRun {
 }
 
 /// Judges `fix` after the fences have.
+#[inline(always)]
 pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
+    if let Some(on) = fix.engine {
+        machine.engine = Some(EngineValue { on, t: fix.t });
+    }
+    // Most vehicles drive on.
+    if machine.rest.is_some() || slow(fix) {
+        step_at_rest(machine, judge, fix, scratch);
+    }
+}
+
+/// Begins a run with `fix`, carries one on or ends it.
+fn step_at_rest(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
     let settings = judge.settings;
     let engine = engine_on(machine, fix, settings);
     let before = machine.last.map_or(fix.t, |last| last.t);
@@ -104,37 +116,25 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
 /// Ends an idle stretch that no fix before `t` continued in time. Its end is
 /// known once the gap is over, whatever comes after. Returns whether there was
 /// such a stretch.
+#[inline(always)]
 pub(super) fn expire(
     machine: &mut Machine,
     judge: &Judge<'_>,
     t: TimeMs,
     scratch: &mut Scratch,
 ) -> bool {
-    let Some(rest) = &mut machine.rest else { return false };
-    let Some(idle) = &rest.idle else { return false };
-    let gap_over = idle.last.t.plus(judge.settings.idle_gap_ms);
-    if t > gap_over {
-        let end = IdleEnding {
-            at: gap_over.plus(1),
-            observed: idle.last.received,
-            cause: idle.last,
-            time: idle.last.t,
-            not_after: gap_over,
-            reason: Reason::Gap,
-        };
-        scratch.decided.extend(idle.end(judge, end));
-        rest.idle = None;
-        return true;
+    match &mut machine.rest {
+        Some(rest) if rest.expires_by(judge, t) => {
+            rest.end_idle_by_gap(judge, scratch);
+            true
+        }
+        _ => false,
     }
-    false
 }
 
-/// The engine at `fix`: what it reports itself, else the last value that is
+/// The engine at `fix`: what it reports itself, which is noted, else the last value that is
 /// not older than `idle_gap`, else unknown.
-fn engine_on(machine: &mut Machine, fix: &Fix, settings: &Settings) -> Option<bool> {
-    if let Some(on) = fix.engine {
-        machine.engine = Some(EngineValue { on, t: fix.t });
-    }
+fn engine_on(machine: &Machine, fix: &Fix, settings: &Settings) -> Option<bool> {
     let known = machine
         .engine
         .filter(|value| fix.t.since(value.t) <= settings.idle_gap_ms)
@@ -147,6 +147,27 @@ fn slow(fix: &Fix) -> bool {
 }
 
 impl Rest {
+    /// Whether [`expire`] ends an idle stretch by `t`.
+    #[inline]
+    pub(super) fn expires_by(&self, judge: &Judge<'_>, t: TimeMs) -> bool {
+        self.idle.as_ref().is_some_and(|idle| t > idle.gap_over(judge))
+    }
+
+    /// Ends the idle stretch, which nothing came in time to carry on.
+    fn end_idle_by_gap(&mut self, judge: &Judge<'_>, scratch: &mut Scratch) {
+        let Some(idle) = self.idle.take() else { return };
+        let gap_over = idle.gap_over(judge);
+        let end = IdleEnding {
+            at: gap_over.plus(1),
+            observed: idle.last.received,
+            cause: idle.last,
+            time: idle.last.t,
+            not_after: gap_over,
+            reason: Reason::Gap,
+        };
+        scratch.decided.extend(idle.end(judge, end));
+    }
+
     /// How far from the anchor `fix` may be, metres.
     pub(super) fn radius_m(&self, fix: &Fix) -> f64 {
         RADIUS_M.max(fix.accuracy_m() + self.anchor.accuracy_m())
@@ -269,6 +290,11 @@ impl IdleEnding {
 }
 
 impl IdleRun {
+    /// Up to when a fix may carry the stretch on.
+    fn gap_over(&self, judge: &Judge<'_>) -> TimeMs {
+        self.last.t.plus(judge.settings.idle_gap_ms)
+    }
+
     fn start(&self, judge: &Judge<'_>, fix: &Fix) -> Decided {
         let draft = Draft {
             judge,

@@ -46,6 +46,7 @@ impl Step<'_> {
 
     /// Whether the vehicle can have come from one fix to the other, if each is
     /// as far off as its accuracy allows.
+    #[inline(always)]
     pub(super) fn is_possible(&self) -> bool {
         let reach_m = self.reach_m();
         self.length_m_max() <= reach_m

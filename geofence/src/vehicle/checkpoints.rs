@@ -126,12 +126,14 @@ impl Checkpoints {
         self.note();
     }
 
-    /// Forgets those that a later one before `hot_from` makes dispensable, and
-    /// returns whether there were any.
-    pub(super) fn forget_before(&mut self, hot_from: TimeMs, spares: &mut SpareMachines) -> bool {
-        if self.second_at >= hot_from {
-            return false;
-        }
+    /// Whether a later one before `hot_from` makes any dispensable.
+    #[inline]
+    pub(super) fn has_before(&self, hot_from: TimeMs) -> bool {
+        self.second_at < hot_from
+    }
+
+    /// Forgets those that a later one before `hot_from` makes dispensable.
+    pub(super) fn forget_before(&mut self, hot_from: TimeMs, spares: &mut SpareMachines) {
         let cold = self.list.iter().skip(1).take_while(|later| later.at < hot_from).count();
         for checkpoint in self.list.drain(..cold) {
             if let Some(machine) = checkpoint.machine {
@@ -139,6 +141,5 @@ impl Checkpoints {
             }
         }
         self.note();
-        true
     }
 }

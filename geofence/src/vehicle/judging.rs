@@ -43,7 +43,7 @@ impl Vehicle {
         if self.machine.last.is_some() {
             self.judged = self.judged.max(in_force);
         }
-        if self.machine.heeds_time(judge) {
+        if self.machine.heeds_time(judge, self.watermark(rules)) {
             self.run_timers(rules, scratch);
         }
         if !scratch.decided.is_empty() {
@@ -110,7 +110,7 @@ impl Vehicle {
                 self.since_checkpoint = 0;
             }
         }
-        if met.is_none() && self.machine.heeds_time(judge) {
+        if met.is_none() && self.machine.heeds_time(judge, self.watermark(rules)) {
             self.run_timers(rules, scratch);
         }
         // Refusals count once, when a fix is first judged in its place.

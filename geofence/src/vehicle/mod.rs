@@ -162,6 +162,7 @@ impl Vehicle {
     }
 
     /// Takes `fix` into the window and moves the clocks.
+    #[inline]
     pub(crate) fn insert(
         &mut self,
         fix: &Fix,
@@ -207,15 +208,22 @@ impl Vehicle {
     }
 
     /// Forgets what no ping that still counts can change.
+    #[inline]
     pub(crate) fn forget_cold(&mut self, spares: &mut Spares) {
-        if self.checkpoints.forget_before(self.hot_from, &mut spares.machines) {
-            let start = self.checkpoints.first().at;
-            self.window.forget_through(start, &mut spares.chunks);
-            let final_count =
-                self.decided[..self.settled].partition_point(|decided| decided.at <= start);
-            self.decided.drain(..final_count);
-            self.settled -= final_count;
+        if self.checkpoints.has_before(self.hot_from) {
+            self.forget_before(self.hot_from, spares);
         }
+    }
+
+    /// Apart from what asks for it: of 32 pings one has something forgotten.
+    fn forget_before(&mut self, hot_from: TimeMs, spares: &mut Spares) {
+        self.checkpoints.forget_before(hot_from, &mut spares.machines);
+        let start = self.checkpoints.first().at;
+        self.window.forget_through(start, &mut spares.chunks);
+        let final_count =
+            self.decided[..self.settled].partition_point(|decided| decided.at <= start);
+        self.decided.drain(..final_count);
+        self.settled -= final_count;
     }
 
     /// Moves the window's start up to halve it, for want of memory. Returns

@@ -12,6 +12,7 @@ impl Vehicle {
     /// `now` stands in for the receive time of the ping behind a retraction.
     /// What they amend goes to `amended` as it was told before. Returns whether
     /// anything was decided or put in question since the last call.
+    #[inline]
     pub(crate) fn operations(
         &mut self,
         settings: &Settings,
@@ -20,9 +21,22 @@ impl Vehicle {
         out: &mut Vec<FleetEvent>,
         amended: &mut Vec<Decided>,
     ) -> bool {
-        if !std::mem::take(&mut self.untold) {
-            return false;
+        let untold = std::mem::take(&mut self.untold);
+        if untold {
+            self.tell_untold(settings, revision, now, out, amended);
         }
+        untold
+    }
+
+    /// Apart from what asks for it: of most pings nothing is to be told.
+    fn tell_untold(
+        &mut self,
+        settings: &Settings,
+        revision: u64,
+        now: TimeMs,
+        out: &mut Vec<FleetEvent>,
+        amended: &mut Vec<Decided>,
+    ) {
         // Mostly one or two: without an allocation.
         let mut asserted = SmallVec::<[usize; 8]>::new();
         for i in self.settled..self.decided.len() + self.assumed.len() {
@@ -68,7 +82,6 @@ impl Vehicle {
             let old = Decided { observed: now, late: true, ..old.clone() };
             out.push(self.emit(&old, Op::Retract, revision, None));
         }
-        true
     }
 
     /// The operation that tells at once of an event that no ping changes;
