@@ -133,7 +133,9 @@ impl Detector {
         let watermark = vehicle.watermark(rules);
         let through = if full { watermark.max(vehicle.newest) } else { watermark };
         let late = vehicle.is_stale();
-        vehicle.judge(rules, through, &mut self.scratch);
+        if vehicle.has_due(rules, through) {
+            vehicle.judge(rules, through, &mut self.scratch);
+        }
         if rules.world.settings.on_silence == OnSilence::Assume || vehicle.assumes {
             let mark = self.sources.silence_mark(vehicle.source);
             vehicle.assume(rules, mark, late, self.now);

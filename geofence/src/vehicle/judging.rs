@@ -2,6 +2,7 @@
 
 use super::{Stale, Vehicle};
 use crate::TimeMs;
+use crate::fix::Fix;
 use crate::machine::{Judge, Scratch, make_room};
 use crate::world::Rules;
 
@@ -10,6 +11,18 @@ use crate::world::Rules;
 const CHECKPOINT_FIXES: u32 = 32;
 
 impl Vehicle {
+    /// Whether to judge up to `through` may come to anything. Mostly it does not
+    /// once the ping before the newest has been judged on the way in.
+    #[inline]
+    pub(crate) fn has_due(&self, rules: Rules<'_>, through: TimeMs) -> bool {
+        let waits_on = self.newest_alone && self.newest > through.max(rules.in_force);
+        self.is_stale
+            || !(waits_on || self.newest <= self.judged)
+            || self.judged < rules.in_force
+            || rules.world.roster.since().is_some()
+            || self.machine.heeds_time(&rules.judge(&self.id), self.watermark(rules))
+    }
+
     /// Judges the fixes up to `through`, and again what has changed behind
     /// them. A fence set in force decides without waiting for earlier pings.
     pub(crate) fn judge(&mut self, rules: Rules<'_>, through: TimeMs, scratch: &mut Scratch) {
@@ -25,7 +38,7 @@ impl Vehicle {
             judge.tags.newest_from().map_or(rules.in_force, |from| from.max(rules.in_force));
         let through = through.max(in_force);
         while self.judged < self.newest
-            && let Some(fix) = self.window.first_winner(self.judged, through)
+            && let Some(fix) = self.next_due(through)
         {
             self.machine.step(judge, &fix, scratch);
             self.judged = fix.t;
@@ -49,6 +62,15 @@ impl Vehicle {
         if !scratch.decided.is_empty() {
             self.take_decided(scratch, base_at, false);
         }
+    }
+
+    /// The fix that is to be judged next, if that is up to `through`.
+    #[inline]
+    fn next_due(&self, through: TimeMs) -> Option<Fix> {
+        if self.newest_alone {
+            return if self.newest <= through { self.window.last() } else { None };
+        }
+        self.window.first_winner(self.judged, through)
     }
 
     /// Lets the machine's timers fire that are due by what was judged.

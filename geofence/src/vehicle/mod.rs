@@ -56,6 +56,9 @@ pub(crate) struct Vehicle {
     /// Whether `assumed` holds any.
     pub(crate) assumes: bool,
     is_stale: bool,
+    /// Of the fixes that wait to be judged, if any do, the newest is the only
+    /// one; false says nothing.
+    newest_alone: bool,
     pub(crate) window: Window,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) liveness: Liveness,
@@ -105,6 +108,7 @@ impl Vehicle {
             untold: false,
             assumes: false,
             is_stale: false,
+            newest_alone: false,
             decided: Vec::new(),
             settled: 0,
             assumed: Vec::new(),
@@ -173,6 +177,7 @@ impl Vehicle {
         if inserted == Inserted::Duplicate {
             return inserted;
         }
+        self.newest_alone = fix.t > self.newest.max(self.judged) && self.newest <= self.judged;
         self.newest = self.newest.max(fix.t);
         self.hot_from = hot_from;
         if fix.t <= self.judged && inserted != Inserted::Superseded {

@@ -170,6 +170,12 @@ impl Window {
         (at.fix < chunk.len() && chunk.t(at.fix) <= through).then(|| chunk.fix(at.fix))
     }
 
+    /// The last fix; of several with its time not the winner.
+    #[inline]
+    pub(crate) fn last(&self) -> Option<Fix> {
+        self.tail.as_ref().map(|tail| tail.fix(tail.len() - 1))
+    }
+
     /// Time of the first fix after `after`.
     pub(crate) fn next_after(&self, after: TimeMs) -> Option<TimeMs> {
         let at = self.upper_bound(after);
