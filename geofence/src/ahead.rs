@@ -72,12 +72,12 @@ impl Detector {
     fn prefetch_pointed(&self, slot: Option<u32>) -> Step {
         let Some(vehicle) = self.vehicle_in(slot) else { return Step::default() };
         vehicle.prefetch();
-        let Some(to) = vehicle.next_place() else { return Step::default() };
+        let Some(place) = vehicle.next_place() else { return Step::default() };
         let cells = self.world.timeline.current().set.cells();
-        let to = cells.cell(to);
-        let from = vehicle.machine.last.map(|last| cells.cell(last.position));
-        // Most steps stay in their cell.
-        let step = Step { to: Some(to), from: from.filter(|from| *from != to) };
+        let to = cells.cell(place);
+        let last = vehicle.machine.last.as_ref();
+        let from = last.and_then(|last| cells.other_cell(last.position, place, to));
+        let step = Step { to: Some(to), from };
         step.cells().for_each(|cell| cells.prefetch_spot(cell));
         step
     }

@@ -142,6 +142,20 @@ impl CellIndex {
         Cell { tile, number }
     }
 
+    /// The cell of `p`, unless it is `cell`, which is that of `other`: two places
+    /// of one step mostly share their cell or at least its tile.
+    #[inline]
+    pub(crate) fn other_cell(&self, p: Position, other: Position, cell: Cell) -> Option<Cell> {
+        let ((x, y), (other_x, other_y)) = (grid::from_corner(p), grid::from_corner(other));
+        let apart = (x ^ other_x) | (y ^ other_y);
+        if apart >> TILE_BITS != 0 {
+            return Some(self.cell(p));
+        }
+        let tile = &self.tiles[cell.tile as usize];
+        let number = || tile.cell(grid::within_tile(x), grid::within_tile(y));
+        (apart >> tile.cell_bits != 0).then(|| Cell { number: number(), ..cell })
+    }
+
     /// Has asked for what [`Self::spot_of`] reads.
     #[inline]
     pub(crate) fn prefetch_spot(&self, cell: Cell) {
@@ -211,13 +225,19 @@ impl CellIndex {
     #[inline]
     pub(crate) fn is_uniform(&self, from: Position, to: Position) -> bool {
         let ((x1, y1), (x2, y2)) = (grid::from_corner(from), grid::from_corner(to));
-        if ((x1 ^ x2) | (y1 ^ y2)) >> TILE_BITS != 0 {
+        let apart = (x1 ^ x2) | (y1 ^ y2);
+        if apart >> TILE_BITS != 0 {
             return false;
         }
         let tile = self.tile(grid::tile_key(x1 >> TILE_BITS, y1 >> TILE_BITS));
+        let tile = &self.tiles[tile as usize];
         let within = |x, y| (grid::within_tile(x), grid::within_tile(y));
+        if apart >> tile.cell_bits == 0 {
+            let (x, y) = within(x1, y1);
+            return tile.is_free_of_outlines(tile.cell(x, y));
+        }
         let (low, high) = (within(x1.min(x2), y1.min(y2)), within(x1.max(x2), y1.max(y2)));
-        self.tiles[tile as usize].is_uniform(low, high)
+        tile.is_uniform(low, high)
     }
 
     /// Index of the tile with this key, of the empty one if there is none.

@@ -125,6 +125,12 @@ impl Tile {
         }
     }
 
+    /// Whether no outline touches the cell, so that the same fences hold all of it.
+    #[inline]
+    pub(super) fn is_free_of_outlines(&self, cell: u32) -> bool {
+        self.band(cell)[in_band(cell)] & run::MORE == 0
+    }
+
     /// Whether no outline comes near any place of the box from `low` to `high`,
     /// closed, so that the same fences hold all of it: whether one run says all
     /// there is to its cells, which is asked of cells of one band alone.
@@ -136,8 +142,8 @@ impl Tile {
         }
         let band = self.band(first);
         let start = band[in_band(first)];
-        if start & run::MORE != 0 || first == last {
-            return start & run::MORE == 0;
+        if start & run::MORE != 0 {
+            return false;
         }
         let row = 1 << (TILE_BITS - self.cell_bits);
         let width = (high.0 >> self.cell_bits) - (low.0 >> self.cell_bits);
