@@ -34,8 +34,8 @@ impl Step {
 
 impl Detector {
     /// Calls `visit` with each number below `count`, in order, asking ahead for
-    /// what that will read of the vehicle in the slot that `slot` gives. Fences
-    /// must stay as they are meanwhile.
+    /// what that will read of the vehicle in the slot that `slot` gives, which is
+    /// none from `count` on. Fences must stay as they are meanwhile.
     pub(crate) fn visit_ahead(
         &mut self,
         count: usize,
@@ -43,7 +43,6 @@ impl Detector {
         mut visit: impl FnMut(&mut Self, usize),
     ) {
         let mut steps = [Step::default(); POINTED];
-        let slot = |i| if i < count { slot(i) } else { None };
         for i in 0..VEHICLE {
             self.prefetch_vehicle(slot(i));
         }

@@ -4,7 +4,9 @@
 //! ([`crate::ahead`]): with many vehicles waiting for it would be most of a
 //! ping's cost.
 
-use crate::detector::{ANCIENT_MS, Detector, Waiting, disposition_name, is_in, slot};
+use smol_str::SmolStr;
+
+use crate::detector::{ANCIENT_MS, Detector, Waiting, disposition_name, slot};
 use crate::fix::Fix;
 use crate::liveness::Liveness;
 use crate::machine::ACCURACY_M_MAX;
@@ -28,6 +30,15 @@ struct Arriving<'a> {
     seq: u64,
 }
 
+/// What became of one ping.
+struct Taken {
+    outcome: Outcome,
+    /// Slot of its vehicle, if it has one.
+    index: Option<u32>,
+    /// Its vehicle is to be settled.
+    touches: bool,
+}
+
 /// What became of the pings of a run.
 #[derive(Default)]
 struct Tally {
@@ -36,16 +47,14 @@ struct Tally {
     duplicates: u64,
     refused: u64,
     vague: u64,
+    /// Whether any was archived.
+    archives: bool,
 }
 
 /// Numbers that dispositions have.
 const DISPOSITIONS: usize = Disposition::Superseded as usize + 1;
 
 impl Tally {
-    fn archived(&self) -> u64 {
-        self.dispositions.iter().sum()
-    }
-
     fn add_to(&self, effects: &mut Effects) {
         let counters = &mut effects.counters;
         for (number, count) in (0..).zip(self.dispositions) {
@@ -80,18 +89,20 @@ impl Detector {
         self.remaining.count(&probable, self.vehicles.len());
         self.visit_ahead(
             run.pings.len(),
-            |i| probable[i],
+            |i| probable.get(i).copied().flatten(),
             |detector, i| {
                 let (ping, probable) = (&run.pings[i], probable[i]);
                 let known = detector.slot_of_known(&ping.vehicle_id, probable);
                 let arriving = Arriving { run, ping, known, in_force, seq };
-                let (outcome, index) = detector.take_ping(arriving, &mut tally, effects);
-                effects.outcomes.push(outcome);
-                if detector.remaining.is_last(probable)
-                    && settles
-                    && let Some(index) = index
-                    && detector.touched.remove(index)
-                {
+                let taken = detector.take_ping(arriving, &mut tally, effects);
+                effects.outcomes.push(taken.outcome);
+                let is_last = detector.remaining.is_last(probable);
+                let Some(index) = taken.index else { return };
+                if !(is_last && settles) {
+                    if taken.touches {
+                        detector.touched.add(index);
+                    }
+                } else if detector.touched.remove(index) || taken.touches {
                     detector.settle_vehicle(index, in_force, seq, effects);
                 }
             },
@@ -114,26 +125,28 @@ impl Detector {
 
     /// The slot of the vehicle with this id, given where it probably is; it may
     /// have come to be known since that was asked.
-    fn slot_of_known(&self, id: &str, probable: Option<u32>) -> Option<u32> {
-        let found = probable.filter(|slot| is_in(&self.vehicles, *slot, id));
-        found.or_else(|| self.slot_of(id))
+    fn slot_of_known(&self, id: &SmolStr, probable: Option<u32>) -> Option<u32> {
+        // Two ids that lie where they are held are compared without a call.
+        let has_id = |slot: &u32| {
+            self.vehicles[*slot as usize].as_ref().is_some_and(|vehicle| vehicle.id == *id)
+        };
+        probable.filter(has_id).or_else(|| self.slot_of(id))
     }
 
-    /// Judges one ping by its clocks (semantics §1 and §2) and files it. Returns
-    /// the slot of its vehicle besides, if it has one.
+    /// Judges one ping by its clocks (semantics §1 and §2) and files it.
     fn take_ping(
         &mut self,
         arriving: Arriving<'_>,
         tally: &mut Tally,
         effects: &mut Effects,
-    ) -> (Outcome, Option<u32>) {
+    ) -> Taken {
         let Arriving { run, ping, known, in_force, seq } = arriving;
         let Some(index) = known.or_else(|| self.new_vehicle(run, ping)) else {
             tally.refused += 1;
-            return (Outcome::VehicleLimit, None);
+            return Taken { outcome: Outcome::VehicleLimit, index: None, touches: false };
         };
         self.before_change(index);
-        self.judge_if_overdue(index, in_force);
+        let judged = self.judge_if_overdue(index, in_force);
         let filed = match out_of_time(ping, &self.world.settings) {
             Some(disposition) => {
                 if disposition == Disposition::Future {
@@ -146,9 +159,9 @@ impl Detector {
         };
         let Some((disposition, supersedes)) = filed else {
             tally.duplicates += 1;
-            return (Outcome::Duplicate, Some(index));
+            return Taken { outcome: Outcome::Duplicate, index: Some(index), touches: judged };
         };
-        if tally.archived() == 0 {
+        if !std::mem::replace(&mut tally.archives, true) {
             self.sources.archived(run);
         }
         let in_window = matches!(
@@ -156,13 +169,13 @@ impl Detector {
             Disposition::OnTime | Disposition::Late | Disposition::Superseded
         );
         self.arrive(index, ping, Receipt { is_first: known.is_none(), in_window }, seq, effects);
-        self.touched.add(index);
         if matches!(disposition, Disposition::OnTime | Disposition::Late) {
             self.await_judgement(index, ping.event_time);
             tally.vague += u64::from(self.is_too_vague(ping));
         }
         tally.dispositions[disposition as usize] += 1;
-        (Outcome::Archived { disposition, supersedes }, Some(index))
+        let outcome = Outcome::Archived { disposition, supersedes };
+        Taken { outcome, index: Some(index), touches: true }
     }
 
     /// Whether a ping is not accurate enough to take part.
@@ -218,7 +231,9 @@ impl Detector {
     /// Has the vehicle judged when its reorder delay has passed, if its
     /// watermark does not pass the ping first.
     fn await_judgement(&mut self, index: u32, t: TimeMs) {
-        self.event_time_max = self.event_time_max.max(Some(t));
+        if self.event_time_max.is_none_or(|max| max < t) {
+            self.event_time_max = Some(t);
+        }
         if self.world.settings.reorder_delay_ms > 0 {
             let due = self.now.plus(self.world.settings.reorder_delay_ms);
             self.waiting.push_back(Waiting { due, vehicle: index, through: t });
@@ -260,11 +275,11 @@ fn out_of_time(ping: &Ping, settings: &Settings) -> Option<Disposition> {
     let age = ping.receive_time.since(ping.event_time);
     if age < -settings.future_tolerance_ms {
         Some(Disposition::Future)
+    } else if age <= ANCIENT_MS {
+        None
     } else if (age - ROLLOVER_MS).abs() <= ANCIENT_MS {
         Some(Disposition::RolloverSuspected)
-    } else if age > ANCIENT_MS {
-        Some(Disposition::Ancient)
     } else {
-        None
+        Some(Disposition::Ancient)
     }
 }

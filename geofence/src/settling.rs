@@ -56,7 +56,11 @@ impl Detector {
     /// Judges the overdue vehicles, before anything comes in.
     pub(crate) fn judge_overdue(&mut self) {
         let in_force = self.in_force_now();
-        self.each_overdue(|detector, index| detector.judge_if_overdue(index, in_force));
+        self.each_overdue(|detector, index| {
+            if detector.judge_if_overdue(index, in_force) {
+                detector.touched.add(index);
+            }
+        });
     }
 
     /// Calls `visit` with the slot of each overdue vehicle.
@@ -64,7 +68,7 @@ impl Detector {
         let overdue = self.overdue.take();
         self.visit_ahead(
             overdue.len(),
-            |i| Some(overdue[i]),
+            |i| overdue.get(i).copied(),
             |detector, i| {
                 visit(detector, overdue[i]);
             },
@@ -72,18 +76,20 @@ impl Detector {
         self.overdue.reuse(overdue);
     }
 
-    /// Judges the vehicle if its reorder delay has passed.
+    /// Judges the vehicle if its reorder delay has passed. Returns whether it is
+    /// to be settled for that.
     #[inline]
-    pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) {
-        let Some(through) = self.overdue.take_through(index) else { return };
+    pub(crate) fn judge_if_overdue(&mut self, index: u32, in_force: TimeMs) -> bool {
+        let Some(through) = self.overdue.take_through(index) else { return false };
         self.before_change(index);
         let rules = Rules { world: &self.world, in_force };
-        let Some(vehicle) = &mut self.vehicles[index as usize] else { return };
-        if through > vehicle.judged {
+        let Some(vehicle) = &mut self.vehicles[index as usize] else { return false };
+        let is_due = through > vehicle.judged;
+        if is_due {
             vehicle.judge(rules, through, &mut self.scratch);
             self.sources.check_dwell(vehicle, index, rules);
-            self.touched.add(index);
         }
+        is_due
     }
 
     /// Judges the overdue vehicles that were not on the way and every vehicle
@@ -92,8 +98,8 @@ impl Detector {
         let in_force = self.in_force_now();
         self.in_force = in_force;
         self.each_overdue(|detector, index| {
-            detector.judge_if_overdue(index, in_force);
-            if detector.touched.remove(index) {
+            let judged = detector.judge_if_overdue(index, in_force);
+            if detector.touched.remove(index) || judged {
                 detector.settle_vehicle(index, in_force, seq, effects);
             }
         });
@@ -101,7 +107,7 @@ impl Detector {
         effects.positions.reserve(touched.len());
         self.visit_ahead(
             touched.len(),
-            |i| Some(touched[i]),
+            |i| touched.get(i).copied(),
             |detector, i| {
                 detector.settle_vehicle(touched[i], in_force, seq, effects);
             },

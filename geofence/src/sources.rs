@@ -51,12 +51,12 @@ impl Sources {
     /// What bounds the lateness of a ping of `run`, whose vehicle is judged by
     /// `source`.
     pub(crate) fn bound(&self, source: u32, run: &PingRun) -> Bound {
-        let known = self.0.get(&source);
+        let known = || self.0.get(&source);
         if source != run.source {
-            return known.map_or(Bound::Newest, Source::bound);
+            return known().map_or(Bound::Newest, Source::bound);
         }
         if run.low_mark_bounds_lateness {
-            Bound::LowMark(known.and_then(|source| source.lateness_mark).max(run.low_mark))
+            Bound::LowMark(known().and_then(|source| source.lateness_mark).max(run.low_mark))
         } else {
             Bound::Newest
         }
