@@ -21,6 +21,23 @@ pub(crate) struct Fix {
     pub(crate) engine: Option<bool>,
 }
 
+/// What of a fix the next one is judged by: when and where it was, and how
+/// exactly. State and checkpoints keep no more of the last fix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sighting {
+    pub(crate) t: TimeMs,
+    pub(crate) position: Position,
+    /// 68 % radius as reported, metres.
+    pub(crate) accuracy: Number32,
+}
+
+impl Sighting {
+    /// 68 % radius, metres, the default where none was reported.
+    pub(crate) fn accuracy_m(&self) -> f64 {
+        self.accuracy.get().map_or(ACCURACY_UNKNOWN_M, f64::from)
+    }
+}
+
 impl Fix {
     pub(crate) fn new(ping: &Ping) -> Self {
         Self {
@@ -35,9 +52,13 @@ impl Fix {
         }
     }
 
-    /// 68 % radius, metres, the default where none was reported.
+    pub(crate) fn sighting(&self) -> Sighting {
+        Sighting { t: self.t, position: self.position, accuracy: self.accuracy }
+    }
+
+    /// See [`Sighting::accuracy_m`].
     pub(crate) fn accuracy_m(&self) -> f64 {
-        self.accuracy.get().map_or(ACCURACY_UNKNOWN_M, f64::from)
+        self.sighting().accuracy_m()
     }
 
     /// Whether this fix stands for its vehicle and time rather than `other`

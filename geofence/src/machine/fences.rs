@@ -13,7 +13,7 @@ use super::refused::Refusal;
 use super::scope::Scope;
 use super::transitions::{Crossing, Transition};
 use super::{Arrival, Judge, Machine, Scratch, Visit, place_at_fence};
-use crate::fix::Fix;
+use crate::fix::Sighting;
 use crate::hash::Cause;
 use crate::{FenceEpoch, TimeMs};
 
@@ -42,7 +42,7 @@ pub(super) fn change(
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
-        place: place_at_fence(epoch, fence, &last, is_inside(epoch, fence)),
+        place: place_at_fence(epoch, fence, last, is_inside(epoch, fence)),
         cause: Cause::FenceVersion { version: epoch.version(fence), valid_from: turn.at },
         crossing: Crossing { reason, time: turn.at, not_before: turn.at, not_after: turn.at },
         at: turn.at,
@@ -78,7 +78,7 @@ pub(super) fn change(
         .into_iter()
         .filter_map(|arrival| {
             let then = arrival.visit.fence;
-            let carried = turn.carried_over(arrival, &last);
+            let carried = turn.carried_over(arrival, last);
             if carried.is_none() {
                 scratch.refuse(Refusal::Pending, Some(before.id(then)));
             }
@@ -135,7 +135,7 @@ impl Turn<'_> {
     /// The arrival among the fences from here on; `None` if it is void there:
     /// the fence is gone or closed, or has the last fix on the other side. A
     /// fix that comes to lie inside so is an enter of its own.
-    fn carried_over(&self, mut arrival: Arrival, last: &Fix) -> Option<Arrival> {
+    fn carried_over(&self, mut arrival: Arrival, last: Sighting) -> Option<Arrival> {
         let then = arrival.visit.fence;
         let now = counterpart(self.before.epoch, then, self.next.epoch)?;
         let inside = |epoch: &FenceEpoch, fence: u32| {

@@ -31,7 +31,7 @@ pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
-use crate::fix::Fix;
+use crate::fix::{Fix, Sighting};
 use crate::hash::{Cause, event_id};
 use crate::roster::Tags;
 use crate::timeline::Timeline;
@@ -96,7 +96,7 @@ impl Scratch {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Machine {
     /// The last fix judged; under the robust profile the last one accepted.
-    pub(crate) last: Option<Fix>,
+    pub(crate) last: Option<Sighting>,
     /// Number of the fence epoch that judged it; without meaning before.
     pub(crate) epoch: u32,
     /// When the vehicle's tags came into force that judged it; `None` while
@@ -204,7 +204,7 @@ impl Machine {
         let first = scratch.decided.len();
         let held = self.suspect.take();
         if let Some(suspect) = &held {
-            if (Step { from: suspect, to: fix }).is_possible() {
+            if (Step { from: suspect.sighting(), to: fix }).is_possible() {
                 self.accept(judge, suspect, scratch);
                 for decided in &mut scratch.decided[first..] {
                     decided.observed = fix.received;
@@ -213,8 +213,8 @@ impl Machine {
                 scratch.refuse(Refusal::Teleport, None);
             }
         }
-        let possible = |last: &Fix| Step { from: last, to: fix }.is_possible();
-        if self.last.as_ref().is_none_or(possible) {
+        let possible = |last| Step { from: last, to: fix }.is_possible();
+        if self.last.is_none_or(possible) {
             self.accept(judge, fix, scratch);
         } else {
             // So much has happened by now, whether it is accepted or not.
@@ -245,7 +245,7 @@ impl Machine {
     #[inline(always)]
     fn conclude(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         rest::step(self, judge, fix, scratch);
-        self.last = Some(*fix);
+        self.last = Some(fix.sighting());
     }
 
     /// Whether `fix` is accepted and leads by no outline, while nothing is
@@ -253,7 +253,7 @@ impl Machine {
     /// Asked first since it holds for most fixes.
     #[inline]
     fn stays_among_fences(&self, judge: &Judge<'_>, fix: &Fix) -> bool {
-        let Some(last) = &self.last else { return false };
+        let Some(last) = self.last else { return false };
         let is_accepted = || match judge.settings.profile {
             Profile::Plain => true,
             Profile::Robust => {
@@ -480,13 +480,13 @@ pub(crate) fn make_room<T>(list: &mut Vec<T>) {
 
 /// Where `fix` was, as seen from fence `index` of `epoch`, which it is inside
 /// of or not.
-fn place_at_fence(epoch: &FenceEpoch, index: u32, fix: &Fix, inside: bool) -> Place {
+fn place_at_fence(epoch: &FenceEpoch, index: u32, fix: Sighting, inside: bool) -> Place {
     let shape = &epoch.set.fences()[index as usize].shape;
     let (distance_m, confidence) = shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
     Place { margin: Some(Margin { distance_m, confidence }), ..place(fix) }
 }
 
-fn place(fix: &Fix) -> Place {
+fn place(fix: Sighting) -> Place {
     Place { position: fix.position, accuracy_m: fix.accuracy.get().map(round_mm), margin: None }
 }
 

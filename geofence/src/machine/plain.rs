@@ -16,14 +16,13 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
     machine.wakes = scope.still_until(hits.iter().copied());
     scope.narrow(&mut hits);
 
-    let last = machine.last.as_ref();
-    let crossing = Crossing::at(fix.t, last.map(|last| last.t), judge.settings);
+    let crossing = Crossing::at(fix.t, machine.last.map(|last| last.t), judge.settings);
     let transition = |fence, inside| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
         cause: Cause::Ping(fix.identity),
-        place: place_at_fence(epoch, fence, fix, inside),
+        place: place_at_fence(epoch, fence, fix.sighting(), inside),
         crossing,
         at: fix.t,
         observed: fix.received,

@@ -28,13 +28,12 @@ pub(super) const CROSS_M_MIN: f64 = 5.0;
 /// Judges `fix`, which has been accepted, against the fences of the machine's
 /// epoch.
 pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
-    let last = machine.last;
     let view = View {
         judge,
         epoch: judge.timeline.epoch(machine.epoch),
         number: machine.epoch,
         scope: machine.scope(judge, fix.t),
-        step: last.as_ref().map(|from| Step { from, to: fix }),
+        step: machine.last.map(|from| Step { from, to: fix }),
         fix,
     };
     let mut hits = std::mem::take(&mut scratch.hits);
@@ -128,7 +127,7 @@ impl View<'_> {
             at: self.fix.t,
             observed: self.fix.received,
             cause: Cause::Ping(self.fix.identity),
-            place: place_at_fence(self.epoch, fence, self.fix, false),
+            place: place_at_fence(self.epoch, fence, self.fix.sighting(), false),
             time: step.time_at(way_in),
             not_before: valid_from.unwrap_or(step.from.t),
             not_after: step.to.t,
@@ -209,7 +208,7 @@ impl View<'_> {
                 (leaving, left)
             }
             None => {
-                let place = place_at_fence(self.epoch, visit.fence, self.fix, false);
+                let place = place_at_fence(self.epoch, visit.fence, self.fix.sighting(), false);
                 let outside_m = place.margin.map_or(0.0, |margin| -margin.distance_m);
                 let mut leaving = Box::new(Leaving {
                     first: self.fix.identity,
@@ -233,7 +232,7 @@ impl View<'_> {
     /// The fix is inside a fence that the vehicle was not near to.
     fn arrive(&self, fence: u32, crossing: Crossing) -> Arrival {
         let version = self.epoch.version(fence);
-        let place = place_at_fence(self.epoch, fence, self.fix, true);
+        let place = place_at_fence(self.epoch, fence, self.fix.sighting(), true);
         let cause = Cause::Ping(self.fix.identity);
         let transition = self.transition(fence, version, cause, place, crossing);
         let mut visit = transition.open(Cause::Ping(self.fix.identity));

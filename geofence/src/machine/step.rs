@@ -2,7 +2,7 @@
 //! passed an edge.
 
 use super::transitions::Crossing;
-use crate::fix::Fix;
+use crate::fix::{Fix, Sighting};
 use crate::plane::{Plane, short_way};
 use crate::{Settings, Shape, TimeMs};
 
@@ -15,7 +15,7 @@ const METRES_PER_E7_MAX: f64 = 0.011_17;
 /// From one fix to the next of the same vehicle.
 #[derive(Clone, Copy)]
 pub(super) struct Step<'a> {
-    pub(super) from: &'a Fix,
+    pub(super) from: Sighting,
     pub(super) to: &'a Fix,
 }
 

@@ -12,7 +12,7 @@ use super::scope::Scope;
 use super::step::{SPEED_MPS_MAX, Step};
 use super::{ACCURACY_M_MAX, Due, Judge, Machine, Rest, Scratch, leaving, rest};
 use crate::decided::{Decided, Emission};
-use crate::fix::Fix;
+use crate::fix::{Fix, Sighting};
 use crate::plane::{Plane, round_mm};
 use crate::timeline::Timeline;
 use crate::trace::{
@@ -126,7 +126,7 @@ impl Move<'_> {
 /// What of a machine a step may change.
 struct Was {
     presence: Presence,
-    last: Option<Fix>,
+    last: Option<Sighting>,
     suspect: Option<Fix>,
     rest: Option<Rest>,
 }
@@ -146,7 +146,7 @@ impl Was {
             speed_mps: fix.speed_mps.get().map(f64::from),
             fate,
             held: held.map(|held| Held { event_time: held.t, accepted: !dropped }),
-            step: accepted.or(self.last).map(|from| leg(&from, fix)),
+            step: accepted.map(|held| held.sighting()).or(self.last).map(|from| leg(from, fix)),
         }
     }
 }
@@ -212,7 +212,7 @@ fn fate(machine: &Machine, judge: &Judge<'_>, fix: &Fix) -> Fate {
     }
 }
 
-fn leg(from: &Fix, to: &Fix) -> Leg {
+fn leg(from: Sighting, to: &Fix) -> Leg {
     let step = Step { from, to };
     Leg {
         from: from.t,

@@ -8,7 +8,7 @@ use protos::journal::{
 
 use super::{StateError, decode_each};
 use crate::decided::{Margin, Place};
-use crate::fix::Fix;
+use crate::fix::{Fix, Sighting};
 use crate::hash::Cause;
 use crate::machine::{Arrival, Crossing, EngineValue, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
@@ -16,7 +16,7 @@ use crate::{Identity, Position, TimeMs};
 
 pub(super) fn encode(machine: &Machine) -> CoreMachine {
     CoreMachine {
-        last: machine.last.as_ref().map(encode_fix),
+        last: machine.last.map(encode_sighting),
         epoch: machine.epoch,
         assigned_ms: machine.assigned.map(|from| from.0),
         wakes_ms: Some(machine.wakes.0).filter(|_| machine.wakes < TimeMs::MAX),
@@ -41,7 +41,7 @@ pub(super) fn encode(machine: &Machine) -> CoreMachine {
 }
 
 pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machine, StateError> {
-    let last = machine.last.map(decode_fix).transpose()?;
+    let last = machine.last.map(decode_fix).transpose()?.map(|fix| fix.sighting());
     let kept = timeline.first()..timeline.first() + timeline.epochs().len() as u32;
     if last.is_some() && !kept.contains(&machine.epoch) {
         return Err(StateError::Malformed("fence epoch of a vehicle"));
@@ -98,6 +98,19 @@ pub(super) fn encode_fix(fix: &Fix) -> CoreFix {
         accuracy_m: fix.accuracy.get(),
         speed_mps: fix.speed_mps.get(),
         engine: fix.engine,
+    }
+}
+
+/// As a fix of which no more is known: what was written before has all of it,
+/// and its reader asks for an identity.
+fn encode_sighting(sighting: Sighting) -> CoreFix {
+    CoreFix {
+        identity: encode_id(0),
+        t_ms: sighting.t.0,
+        lat_e7: sighting.position.lat,
+        lon_e7: sighting.position.lon,
+        accuracy_m: sighting.accuracy.get(),
+        ..CoreFix::default()
     }
 }
 
