@@ -19,7 +19,7 @@ impl Machine {
     fn stayed_through(&self, epoch: &FenceEpoch, visit: &Visit, mark: TimeMs) -> TimeMs {
         let left = visit.leaving.as_ref().map(|leaving| leaving.crossing.time);
         // The fence, by the hours it has now, is known to be open at these.
-        let known = [self.last.map(|last| last.t), self.assigned, Some(epoch.valid_from)];
+        let known = [self.last.map(|last| last.t), self.assigned.get(), Some(epoch.valid_from)];
         let since = known.into_iter().flatten().fold(visit.enter, TimeMs::max);
         let schedule = epoch.set.fences()[visit.fence as usize].schedule.as_ref();
         let closes = schedule.and_then(|schedule| schedule.closing(since, mark));

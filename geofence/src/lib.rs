@@ -26,6 +26,7 @@ mod id_prefix;
 mod index;
 mod input;
 mod intake;
+mod lists;
 mod live;
 mod liveness;
 mod machine;

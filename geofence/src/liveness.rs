@@ -4,7 +4,7 @@
 use crate::{Identity, Settings, TimeMs};
 
 /// Mean arrival interval that a new vehicle starts with, milliseconds.
-const INTERVAL_START_MS: i64 = 60_000;
+const INTERVAL_START_MS: u32 = 60_000;
 /// Longest interval that counts in the mean, milliseconds.
 const INTERVAL_MAX_MS: i64 = 3_600_000;
 
@@ -17,7 +17,7 @@ pub(crate) struct Liveness {
     /// first receive time, so that alone does not tell a vehicle's silence.
     pub(crate) seen: TimeMs,
     /// Running mean of the arrival intervals, milliseconds.
-    pub(crate) interval_ms: i64,
+    pub(crate) interval_ms: u32,
     pub(crate) offline: bool,
     /// How often the vehicle was told offline.
     pub(crate) silences: u32,
@@ -48,7 +48,9 @@ impl Liveness {
     pub(crate) fn arrive(&mut self, arrival: TimeMs, now: TimeMs) -> Option<i64> {
         let interval = arrival.since(self.last_arrival).clamp(0, INTERVAL_MAX_MS);
         let silence = arrival.since(self.last_arrival).max(0);
-        self.interval_ms += (interval - self.interval_ms) / 8;
+        let mean = i64::from(self.interval_ms);
+        // Between the two, which are no more than an hour.
+        self.interval_ms = (mean + (interval - mean) / 8) as u32;
         self.last_arrival = self.last_arrival.max(arrival);
         self.seen = now;
         std::mem::take(&mut self.offline).then_some(silence)
@@ -70,7 +72,7 @@ impl Liveness {
 
     /// Silence beyond which the vehicle is offline, milliseconds.
     pub(crate) fn threshold_ms(&self, settings: &Settings) -> i64 {
-        settings.offline_after_ms.max(4 * self.interval_ms)
+        settings.offline_after_ms.max(4 * i64::from(self.interval_ms))
     }
 
     /// The vehicle is offline once the low mark has passed this.

@@ -1,7 +1,9 @@
-//! Finite numbers that may be unknown, without a word that says so: state that
-//! every vehicle has is made of them.
+//! Finite numbers that may be unknown, and times, without a word that says so:
+//! state that every vehicle has is made of them.
 
 use std::num::{NonZeroU32, NonZeroU64};
+
+use crate::TimeMs;
 
 /// A finite `f32`, or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -10,6 +12,24 @@ pub(crate) struct Number32(NonZeroU32);
 /// A finite `f64`, or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Number64(NonZeroU64);
+
+/// A time, or none; the end of time is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaybeTime(TimeMs);
+
+impl MaybeTime {
+    pub(crate) const NONE: Self = Self(TimeMs::MAX);
+
+    pub(crate) fn get(self) -> Option<TimeMs> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
+
+impl From<Option<TimeMs>> for MaybeTime {
+    fn from(time: Option<TimeMs>) -> Self {
+        time.map_or(Self::NONE, Self)
+    }
+}
 
 impl Number32 {
     /// The bits of a NaN but one, turned over: of no finite number.

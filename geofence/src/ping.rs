@@ -8,8 +8,11 @@ use crate::{Position, TimeMs};
 pub const ACCURACY_UNKNOWN_M: f64 = 10.0;
 
 /// 128-bit hash of all that detection reads of a ping, and of the producer's
-/// `ping_id` if there is one. Two pings of one identity are the same ping.
+/// `ping_id` if there is one. Two pings of one identity are the same ping. It
+/// lies where any word does: the alignment of a `u128` would cost what holds it
+/// up to half a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(Rust, packed(8))]
 pub struct Identity(pub u128);
 
 /// A position fix that passed admission.

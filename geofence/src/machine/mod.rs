@@ -26,13 +26,15 @@ use protos::events::fleet_event::Detail;
 pub(crate) use arrival::Arrival;
 pub(crate) use leaving::Leaving;
 pub(crate) use refused::Refused;
-pub(crate) use rest::{EngineValue, IdleRun, Rest};
+pub(crate) use rest::{IdleRun, Rest};
 pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
 use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
 use crate::fix::{Fix, Sighting};
 use crate::hash::{Cause, event_id};
+use crate::lists::RareList;
+use crate::number::MaybeTime;
 use crate::roster::Tags;
 use crate::timeline::Timeline;
 use crate::vehicle::Spares;
@@ -99,9 +101,9 @@ pub(crate) struct Machine {
     pub(crate) last: Option<Sighting>,
     /// Number of the fence epoch that judged it; without meaning before.
     pub(crate) epoch: u32,
-    /// When the vehicle's tags came into force that judged it; `None` while
+    /// When the vehicle's tags came into force that judged it; none while
     /// tags do not count.
-    pub(crate) assigned: Option<TimeMs>,
+    pub(crate) assigned: MaybeTime,
     /// When a fence that holds the last fix, or that the vehicle is at, may
     /// open or close next; the end of time if none ever does.
     pub(crate) wakes: TimeMs,
@@ -109,12 +111,14 @@ pub(crate) struct Machine {
     pub(crate) visits: Vec<Visit>,
     /// Fences it may be in, or has not been in for long enough, likewise. No
     /// fence is in both lists.
-    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) arrivals: RareList<Arrival>,
     /// A fix too far from the last one to be believed before the next one
     /// bears it out.
     pub(crate) suspect: Option<Box<Fix>>,
-    /// The last engine value reported.
-    pub(crate) engine: Option<EngineValue>,
+    /// The last engine value reported, and the time of the fix that did; that is
+    /// without meaning before there is one.
+    pub(crate) engine_on: Option<bool>,
+    pub(crate) engine_t: TimeMs,
     /// The run of fixes in one place, if the last fix belongs to one.
     pub(crate) rest: Option<Box<Rest>>,
 }
@@ -123,12 +127,13 @@ pub(crate) struct Machine {
 pub(crate) static FRESH: Machine = Machine {
     last: None,
     epoch: 0,
-    assigned: None,
+    assigned: MaybeTime::NONE,
     wakes: TimeMs::MAX,
     visits: Vec::new(),
-    arrivals: Vec::new(),
+    arrivals: RareList::new(),
     suspect: None,
-    engine: None,
+    engine_on: None,
+    engine_t: TimeMs(0),
     rest: None,
 };
 
@@ -138,8 +143,8 @@ impl Default for Machine {
     }
 }
 
-/// Visits, and arrivals, that a copied machine has room for at the most,
-/// whether it has any or not.
+/// Visits that a copied machine has room for at the most, whether it has any or
+/// not.
 const SMALL: usize = 4;
 
 impl Clone for Machine {
@@ -155,12 +160,13 @@ impl Clone for Machine {
 
     /// Uses what `self` has allocated again.
     fn clone_from(&mut self, source: &Self) {
-        let Self { last, epoch, assigned, wakes, visits, arrivals, suspect, engine, rest } = source;
-        (self.last, self.epoch, self.assigned, self.wakes) = (*last, *epoch, *assigned, *wakes);
+        let Self { last, epoch, assigned, wakes, engine_on, engine_t, .. } = *source;
+        (self.last, self.epoch, self.assigned, self.wakes) = (last, epoch, assigned, wakes);
+        (self.engine_on, self.engine_t) = (engine_on, engine_t);
+        let Self { visits, arrivals, suspect, rest, .. } = source;
         self.visits.clone_from(visits);
         self.arrivals.clone_from(arrivals);
         self.suspect.clone_from(suspect);
-        self.engine = *engine;
         self.rest.clone_from(rest);
     }
 }
@@ -170,7 +176,7 @@ impl Machine {
     /// what is made for a vehicle in many fences would else be carried by one
     /// in none.
     pub(crate) fn is_small(&self) -> bool {
-        self.visits.capacity().max(self.arrivals.capacity()) <= SMALL
+        self.visits.capacity() <= SMALL
     }
 
     /// Judges the next fix of the vehicle.
@@ -229,7 +235,7 @@ impl Machine {
     fn accept(&mut self, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
         if self.last.is_none() {
             self.epoch = judge.timeline.number_at(fix.t);
-            self.assigned = judge.tags.in_force(fix.t);
+            self.assigned = judge.tags.in_force(fix.t).into();
         } else {
             self.turn(judge, fix.t, scratch);
         }
@@ -353,7 +359,9 @@ impl Machine {
             let at = due.at;
             let before = self.scope(judge, at.plus(-1));
             self.epoch += u32::from(due.fences);
-            self.assigned = Some(at).filter(|_| due.tags).or(self.assigned);
+            if due.tags {
+                self.assigned = Some(at).into();
+            }
             let turn = Turn { at, before, next: self.scope(judge, at) };
             fences::change(self, judge, turn, scratch);
             self.heed_fences_near(turn.next);
@@ -370,7 +378,7 @@ impl Machine {
     /// The next turn there is.
     fn due(&self, judge: &Judge<'_>) -> Option<Due> {
         let fences = judge.timeline.next(self.epoch).map(|epoch| epoch.valid_from);
-        let tags = judge.tags.next(self.assigned);
+        let tags = judge.tags.next(self.assigned.get());
         let wakes = Some(self.wakes).filter(|at| *at < TimeMs::MAX);
         let at = [fences, tags, wakes].into_iter().flatten().min()?;
         Some(Due { at, fences: fences == Some(at), tags: tags == Some(at) })
@@ -379,7 +387,7 @@ impl Machine {
     /// What concerns the vehicle at `at`, by the fences and tags it has come to.
     fn scope<'a>(&self, judge: &'a Judge<'a>, at: TimeMs) -> Scope<'a> {
         let epoch = judge.timeline.epoch(self.epoch);
-        Scope { epoch, tags: judge.tags, assigned: self.assigned, at }
+        Scope { epoch, tags: judge.tags, assigned: self.assigned.get(), at }
     }
 
     /// Has the fences that the vehicle is at wake it, besides those that hold
@@ -467,14 +475,6 @@ impl Draft<'_> {
 impl FenceEpoch {
     fn fence_ref(&self, index: u32) -> FenceRef {
         FenceRef { id: Arc::clone(self.id(index)), version: self.version(index) }
-    }
-}
-
-/// Makes room for one more in a list of which most vehicles hold one or two: a
-/// vector's own first push would make room for four.
-pub(crate) fn make_room<T>(list: &mut Vec<T>) {
-    if list.len() == list.capacity() {
-        list.reserve_exact(1 + list.len() / 2);
     }
 }
 

@@ -3,9 +3,10 @@
 //! later one's time.
 
 use super::transitions::{Crossing, Transition};
-use super::{Judge, Machine, Scratch, make_room, place_at_fence};
+use super::{Judge, Machine, Scratch, place_at_fence};
 use crate::fix::Fix;
 use crate::hash::Cause;
+use crate::lists::make_room;
 
 /// Judges `fix` against the fences of the machine's epoch.
 pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {

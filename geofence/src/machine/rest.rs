@@ -25,13 +25,6 @@ pub(super) const SPEED_MPS_MAX: f32 = 0.5;
 /// vehicles without trigonometry.
 const NORTH_M_PER_E7_MIN: f64 = 0.011;
 
-/// An engine value as some fix reported it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct EngineValue {
-    pub(crate) on: bool,
-    pub(crate) t: TimeMs,
-}
-
 /// A stationary run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rest {
@@ -63,7 +56,7 @@ pub(crate) struct IdleRun {
 #[inline(always)]
 pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch: &mut Scratch) {
     if let Some(on) = fix.engine {
-        machine.engine = Some(EngineValue { on, t: fix.t });
+        (machine.engine_on, machine.engine_t) = (Some(on), fix.t);
     }
     // Most vehicles drive on.
     if machine.rest.is_some() || slow(fix) {
@@ -132,13 +125,11 @@ pub(super) fn expire(
     }
 }
 
-/// The engine at `fix`: what it reports itself, which is noted, else the last value that is
-/// not older than `idle_gap`, else unknown.
+/// The engine at `fix`: what it reports itself, which is noted, else the last
+/// value that is not older than `idle_gap`, else unknown.
 fn engine_on(machine: &Machine, fix: &Fix, settings: &Settings) -> Option<bool> {
-    let known = machine
-        .engine
-        .filter(|value| fix.t.since(value.t) <= settings.idle_gap_ms)
-        .map(|value| value.on);
+    let is_recent = fix.t.since(machine.engine_t) <= settings.idle_gap_ms;
+    let known = machine.engine_on.filter(|_| is_recent);
     known.or(settings.assume_engine_on.then_some(true))
 }
 

@@ -15,10 +15,11 @@ use super::refused::Refusal;
 use super::scope::Scope;
 use super::step::{Step, Way};
 use super::transitions::{Crossing, Transition};
-use super::{Draft, Judge, Machine, Scratch, Visit, make_room, place_at_fence};
+use super::{Draft, Judge, Machine, Scratch, Visit, place_at_fence};
 use crate::decided::{FenceRef, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
+use crate::lists::make_room;
 use crate::plane::round_mm;
 use crate::{Fence, FenceEpoch, Settings, TimeMs};
 

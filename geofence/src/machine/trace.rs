@@ -158,7 +158,7 @@ fn rest_sight(before: &Rest, machine: &Machine, fix: &Fix) -> RestSight {
         distance_m: round_mm(Plane::at(fix.position).distance_m(before.anchor.position)),
         radius_m: before.radius_m(fix),
         belongs: now.is_some_and(|now| now.anchor.t == before.anchor.t),
-        engine: machine.engine.map(|value| value.on),
+        engine: machine.engine_on,
         idle_since: now.and_then(|now| Some(now.idle.as_ref()?.first.t)),
     }
 }

@@ -10,7 +10,7 @@ use super::{StateError, decode_each};
 use crate::decided::{Margin, Place};
 use crate::fix::{Fix, Sighting};
 use crate::hash::Cause;
-use crate::machine::{Arrival, Crossing, EngineValue, IdleRun, Leaving, Machine, Rest, Visit};
+use crate::machine::{Arrival, Crossing, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
 use crate::{Identity, Position, TimeMs};
 
@@ -18,13 +18,13 @@ pub(super) fn encode(machine: &Machine) -> CoreMachine {
     CoreMachine {
         last: machine.last.map(encode_sighting),
         epoch: machine.epoch,
-        assigned_ms: machine.assigned.map(|from| from.0),
+        assigned_ms: machine.assigned.get().map(|from| from.0),
         wakes_ms: Some(machine.wakes.0).filter(|_| machine.wakes < TimeMs::MAX),
         visits: machine.visits.iter().map(encode_visit).collect(),
         arrivals: machine.arrivals.iter().map(encode_arrival).collect(),
         suspect: machine.suspect.as_deref().map(encode_fix),
-        engine_on: machine.engine.map(|value| value.on),
-        engine_ms: machine.engine.map_or(0, |value| value.t.0),
+        engine_on: machine.engine_on,
+        engine_ms: machine.engine_t.0,
         rest: machine.rest.as_ref().map(|rest| CoreRest {
             anchor: Some(encode_fix(&rest.anchor)),
             not_before_ms: rest.not_before.0,
@@ -59,12 +59,13 @@ pub(super) fn decode(machine: CoreMachine, timeline: &Timeline) -> Result<Machin
     Ok(Machine {
         last,
         epoch: machine.epoch,
-        assigned: machine.assigned_ms.map(TimeMs),
+        assigned: machine.assigned_ms.map(TimeMs).into(),
         wakes: machine.wakes_ms.map_or(TimeMs::MAX, TimeMs),
         visits,
-        arrivals,
+        arrivals: arrivals.into(),
         suspect: machine.suspect.map(decode_fix).transpose()?.map(Box::new),
-        engine: machine.engine_on.map(|on| EngineValue { on, t: TimeMs(machine.engine_ms) }),
+        engine_on: machine.engine_on,
+        engine_t: TimeMs(machine.engine_ms),
         rest: machine.rest.map(decode_rest).transpose()?.map(Box::new),
     })
 }

@@ -26,6 +26,7 @@ pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
         judged_ms: vehicle.judged.0,
         checkpoints: vehicle
             .checkpoints
+            .all()
             .iter()
             .map(|checkpoint| CoreCheckpoint {
                 at_ms: checkpoint.at.0,
@@ -38,7 +39,7 @@ pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
         liveness: Some(CoreLiveness {
             last_arrival_ms: vehicle.liveness.last_arrival.0,
             last_ping: encode_id(vehicle.liveness.last_ping.0),
-            interval_ms: vehicle.liveness.interval_ms,
+            interval_ms: vehicle.liveness.interval_ms.into(),
             offline: vehicle.liveness.offline,
             check_after_ms: vehicle.liveness.check_after.0,
             seen_ms: vehicle.liveness.seen.0,
@@ -57,7 +58,8 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
         last_arrival: TimeMs(liveness.last_arrival_ms),
         last_ping: Identity(decode_id(&liveness.last_ping)?),
         seen: TimeMs(liveness.seen_ms),
-        interval_ms: liveness.interval_ms,
+        interval_ms: u32::try_from(liveness.interval_ms)
+            .map_err(|_| StateError::Malformed("arrival interval"))?,
         offline: liveness.offline,
         check_after: TimeMs(liveness.check_after_ms),
         silences: liveness.silences,
@@ -75,12 +77,12 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
         let machine = machine::decode(machine, timeline)?;
         Ok(Checkpoint::restore(TimeMs(checkpoint.at_ms), machine))
     })?;
-    restored.checkpoints = Checkpoints::restore(checkpoints.into())
-        .ok_or(StateError::Malformed("first checkpoint"))?;
+    restored.checkpoints =
+        Checkpoints::restore(checkpoints).ok_or(StateError::Malformed("first checkpoint"))?;
     restored.since_checkpoint = vehicle.since_checkpoint;
     restored.decided = decode_each(vehicle.decided, decode_decided)?;
     restored.set_assumed(decode_each(vehicle.assumed, decode_decided)?);
-    restored.settled = restored.decided.len();
+    restored.settled = restored.decided.len() as u32;
     let shown = vehicle.shown.ok_or(StateError::Malformed("live position"))?;
     let seq = shown.seq;
     restored.shown = decode_shown(shown);

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::TimeMs;
+use crate::lists::RareList;
 use crate::machine::{FRESH, Machine};
 
 /// The machine as it stood right after the fix at `at`.
@@ -23,11 +24,15 @@ impl Checkpoint {
     }
 }
 
+/// The only checkpoint of a vehicle that has no other yet.
+static BEFORE_THE_FIRST: Checkpoint = Checkpoint { at: TimeMs::MIN, machine: None };
+
 /// Checkpoints in order of time, at least one; the first is the start of the
 /// window.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
-    list: VecDeque<Checkpoint>,
+    /// Empty while the one before the first fix is all there is.
+    list: RareList<Checkpoint>,
     /// Time of the last, and of the second: what every ping asks for is at
     /// hand.
     last_at: TimeMs,
@@ -63,31 +68,37 @@ impl SpareMachines {
 impl Checkpoints {
     /// Before the first fix.
     pub(super) fn new() -> Self {
-        Self::of(VecDeque::from([Checkpoint { at: TimeMs::MIN, machine: None }]))
+        Self::of(RareList::new())
     }
 
     /// Those of a snapshot; `None` if there are none.
-    pub(crate) fn restore(list: VecDeque<Checkpoint>) -> Option<Self> {
-        (!list.is_empty()).then(|| Self::of(list))
+    pub(crate) fn restore(list: Vec<Checkpoint>) -> Option<Self> {
+        let list = match list.as_slice() {
+            [] => return None,
+            [Checkpoint { at: TimeMs::MIN, machine: None }] => RareList::new(),
+            _ => list.into(),
+        };
+        Some(Self::of(list))
     }
 
-    fn of(list: VecDeque<Checkpoint>) -> Self {
+    fn of(list: RareList<Checkpoint>) -> Self {
         let mut checkpoints = Self { list, last_at: TimeMs::MIN, second_at: TimeMs::MAX };
         checkpoints.note();
         checkpoints
     }
 
     fn note(&mut self) {
-        self.last_at = self.list.back().expect("a vehicle keeps its first checkpoint").at;
+        self.last_at = self.last().at;
         self.second_at = self.list.get(1).map_or(TimeMs::MAX, |second| second.at);
     }
 
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Checkpoint> + '_ {
-        self.list.iter()
+    /// All of them, at least one.
+    pub(crate) fn all(&self) -> &[Checkpoint] {
+        if self.list.is_empty() { std::slice::from_ref(&BEFORE_THE_FIRST) } else { &self.list }
     }
 
     pub(crate) fn first(&self) -> &Checkpoint {
-        &self.list[0]
+        &self.all()[0]
     }
 
     /// Time of the last one.
@@ -96,25 +107,29 @@ impl Checkpoints {
     }
 
     pub(super) fn last(&self) -> &Checkpoint {
-        self.list.back().expect("a vehicle keeps its first checkpoint")
+        self.list.last().unwrap_or(&BEFORE_THE_FIRST)
     }
 
     /// The one half way through the window.
     pub(super) fn middle(&self) -> &Checkpoint {
-        &self.list[self.list.len() / 2]
+        let all = self.all();
+        &all[all.len() / 2]
     }
 
     pub(super) fn is_one(&self) -> bool {
-        self.list.len() == 1
+        self.list.len() <= 1
     }
 
     pub(super) fn push(&mut self, at: TimeMs, machine: &Machine, spares: &mut SpareMachines) {
-        self.list.push_back(Checkpoint { at, machine: Some(spares.copy_of(machine)) });
+        if self.list.is_empty() {
+            self.list.push(BEFORE_THE_FIRST.clone());
+        }
+        self.list.push(Checkpoint { at, machine: Some(spares.copy_of(machine)) });
         self.note();
     }
 
     /// Takes those at `from` and after away, but for the first.
-    pub(super) fn split_off(&mut self, from: TimeMs) -> VecDeque<Checkpoint> {
+    pub(super) fn split_off(&mut self, from: TimeMs) -> Vec<Checkpoint> {
         let kept = self.list.partition_point(|checkpoint| checkpoint.at < from);
         let later = self.list.split_off(kept.max(1));
         self.note();
@@ -135,7 +150,7 @@ impl Checkpoints {
     /// Forgets those that a later one before `hot_from` makes dispensable.
     pub(super) fn forget_before(&mut self, hot_from: TimeMs, spares: &mut SpareMachines) {
         let cold = self.list.iter().skip(1).take_while(|later| later.at < hot_from).count();
-        for checkpoint in self.list.drain(..cold) {
+        for checkpoint in self.list.drain_first(cold) {
             if let Some(machine) = checkpoint.machine {
                 spares.keep(machine);
             }

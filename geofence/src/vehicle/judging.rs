@@ -3,7 +3,8 @@
 use super::{Stale, Vehicle};
 use crate::TimeMs;
 use crate::fix::Fix;
-use crate::machine::{Judge, Scratch, make_room};
+use crate::lists::make_room;
+use crate::machine::{Judge, Scratch};
 use crate::world::Rules;
 
 /// Fixes between two checkpoints at the most: the price of a late fix against
@@ -16,7 +17,7 @@ impl Vehicle {
     #[inline]
     pub(crate) fn has_due(&self, rules: Rules<'_>, through: TimeMs) -> bool {
         let waits_on = self.newest_alone && self.newest > through.max(rules.in_force);
-        self.is_stale
+        self.stale.is_some()
             || !(waits_on || self.newest <= self.judged)
             || self.judged < rules.in_force
             || rules.world.roster.since().is_some()
@@ -26,10 +27,8 @@ impl Vehicle {
     /// Judges the fixes up to `through`, and again what has changed behind
     /// them. A fence set in force decides without waiting for earlier pings.
     pub(crate) fn judge(&mut self, rules: Rules<'_>, through: TimeMs, scratch: &mut Scratch) {
-        if std::mem::take(&mut self.is_stale)
-            && let Some(stale) = self.stale.take()
-        {
-            self.judge_again(stale, rules, scratch);
+        if let Some(stale) = self.stale.take() {
+            self.judge_again(*stale, rules, scratch);
         }
         let base_at = self.checkpoints.last_at();
         let judge = &rules.judge(&self.id);
@@ -105,7 +104,7 @@ impl Vehicle {
         let head = std::mem::replace(&mut self.machine, base.machine().clone());
         let first_again = self.decided.partition_point(|decided| decided.at <= base_at);
         let mut questioned = self.decided.split_off(first_again);
-        self.settled = self.settled.min(first_again);
+        self.settled = self.settled.min(first_again as u32);
         self.since_checkpoint = 0;
         self.untold = true;
 

@@ -15,6 +15,7 @@ use smol_str::SmolStr;
 
 use crate::decided::Decided;
 use crate::fix::Fix;
+use crate::lists::RareList;
 use crate::liveness::Liveness;
 use crate::machine::Machine;
 use crate::shown::Shown;
@@ -51,11 +52,14 @@ pub(crate) struct Vehicle {
     pub(crate) source: u32,
     /// Fixes judged since the last checkpoint.
     pub(crate) since_checkpoint: u32,
+    /// What is to be judged again, for as long as that is to come.
+    stale: Option<Box<Stale>>,
+    /// How many of `decided` have been emitted or need not be.
+    pub(crate) settled: u32,
     /// Something decided or questioned may not have been told.
     untold: bool,
     /// Whether `assumed` holds any.
     pub(crate) assumes: bool,
-    is_stale: bool,
     /// Of the fixes that wait to be judged, if any do, the newest is the only
     /// one; false says nothing.
     newest_alone: bool,
@@ -65,16 +69,13 @@ pub(crate) struct Vehicle {
     /// State after everything judged so far.
     pub(crate) machine: Machine,
     pub(crate) shown: Shown,
-    stale: Option<Stale>,
     /// Events decided since the first checkpoint, in order of decision.
     pub(crate) decided: Vec<Decided>,
-    /// How many of `decided` have been emitted or need not be.
-    pub(crate) settled: usize,
     /// Dwell events that rest on silence alone, by the machine as it stands:
     /// no window's start or checkpoint knows of them.
-    pub(crate) assumed: Vec<Decided>,
+    pub(crate) assumed: RareList<Decided>,
     /// Emitted events that judging again has put in question.
-    displaced: Vec<Decided>,
+    displaced: RareList<Decided>,
 }
 
 /// What vehicles no longer hold, for others to use again: vehicles that drive
@@ -107,12 +108,11 @@ impl Vehicle {
             since_checkpoint: 0,
             untold: false,
             assumes: false,
-            is_stale: false,
             newest_alone: false,
             decided: Vec::new(),
             settled: 0,
-            assumed: Vec::new(),
-            displaced: Vec::new(),
+            assumed: RareList::new(),
+            displaced: RareList::new(),
             stale: None,
             liveness,
             shown: Shown::default(),
@@ -181,10 +181,8 @@ impl Vehicle {
         self.newest = self.newest.max(fix.t);
         self.hot_from = hot_from;
         if fix.t <= self.judged && inserted != Inserted::Superseded {
-            let stale = self.stale.get_or_insert(Stale { from: fix.t, through: fix.t });
-            stale.from = stale.from.min(fix.t);
+            let stale = self.stale_from(fix.t);
             stale.through = stale.through.max(fix.t);
-            self.is_stale = true;
         }
         inserted
     }
@@ -198,18 +196,23 @@ impl Vehicle {
 
     /// Whether the next judgement goes back over what was judged.
     pub(crate) fn is_stale(&self) -> bool {
-        self.is_stale
+        self.stale.is_some()
     }
 
     /// Has what was judged from `valid_from` on judged again, since other
     /// fences or tags hold from then on.
     pub(crate) fn rules_changed(&mut self, valid_from: TimeMs) {
         if valid_from <= self.judged {
-            let stale = self.stale.get_or_insert(Stale { from: valid_from, through: self.judged });
-            stale.from = stale.from.min(valid_from);
-            stale.through = self.judged;
-            self.is_stale = true;
+            let through = self.judged;
+            self.stale_from(valid_from).through = through;
         }
+    }
+
+    /// The span to be judged again, which begins at `from` or before.
+    fn stale_from(&mut self, from: TimeMs) -> &mut Stale {
+        let stale = self.stale.get_or_insert_with(|| Box::new(Stale { from, through: from }));
+        stale.from = stale.from.min(from);
+        stale
     }
 
     /// Forgets what no ping that still counts can change.
@@ -226,9 +229,9 @@ impl Vehicle {
         let start = self.checkpoints.first().at;
         self.window.forget_through(start, &mut spares.chunks);
         let final_count =
-            self.decided[..self.settled].partition_point(|decided| decided.at <= start);
+            self.decided[..self.settled as usize].partition_point(|decided| decided.at <= start);
         self.decided.drain(..final_count);
-        self.settled -= final_count;
+        self.settled -= final_count as u32;
     }
 
     /// Moves the window's start up to halve it, for want of memory. Returns
@@ -263,7 +266,7 @@ impl Vehicle {
     pub(crate) fn tags_needed_from(&self) -> Option<TimeMs> {
         let base = self.checkpoints.first().machine();
         match base.last {
-            Some(last) => Some(base.assigned.map_or(last.t, |from| from.min(last.t))),
+            Some(last) => Some(base.assigned.get().map_or(last.t, |from| from.min(last.t))),
             None => Some(self.window.fixes().next()?.t.min(self.hot_from)),
         }
     }
@@ -276,4 +279,16 @@ pub(crate) enum Bound {
     Newest,
     /// The source's low mark; without one nothing is too late.
     LowMark(Option<TimeMs>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million vehicles have a million of each: whoever adds to one is to know.
+    #[test]
+    fn what_every_vehicle_has_is_of_this_size() {
+        assert_eq!(size_of::<Option<Vehicle>>(), 392);
+        assert_eq!(size_of::<Machine>(), 104);
+    }
 }

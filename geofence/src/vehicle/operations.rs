@@ -39,7 +39,7 @@ impl Vehicle {
     ) {
         // Mostly one or two: without an allocation.
         let mut asserted = SmallVec::<[usize; 8]>::new();
-        for i in self.settled..self.decided.len() + self.assumed.len() {
+        for i in self.settled as usize..self.decided.len() + self.assumed.len() {
             let decided = self.standing_mut(i);
             if std::mem::replace(&mut decided.emitted, true) {
                 continue;
@@ -59,7 +59,7 @@ impl Vehicle {
                 None => asserted.push(i),
             }
         }
-        self.settled = self.decided.len();
+        self.settled = self.decided.len() as u32;
 
         let mut retracted = std::mem::take(&mut self.displaced);
         if settings.on_silence == OnSilence::Assume {
@@ -78,7 +78,7 @@ impl Vehicle {
             });
             out.push(self.emit(decided, Op::Assert, revision, replaces));
         }
-        for old in &retracted {
+        for old in retracted.iter() {
             let old = Decided { observed: now, late: true, ..old.clone() };
             out.push(self.emit(&old, Op::Retract, revision, None));
         }
@@ -180,7 +180,7 @@ impl Vehicle {
     /// whether it is among those that stand.
     fn unsay(&mut self, id: u128) -> bool {
         let mut found = false;
-        let standing = self.decided.iter_mut().chain(&mut self.assumed);
+        let standing = self.decided.iter_mut().chain(&mut *self.assumed);
         for decided in standing.filter(|decided| decided.body.id == id) {
             decided.emitted = false;
             found = true;
@@ -191,7 +191,7 @@ impl Vehicle {
     /// Takes `dwells` for what follows from silence now. What was told of it
     /// before and no longer follows is put in question.
     pub(crate) fn set_assumed(&mut self, dwells: Vec<Decided>) {
-        let told = std::mem::replace(&mut self.assumed, dwells);
+        let told = std::mem::replace(&mut self.assumed, dwells.into());
         self.displaced.extend(told.into_iter().filter(|decided| decided.emitted));
         self.assumes = !self.assumed.is_empty();
         self.untold = true;

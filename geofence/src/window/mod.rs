@@ -10,6 +10,7 @@ mod chunk;
 use std::collections::VecDeque;
 
 use crate::fix::Fix;
+use crate::lists::RareList;
 use crate::{Identity, TimeMs};
 use chunk::Chunk;
 
@@ -37,7 +38,7 @@ pub(crate) struct Window {
     /// The last chunk; `None` while there is no fix.
     tail: Option<Box<Chunk>>,
     /// Those before it, in order. None is empty.
-    earlier: VecDeque<Box<Chunk>>,
+    earlier: RareList<Box<Chunk>>,
     len: u32,
 }
 
@@ -109,7 +110,7 @@ impl Window {
         let Some(tail) = &self.tail else { return };
         tail.prefetch_last();
         if tail.len() == 1
-            && let Some(before) = self.earlier.back()
+            && let Some(before) = self.earlier.last()
         {
             before.prefetch_end();
         }
@@ -186,7 +187,7 @@ impl Window {
     /// Forgets the fixes up to and including `through`.
     pub(crate) fn forget_through(&mut self, through: TimeMs, spares: &mut SpareChunks) {
         let gone = self.earlier.iter().take_while(|chunk| chunk.last_t() <= through).count();
-        for chunk in self.earlier.drain(..gone) {
+        for chunk in self.earlier.drain_first(gone) {
             self.len -= chunk.len() as u32;
             spares.keep(chunk);
         }
@@ -196,7 +197,7 @@ impl Window {
             self.len -= tail.len() as u32;
             spares.keep(tail);
         }
-        if let Some(first) = self.earlier.front_mut().or(self.tail.as_mut()) {
+        if let Some(first) = self.earlier.first_mut().or(self.tail.as_mut()) {
             let count = first.count_through(through);
             first.forget_first(count);
             self.len -= count as u32;
@@ -311,7 +312,7 @@ impl Window {
         if fix > 0 {
             return At { chunk: last, fix };
         }
-        if self.earlier.back().is_none_or(|before| before.last_t() <= t) {
+        if self.earlier.last().is_none_or(|before| before.last_t() <= t) {
             return At { chunk: last, fix: 0 };
         }
         let chunk = self.earlier.partition_point(|chunk| chunk.last_t() <= t);
