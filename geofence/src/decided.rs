@@ -5,6 +5,8 @@ use std::sync::Arc;
 use protos::events::fleet_event::Detail;
 use protos::events::{FleetEvent, Op, Reason};
 
+use crate::hash::Id;
+use crate::number::Number64;
 use crate::{Position, TimeMs};
 
 /// Version of the envelope's schema.
@@ -17,33 +19,49 @@ pub(crate) struct FenceRef {
     pub(crate) version: u32,
 }
 
-/// How the cause lies to the fence (semantics §5).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Margin {
-    pub(crate) distance_m: f64,
-    pub(crate) confidence: f64,
-}
-
-/// Where the cause of an event was.
+/// Where the cause of an event was, and how it lies to the fence (semantics §5)
+/// if there is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Place {
     pub(crate) position: Position,
-    pub(crate) accuracy_m: Option<f64>,
-    pub(crate) margin: Option<Margin>,
+    pub(crate) accuracy_m: Number64,
+    /// Signed, positive inside. Without a fence there is neither this nor the
+    /// confidence.
+    pub(crate) distance_m: Number64,
+    pub(crate) confidence: Number64,
+}
+
+impl Place {
+    /// As a message has it, where one of the last two means nothing without the
+    /// other.
+    pub(crate) fn new(
+        position: Position,
+        accuracy_m: Option<f64>,
+        distance_m: Option<f64>,
+        confidence: Option<f64>,
+    ) -> Self {
+        let (distance_m, confidence) = distance_m.zip(confidence).unzip();
+        Self {
+            position,
+            accuracy_m: accuracy_m.into(),
+            distance_m: distance_m.into(),
+            confidence: confidence.into(),
+        }
+    }
 }
 
 /// Which events share an id besides their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     None,
-    Visit(u128),
-    Episode(u128),
+    Visit(Id),
+    Episode(Id),
 }
 
 /// The content of an event: all that the convergence law speaks of.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Body {
-    pub(crate) id: u128,
+    pub(crate) id: Id,
     pub(crate) detail: Detail,
     pub(crate) fence: Option<FenceRef>,
     pub(crate) group: Group,
@@ -76,7 +94,7 @@ pub(crate) struct Emission<'a> {
     pub(crate) vehicle_id: &'a str,
     pub(crate) observed: TimeMs,
     pub(crate) late: bool,
-    pub(crate) replaces: Option<u128>,
+    pub(crate) replaces: Option<Id>,
 }
 
 impl Body {
@@ -95,10 +113,6 @@ impl Body {
             (None, Some(episode)) => Group::Episode(episode),
             (None, None) => Group::None,
         };
-        let margin = event
-            .distance_m
-            .zip(event.confidence)
-            .map(|(distance_m, confidence)| Margin { distance_m, confidence });
         let position =
             event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
         Some(Self {
@@ -113,17 +127,14 @@ impl Body {
             time: TimeMs(event.event_time_ms),
             not_before: TimeMs(event.not_before_ms),
             not_after: TimeMs(event.not_after_ms),
-            place: position.map(|position| Place {
-                position,
-                accuracy_m: event.accuracy_m,
-                margin,
+            place: position.map(|position| {
+                Place::new(position, event.accuracy_m, event.distance_m, event.confidence)
             }),
         })
     }
 
     /// The operation on the wire.
     pub(crate) fn emit(&self, emission: Emission<'_>) -> FleetEvent {
-        let margin = self.place.and_then(|place| place.margin);
         let (visit, episode) = match self.group {
             Group::None => (None, None),
             Group::Visit(id) => (Some(id), None),
@@ -145,9 +156,9 @@ impl Body {
             observed_at_ms: emission.observed.0,
             lat: self.place.map(|place| place.position.lat_deg()),
             lon: self.place.map(|place| place.position.lon_deg()),
-            distance_m: margin.map(|margin| margin.distance_m),
-            accuracy_m: self.place.and_then(|place| place.accuracy_m),
-            confidence: margin.map(|margin| margin.confidence),
+            distance_m: self.place.and_then(|place| place.distance_m.get()),
+            accuracy_m: self.place.and_then(|place| place.accuracy_m.get()),
+            confidence: self.place.and_then(|place| place.confidence.get()),
             reason: self.reason.into(),
             late: emission.late,
             replaces: emission.replaces.map(hex).unwrap_or_default(),
@@ -158,9 +169,9 @@ impl Body {
 }
 
 /// 32 lower-case hexadecimal digits.
-fn hex(id: u128) -> String {
+fn hex(id: Id) -> String {
     let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.to_be_bytes()) {
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.0.to_be_bytes()) {
         *pair = HEX_PAIRS[usize::from(byte)];
     }
     String::from_utf8(digits.to_vec()).expect("digits are ASCII")
@@ -178,6 +189,6 @@ static HEX_PAIRS: [[u8; 2]; 256] = {
     pairs
 };
 
-fn unhex(id: &str) -> Option<u128> {
-    u128::from_str_radix(id, 16).ok()
+fn unhex(id: &str) -> Option<Id> {
+    u128::from_str_radix(id, 16).ok().map(Id)
 }

@@ -18,6 +18,12 @@ pub(crate) enum Cause {
     Moment(TimeMs),
 }
 
+/// Id of an event, a visit or an episode. It lies where any word does, as an
+/// [`Identity`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(Rust, packed(8))]
+pub(crate) struct Id(pub(crate) u128);
+
 /// Id of an event (semantics §4): hash of tenant, vehicle, kind, fence or
 /// rule, cause, and sequence within the cause.
 pub(crate) fn event_id(
@@ -27,10 +33,10 @@ pub(crate) fn event_id(
     rule: &str,
     cause: Cause,
     sequence: u32,
-) -> u128 {
+) -> Id {
     let parts = [tenant, vehicle, kind, rule];
     let bytes_max = parts.map(str::len).iter().sum::<usize>() + EVENT_NUMBERS_BYTES_MAX;
-    hash_key(bytes_max, |key| {
+    Id(hash_key(bytes_max, |key| {
         for part in parts {
             // The length goes first, so that no two lists of parts run together.
             key.push((part.len() as u64).to_le_bytes());
@@ -52,7 +58,7 @@ pub(crate) fn event_id(
             }
         }
         key.push(sequence.to_le_bytes());
-    })
+    }))
 }
 
 /// Of an event's key, all but its texts: their four lengths, the cause with its
@@ -61,13 +67,7 @@ const EVENT_NUMBERS_BYTES_MAX: usize = 4 * 8 + 17 + 4;
 
 /// Id that the events of one visit or episode share: hash of what it is and
 /// of its first qualifying ping.
-pub(crate) fn group_id(
-    tenant: &str,
-    vehicle: &str,
-    what: &str,
-    rule: &str,
-    first: Identity,
-) -> u128 {
+pub(crate) fn group_id(tenant: &str, vehicle: &str, what: &str, rule: &str, first: Identity) -> Id {
     event_id(tenant, vehicle, what, rule, Cause::Ping(first), 0)
 }
 
@@ -156,7 +156,7 @@ mod tests {
                 key.extend(&cause_bytes);
                 key.extend(9_u32.to_le_bytes());
                 let id = event_id(&tenant, "bus-1", "dwell", "depot", cause, 9);
-                assert_eq!(id, xxh3_128(&key), "{cause:?} of {tenant:?}");
+                assert_eq!(id, Id(xxh3_128(&key)), "{cause:?} of {tenant:?}");
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::TimeMs;
 pub(crate) struct Number32(NonZeroU32);
 
 /// A finite `f64`, or none.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Number64(NonZeroU64);
 
 /// A time, or none; the end of time is none.
@@ -45,7 +45,14 @@ impl Number64 {
     pub(crate) const NONE: Self = Self(NonZeroU64::MIN);
 
     pub(crate) fn get(self) -> Option<f64> {
-        (self != Self::NONE).then(|| f64::from_bits(!self.0.get()))
+        (self.0 != Self::NONE.0).then(|| f64::from_bits(!self.0.get()))
+    }
+}
+
+/// As the numbers are: there are two zeros.
+impl PartialEq for Number64 {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
     }
 }
 
@@ -105,5 +112,6 @@ mod tests {
         assert_eq!(size_of::<Option<Number64>>(), 8);
         assert_eq!(Number64::from(Some(-f64::MAX)).get(), Some(-f64::MAX));
         assert_eq!(Number32::NONE.get(), None);
+        assert_eq!(Number64::from(Some(-0.0)), Number64::from(Some(0.0)));
     }
 }

@@ -149,10 +149,9 @@ struct Silence {
 
 impl Silence {
     fn body(self, settings: &Settings, vehicle: &Vehicle) -> Body {
-        let place = vehicle.shown.fix.map(|fix| Place {
-            position: fix.position,
-            accuracy_m: fix.accuracy_m.get().map(|m| (m * 1000.0).round() / 1000.0),
-            margin: None,
+        let place = vehicle.shown.fix.map(|fix| {
+            let accuracy_m = fix.accuracy_m.get().map(|m| (m * 1000.0).round() / 1000.0);
+            Place::new(fix.position, accuracy_m, None, None)
         });
         let Liveness { last_ping, last_sequence, .. } = vehicle.liveness;
         let cause = Cause::Ping(last_ping);

@@ -330,7 +330,7 @@ impl Columns {
         }
         self.run.supersedes.extend(supersedes.map(|loser| Supersedes {
             index: index as u32,
-            identity: format!("{:032x}", loser.0),
+            identity: format!("{:032x}", { loser.0 }),
         }));
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Arrival {
 impl Arrival {
     /// Time of the last inside fix.
     pub(super) fn last_inside(&self) -> TimeMs {
-        self.visit.inside.map_or(self.visit.enter_not_after, |(_, last)| last)
+        self.visit.inside().map_or(self.visit.enter_not_after, |(_, last)| last)
     }
 
     /// Whether a fix inside at `t` makes it an enter.

@@ -30,7 +30,7 @@ pub(crate) use rest::{IdleRun, Rest};
 pub(crate) use transitions::Crossing;
 pub(crate) use visit::Visit;
 
-use crate::decided::{Body, Decided, FenceRef, Group, Margin, Place};
+use crate::decided::{Body, Decided, FenceRef, Group, Place};
 use crate::fix::{Fix, Sighting};
 use crate::hash::{Cause, event_id};
 use crate::lists::RareList;
@@ -483,11 +483,12 @@ impl FenceEpoch {
 fn place_at_fence(epoch: &FenceEpoch, index: u32, fix: Sighting, inside: bool) -> Place {
     let shape = &epoch.set.fences()[index as usize].shape;
     let (distance_m, confidence) = shape.margin_on_side(fix.position, fix.accuracy_m(), inside);
-    Place { margin: Some(Margin { distance_m, confidence }), ..place(fix) }
+    let (distance_m, confidence) = (Some(distance_m).into(), Some(confidence).into());
+    Place { distance_m, confidence, ..place(fix) }
 }
 
 fn place(fix: Sighting) -> Place {
-    Place { position: fix.position, accuracy_m: fix.accuracy.get().map(round_mm), margin: None }
+    Place::new(fix.position, fix.accuracy.get().map(round_mm), None, None)
 }
 
 /// Millimetres are what a 32-bit radius can still tell.

@@ -210,7 +210,7 @@ impl View<'_> {
             }
             None => {
                 let place = place_at_fence(self.epoch, visit.fence, self.fix.sighting(), false);
-                let outside_m = place.margin.map_or(0.0, |margin| -margin.distance_m);
+                let outside_m = place.distance_m.get().map_or(0.0, |distance_m| -distance_m);
                 let mut leaving = Box::new(Leaving {
                     first: self.fix.identity,
                     place,
@@ -238,7 +238,7 @@ impl View<'_> {
         let transition = self.transition(fence, version, cause, place, crossing);
         let mut visit = transition.open(Cause::Ping(self.fix.identity));
         visit.count(self.fix);
-        let sure = place.margin.is_some_and(|margin| margin.confidence >= CONFIDENCE_MIN);
+        let sure = place.confidence.get().is_some_and(|confidence| confidence >= CONFIDENCE_MIN);
         Arrival { visit, reason: crossing.reason, version, sure }
     }
 

@@ -233,7 +233,7 @@ fn presence(machine: &Machine, timeline: &Timeline, wanted: Wanted<'_>) -> Prese
     if let Some(visit) = machine.visits.iter().find(|visit| visit.fence == fence) {
         let since = visit.enter;
         return match &visit.leaving {
-            None => Presence::Inside { since, last: visit.inside.map(|(_, last)| last) },
+            None => Presence::Inside { since, last: visit.inside().map(|(_, last)| last) },
             Some(leaving) => Presence::PendingOut {
                 since,
                 first_outside: leaving.crossing.not_after,
@@ -245,7 +245,7 @@ fn presence(machine: &Machine, timeline: &Timeline, wanted: Wanted<'_>) -> Prese
     match machine.arrivals.iter().find(|arrival| arrival.visit.fence == fence) {
         None => Presence::Outside,
         Some(arrival) => Presence::PendingIn {
-            since: arrival.visit.inside.map_or(arrival.visit.enter_not_after, |(first, _)| first),
+            since: arrival.visit.inside().map_or(arrival.visit.enter_not_after, |(first, _)| first),
             last: arrival.last_inside(),
             sure: arrival.sure,
         },

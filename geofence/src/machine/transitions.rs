@@ -6,7 +6,7 @@ use protos::events::{GeofenceEnter, GeofenceExit, Reason};
 use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
 use crate::decided::{Decided, FenceRef, Group, Place};
-use crate::hash::{Cause, event_id};
+use crate::hash::{Cause, Id, event_id};
 use crate::{FenceEpoch, OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.
@@ -59,16 +59,17 @@ impl Transition<'_> {
             enter: self.crossing.time,
             enter_not_before: self.crossing.not_before,
             enter_not_after: self.crossing.not_after,
-            inside: None,
-            gap_max_ms: 0,
             pings: 0,
+            first_inside: TimeMs(0),
+            last_inside: TimeMs(0),
+            gap_max_ms: 0,
             dwelt_s: 0,
             leaving: None,
         }
     }
 
     /// Id of the visit at the fence that hangs on `cause`.
-    fn visit_id(&self, cause: Cause) -> u128 {
+    fn visit_id(&self, cause: Cause) -> Id {
         let (tenant, vehicle) = (&self.judge.settings.tenant, self.judge.vehicle_id);
         event_id(tenant, vehicle, "visit", &self.fence.id, cause, 0)
     }
@@ -97,7 +98,7 @@ impl Transition<'_> {
         scratch.decided.push(self.decide("geofence_visit", figures, visit.id));
     }
 
-    fn decide(&self, kind: &str, detail: Detail, visit: u128) -> Decided {
+    fn decide(&self, kind: &str, detail: Detail, visit: Id) -> Decided {
         let draft = Draft {
             judge: self.judge,
             at: self.at,

@@ -8,7 +8,7 @@ use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
 use crate::decided::{Decided, Group, Place};
 use crate::fix::Fix;
-use crate::hash::Cause;
+use crate::hash::{Cause, Id};
 use crate::{FenceEpoch, TimeMs};
 
 /// A visit that is open.
@@ -16,19 +16,20 @@ use crate::{FenceEpoch, TimeMs};
 pub(crate) struct Visit {
     /// Index of the fence in its epoch's set.
     pub(crate) fence: u32,
-    pub(crate) id: u128,
+    pub(crate) id: Id,
     /// What the enter hangs on, and where that was.
     pub(crate) cause: Cause,
     pub(crate) place: Place,
     pub(crate) enter: TimeMs,
     pub(crate) enter_not_before: TimeMs,
     pub(crate) enter_not_after: TimeMs,
-    /// First and last fix inside; `None` until there is one.
-    pub(crate) inside: Option<(TimeMs, TimeMs)>,
-    /// Largest step between two inside fixes, milliseconds.
-    pub(crate) gap_max_ms: i64,
     /// Fixes inside.
     pub(crate) pings: u64,
+    /// First and last of them, without meaning until there is one.
+    pub(crate) first_inside: TimeMs,
+    pub(crate) last_inside: TimeMs,
+    /// Largest step between two inside fixes, milliseconds.
+    pub(crate) gap_max_ms: i64,
     /// The largest dwell threshold reached, seconds. Kept as a length, so that
     /// a fence or setting changed meanwhile counts none twice.
     pub(crate) dwelt_s: u32,
@@ -60,10 +61,15 @@ impl Visit {
 
     /// Counts a fix inside.
     pub(super) fn count(&mut self, fix: &Fix) {
-        let (first, last) = self.inside.unwrap_or((fix.t, fix.t));
+        let (first, last) = self.inside().unwrap_or((fix.t, fix.t));
         self.gap_max_ms = self.gap_max_ms.max(fix.t.since(last));
-        self.inside = Some((first, fix.t));
+        (self.first_inside, self.last_inside) = (first, fix.t);
         self.pings += 1;
+    }
+
+    /// First and last fix inside; `None` until there is one.
+    pub(crate) fn inside(&self) -> Option<(TimeMs, TimeMs)> {
+        (self.pings > 0).then_some((self.first_inside, self.last_inside))
     }
 
     /// Emits the dwell thresholds that a fix inside proves: once per visit and
@@ -145,7 +151,7 @@ impl Visit {
     /// The figures of the visit once an exit at `exit`, and no later than
     /// `exit_not_after`, closed it.
     pub(super) fn figures(&self, exit: TimeMs, exit_not_after: TimeMs) -> Detail {
-        let certain_ms = self.inside.map_or(0, |(first, last)| last.since(first));
+        let certain_ms = self.inside().map_or(0, |(first, last)| last.since(first));
         Detail::GeofenceVisit(GeofenceVisit {
             enter_time_ms: self.enter.0,
             duration_s: seconds(exit.since(self.enter)),

@@ -7,9 +7,9 @@ use protos::journal::{
 };
 
 use super::{StateError, decode_each};
-use crate::decided::{Margin, Place};
+use crate::decided::Place;
 use crate::fix::{Fix, Sighting};
-use crate::hash::Cause;
+use crate::hash::{Cause, Id};
 use crate::machine::{Arrival, Crossing, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
 use crate::{Identity, Position, TimeMs};
@@ -136,7 +136,7 @@ fn encode_visit(visit: &Visit) -> CoreVisit {
     };
     CoreVisit {
         fence: visit.fence,
-        id: encode_id(visit.id),
+        id: encode_id(visit.id.0),
         cause_ping,
         cause_version,
         cause_valid_from_ms,
@@ -144,8 +144,8 @@ fn encode_visit(visit: &Visit) -> CoreVisit {
         enter_ms: visit.enter.0,
         enter_not_before_ms: visit.enter_not_before.0,
         enter_not_after_ms: visit.enter_not_after.0,
-        first_inside_ms: visit.inside.map(|(first, _)| first.0),
-        last_inside_ms: visit.inside.map_or(0, |(_, last)| last.0),
+        first_inside_ms: visit.inside().map(|(first, _)| first.0),
+        last_inside_ms: visit.inside().map_or(0, |(_, last)| last.0),
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
         dwelt_s: visit.dwelt_s,
@@ -162,15 +162,19 @@ fn decode_visit(visit: CoreVisit) -> Result<Visit, StateError> {
     } else {
         Cause::Ping(Identity(decode_id(&visit.cause_ping)?))
     };
+    if visit.first_inside_ms.is_some() != (visit.pings > 0) {
+        return Err(StateError::Malformed("count of fixes inside"));
+    }
     Ok(Visit {
         fence: visit.fence,
-        id: decode_id(&visit.id)?,
+        id: Id(decode_id(&visit.id)?),
         cause,
         place: decode_place(visit.place.ok_or(StateError::Malformed("place of a visit"))?),
         enter: TimeMs(visit.enter_ms),
         enter_not_before: TimeMs(visit.enter_not_before_ms),
         enter_not_after: TimeMs(visit.enter_not_after_ms),
-        inside: visit.first_inside_ms.map(|first| (TimeMs(first), TimeMs(visit.last_inside_ms))),
+        first_inside: TimeMs(visit.first_inside_ms.unwrap_or_default()),
+        last_inside: TimeMs(visit.last_inside_ms),
         gap_max_ms: visit.gap_max_ms,
         pings: visit.pings,
         dwelt_s: visit.dwelt_s,
@@ -231,22 +235,15 @@ fn encode_place(place: &Place) -> CorePlace {
     CorePlace {
         lat_e7: place.position.lat,
         lon_e7: place.position.lon,
-        accuracy_m: place.accuracy_m,
-        distance_m: place.margin.map(|margin| margin.distance_m),
-        confidence: place.margin.map(|margin| margin.confidence),
+        accuracy_m: place.accuracy_m.get(),
+        distance_m: place.distance_m.get(),
+        confidence: place.confidence.get(),
     }
 }
 
 fn decode_place(place: CorePlace) -> Place {
-    let margin = place
-        .distance_m
-        .zip(place.confidence)
-        .map(|(distance_m, confidence)| Margin { distance_m, confidence });
-    Place {
-        position: Position { lat: place.lat_e7, lon: place.lon_e7 },
-        accuracy_m: place.accuracy_m,
-        margin,
-    }
+    let position = Position { lat: place.lat_e7, lon: place.lon_e7 };
+    Place::new(position, place.accuracy_m, place.distance_m, place.confidence)
 }
 
 pub(super) fn encode_id(id: u128) -> Bytes {

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::Vehicle;
 use crate::decided::{Body, Decided, Emission};
+use crate::hash::Id;
 use crate::{OnSilence, Settings, TimeMs};
 
 impl Vehicle {
@@ -118,7 +119,7 @@ impl Vehicle {
         }
     }
 
-    fn emit(&self, decided: &Decided, op: Op, revision: u64, replaces: Option<u128>) -> FleetEvent {
+    fn emit(&self, decided: &Decided, op: Op, revision: u64, replaces: Option<Id>) -> FleetEvent {
         decided.body.emit(Emission {
             op,
             revision,
@@ -178,7 +179,7 @@ impl Vehicle {
 
     /// Takes it that no operation has told the event with this id. Returns
     /// whether it is among those that stand.
-    fn unsay(&mut self, id: u128) -> bool {
+    fn unsay(&mut self, id: Id) -> bool {
         let mut found = false;
         let standing = self.decided.iter_mut().chain(&mut *self.assumed);
         for decided in standing.filter(|decided| decided.body.id == id) {
