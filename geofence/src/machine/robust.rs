@@ -81,9 +81,7 @@ impl View<'_> {
         let at_an_end = |fence| hits.contains(&fence) || machine.is_near(fence);
         self.epoch.set.may_be_passed(step.from.position, here, at_an_end, &mut passed);
         for &fence in &passed {
-            if self.fence(fence).shape.may_meet_step(step.from.position, here)
-                && self.scope.concerns(fence)
-            {
+            if self.scope.concerns(fence) {
                 self.cross(step, fence, scratch);
             }
         }

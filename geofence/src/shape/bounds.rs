@@ -128,6 +128,21 @@ impl Area {
             north: near(area.north),
         }
     }
+
+    /// Not 0 if the box overlaps that begins `east_of_origin` and goes on for
+    /// `width` units, and maybe if it lies a unit or two beside; `south` and
+    /// `north` are its other sides.
+    #[inline]
+    pub(super) fn overlaps(&self, east_of_origin: u32, width: i32, south: i32, north: i32) -> u32 {
+        let bias = BIAS as u32;
+        let west = (east_of_origin / 2).wrapping_sub(bias).cast_signed();
+        // Rounded up, whichever of the two are odd.
+        let east = (east_of_origin / 2 + width as u32 / 2 + 1).wrapping_sub(bias).cast_signed();
+        u32::from(west <= self.east)
+            & u32::from(east >= self.west)
+            & u32::from(south <= self.north)
+            & u32::from(north >= self.south)
+    }
 }
 
 impl Near {

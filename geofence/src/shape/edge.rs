@@ -4,7 +4,6 @@
 //! less than half a turn (1.8e9) and latitudes at most 1.8e9, so a product is
 //! below 3.3e18. Differences of products are compared, never formed.
 
-use std::array;
 use std::cmp::Ordering;
 
 use super::envelope::Envelope;
@@ -12,68 +11,13 @@ use super::parts::Vertex;
 use crate::plane::{HALF_TURN, Scale, TURN};
 
 /// Latitude of a pole, units.
-const POLE_LAT: u32 = 900_000_000;
+const POLE_LAT: u64 = 900_000_000;
 
 /// From the western end to the eastern one; from south to north if vertical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Edge {
     pub(super) west: Vertex,
     pub(super) east: Vertex,
-}
-
-/// An edge in half the bytes, for keeping: relative to a longitude west of it
-/// and less than a turn away.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Packed {
-    east_of_origin: u32,
-    lat: i32,
-    by: (i32, i32),
-}
-
-impl Packed {
-    pub(super) fn new(edge: Edge, origin: i64) -> Self {
-        let Edge { west, east } = edge;
-        let narrow = |length: i64| i32::try_from(length).expect("less than half a turn");
-        Self {
-            east_of_origin: u32::try_from(west.x - origin).expect("within a turn of the origin"),
-            lat: narrow(west.y),
-            by: (narrow(east.x - west.x), narrow(east.y - west.y)),
-        }
-    }
-
-    #[inline]
-    pub(super) fn unpack(self, origin: i64) -> Edge {
-        let west = Vertex { x: origin + i64::from(self.east_of_origin), y: i64::from(self.lat) };
-        let by = self.by;
-        let east = Vertex { x: west.x + i64::from(by.0), y: west.y + i64::from(by.1) };
-        Edge { west, east }
-    }
-
-    /// [`Edge::distance2_m2`] of each from a place within half a turn of both
-    /// ends, infinite for an edge at a pole. Without a branch, in words of 32
-    /// bits, which hold every difference, and in steps that are each of all
-    /// edges, which processors take side by side.
-    #[inline]
-    pub(super) fn near_distances2_m2<const N: usize>(
-        edges: &[Self; N],
-        east_of_origin: u32,
-        lat: i32,
-        scale: Scale,
-    ) -> [f64; N] {
-        let east = |i: usize| edges[i].east_of_origin.wrapping_sub(east_of_origin).cast_signed();
-        let north = |i: usize| edges[i].lat.wrapping_sub(lat);
-        let ax: [f64; N] = array::from_fn(|i| f64::from(east(i)) * scale.east_m);
-        let ay: [f64; N] = array::from_fn(|i| f64::from(north(i)) * scale.north_m);
-        let ex: [f64; N] = array::from_fn(|i| f64::from(edges[i].by.0) * scale.east_m);
-        let ey: [f64; N] = array::from_fn(|i| f64::from(edges[i].by.1) * scale.north_m);
-        let distances2_m2: [f64; N] =
-            array::from_fn(|i| origin_distance2((ax[i], ay[i]), (ex[i], ey[i])));
-        array::from_fn(|i| {
-            let Self { lat, by, .. } = edges[i];
-            let at_pole = (by.1 == 0) & (lat.unsigned_abs() == POLE_LAT);
-            if at_pole { f64::INFINITY } else { distances2_m2[i] }
-        })
-    }
 }
 
 /// Where a point lies as seen from an edge.
@@ -146,7 +90,7 @@ impl Edge {
 
     /// Edges along a pole bound nothing on the ground.
     pub(super) fn is_at_pole(&self) -> bool {
-        self.west.y == self.east.y && self.west.y.unsigned_abs() == u64::from(POLE_LAT)
+        self.west.y == self.east.y && self.west.y.unsigned_abs() == POLE_LAT
     }
 }
 
@@ -174,13 +118,6 @@ pub(super) fn segment_distance_m(a: (f64, f64), along: (f64, f64), scale: Scale)
 fn segment_distance2_m2(a: (f64, f64), along: (f64, f64), scale: Scale) -> f64 {
     let (ax, ay) = (a.0 * scale.east_m, a.1 * scale.north_m);
     let (ex, ey) = (along.0 * scale.east_m, along.1 * scale.north_m);
-    origin_distance2((ax, ay), (ex, ey))
-}
-
-/// Square of the distance from the origin to the segment that starts at (ax, ay)
-/// and runs by (ex, ey).
-#[inline]
-fn origin_distance2((ax, ay): (f64, f64), (ex, ey): (f64, f64)) -> f64 {
     let length2 = ex * ex + ey * ey;
     let t = if length2 > 0.0 { (-(ax * ex + ay * ey) / length2).clamp(0.0, 1.0) } else { 0.0 };
     let (x, y) = (ax + t * ex, ay + t * ey);

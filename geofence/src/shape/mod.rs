@@ -15,6 +15,7 @@ mod envelope;
 mod noding;
 mod parts;
 mod polygonal;
+mod run;
 mod runs;
 mod simple;
 mod slabs;
@@ -172,18 +173,6 @@ impl Shape {
 
     fn capsule_stretches(&self, from: Position, to: Position) -> Vec<(f64, f64)> {
         merged(self.capsules().iter().filter_map(|c| c.stretch(from, to)).collect())
-    }
-
-    /// Whether the step from `from` to `to`, both outside, may have a stretch
-    /// inside; `false` is certain. Cost: about the edges near the step.
-    pub(crate) fn may_meet_step(&self, from: Position, to: Position) -> bool {
-        match self {
-            Self::Polygon(polygonal) => polygonal.may_meet_step(from, to),
-            Self::Circle(_) | Self::Corridor(_) => {
-                let step = Envelope::of_step(from, to);
-                self.capsules().iter().any(|capsule| capsule.envelope().meets(&step))
-            }
-        }
     }
 
     /// Area, metres²: of polygons on the ellipsoid, of circles in the plane, of

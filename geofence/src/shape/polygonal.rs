@@ -192,7 +192,7 @@ impl Polygonal {
         &self,
         from: Position,
         to: Position,
-        inside_ahead: impl FnOnce(Step, &Meetings) -> bool,
+        inside_ahead: impl FnOnce(Step, &Meetings<'_>) -> bool,
     ) -> Stretches {
         let step = self.step(from, to);
         if step.by == (0, 0) {
@@ -202,14 +202,8 @@ impl Polygonal {
         for (area, turn) in self.turns_meeting(step.envelope()) {
             self.edges.each_meeting(area, |edge| mark(step, edge, turn, &mut marks));
         }
-        let meetings = Meetings::of(marks);
+        let meetings = Meetings::of(&mut marks);
         meetings.stretches(inside_ahead(step, &meetings))
-    }
-
-    /// Whether some edge's box meets that of the step.
-    pub(super) fn may_meet_step(&self, from: Position, to: Position) -> bool {
-        self.turns_meeting(self.step(from, to).envelope())
-            .any(|(area, _)| self.edges.any_meeting(area, |edge| edge.envelope().overlaps(&area)))
     }
 
     /// The copies of `area` round the Earth that meet the shape's box, each
@@ -244,7 +238,7 @@ impl Polygonal {
             let inside = self.inside_ahead(step);
             let mut marks = Marks::new();
             near.iter().for_each(|(edge, turn)| mark(step, *edge, *turn, &mut marks));
-            let stretches = Meetings::of(marks).stretches(inside);
+            let stretches = Meetings::of(&mut marks).stretches(inside);
             stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
         }
     }

@@ -4,13 +4,10 @@
 use std::sync::Arc;
 
 use super::bounds::{Area, Bounds, LANES, Near, ROUNDING};
-use super::edge::{Edge, Packed};
+use super::edge::Edge;
 use super::envelope::Envelope;
+use super::run::{RUN, Run};
 use crate::plane::{HALF_TURN, Scale, TURN};
-
-/// Edges in a run. An outline of a hundred asks a dozen boxes and one or two
-/// runs.
-const RUN: usize = 8;
 
 /// Groups of boxes that are asked before the runs in them are: of the longest
 /// outlines more boxes than are kept at hand.
@@ -24,10 +21,14 @@ const SLACK_M: f64 = 1e-6;
 #[derive(Clone, Debug)]
 pub(super) struct Runs {
     origin: i64,
-    edges: Arc<[Packed]>,
-    /// Round each [`RUN`] edges, [`LANES`] at a time; the last one may be there
-    /// more than once.
+    runs: Arc<[Run]>,
+    /// Round each run, [`LANES`] at a time; the last one may be there more than
+    /// once.
     boxes: Arc<[Bounds]>,
+    /// How many there are: the last run may be filled up.
+    edges: u32,
+    /// Some edge lies along a pole.
+    touches_pole: bool,
 }
 
 /// Which distances are wanted, by their squares, metres².
@@ -56,8 +57,9 @@ impl Runs {
         let around = |run: &[Edge]| run.iter().map(Edge::envelope).reduce(Envelope::join);
         let boxes: Vec<Envelope> = edges.chunks(RUN).filter_map(around).collect();
         let boxes = boxes.chunks(LANES).filter_map(|boxes| Bounds::of(boxes, origin)).collect();
-        let edges = edges.iter().map(|edge| Packed::new(*edge, origin)).collect();
-        Self { origin, edges, boxes }
+        let runs = edges.chunks(RUN).filter_map(|run| Run::of(run, origin)).collect();
+        let touches_pole = edges.iter().any(Edge::is_at_pole);
+        Self { origin, runs, boxes, edges: edges.len() as u32, touches_pole }
     }
 
     #[inline]
@@ -66,49 +68,54 @@ impl Runs {
     }
 
     pub(super) fn edges(&self) -> impl Iterator<Item = Edge> {
-        self.edges.iter().map(|edge| edge.unpack(self.origin))
+        (0..self.edges).map(|index| self.edge(index))
     }
 
     /// The edge at an index, in the order they were given in.
     #[inline]
     pub(super) fn edge(&self, index: u32) -> Edge {
-        self.edges[index as usize].unpack(self.origin)
+        let index = index as usize;
+        self.runs[index / RUN].edge(index % RUN, self.origin)
     }
 
     /// Calls `met` with the edges whose boxes meet `area`, and some more; each
     /// once and in order.
     pub(super) fn each_meeting(&self, area: Envelope, mut met: impl FnMut(Edge)) {
-        self.any_meeting(area, |edge| {
-            met(edge);
-            false
-        });
-    }
-
-    /// The same until `test` says so of one; whether it did.
-    #[inline]
-    pub(super) fn any_meeting(&self, area: Envelope, mut test: impl FnMut(Edge) -> bool) -> bool {
         let area = Area::of(area, self.origin);
-        self.blocks().any(|(boxes, edges)| {
-            let mut lanes = [[0; LANES]; BLOCK];
-            for (lanes, boxes) in lanes.iter_mut().zip(boxes) {
-                *lanes = boxes.overlap(&area);
+        for (boxes, runs) in self.boxes.iter().zip((0..self.runs.len()).step_by(LANES)) {
+            let overlaps = boxes.overlap(&area);
+            if overlaps == [0; LANES] {
+                continue;
             }
-            let runs = lanes.as_flattened().iter().zip(edges.chunks(RUN));
-            let mut met = runs.filter(|(overlaps, _)| **overlaps != 0).map(|(_, run)| run);
-            met.any(|run| run.iter().any(|edge| test(edge.unpack(self.origin))))
-        })
+            for (i, overlaps) in (runs..self.runs.len()).zip(overlaps) {
+                if overlaps != 0 {
+                    self.each_of_run_meeting(i, &area, &mut met);
+                }
+            }
+        }
     }
 
-    /// Boxes with the edges that they are round.
-    fn blocks(&self) -> impl Iterator<Item = (&[Bounds], &[Packed])> {
-        self.boxes.chunks(BLOCK).zip(self.edges.chunks(BLOCK * LANES * RUN))
+    #[inline]
+    fn each_of_run_meeting(&self, i: usize, area: &Area, mut met: impl FnMut(Edge)) {
+        let run = &self.runs[i];
+        let overlaps = run.overlap(area);
+        // The last run may be filled up.
+        let edges = (self.edges as usize - i * RUN).min(RUN);
+        for lane in (0..edges).filter(|lane| overlaps[*lane] != 0) {
+            met(run.edge(lane, self.origin));
+        }
+    }
+
+    /// Boxes with the runs that they are round.
+    fn blocks(&self) -> impl Iterator<Item = (&[Bounds], &[Run])> {
+        self.boxes.chunks(BLOCK).zip(self.runs.chunks(BLOCK * LANES))
     }
 
     /// Square of the distance from (x, y) to the nearest edge, in the plane of
     /// `scale`, metres²; infinite if there is none but along a pole, or if it is
     /// too far to be `wanted`. All edges lie within `around`.
     pub(super) fn distance2_m2(&self, place: Place, around: &Envelope, wanted: Wanted) -> f64 {
-        if place.is_near(around) {
+        if place.is_near(around) && !self.touches_pole {
             let near = Near::new((place.x, place.y), self.origin, place.scale);
             let bounds = |boxes: &Bounds| boxes.distances2_m2(&near);
             return self.nearest(wanted, bounds, |run| self.nearest_of_near(run, place));
@@ -130,60 +137,62 @@ impl Runs {
         &self,
         wanted: Wanted,
         bounds: impl Fn(&Bounds) -> [f32; LANES],
-        nearest_of: impl Fn(&[Packed]) -> f64,
+        nearest_of: impl Fn(&Run) -> f64,
     ) -> f64 {
         let mut nearest = f64::INFINITY;
         let mut limit = reach2_m2(wanted.too_far);
-        for (boxes, edges) in self.blocks() {
-            let mut lanes = [[f32::INFINITY; LANES]; BLOCK];
-            for (lanes, boxes) in lanes.iter_mut().zip(boxes) {
-                *lanes = bounds(boxes);
-            }
-            let bounds = &lanes.as_flattened()[..edges.len().div_ceil(RUN)];
-            let run = |i: usize| &edges[i * RUN..edges.len().min((i + 1) * RUN)];
-            // The run that is likely nearest first: it rules most others out.
-            let (mut first, mut least) = (0, f32::INFINITY);
-            for (i, &bound) in bounds.iter().enumerate() {
-                if bound < least {
-                    (first, least) = (i, bound);
+        for (boxes, runs) in self.blocks() {
+            let mut all = [[f32::INFINITY; LANES]; BLOCK];
+            // Lane by lane, the least and its group.
+            let (mut least, mut group) = ([f32::INFINITY; LANES], [0; LANES]);
+            for (i, (kept, boxes)) in all.iter_mut().zip(boxes).enumerate() {
+                *kept = bounds(boxes);
+                for lane in 0..LANES {
+                    let is_less = kept[lane] < least[lane];
+                    group[lane] = if is_less { i } else { group[lane] };
+                    least[lane] = if is_less { kept[lane] } else { least[lane] };
                 }
             }
-            if least > limit {
+            // The run that is likely nearest first: it rules most others out.
+            let lane =
+                (1..LANES).fold(0, |it, lane| if least[lane] < least[it] { lane } else { it });
+            if least[lane] > limit {
                 continue;
             }
-            nearest = nearest.min(nearest_of(run(first)));
+            let first = (group[lane] * LANES + lane).min(runs.len() - 1);
+            nearest = nearest.min(nearest_of(&runs[first]));
             limit = limit.min(reach2_m2(nearest));
-            for (i, &bound) in bounds.iter().enumerate() {
-                if bound > limit || i == first {
+            for (i, bounds) in all[..boxes.len()].iter().enumerate() {
+                if bounds.map(|bound| u32::from(bound <= limit)) == [0; LANES] {
                     continue;
                 }
-                if nearest <= wanted.near_enough {
-                    return nearest;
+                for (i, bound) in (i * LANES..runs.len()).zip(bounds) {
+                    if *bound > limit || i == first {
+                        continue;
+                    }
+                    if nearest <= wanted.near_enough {
+                        return nearest;
+                    }
+                    nearest = nearest.min(nearest_of(&runs[i]));
+                    limit = limit.min(reach2_m2(nearest));
                 }
-                nearest = nearest.min(nearest_of(run(i)));
-                limit = limit.min(reach2_m2(nearest));
             }
         }
         nearest
     }
 
-    fn nearest_of(&self, run: &[Packed], place: Place) -> f64 {
-        let edges = run.iter().map(|edge| edge.unpack(self.origin));
+    fn nearest_of(&self, run: &Run, place: Place) -> f64 {
+        let edges = (0..RUN).map(|lane| run.edge(lane, self.origin));
         let edges = edges.filter(|edge| !edge.is_at_pole());
         let distances = edges.map(|edge| edge.distance2_m2(place.x, place.y, place.scale));
         distances.fold(f64::INFINITY, f64::min)
     }
 
-    /// The same where [`Self::is_near`], for a full run without a branch, so
-    /// that edges can be worked on side by side.
+    /// The same where [`Place::is_near`] and no edge lies along a pole.
     #[inline]
-    fn nearest_of_near(&self, run: &[Packed], place: Place) -> f64 {
-        let Ok(run) = <&[Packed; RUN]>::try_from(run) else { return self.nearest_of(run, place) };
+    fn nearest_of_near(&self, run: &Run, place: Place) -> f64 {
         let east_of_origin = (place.x - self.origin) as u32;
-        let lat = place.y as i32;
-        Packed::near_distances2_m2(run, east_of_origin, lat, place.scale)
-            .into_iter()
-            .fold(f64::INFINITY, f64::min)
+        run.near_distance2_m2(east_of_origin, place.y as i32, place.scale)
     }
 }
 

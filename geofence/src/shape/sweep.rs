@@ -70,11 +70,11 @@ pub(crate) type Stretches = SmallVec<[(f64, f64); 2]>;
 pub(super) type Marks = SmallVec<[(Fraction, Mark); 4]>;
 
 /// Where a step of some length meets an outline, in order.
-pub(super) struct Meetings(Marks);
+pub(super) struct Meetings<'a>(&'a [(Fraction, Mark)]);
 
-impl Meetings {
+impl<'a> Meetings<'a> {
     /// By the [`mark`] of every edge that may meet the step.
-    pub(super) fn of(mut marks: Marks) -> Self {
+    pub(super) fn of(marks: &'a mut Marks) -> Self {
         marks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         Self(marks)
     }
