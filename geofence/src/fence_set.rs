@@ -287,8 +287,8 @@ impl FenceSet {
     }
 
     /// Whether the same fences hold every place of the straight step from `from`
-    /// to `to`, and it comes near no outline, as far as that can be told at a
-    /// glance: it can of most steps of a vehicle.
+    /// to `to`, and it meets no outline, as far as that can be told of the box
+    /// round it, which it can of most steps of a vehicle.
     #[must_use]
     #[inline]
     pub fn is_uniform(&self, from: Position, to: Position) -> bool {

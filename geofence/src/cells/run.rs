@@ -148,14 +148,17 @@ pub(super) fn sort(fences: &mut [u32]) {
     }
 }
 
+/// A closed box, relative to the cell's corner like the edges: its south-western
+/// corner and its north-eastern one.
+pub(super) type Bounds = ((i64, i64), (i64, i64));
+
 /// Calls `found` for every fence of the run at the start of `words` that must
-/// be asked, or has an edge whose box meets the box from `low` to `high`,
-/// relative to the cell's corner like the edges; but for those that
+/// be asked, or has an edge whose box meets `bounds`; but for those that
 /// `passes_over` names.
 #[inline]
 pub(super) fn outlines(
     words: &[u32],
-    (low, high): ((i64, i64), (i64, i64)),
+    bounds: Bounds,
     passes_over: impl Fn(u32) -> bool,
     mut found: impl FnMut(u32),
 ) {
@@ -166,13 +169,26 @@ pub(super) fn outlines(
     for _ in 0..head.crossing {
         let crossing = Crossing::read(rest);
         rest = crossing.rest;
-        let meets = |Line { x, y, dx, dy }| {
-            x <= high.0 && x + dx >= low.0 && y + dy.min(0) <= high.1 && y + dy.max(0) >= low.1
-        };
-        if !passes_over(crossing.fence) && crossing.lines().any(meets) {
+        if !passes_over(crossing.fence) && crossing.meets(bounds) {
             found(crossing.fence);
         }
     }
+}
+
+/// Whether no fence of the run at the start of `words` must be asked, and none has
+/// an edge whose box meets `bounds`.
+#[inline]
+pub(super) fn is_clear(words: &[u32], bounds: Bounds) -> bool {
+    let head = Head::read(words);
+    if head.asked > 0 {
+        return false;
+    }
+    let mut rest = &words[head.outlines_at()..];
+    (0..head.crossing).all(|_| {
+        let crossing = Crossing::read(rest);
+        rest = crossing.rest;
+        !crossing.meets(bounds)
+    })
 }
 
 /// A fence whose outline crosses the cell.
@@ -233,6 +249,15 @@ impl<'a> Crossing<'a> {
         }
         parity == 1
     }
+
+    /// Whether the box of some edge meets `bounds`.
+    #[inline]
+    fn meets(&self, bounds: Bounds) -> bool {
+        let (narrow, _) = self.narrow.as_chunks::<NARROW>();
+        let (wide, _) = self.wide.as_chunks::<WIDE>();
+        narrow.iter().any(|edge| Line::narrow(edge).meets(bounds))
+            || wide.iter().any(|edge| Line::wide(edge).meets(bounds))
+    }
 }
 
 impl Line {
@@ -269,6 +294,13 @@ impl Line {
         let height = self.height(x, y);
         *parity ^= u32::from((0 <= east) & (east < self.dx) & (height < 0));
         *level |= height == 0;
+    }
+
+    /// Whether the edge's box meets `bounds`.
+    #[inline]
+    fn meets(self, (low, high): Bounds) -> bool {
+        let Self { x, y, dx, dy } = self;
+        x <= high.0 && x + dx >= low.0 && y + dy.min(0) <= high.1 && y + dy.max(0) >= low.1
     }
 
     /// Whether the place lies on the edge, its ends included.

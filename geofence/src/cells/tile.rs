@@ -9,6 +9,9 @@ use super::run;
 /// fence changes: some 20 kB where fences are as dense as in a city.
 pub(super) const BAND_BITS: u32 = 10;
 
+/// Cells along a side of the largest box that is asked about cell by cell.
+const CELLS_MAX: u32 = 8;
+
 /// Cells of one square of the globe. Indexes share those that do not differ.
 #[derive(Clone, Debug)]
 pub(super) struct Tile {
@@ -125,32 +128,41 @@ impl Tile {
         }
     }
 
-    /// Whether no outline touches the cell, so that the same fences hold all of it.
-    #[inline]
-    pub(super) fn is_free_of_outlines(&self, cell: u32) -> bool {
-        self.band(cell)[in_band(cell)] & run::MORE == 0
-    }
-
-    /// Whether no outline comes near any place of the box from `low` to `high`,
-    /// closed, so that the same fences hold all of it: whether one run says all
-    /// there is to its cells, which is asked of cells of one band alone.
+    /// Whether no edge of an outline meets the box from `low` to `high`, closed, so
+    /// that the same fences hold all of it, as far as the cells that it touches
+    /// tell; of a large box nothing is told.
     #[inline]
     pub(super) fn is_uniform(&self, low: (u32, u32), high: (u32, u32)) -> bool {
         let (first, last) = (self.cell(low.0, low.1), self.cell(high.0, high.1));
-        if first >> BAND_BITS != last >> BAND_BITS {
+        let (row_bits, bits) = (TILE_BITS - self.cell_bits, self.cell_bits);
+        let across = (high.0 >> bits) - (low.0 >> bits);
+        if across.max((last - first) >> row_bits) > CELLS_MAX {
             return false;
         }
-        let band = self.band(first);
-        let start = band[in_band(first)];
-        if start & run::MORE != 0 {
-            return false;
+        let mut west = first;
+        while west <= last {
+            if (west..=west + across).any(|cell| !self.is_clear(cell, low, high)) {
+                return false;
+            }
+            west += 1 << row_bits;
         }
-        let row = 1 << (TILE_BITS - self.cell_bits);
-        let width = (high.0 >> self.cell_bits) - (low.0 >> self.cell_bits);
-        (first..=last - width)
-            .step_by(row)
-            .flat_map(|west| west..=west + width)
-            .all(|cell| band[in_band(cell)] == start)
+        true
+    }
+
+    /// The same of a box that lies in this cell, or of as much of it as does.
+    #[inline]
+    pub(super) fn is_clear(&self, cell: u32, low: (u32, u32), high: (u32, u32)) -> bool {
+        let band = self.band(cell);
+        let start = band[in_band(cell)];
+        if start & run::MORE == 0 {
+            return true;
+        }
+        let (row_bits, bits) = (TILE_BITS - self.cell_bits, self.cell_bits);
+        let west = i64::from((cell & ((1 << row_bits) - 1)) << bits);
+        let south = i64::from(cell >> row_bits << bits);
+        let from_corner = |(x, y): (u32, u32)| (i64::from(x) - west, i64::from(y) - south);
+        let run = &band[(start & !run::MORE) as usize..];
+        run::is_clear(run, (from_corner(low), from_corner(high)))
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -253,7 +253,7 @@ fn is_uniform(set: &FenceSet, from: Position, to: Position) -> bool {
 }
 
 #[test]
-fn steps_that_come_near_no_outline_are_told_at_a_glance() {
+fn steps_that_meet_no_outline_are_told_at_a_glance() {
     let set = set_of(vec![polygon(&format!("[{}]", ring(10.0, 50.0, 11.0, 51.0)))]);
     let (within, outside) = (at(10.5, 50.5), at(11.5, 50.5));
     for place in [within, outside] {
@@ -262,4 +262,8 @@ fn steps_that_come_near_no_outline_are_told_at_a_glance() {
     }
     assert!(!set.is_uniform(within, outside), "an outline lies between");
     assert!(!set.is_uniform(at(9.9999, 50.5), at(10.0001, 50.5)), "likewise, close by");
+    for (from, to) in [(9.9997, 9.9999), (10.0001, 10.0003)] {
+        assert!(set.is_uniform(at(from, 50.5), at(to, 50.5)), "beside it: {from}");
+    }
+    assert!(!set.is_uniform(at(9.9999, 50.5), at(10.0, 50.5)), "up to it");
 }
