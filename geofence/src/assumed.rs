@@ -17,12 +17,12 @@ impl Machine {
     /// nothing was heard of it up to `mark`: not past an exit that is pending,
     /// nor past the fence's closing.
     fn stayed_through(&self, epoch: &FenceEpoch, visit: &Visit, mark: TimeMs) -> TimeMs {
-        let left = visit.leaving.as_ref().map(|leaving| leaving.crossing.time);
+        let fence = &epoch.set.fences()[visit.fence as usize];
+        let left = visit.leaving.as_ref().map(|leaving| leaving.time(&fence.shape));
         // The fence, by the hours it has now, is known to be open at these.
         let known = [self.last.map(|last| last.t), self.assigned.get(), Some(epoch.valid_from)];
         let since = known.into_iter().flatten().fold(visit.enter, TimeMs::max);
-        let schedule = epoch.set.fences()[visit.fence as usize].schedule.as_ref();
-        let closes = schedule.and_then(|schedule| schedule.closing(since, mark));
+        let closes = fence.schedule.as_ref().and_then(|schedule| schedule.closing(since, mark));
         [left, closes].into_iter().flatten().fold(mark, TimeMs::min)
     }
 

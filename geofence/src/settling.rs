@@ -28,7 +28,7 @@ impl Detector {
             for index in 0..self.vehicles.len() as u32 {
                 // Rules are borrowed from beside it.
                 if let Some(capture) = &mut self.capture {
-                    capture.take(index, &self.vehicles);
+                    capture.take(index, &self.vehicles, &self.world.timeline);
                 }
                 let Some(vehicle) = &mut self.vehicles[index as usize] else { continue };
                 vehicle.judge(rules, TimeMs::MIN, &mut self.scratch);

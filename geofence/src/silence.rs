@@ -72,7 +72,7 @@ impl Detector {
         while let Some(index) = self.sources.next_check(source, mark) {
             // Rules are borrowed from beside it.
             if let Some(capture) = &mut self.capture {
-                capture.take(index, &self.vehicles);
+                capture.take(index, &self.vehicles, &self.world.timeline);
             }
             let vehicle = self.vehicles[index as usize].as_mut().expect("checked vehicles exist");
             let offline_due = vehicle.liveness.due(&self.world.settings);

@@ -1,9 +1,10 @@
 //! Whether a vehicle that is seen outside has left (semantics §6, exit).
 
+use super::step::{Way, passed_at};
 use super::transitions::Crossing;
 use crate::decided::Place;
 use crate::fix::Fix;
-use crate::{Fence, Identity, Settings};
+use crate::{Fence, Identity, Position, Settings, Shape, TimeMs};
 
 /// A run of outside fixes that spans this long ends a visit, however close to
 /// the edge they are, milliseconds.
@@ -23,17 +24,51 @@ const ACCURACY_M_MAX: f64 = 100.0;
 pub(crate) struct Leaving {
     /// The first of them, where it was, and the version that judged it.
     pub(crate) first: Identity,
+    /// Without a margin until that is measured.
     pub(crate) place: Place,
     pub(crate) version: u32,
     /// On the step from the last inside fix to the first outside one, which
-    /// is where it ends.
+    /// is where it ends. Its time is that of the end until it is measured.
     pub(crate) crossing: Crossing,
+    pub(crate) unmeasured: Option<Unmeasured>,
     pub(crate) pings: u32,
     /// One of them is decisive.
     pub(crate) decisive: bool,
 }
 
+/// What measures how a vehicle left. That asks the outline for more than the
+/// rules do, and most runs are voided before anybody wants to know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Unmeasured {
+    /// 68 % radius of the first outside fix, metres, unrounded.
+    pub(crate) accuracy_m: f64,
+    /// The last inside fix, if the step from there is taken for straight.
+    pub(crate) from: Option<(TimeMs, Position)>,
+}
+
 impl Leaving {
+    /// Measures place and crossing, unless that has been done. `shape` is that of
+    /// the fence at the version that judged the first of the fixes.
+    pub(crate) fn measure(&mut self, shape: &Shape) {
+        self.crossing.time = self.time(shape);
+        if let Some(Unmeasured { accuracy_m, .. }) = self.unmeasured.take() {
+            let (distance_m, confidence) =
+                shape.margin_on_side(self.place.position, accuracy_m, false);
+            self.place.distance_m = Some(distance_m).into();
+            self.place.confidence = Some(confidence).into();
+        }
+    }
+
+    /// The time of the crossing, measured if need be; for `shape` see
+    /// [`Self::measure`].
+    pub(crate) fn time(&self, shape: &Shape) -> TimeMs {
+        let Some(from) = self.unmeasured.and_then(|unmeasured| unmeasured.from) else {
+            return self.crossing.time;
+        };
+        let to = (self.crossing.not_after, self.place.position);
+        passed_at(Way::Out, shape, from, to).max(self.crossing.not_before)
+    }
+
     /// Takes a further outside fix into the run; `is_beyond` says whether it is
     /// more than so many metres from the fence's edge, and is asked for no more
     /// than need be. Says whether the visit is over.

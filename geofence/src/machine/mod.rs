@@ -18,6 +18,7 @@ pub(crate) mod trace;
 mod transitions;
 mod visit;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use protos::events::Reason;
@@ -334,6 +335,39 @@ impl Machine {
             || self.arrivals.iter().any(|arrival| arrival.visit.fence == fence)
     }
 
+    /// Whether all is measured that [`Self::measure`] does.
+    fn is_measured(&self) -> bool {
+        let arriving = self.arrivals.iter().map(|arrival| &arrival.visit);
+        let mut leavings = self.visits.iter().chain(arriving).filter_map(|it| it.leaving.as_ref());
+        leavings.all(|leaving| leaving.unmeasured.is_none())
+    }
+
+    /// Measures what of the runs that may end visits was not asked for yet, by
+    /// the fences of the machine's epoch. State that is kept elsewhere, or
+    /// compared, has all of it.
+    pub(crate) fn measure(&mut self, timeline: &Timeline) {
+        if self.is_measured() {
+            return;
+        }
+        let epoch = timeline.epoch(self.epoch);
+        let arriving = self.arrivals.iter_mut().map(|arrival| &mut arrival.visit);
+        for visit in self.visits.iter_mut().chain(arriving) {
+            if let Some(leaving) = &mut visit.leaving {
+                leaving.measure(&epoch.set.fences()[visit.fence as usize].shape);
+            }
+        }
+    }
+
+    /// The same with all of it measured.
+    pub(crate) fn measured(&self, timeline: &Timeline) -> Cow<'_, Self> {
+        if self.is_measured() {
+            return Cow::Borrowed(self);
+        }
+        let mut measured = self.clone();
+        measured.measure(timeline);
+        Cow::Owned(measured)
+    }
+
     /// Drops what only the robust profile knows of, when the settings change.
     fn forget_doubts(&mut self) {
         self.suspect = None;
@@ -358,6 +392,7 @@ impl Machine {
         {
             let at = due.at;
             let before = self.scope(judge, at.plus(-1));
+            self.measure(judge.timeline);
             self.epoch += u32::from(due.fences);
             if due.tags {
                 self.assigned = Some(at).into();

@@ -10,12 +10,12 @@ use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceCross, Reason};
 
 use super::arrival::{Arrival, CONFIDENCE_MIN};
-use super::leaving::{Leaving, decisive_m};
+use super::leaving::{Leaving, Unmeasured, decisive_m};
 use super::refused::Refusal;
 use super::scope::Scope;
-use super::step::{Step, Way};
+use super::step::Step;
 use super::transitions::{Crossing, Transition};
-use super::{Draft, Judge, Machine, Scratch, Visit, place_at_fence};
+use super::{Draft, Judge, Machine, Scratch, Visit, place, place_at_fence};
 use crate::decided::{FenceRef, Group, Place};
 use crate::fix::Fix;
 use crate::hash::Cause;
@@ -47,7 +47,7 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
     }
     for &fence in &hits {
         if !machine.is_near(fence) {
-            let arrival = view.arrive(fence, view.way(Way::In, fence));
+            let arrival = view.arrive(fence, view.way_in(fence));
             view.welcome(arrival, machine, scratch);
         }
     }
@@ -149,7 +149,8 @@ impl View<'_> {
             }
             match self.leave(visit) {
                 None => true,
-                Some(left) => {
+                Some(mut left) => {
+                    left.measure(&self.fence(visit.fence).shape);
                     let cause = Cause::Ping(left.first);
                     self.transition(visit.fence, left.version, cause, left.place, left.crossing)
                         .exit(visit, self.epoch, scratch);
@@ -200,32 +201,36 @@ impl View<'_> {
     /// run if it does.
     fn leave(&self, visit: &mut Visit) -> Option<Box<Leaving>> {
         let (fence, settings) = (self.fence(visit.fence), self.judge.settings);
-        let (leaving, left) = match visit.leaving.take() {
-            Some(mut leaving) => {
-                let is_beyond = |limit_m| self.is_beyond(visit.fence, limit_m);
-                let left = leaving.take(self.fix, is_beyond, fence, settings);
-                (leaving, left)
-            }
-            None => {
-                let place = place_at_fence(self.epoch, visit.fence, self.fix.sighting(), false);
-                let outside_m = place.distance_m.get().map_or(0.0, |distance_m| -distance_m);
-                let mut leaving = Box::new(Leaving {
-                    first: self.fix.identity,
-                    place,
-                    version: self.epoch.version(visit.fence),
-                    crossing: self.way(Way::Out, visit.fence),
-                    pings: 0,
-                    decisive: false,
-                });
-                let left = leaving.take(self.fix, |limit_m| outside_m > limit_m, fence, settings);
-                (leaving, left)
-            }
-        };
-        if left {
+        let begun = visit.leaving.take();
+        let mut leaving = begun.unwrap_or_else(|| Box::new(self.begin_leaving(visit.fence)));
+        let is_beyond = |limit_m| fence.shape.is_beyond(self.fix.position, limit_m);
+        if leaving.take(self.fix, is_beyond, fence, settings) {
             return Some(leaving);
         }
         visit.leaving = Some(leaving);
         None
+    }
+
+    /// The run that the fix, outside, begins, in which none is taken yet.
+    fn begin_leaving(&self, fence: u32) -> Leaving {
+        let settings = self.judge.settings;
+        let valid_from = self.valid_from(fence);
+        let straight = self.step.filter(|step| step.is_straight(settings));
+        Leaving {
+            first: self.fix.identity,
+            place: place(self.fix.sighting()),
+            version: self.epoch.version(fence),
+            crossing: match self.step {
+                None => Crossing::at(self.fix.t, None, settings),
+                Some(step) => step.crossing_at_end(valid_from, settings),
+            },
+            unmeasured: Some(Unmeasured {
+                accuracy_m: self.fix.accuracy_m(),
+                from: straight.map(|step| (step.from.t, step.from.position)),
+            }),
+            pings: 0,
+            decisive: false,
+        }
     }
 
     /// The fix is inside a fence that the vehicle was not near to.
@@ -263,14 +268,14 @@ impl View<'_> {
         machine.visits.insert(slot, visit);
     }
 
-    /// How the step that ends here went over to the other side.
-    fn way(&self, way: Way, fence: u32) -> Crossing {
+    /// How the step that ends here came in.
+    fn way_in(&self, fence: u32) -> Crossing {
         let settings = self.judge.settings;
         match self.step {
             None => Crossing::at(self.fix.t, None, settings),
             Some(step) => {
                 let valid_from = self.valid_from(fence);
-                step.crossing(way, &self.fence(fence).shape, valid_from, settings)
+                step.way_in(&self.fence(fence).shape, valid_from, settings)
             }
         }
     }
@@ -280,7 +285,7 @@ impl View<'_> {
     /// at some time since it was last outside.
     fn way_in_again(&self, before: &Arrival) -> Crossing {
         if self.step.is_some_and(|step| step.from.t > before.last_inside()) {
-            return self.way(Way::In, before.visit.fence);
+            return self.way_in(before.visit.fence);
         }
         let outside = (before.reason != Reason::FirstSeen).then_some(before.visit.enter_not_before);
         Crossing::at(self.fix.t, outside, self.judge.settings)

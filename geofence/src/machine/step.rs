@@ -4,7 +4,7 @@
 use super::transitions::Crossing;
 use crate::fix::{Fix, Sighting};
 use crate::plane::{Plane, short_way};
-use crate::{Settings, Shape, TimeMs};
+use crate::{Position, Settings, Shape, TimeMs};
 
 /// Fastest speed that a vehicle is believed, metres per second.
 pub(super) const SPEED_MPS_MAX: f64 = 70.0;
@@ -65,34 +65,64 @@ impl Step<'_> {
 
     /// The time at a fraction of the step, to the nearest millisecond.
     pub(super) fn time_at(&self, fraction: f64) -> TimeMs {
-        self.from.t.plus((fraction * self.gap_ms() as f64).round() as i64)
+        time_between(self.from.t, self.to.t, fraction)
     }
 
-    /// How the step, whose end is inside after the way in and outside after the
-    /// way out, went over to the other side of `shape`: an enter takes the
-    /// last way in, an exit the first way out. `valid_from` is when the shape
-    /// came into force, if that was on the way.
-    pub(super) fn crossing(
+    /// How the step, whose end is inside, came into `shape`: on the last way in.
+    /// `valid_from` is when the shape came into force, if that was on the way.
+    pub(super) fn way_in(
         &self,
-        way: Way,
         shape: &Shape,
         valid_from: Option<TimeMs>,
         settings: &Settings,
     ) -> Crossing {
-        let mut crossing = Crossing::at(self.to.t, Some(self.from.t), settings);
-        if self.gap_ms() <= settings.max_gap_ms && self.is_slow_enough() {
-            let inside = matches!(way, Way::In);
-            let stretches = shape.stretches_to(self.from.position, self.to.position, inside);
-            let fraction = match way {
-                Way::In => stretches.last().map(|stretch| stretch.0),
-                Way::Out => stretches.first().map(|stretch| stretch.1),
-            };
-            crossing.time = fraction.map_or(self.to.t, |fraction| self.time_at(fraction));
+        let mut crossing = self.crossing_at_end(valid_from, settings);
+        if self.is_straight(settings) {
+            let [from, to] = [self.from, self.to.sighting()].map(|fix| (fix.t, fix.position));
+            crossing.time = passed_at(Way::In, shape, from, to).max(crossing.not_before);
         }
+        crossing
+    }
+
+    /// The same as if the shape was passed at the step's end.
+    pub(super) fn crossing_at_end(
+        &self,
+        valid_from: Option<TimeMs>,
+        settings: &Settings,
+    ) -> Crossing {
+        let mut crossing = Crossing::at(self.to.t, Some(self.from.t), settings);
         if let Some(valid_from) = valid_from {
             crossing.time = crossing.time.max(valid_from);
             crossing.not_before = crossing.not_before.max(valid_from);
         }
         crossing
     }
+
+    /// Whether the vehicle is taken to have gone straight from one fix to the
+    /// other, so that the step tells when it passed an edge.
+    pub(super) fn is_straight(&self, settings: &Settings) -> bool {
+        self.gap_ms() <= settings.max_gap_ms && self.is_slow_enough()
+    }
+}
+
+/// When the straight step between two fixes, each by its time and place, went
+/// over the edge of `shape`: on the last way in, or the first way out.
+pub(super) fn passed_at(
+    way: Way,
+    shape: &Shape,
+    (begun, from): (TimeMs, Position),
+    (ended, to): (TimeMs, Position),
+) -> TimeMs {
+    let stretches = shape.stretches_to(from, to, matches!(way, Way::In));
+    let fraction = match way {
+        Way::In => stretches.last().map(|stretch| stretch.0),
+        Way::Out => stretches.first().map(|stretch| stretch.1),
+    };
+    fraction.map_or(ended, |fraction| time_between(begun, ended, fraction))
+}
+
+/// The time at a fraction of the way from one to the other, to the nearest
+/// millisecond.
+fn time_between(from: TimeMs, to: TimeMs, fraction: f64) -> TimeMs {
+    from.plus((fraction * to.since(from) as f64).round() as i64)
 }

@@ -12,6 +12,7 @@ use protos::journal::{CoreState, CoreWaiting};
 use super::{VEHICLES, vehicle};
 use crate::TimeMs;
 use crate::detector::{Detector, Waiting};
+use crate::timeline::Timeline;
 use crate::vehicle::Vehicle;
 
 /// A state on its way to bytes.
@@ -66,14 +67,14 @@ impl Capture {
 
     /// Takes the vehicle in slot `index` down, unless that has been done or it
     /// was not there.
-    pub(crate) fn take(&mut self, index: u32, vehicles: &[Option<Vehicle>]) {
+    pub(crate) fn take(&mut self, index: u32, vehicles: &[Option<Vehicle>], timeline: &Timeline) {
         let Some(slot @ Slot::Due) = self.slots.get_mut(index as usize) else { return };
         let vehicle = vehicles[index as usize].as_ref().expect("only vacant slots are free");
         *slot = Slot::Taken { number: self.count, judged: vehicle.judged };
         self.count += 1;
         // One at a time: as messages they are many times their bytes.
         self.vehicle.clear();
-        vehicle::encode(vehicle, &mut self.vehicle);
+        vehicle::encode(vehicle, timeline, &mut self.vehicle);
         encode_key(VEHICLES, WireType::LengthDelimited, &mut self.encoded);
         encode_varint(self.vehicle.len() as u64, &mut self.encoded);
         self.encoded.extend_from_slice(&self.vehicle);
@@ -81,10 +82,15 @@ impl Capture {
 
     /// Takes vehicles down until about `bytes` more are written. Returns
     /// whether all of them are.
-    pub(super) fn take_some(&mut self, vehicles: &[Option<Vehicle>], bytes: usize) -> bool {
+    pub(super) fn take_some(
+        &mut self,
+        vehicles: &[Option<Vehicle>],
+        timeline: &Timeline,
+        bytes: usize,
+    ) -> bool {
         let enough = self.encoded.len().saturating_add(bytes);
         while self.next < self.slots.len() && self.encoded.len() < enough {
-            self.take(self.next as u32, vehicles);
+            self.take(self.next as u32, vehicles, timeline);
             self.next += 1;
         }
         self.next == self.slots.len()

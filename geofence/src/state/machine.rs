@@ -14,7 +14,8 @@ use crate::machine::{Arrival, Crossing, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
 use crate::{Identity, Position, TimeMs};
 
-pub(super) fn encode(machine: &Machine) -> CoreMachine {
+pub(super) fn encode(machine: &Machine, timeline: &Timeline) -> CoreMachine {
+    let machine = machine.measured(timeline);
     CoreMachine {
         last: machine.last.map(encode_sighting),
         epoch: machine.epoch,
@@ -206,6 +207,7 @@ fn decode_leaving(leaving: CoreLeaving) -> Result<Leaving, StateError> {
             not_before: TimeMs(leaving.not_before_ms),
             not_after: TimeMs(leaving.not_after_ms),
         },
+        unmeasured: None,
         pings: leaving.pings,
         decisive: leaving.decisive,
         place: decode_place(leaving.place.ok_or(StateError::Malformed("place of an exit"))?),

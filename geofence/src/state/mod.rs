@@ -56,7 +56,7 @@ impl Detector {
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
         let mut capture = Capture::begin(self);
-        capture.take_some(&self.vehicles, usize::MAX);
+        capture.take_some(&self.vehicles, &self.world.timeline, usize::MAX);
         capture.finish()
     }
 
@@ -71,7 +71,8 @@ impl Detector {
     /// would have been when it was begun (vehicles in another order, which
     /// means nothing), once all of it is there; `None` without a capture, too.
     pub fn capture(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        let is_whole = self.capture.as_mut()?.take_some(&self.vehicles, bytes);
+        let capture = self.capture.as_mut()?;
+        let is_whole = capture.take_some(&self.vehicles, &self.world.timeline, bytes);
         is_whole.then(|| self.capture.take()).flatten().map(|capture| capture.finish())
     }
 
@@ -79,7 +80,7 @@ impl Detector {
     #[inline]
     pub(crate) fn before_change(&mut self, index: u32) {
         if let Some(capture) = &mut self.capture {
-            capture.take(index, &self.vehicles);
+            capture.take(index, &self.vehicles, &self.world.timeline);
         }
     }
 

@@ -15,14 +15,14 @@ use crate::window::Window;
 use crate::{Identity, Position, TimeMs};
 
 /// Appends the vehicle as a `CoreVehicle`.
-pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
+pub(super) fn encode(vehicle: &Vehicle, timeline: &Timeline, out: &mut Vec<u8>) {
     let without_window = CoreVehicle {
         id: vehicle.id.to_string(),
         newest_ms: vehicle.newest.0,
         hot_from_ms: vehicle.hot_from.0,
         source: vehicle.source,
         window: Vec::new(),
-        machine: Some(machine::encode(&vehicle.machine)),
+        machine: Some(machine::encode(&vehicle.machine, timeline)),
         judged_ms: vehicle.judged.0,
         checkpoints: vehicle
             .checkpoints
@@ -30,7 +30,7 @@ pub(super) fn encode(vehicle: &Vehicle, out: &mut Vec<u8>) {
             .iter()
             .map(|checkpoint| CoreCheckpoint {
                 at_ms: checkpoint.at.0,
-                machine: Some(machine::encode(checkpoint.machine())),
+                machine: Some(machine::encode(checkpoint.machine(), timeline)),
             })
             .collect(),
         since_checkpoint: vehicle.since_checkpoint,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::TimeMs;
 use crate::lists::RareList;
 use crate::machine::{FRESH, Machine};
+use crate::timeline::Timeline;
 
 /// The machine as it stood right after the fix at `at`.
 #[derive(Clone, Debug)]
@@ -17,6 +18,13 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub(crate) fn restore(at: TimeMs, machine: Machine) -> Self {
         Self { at, machine: (machine != FRESH).then(|| Box::new(machine)) }
+    }
+
+    /// Has all of the machine measured, as [`Machine::measure`] does.
+    pub(super) fn measure(&mut self, timeline: &Timeline) {
+        if let Some(machine) = &mut self.machine {
+            machine.measure(timeline);
+        }
     }
 
     pub(crate) fn machine(&self) -> &Machine {

@@ -98,7 +98,7 @@ impl Vehicle {
     /// Judges again from the last checkpoint before what changed, until the
     /// machine meets a later checkpoint's state or everything is done.
     fn judge_again(&mut self, stale: Stale, rules: Rules<'_>, scratch: &mut Scratch) {
-        let later = self.checkpoints.split_off(stale.from);
+        let mut later = self.checkpoints.split_off(stale.from);
         let base = self.checkpoints.last();
         let base_at = base.at;
         let head = std::mem::replace(&mut self.machine, base.machine().clone());
@@ -111,21 +111,26 @@ impl Vehicle {
         let judge = &rules.judge(&self.id);
         let refused = scratch.refused;
         let mut met = None;
-        let mut expected = later.iter().enumerate().peekable();
+        let mut expected = later.iter_mut().enumerate().peekable();
         for fix in self.window.winners(base_at, self.judged) {
             self.machine.step(judge, &fix, scratch);
             self.since_checkpoint += 1;
             let stood = expected.next_if(|(_, later)| later.at == fix.t);
+            let stands = stood.is_some();
             if let Some((i, checkpoint)) = stood
                 && fix.t >= stale.through
-                && *checkpoint.machine() == self.machine
             {
-                met = Some(i);
-                break;
+                // One may have been read back, where all is measured.
+                self.machine.measure(judge.timeline);
+                checkpoint.measure(judge.timeline);
+                if *checkpoint.machine() == self.machine {
+                    met = Some(i);
+                    break;
+                }
             }
             // Late fixes fill the space between: a window that grows backwards
             // needs new checkpoints as much as one that grows forwards.
-            if stood.is_some() || self.since_checkpoint >= CHECKPOINT_FIXES {
+            if stands || self.since_checkpoint >= CHECKPOINT_FIXES {
                 let spares = &mut scratch.spares.machines;
                 self.checkpoints.push(fix.t, &self.machine, spares);
                 self.since_checkpoint = 0;
