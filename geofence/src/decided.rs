@@ -83,7 +83,9 @@ pub(crate) struct Decided {
     pub(crate) emitted: bool,
     /// Decided when a late ping had its vehicle judged again.
     pub(crate) late: bool,
-    pub(crate) body: Body,
+    /// Apart from the rest: an event is moved from list to list, and lists that
+    /// grow move theirs.
+    pub(crate) body: Box<Body>,
 }
 
 /// What an operation says besides the event's content.
@@ -191,4 +193,17 @@ static HEX_PAIRS: [[u8; 2]; 256] = {
 
 fn unhex(id: &str) -> Option<Id> {
     u128::from_str_radix(id, 16).ok().map(Id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_as_a_number_is() {
+        for id in [0, 1, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210, u128::MAX, u128::MAX / 3] {
+            assert_eq!(hex(Id(id)), format!("{id:032x}"));
+            assert_eq!(unhex(&hex(Id(id))), Some(Id(id)));
+        }
+    }
 }

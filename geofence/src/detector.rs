@@ -428,21 +428,44 @@ pub fn disposition_name(disposition: Disposition) -> &'static str {
 /// Sorts by event time, vehicle, then semantics §6. Events are large: their
 /// places are sorted, and each is moved once, or never where they lie in order.
 fn sort_events(events: &mut Vec<FleetEvent>) {
-    let key =
-        |(i, event): (usize, &FleetEvent)| (event.event_time_ms, id_prefix(&event.vehicle_id), i);
-    let mut order: Vec<(i64, u128, usize)> = events.iter().enumerate().map(key).collect();
-    // By numbers first, which takes no branch: few events share their time.
-    order.sort_unstable_by_key(|&(time, _, i)| (time, i));
-    for same_time in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|chunk| chunk.len() > 1) {
-        same_time.sort_by(|&(_, vehicle, i), &(_, other_vehicle, j)| {
-            vehicle.cmp(&other_vehicle).then_with(|| {
-                let (a, b) = (&events[i], &events[j]);
+    let mut order: Vec<Timed> = events.iter().enumerate().map(Timed::of).collect();
+    // By one number first, which takes no branch: few events share their time.
+    order.sort_unstable_by_key(|it| it.time_and_place);
+    for same_time in order.chunk_by_mut(|a, b| a.time() == b.time()).filter(|it| it.len() > 1) {
+        same_time.sort_by(|it, other| {
+            it.vehicle.cmp(&other.vehicle).then_with(|| {
+                let (a, b) = (&events[it.place()], &events[other.place()]);
                 let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
                 vehicles.then_with(|| order_key(a).cmp(&order_key(b)))
             })
         });
     }
-    if !order.iter().map(|place| place.2).is_sorted() {
-        *events = order.into_iter().map(|(.., i)| std::mem::take(&mut events[i])).collect();
+    if !order.is_sorted_by_key(Timed::place) {
+        *events = order.iter().map(|it| std::mem::take(&mut events[it.place()])).collect();
+    }
+}
+
+/// An event by its place among the others.
+struct Timed {
+    /// Its time above its place.
+    time_and_place: i128,
+    /// The first bytes of its vehicle's id.
+    vehicle: u128,
+}
+
+impl Timed {
+    fn of((place, event): (usize, &FleetEvent)) -> Self {
+        Self {
+            time_and_place: i128::from(event.event_time_ms) << 64 | place as i128,
+            vehicle: id_prefix(&event.vehicle_id),
+        }
+    }
+
+    fn time(&self) -> i64 {
+        (self.time_and_place >> 64) as i64
+    }
+
+    fn place(&self) -> usize {
+        self.time_and_place as usize
     }
 }

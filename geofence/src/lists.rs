@@ -19,13 +19,13 @@ impl<T> RareList<T> {
 
     pub(crate) fn push(&mut self, item: T) {
         let list = self.list();
-        make_room(list);
+        make_room(list, 1);
         list.push(item);
     }
 
     pub(crate) fn insert(&mut self, place: usize, item: T) {
         let list = self.list();
-        make_room(list);
+        make_room(list, 1);
         list.insert(place, item);
     }
 
@@ -107,11 +107,11 @@ impl<T> IntoIterator for RareList<T> {
     }
 }
 
-/// Makes room for one more in a list of which most vehicles hold one or two: a
-/// vector's own first push would make room for four.
-pub(crate) fn make_room<T>(list: &mut Vec<T>) {
-    if list.len() == list.capacity() {
-        list.reserve_exact(1 + list.len() / 2);
+/// Makes room for so many more in a list of which most vehicles hold one or two:
+/// a vector's own first push would make room for four.
+pub(crate) fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(1 + list.len() / 2));
     }
 }
 

@@ -492,7 +492,7 @@ impl Draft<'_> {
             observed: self.observed,
             emitted: false,
             late: false,
-            body: Body {
+            body: Box::new(Body {
                 id,
                 detail,
                 fence,
@@ -502,7 +502,7 @@ impl Draft<'_> {
                 not_after: self.not_after,
                 place: Some(self.place),
                 reason: self.reason,
-            },
+            }),
         }
     }
 }

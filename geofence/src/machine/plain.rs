@@ -45,7 +45,7 @@ pub(super) fn step(machine: &mut Machine, judge: &Judge<'_>, fix: &Fix, scratch:
                 let mut visit = transition.open(Cause::Ping(fix.identity));
                 transition.enter(&visit, scratch);
                 visit.stay(judge, epoch, fix, scratch);
-                make_room(&mut machine.visits);
+                make_room(&mut machine.visits, 1);
                 machine.visits.insert(slot, visit);
             }
         }

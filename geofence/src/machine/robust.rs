@@ -264,7 +264,7 @@ impl View<'_> {
         self.transition(fence, version, visit.cause, visit.place, crossing).enter(&visit, scratch);
         visit.reach_dwells(self.judge, self.epoch, self.fix, scratch);
         let slot = machine.visits.partition_point(|other| other.fence < fence);
-        make_room(&mut machine.visits);
+        make_room(&mut machine.visits, 1);
         machine.visits.insert(slot, visit);
     }
 

@@ -82,23 +82,19 @@ impl Visit {
         fix: &Fix,
         scratch: &mut Scratch,
     ) {
-        for dwell in self.dwells_ahead(judge, epoch).take_while(|dwell| dwell.due <= fix.t) {
-            self.reach(dwell, judge, epoch, fix, scratch);
+        let next = self.dwells_ahead(judge, epoch).next();
+        if next.is_some_and(|next| next.due <= fix.t) {
+            self.reach(judge, epoch, fix, scratch);
         }
     }
 
     /// Apart from what asks for it: nearly every fix inside proves nothing.
     #[inline(never)]
-    fn reach(
-        &mut self,
-        dwell: DwellAhead,
-        judge: &Judge<'_>,
-        epoch: &FenceEpoch,
-        fix: &Fix,
-        scratch: &mut Scratch,
-    ) {
-        self.dwelt_s = dwell.threshold_s;
-        scratch.decided.push(self.dwell(judge, epoch, dwell, fix.t, fix.received));
+    fn reach(&mut self, judge: &Judge<'_>, epoch: &FenceEpoch, fix: &Fix, scratch: &mut Scratch) {
+        for dwell in self.dwells_ahead(judge, epoch).take_while(|dwell| dwell.due <= fix.t) {
+            self.dwelt_s = dwell.threshold_s;
+            scratch.decided.push(self.dwell(judge, epoch, dwell, fix.t, fix.received));
+        }
     }
 
     /// The dwell thresholds that no fix inside has proved, rising. `epoch` is

@@ -116,7 +116,9 @@ fn decode_decided(decided: CoreDecided) -> Result<Decided, StateError> {
         observed: TimeMs(event.observed_at_ms),
         emitted: true,
         late: decided.late,
-        body: Body::from_event(event).ok_or(StateError::Malformed("decided event"))?,
+        body: Body::from_event(event)
+            .map(Box::new)
+            .ok_or(StateError::Malformed("decided event"))?,
     })
 }
 

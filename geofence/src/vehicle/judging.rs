@@ -166,12 +166,12 @@ impl Vehicle {
         self.untold = true;
         let before = self.decided.last().map_or(TimeMs::MIN, |decided| decided.at);
         let mut at = before.max(base_at.plus(1));
+        make_room(&mut self.decided, scratch.decided.len());
         for mut decided in scratch.decided.drain(..) {
             at = at.max(decided.at);
             decided.at = at;
             decided.late = late;
             self.judged = self.judged.max(at);
-            make_room(&mut self.decided);
             self.decided.push(decided);
         }
     }

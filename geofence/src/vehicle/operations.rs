@@ -96,7 +96,7 @@ impl Vehicle {
     ) -> Option<FleetEvent> {
         let old = self.displaced.iter().position(|old| old.body.id == body.id);
         let op = match old.map(|old| self.displaced.swap_remove(old)) {
-            Some(old) if old.body == *body => return None,
+            Some(old) if *old.body == *body => return None,
             Some(old) => {
                 amended.push(old);
                 Op::Amend
@@ -206,7 +206,7 @@ impl Vehicle {
             observed: TimeMs(event.observed_at_ms),
             emitted: false,
             late: event.late,
-            body: Body::from_event(event.clone())?,
+            body: Box::new(Body::from_event(event.clone())?),
         })
     }
 }
