@@ -4,48 +4,46 @@
 //! The file is sorted by vehicle, and one vehicle's events are rarely far from
 //! their order when they come. So operations gather as records, vehicle by
 //! vehicle, and are sorted and rendered once, at the end, with one vehicle's
-//! events in memory at a time. Past a bound all that has gathered is spilled,
-//! and only the ids that were corrected are remembered.
+//! events in memory at a time. Past a bound all that has gathered is spilled as
+//! a run in order of vehicles, and runs are merged at the end: of vehicles
+//! nothing is remembered, however many there are, and only the ids of events
+//! that were corrected are.
 
+mod merge;
 mod record;
+mod spill;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use geofence::order_key;
 use protos::event_json::{Rendering, kind, push_event};
 use protos::events::{FleetEvent, Op};
 
+use self::merge::Merge;
+use self::spill::Spill;
+
 /// Records of operations that gather in memory before they are spilled, bytes.
 const GATHERED_BYTES_MAX: usize = 16 << 20;
+/// What a vehicle takes there besides its records, about.
+const VEHICLE_BYTES: usize = 128;
 /// Rendered events are written in pieces of this size, bytes.
 const WRITE_BYTES: usize = 1 << 20;
-
-/// Numbers the spill files of this process.
-static SPILLS: AtomicU64 = AtomicU64::new(0);
 
 /// Event operations on their way to a sorted file of final events.
 pub(super) struct Fold {
     /// Where the spill file lies.
     directory: PathBuf,
-    vehicles: HashMap<String, Gathered>,
-    /// Bytes in memory, over all vehicles.
-    gathered: usize,
+    /// Records of each vehicle's operations since the last run was spilled, in the
+    /// order in which they came.
+    gathered: HashMap<String, Vec<u8>>,
+    /// Bytes that they take.
+    gathered_bytes: usize,
     spill: Option<Spill>,
     corrected: HashMap<u128, Latest>,
-}
-
-/// Records of one vehicle's operations, in the order in which they came.
-#[derive(Default)]
-struct Gathered {
-    spilled: Vec<Range<u64>>,
-    records: Vec<u8>,
 }
 
 /// The last word on an event that was corrected.
@@ -55,20 +53,13 @@ struct Latest {
     holds: bool,
 }
 
-/// A file without a name: it lives as long as it is open, whatever ends the
-/// process.
-struct Spill {
-    file: File,
-    length: u64,
-}
-
 impl Fold {
     /// An empty fold that spills into `directory`.
     pub(super) fn new(directory: &Path) -> Self {
         Self {
             directory: directory.to_owned(),
-            vehicles: HashMap::new(),
-            gathered: 0,
+            gathered: HashMap::new(),
+            gathered_bytes: 0,
             spill: None,
             corrected: HashMap::new(),
         }
@@ -90,14 +81,17 @@ impl Fold {
         if !holds {
             return Ok(());
         }
-        let vehicle = match self.vehicles.get_mut(&event.vehicle_id) {
-            Some(vehicle) => vehicle,
-            None => self.vehicles.entry(event.vehicle_id.clone()).or_default(),
+        let records = match self.gathered.get_mut(&event.vehicle_id) {
+            Some(records) => records,
+            None => {
+                self.gathered_bytes += VEHICLE_BYTES;
+                self.gathered.entry(event.vehicle_id.clone()).or_default()
+            }
         };
-        let before = vehicle.records.len();
-        record::push(&mut vehicle.records, event);
-        self.gathered += vehicle.records.len() - before;
-        if self.gathered >= GATHERED_BYTES_MAX {
+        let before = records.len();
+        record::push(records, event);
+        self.gathered_bytes += records.len() - before;
+        if self.gathered_bytes >= GATHERED_BYTES_MAX {
             self.spill().with_context(|| format!("spilling into {}", self.directory.display()))?;
         }
         Ok(())
@@ -117,27 +111,9 @@ impl Fold {
             Some(spill) => spill,
             None => self.spill.insert(Spill::create(&self.directory)?),
         };
-        for vehicle in self.vehicles.values_mut().filter(|vehicle| !vehicle.records.is_empty()) {
-            spill.file.write_all_at(&vehicle.records, spill.length)?;
-            let end = spill.length + vehicle.records.len() as u64;
-            vehicle.spilled.push(spill.length..end);
-            spill.length = end;
-            vehicle.records.clear();
-        }
-        self.gathered = 0;
-        Ok(())
-    }
-
-    /// Appends the records of `vehicle` to `out`.
-    fn read(&self, vehicle: &str, out: &mut Vec<u8>) -> io::Result<()> {
-        let Some(gathered) = self.vehicles.get(vehicle) else { return Ok(()) };
-        for range in &gathered.spilled {
-            let spill = self.spill.as_ref().expect("ranges lie in the spill file");
-            let start = out.len();
-            out.resize(start + (range.end - range.start) as usize, 0);
-            spill.file.read_exact_at(&mut out[start..], range.start)?;
-        }
-        out.extend_from_slice(&gathered.records);
+        spill.write(in_order(&self.gathered))?;
+        self.gathered.clear();
+        self.gathered_bytes = 0;
         Ok(())
     }
 
@@ -151,14 +127,12 @@ impl Fold {
     }
 }
 
-impl Spill {
-    fn create(directory: &Path) -> io::Result<Self> {
-        let number = SPILLS.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".fold-{number}"));
-        let file = File::options().create_new(true).read(true).write(true).open(&path)?;
-        std::fs::remove_file(&path)?;
-        Ok(Self { file, length: 0 })
-    }
+/// Vehicles with their records, in order.
+fn in_order(gathered: &HashMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
+    let mut vehicles: Vec<(&str, &[u8])> =
+        gathered.iter().map(|(vehicle, records)| (&**vehicle, &**records)).collect();
+    vehicles.sort_unstable_by_key(|(vehicle, _)| *vehicle);
+    vehicles.into_iter()
 }
 
 fn id(event: &FleetEvent) -> anyhow::Result<u128> {
@@ -166,18 +140,13 @@ fn id(event: &FleetEvent) -> anyhow::Result<u128> {
 }
 
 fn write(folds: &[Fold], path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
-    let mut vehicles: Vec<&str> =
-        folds.iter().flat_map(|fold| fold.vehicles.keys()).map(String::as_str).collect();
-    vehicles.sort_unstable();
-    // Events of a source have no vehicle, and may come from any shard.
-    vehicles.dedup();
-
+    let mut merge = Merge::of(folds)?;
     let mut file = File::create(path)?;
     let mut kinds = BTreeMap::new();
     let mut lines = Vec::new();
     let mut one = OneVehicle::default();
-    for vehicle in vehicles {
-        one.gather(folds, vehicle)?;
+    while let Some(vehicle) = merge.next_vehicle() {
+        one.gather(&vehicle, &mut merge)?;
         for event in one.in_order() {
             push_event(&mut lines, event, Rendering::Folded);
             lines.push(b'\n');
@@ -203,12 +172,14 @@ struct OneVehicle {
 }
 
 impl OneVehicle {
-    fn gather(&mut self, folds: &[Fold], vehicle: &str) -> anyhow::Result<()> {
+    fn gather(&mut self, vehicle: &str, merge: &mut Merge<'_>) -> anyhow::Result<()> {
         self.order.clear();
         let mut count = 0;
-        for fold in folds {
+        loop {
             self.records.clear();
-            fold.read(vehicle, &mut self.records)?;
+            let Some(fold) = merge.append_records(vehicle, &mut self.records)? else {
+                return Ok(());
+            };
             let mut rest = self.records.as_slice();
             while !rest.is_empty() {
                 if count == self.events.len() {
@@ -222,7 +193,6 @@ impl OneVehicle {
                 count += 1;
             }
         }
-        Ok(())
     }
 
     fn in_order(&mut self) -> impl Iterator<Item = &FleetEvent> {
