@@ -76,7 +76,7 @@ pub use position::{E7, Position};
 pub use schedule::{Schedule, ScheduleError};
 pub use settings::{OnSilence, Profile, Settings};
 pub use shape::{Circle, Corridor, Polygonal, RADIUS_M_MAX, Shape};
-pub use state::StateError;
+pub use state::{Captured, StateError};
 pub use tag_change::{
     TAG_CHARS_MAX, TagChanges, TagOutcome, TagRefusal, VEHICLE_TAGS_MAX, check_tags,
 };

@@ -44,6 +44,8 @@ const SNAPSHOT_LEVEL: i32 = -3;
 const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Number of the field of a [`Snapshot`] that holds the core's state.
 const SNAPSHOT_CORE: u32 = 8;
+/// Its key and its length.
+const FIELD_HEAD_BYTES_MAX: usize = 1 + 10;
 /// Far above any snapshot; keeps a wrong length from asking for all memory.
 const BODY_BYTES_MAX: u64 = 16 << 30;
 
@@ -149,24 +151,58 @@ impl fmt::Debug for SegmentEncoder {
 }
 
 /// Encodes a snapshot: the bytes of its object.
-///
-/// The core's state is nearly all of it, up to gigabytes: it is compressed from
-/// where it is, into the frame, and never copied for either. So it is a frame
-/// of zstd's by itself, behind one of the rest.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Bytes {
-    let core = &snapshot.core;
-    let mut rest = Snapshot { core: Bytes::new(), ..snapshot.clone() }.encode_to_vec();
-    encode_key(SNAPSHOT_CORE, WireType::LengthDelimited, &mut rest);
-    encode_varint(core.len() as u64, &mut rest);
-    let parts = [&rest[..], core];
-    let room: usize = parts.iter().map(|part| zstd::compress_bound(part.len())).sum();
-    let mut frame = Vec::with_capacity(HEADER_BYTES + room + CHECKSUM_BYTES);
-    put_header(&mut frame, Kind::Snapshot, rest.len() + core.len());
-    let mut compressor = compressor(SNAPSHOT_LEVEL);
-    for part in parts {
-        compress(&mut compressor, part, &mut frame);
+    let mut encoder = SnapshotEncoder::new(snapshot);
+    encoder.add(&snapshot.core);
+    encoder.finish()
+}
+
+/// Encodes a snapshot whose core's state comes in parts.
+///
+/// The state is nearly all of it, up to gigabytes: each part is compressed, into
+/// the frame, before the next one comes, and neither is ever held whole as it was
+/// nor copied. So the parts are frames of zstd's by themselves, behind one of the
+/// rest, for which room is left until the length of the state is known.
+pub struct SnapshotEncoder {
+    rest: Vec<u8>,
+    /// Bytes before the first part.
+    room: usize,
+    frame: Vec<u8>,
+    core_bytes: usize,
+    compressor: Compressor<'static>,
+}
+
+impl SnapshotEncoder {
+    /// Of all of `snapshot` but the core's state.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let rest = Snapshot { core: Bytes::new(), ..snapshot.clone() }.encode_to_vec();
+        let room = HEADER_BYTES + zstd::compress_bound(rest.len() + FIELD_HEAD_BYTES_MAX);
+        Self {
+            rest,
+            room,
+            frame: vec![0; room],
+            core_bytes: 0,
+            compressor: compressor(SNAPSHOT_LEVEL),
+        }
     }
-    finish(frame)
+
+    /// Appends a part of the core's state.
+    pub fn add(&mut self, core: &[u8]) {
+        self.core_bytes += core.len();
+        compress(&mut self.compressor, core, &mut self.frame);
+    }
+
+    /// The bytes of its object.
+    pub fn finish(mut self) -> Bytes {
+        encode_key(SNAPSHOT_CORE, WireType::LengthDelimited, &mut self.rest);
+        encode_varint(self.core_bytes as u64, &mut self.rest);
+        let mut before = Vec::new();
+        put_header(&mut before, Kind::Snapshot, self.rest.len() + self.core_bytes);
+        compress(&mut self.compressor, &self.rest, &mut before);
+        let start = self.room - before.len();
+        self.frame[start..self.room].copy_from_slice(&before);
+        finish(self.frame, start)
+    }
 }
 
 /// Encodes a genesis: the bytes of its object.
@@ -199,7 +235,7 @@ fn frame(kind: Kind, body_bytes: usize, compressed: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(HEADER_BYTES + compressed.len() + CHECKSUM_BYTES);
     put_header(&mut frame, kind, body_bytes);
     frame.put_slice(compressed);
-    finish(frame)
+    finish(frame, 0)
 }
 
 /// All before the body; its compressed length is not known yet.
@@ -212,12 +248,15 @@ fn put_header(frame: &mut Vec<u8>, kind: Kind, body_bytes: usize) {
     frame.put_u64_le(0);
 }
 
-/// A frame that ends with its body, with the length of that and the checksum.
-fn finish(mut frame: Vec<u8>) -> Bytes {
+/// A frame from `start` on that ends with its body, with the length of that and the
+/// checksum.
+fn finish(mut bytes: Vec<u8>, start: usize) -> Bytes {
+    let frame = &mut bytes[start..];
     let compressed = (frame.len() - HEADER_BYTES) as u64;
     frame[COMPRESSED_LENGTH_AT..HEADER_BYTES].copy_from_slice(&compressed.to_le_bytes());
-    frame.put_u32_le(crc32c::crc32c(&frame));
-    frame.into()
+    let checksum = crc32c::crc32c(frame);
+    bytes.put_u32_le(checksum);
+    Bytes::from(bytes).slice(start..)
 }
 
 /// Decodes a segment; `name` is what an error calls it.

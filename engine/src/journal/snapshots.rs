@@ -38,20 +38,25 @@ impl Snapshots {
         self.kept
     }
 
-    /// Writes `snapshot`, reads it back, and deletes all but it and the one
-    /// before it. Returns the length of its object, and 0 if a snapshot of
-    /// this seq stands already.
+    /// Encodes `snapshot` and writes it, see [`Self::write_encoded`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn write(&mut self, snapshot: Snapshot) -> Result<u64, JournalError> {
+        self.write_encoded(snapshot.seq, frame::encode_snapshot(&snapshot)).await
+    }
+
+    /// Writes the snapshot of `seq`, whose object is `bytes`, reads it back, and
+    /// deletes all but it and the one before it. Returns the length of the object,
+    /// and 0 if a snapshot of this seq stands already.
     ///
     /// # Errors
     /// The store fails or gives back something else. [`Snapshots::kept`] is
     /// then what it was.
-    pub async fn write(&mut self, snapshot: Snapshot) -> Result<u64, JournalError> {
-        let seq = snapshot.seq;
+    pub async fn write_encoded(&mut self, seq: u64, bytes: Bytes) -> Result<u64, JournalError> {
         if self.kept.newest.is_some_and(|newest| newest >= seq) {
             return Ok(0);
         }
-        let encoding = tokio::task::spawn_blocking(move || frame::encode_snapshot(&snapshot));
-        let bytes = encoding.await.expect("encoding neither panics nor is cancelled");
         let path = name::snapshot(self.shard, seq);
         // Overwritten, not created: what stands there is a bad one, or one of
         // the same state.

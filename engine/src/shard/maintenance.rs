@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use geofence::Detector;
+use geofence::{Captured, Detector};
 use protos::journal::Snapshot;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tracing::{debug, warn};
 
 use super::cursors::CursorBoard;
+use crate::journal::frame::SnapshotEncoder;
 use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Snapshots, Store};
 use crate::metrics;
 use crate::wall_clock::WallClock;
@@ -26,8 +27,7 @@ pub(super) struct Maintenance {
     configured_tags: String,
     keepers: Arc<Mutex<Keepers>>,
     newest: Arc<Newest>,
-    /// A snapshot whose state is being taken down, and is not in it yet.
-    taking_down: Option<Snapshot>,
+    taking_down: Option<TakingDown>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -38,6 +38,14 @@ struct Newest {
     bytes: AtomicU64,
     /// The segment that it reflects; without one that before the first.
     seq: AtomicU64,
+}
+
+/// A snapshot whose state is being taken down. Each part is compressed while the
+/// shard goes on, and before the next one comes: the state is never held whole, as
+/// large as it is.
+struct TakingDown {
+    seq: u64,
+    encoding: JoinHandle<SnapshotEncoder>,
 }
 
 /// How much of the state is taken down after a segment: some milliseconds'
@@ -104,7 +112,7 @@ impl Maintenance {
     /// Goes on with the snapshot that is being taken down, or begins one of the
     /// state as it stands if one is due and none is being written. Deletion
     /// spares what is after `floor`.
-    pub(super) fn keep_up(
+    pub(super) async fn keep_up(
         &mut self,
         journal: &Journal,
         detector: &mut Detector,
@@ -115,7 +123,7 @@ impl Maintenance {
         if self.taking_down.is_none() && !busy && self.cadence.is_due() {
             self.begin(journal, detector, cursors);
         }
-        self.go_on(detector, CAPTURE_BYTES, Some(floor));
+        self.go_on(detector, Some(floor)).await;
     }
 
     /// Waits for what is under way, and writes a last snapshot if asked. One
@@ -130,7 +138,9 @@ impl Maintenance {
         self.join().await;
         if snapshot {
             self.begin(journal, detector, cursors);
-            self.go_on(detector, usize::MAX, None);
+            while self.taking_down.is_some() {
+                self.go_on(detector, None).await;
+            }
             self.join().await;
         }
     }
@@ -145,7 +155,7 @@ impl Maintenance {
 
     fn begin(&mut self, journal: &Journal, detector: &mut Detector, cursors: &CursorBoard) {
         detector.begin_capture();
-        self.taking_down = Some(Snapshot {
+        let snapshot = Snapshot {
             journal_id: journal.journal_id().to_owned(),
             shard: self.shard,
             seq: journal.next_seq() - 1,
@@ -156,28 +166,43 @@ impl Maintenance {
             core: Bytes::new(),
             configured_fences_hash: self.configured_fences.clone(),
             configured_tags_hash: self.configured_tags.clone(),
-        });
+        };
+        let seq = snapshot.seq;
+        let encoding = tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot));
+        self.taking_down = Some(TakingDown { seq, encoding });
         self.cadence.restart(self.newest.bytes.load(Ordering::Relaxed));
     }
 
-    /// Takes about `bytes` more of the state down, and has it written once all
-    /// of it is there.
-    fn go_on(&mut self, detector: &mut Detector, bytes: usize, floor: Option<u64>) {
-        if self.taking_down.is_some()
-            && let Some(core) = detector.capture(bytes)
-            && let Some(snapshot) = self.taking_down.take()
-        {
-            self.write(Snapshot { core: core.into(), ..snapshot }, floor);
+    /// Takes some more of the state down, and has it written once all of it is
+    /// there.
+    async fn go_on(&mut self, detector: &mut Detector, floor: Option<u64>) {
+        let Some(taking_down) = self.taking_down.take() else { return };
+        let Some(Captured { bytes, is_last }) = detector.capture(CAPTURE_BYTES) else { return };
+        let mut encoder = match taking_down.encoding.await {
+            Ok(encoder) => encoder,
+            Err(error) => return warn!(%error, "a snapshot's encoding ended early"),
+        };
+        let encoding = tokio::task::spawn_blocking(move || {
+            encoder.add(&bytes);
+            encoder
+        });
+        let taking_down = TakingDown { encoding, ..taking_down };
+        if is_last {
+            self.write(taking_down, floor);
+        } else {
+            self.taking_down = Some(taking_down);
         }
     }
 
-    fn write(&mut self, snapshot: Snapshot, floor: Option<u64>) {
+    fn write(&mut self, TakingDown { seq, encoding }: TakingDown, floor: Option<u64>) {
         let keepers = Arc::clone(&self.keepers);
         let newest = Arc::clone(&self.newest);
         self.task = Some(tokio::spawn(async move {
+            let encoder = encoding.await.expect("encoding neither panics nor is cancelled");
+            let finishing = tokio::task::spawn_blocking(move || encoder.finish());
+            let bytes = finishing.await.expect("encoding neither panics nor is cancelled");
             let mut keepers = keepers.lock().await;
-            let seq = snapshot.seq;
-            match keepers.snapshots.write(snapshot).await {
+            match keepers.snapshots.write_encoded(seq, bytes).await {
                 Ok(bytes) => {
                     debug!(seq, bytes, "wrote a snapshot");
                     newest.bytes.store(bytes, Ordering::Relaxed);

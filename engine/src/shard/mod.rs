@@ -426,7 +426,8 @@ impl Shard {
         fail_point::hit("release.after");
         let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
         self.maintenance.count(&committed);
-        self.maintenance.keep_up(&self.journal, &mut self.detector, &self.services.cursors, floor);
+        let Self { journal, detector, services, maintenance, .. } = self;
+        maintenance.keep_up(journal, detector, &services.cursors, floor).await;
         Ok(())
     }
 

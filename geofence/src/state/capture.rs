@@ -27,7 +27,7 @@ pub(crate) struct Capture {
     slots: Vec<Slot>,
     /// Slots below have had their turn.
     next: usize,
-    /// Vehicles taken down, as the encoded state has them.
+    /// Vehicles taken down and not handed out yet, as the encoded state has them.
     encoded: Vec<u8>,
     count: u32,
     /// The one being taken down.
@@ -96,7 +96,12 @@ impl Capture {
         self.next == self.slots.len()
     }
 
-    /// The encoded state, once every vehicle is taken down.
+    /// What has been encoded since it was last asked for.
+    pub(super) fn take_encoded(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.encoded)
+    }
+
+    /// The rest of the encoded state, once every vehicle is taken down.
     pub(super) fn finish(self) -> Vec<u8> {
         let Self { mut head, tail, waiting, slots, encoded, .. } = self;
         let waiting =

@@ -66,14 +66,18 @@ impl Detector {
         self.capture = Some(Box::new(Capture::begin(self)));
     }
 
-    /// Goes on with the capture that was begun, for about `bytes` of what it
-    /// comes to; applies may lie between. Returns what [`Self::encode_state`]
-    /// would have been when it was begun (vehicles in another order, which
-    /// means nothing), once all of it is there; `None` without a capture, too.
-    pub fn capture(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    /// Goes on with the capture that was begun, for about `bytes` more of what it
+    /// comes to; applies may lie between. Returns what has been taken down since
+    /// the last call: all parts together are what [`Self::encode_state`] would have
+    /// been when it was begun (vehicles in another order, which means nothing).
+    /// `None` without a capture.
+    pub fn capture(&mut self, bytes: usize) -> Option<Captured> {
         let capture = self.capture.as_mut()?;
-        let is_whole = capture.take_some(&self.vehicles, &self.world.timeline, bytes);
-        is_whole.then(|| self.capture.take()).flatten().map(|capture| capture.finish())
+        if !capture.take_some(&self.vehicles, &self.world.timeline, bytes) {
+            return Some(Captured { bytes: capture.take_encoded(), is_last: false });
+        }
+        let capture = self.capture.take()?;
+        Some(Captured { bytes: capture.finish(), is_last: true })
     }
 
     /// The vehicle in slot `index` is about to change.
@@ -150,6 +154,15 @@ impl Detector {
         }
         Ok(())
     }
+}
+
+/// A part of a state that is being taken down.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// What comes after the part before.
+    pub bytes: Vec<u8>,
+    /// Whether the state is whole with it.
+    pub is_last: bool,
 }
 
 /// All but vehicles, who waits for judgement, and tags.

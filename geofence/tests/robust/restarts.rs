@@ -148,9 +148,12 @@ impl<'a> Run<'a> {
     fn captured_from(&self, what: &str, segment: usize, bytes: usize) {
         let mut detector = self.until(segment);
         detector.begin_capture();
+        let mut state = Vec::new();
         for i in segment..self.history.segments.len() {
             self.apply(&mut detector, i);
-            if let Some(state) = detector.capture(bytes) {
+            let captured = detector.capture(bytes).unwrap();
+            state.extend(captured.bytes);
+            if captured.is_last {
                 self.goes_on(what, self.restore(state), segment);
                 return;
             }

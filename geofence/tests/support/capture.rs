@@ -10,6 +10,8 @@ use protos::journal::CoreState;
 pub struct CaptureCheck {
     /// The state at the moment that is being taken down.
     whole: Option<Vec<u8>>,
+    /// What has been taken down of it.
+    taken: Vec<u8>,
 }
 
 impl CaptureCheck {
@@ -21,8 +23,10 @@ impl CaptureCheck {
                 detector.begin_capture();
             }
             Some(whole) => {
-                if let Some(captured) = detector.capture(1) {
-                    assert_eq!(by_id(&captured), by_id(whole));
+                let captured = detector.capture(1).unwrap();
+                self.taken.extend(captured.bytes);
+                if captured.is_last {
+                    assert_eq!(by_id(&std::mem::take(&mut self.taken)), by_id(whole));
                     self.whole = None;
                 }
             }
