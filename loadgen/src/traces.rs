@@ -155,7 +155,10 @@ fn read_file(
     } else {
         Box::new(BufReader::new(file))
     };
-    for (index, line) in csv::Reader::from_reader(input).into_deserialize().enumerate() {
+    let mut reader = csv::Reader::from_reader(input);
+    // Asked for by itself: rows would end where it cannot be read, and say nothing.
+    reader.headers().context("the header")?;
+    for (index, line) in reader.into_deserialize().enumerate() {
         let number = index + 1;
         let line: Line = line.with_context(|| format!("row {number}"))?;
         let next = numbers.len() as u32;
@@ -247,6 +250,22 @@ mod tests {
         assert_eq!(all(&traces), expected);
         assert_eq!((traces.length_ms(), traces.vehicles()), (6_001, 2));
         assert_eq!(traces.newest_ms(), 60_000);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let good = directory.path().join("good.csv");
+        std::fs::write(&good, "vehicle_id,event_time,lat,lon\na,2015-09-06T05:00:00Z,30,-97\n")
+            .unwrap();
+        let cut = directory.path().join("cut.csv.zst");
+        let whole = zstd::encode_all(&std::fs::read(&good).unwrap()[..], 0).unwrap();
+        std::fs::write(&cut, &whole[..whole.len() - 8]).unwrap();
+        for bad in [cut.as_path(), directory.path()] {
+            let read = Traces::read(&[good.as_path(), bad], 1, Pace::Speed(1.0), false);
+            let told = format!("{:#}", read.unwrap_err());
+            assert!(told.contains(&bad.display().to_string()), "{told}");
+        }
     }
 
     /// A speed of 0 would make a vehicle stand that goes.
