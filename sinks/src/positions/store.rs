@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use geofence::{LivePosition, Position};
+use geofence::{FenceIds, LivePosition, Position, Status, TimeMs};
 use smol_str::SmolStr;
 
 /// Newest known position of every vehicle. Written by the shards after each
@@ -18,8 +18,56 @@ pub struct PositionStore {
 #[derive(Debug, Default)]
 struct Shared {
     /// By value: a position that moves is written over, and nothing allocated.
-    by_vehicle: DashMap<SmolStr, LivePosition>,
+    by_vehicle: DashMap<SmolStr, Stored>,
     changes: AtomicU64,
+}
+
+/// A position under its vehicle's id, which it does not repeat; nor has it words
+/// that say which numbers it lacks.
+#[derive(Debug)]
+struct Stored {
+    event_time: TimeMs,
+    position: Position,
+    /// Not a number where there is none, and so are the next two.
+    accuracy_m: f64,
+    heading_deg: f64,
+    speed_mps: f64,
+    fences: FenceIds,
+    seq: u64,
+    status: Status,
+}
+
+impl From<LivePosition> for Stored {
+    fn from(live: LivePosition) -> Self {
+        let number = |number: Option<f64>| number.unwrap_or(f64::NAN);
+        Self {
+            event_time: live.event_time,
+            position: live.position,
+            accuracy_m: number(live.accuracy_m),
+            heading_deg: number(live.heading_deg),
+            speed_mps: number(live.speed_mps),
+            fences: live.fences,
+            seq: live.seq,
+            status: live.status,
+        }
+    }
+}
+
+impl Stored {
+    fn live(&self, vehicle_id: &SmolStr) -> LivePosition {
+        let number = |number: f64| Some(number).filter(|number| !number.is_nan());
+        LivePosition {
+            vehicle_id: vehicle_id.clone(),
+            event_time: self.event_time,
+            position: self.position,
+            accuracy_m: number(self.accuracy_m),
+            heading_deg: number(self.heading_deg),
+            speed_mps: number(self.speed_mps),
+            status: self.status,
+            fences: self.fences.clone(),
+            seq: self.seq,
+        }
+    }
 }
 
 /// A rectangle of longitude and latitude, edges included. Where `west` lies
@@ -55,10 +103,10 @@ impl PositionStore {
         for position in positions {
             match self.shared.by_vehicle.entry(position.vehicle_id.clone()) {
                 Entry::Vacant(vacant) => {
-                    vacant.insert(position);
+                    vacant.insert(position.into());
                 }
                 Entry::Occupied(mut stored) if stored.get().seq <= position.seq => {
-                    stored.insert(position);
+                    stored.insert(position.into());
                 }
                 Entry::Occupied(_) => {
                     refused += 1;
@@ -81,7 +129,7 @@ impl PositionStore {
     /// One vehicle's position.
     #[must_use]
     pub fn get(&self, vehicle_id: &str) -> Option<LivePosition> {
-        self.shared.by_vehicle.get(vehicle_id).map(|stored| stored.clone())
+        self.shared.by_vehicle.get(vehicle_id).map(|stored| stored.live(stored.key()))
     }
 
     /// Vehicles known.
@@ -102,7 +150,7 @@ impl PositionStore {
     /// a snapshot: a vehicle may move while others are read.
     #[must_use]
     pub fn list(&self, area: Option<Area>, limit: usize) -> Listing {
-        let inside = |position: &LivePosition| area.is_none_or(|it| it.contains(position.position));
+        let inside = |position| area.is_none_or(|it| it.contains(position));
         let mut ids = self.ids_where(inside);
         let matched = ids.len();
         if limit < matched {
@@ -111,7 +159,8 @@ impl PositionStore {
         }
         ids.sort_unstable();
         // One that has left the area meanwhile is none of it.
-        let positions = ids.iter().filter_map(|id| self.get(id)).filter(inside).collect();
+        let stored = ids.iter().filter_map(|id| self.get(id));
+        let positions = stored.filter(|live| inside(live.position)).collect();
         Listing { positions, matched }
     }
 
@@ -124,9 +173,9 @@ impl PositionStore {
         ids
     }
 
-    fn ids_where(&self, is: impl Fn(&LivePosition) -> bool) -> Vec<SmolStr> {
+    fn ids_where(&self, is: impl Fn(Position) -> bool) -> Vec<SmolStr> {
         let stored = self.shared.by_vehicle.iter();
-        stored.filter(|stored| is(stored.value())).map(|stored| stored.key().clone()).collect()
+        stored.filter(|stored| is(stored.position)).map(|stored| stored.key().clone()).collect()
     }
 
     /// Counts changes: equal numbers, equal content.
@@ -169,6 +218,28 @@ mod tests {
         assert_eq!(store.update([live_position("a", 12.0, 20.0, 5)]), 0);
         assert_eq!(store.get("a").unwrap().position.lat_deg(), 12.0);
         assert_eq!(store.get("b"), None);
+    }
+
+    #[test]
+    fn what_is_stored_comes_back_with_all_it_lacks() {
+        let bare = live_position("a", 10.0, 20.0, 5);
+        let full = LivePosition {
+            accuracy_m: Some(0.0),
+            heading_deg: Some(360.0),
+            speed_mps: Some(-0.0),
+            fences: ["depot", "yard"].into_iter().collect(),
+            status: Status::Idle,
+            ..live_position("a-vehicle-with-an-id-of-more-than-23-characters", -10.0, 20.0, 6)
+        };
+        let none = LivePosition { accuracy_m: None, heading_deg: None, speed_mps: None, ..bare };
+        let store = PositionStore::new();
+        store.update([none.clone(), full.clone()]);
+        assert_eq!(store.list(None, 9).positions, [none, full]);
+    }
+
+    #[test]
+    fn a_stored_position_is_nine_words() {
+        assert_eq!(size_of::<(SmolStr, Stored)>(), 24 + 72);
     }
 
     #[test]
