@@ -203,7 +203,7 @@ impl View<'_> {
         let (fence, settings) = (self.fence(visit.fence), self.judge.settings);
         let begun = visit.leaving.take();
         let mut leaving = begun.unwrap_or_else(|| Box::new(self.begin_leaving(visit.fence)));
-        let is_beyond = |limit_m| fence.shape.is_beyond(self.fix.position, limit_m);
+        let is_beyond = |limit_m| self.is_beyond(visit.fence, limit_m);
         if leaving.take(self.fix, is_beyond, fence, settings) {
             return Some(leaving);
         }
