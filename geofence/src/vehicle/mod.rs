@@ -282,17 +282,4 @@ pub(crate) enum Bound {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decided::Body;
-    use crate::machine::Visit;
-
-    /// A million vehicles have a million of each: whoever adds to one is to know.
-    #[test]
-    fn what_every_vehicle_has_is_of_this_size() {
-        assert_eq!(size_of::<Option<Vehicle>>(), 392);
-        assert_eq!(size_of::<Machine>(), 104);
-        assert_eq!(size_of::<Visit>(), 144);
-        assert_eq!((size_of::<Decided>(), size_of::<Body>()), (32, 184));
-    }
-}
+mod tests;
