@@ -14,7 +14,7 @@ use crate::id_prefix::id_prefix;
 use crate::index::EnvelopeIndex;
 use crate::shape::Envelope;
 use crate::slots::{Moves, Slots};
-use crate::{Fence, Fences, Plane, Position, Schedule};
+use crate::{Fence, Fences, Plane, Position, Schedule, Shape};
 
 /// Positions that [`FenceSet::containing_many`] asks ahead for: enough for
 /// their cache misses to overlap, few enough for what comes to stay in the
@@ -31,7 +31,7 @@ pub struct FenceSet {
     id_prefixes: Chunks<u128, 64>,
     /// Every fence, by slot.
     index: EnvelopeIndex,
-    /// Fences of no great extent, by slot.
+    /// Fences that it [takes](CellIndex::takes), by slot.
     cells: CellIndex,
     /// The others, by slot.
     wide: EnvelopeIndex,
@@ -74,20 +74,22 @@ impl FenceSet {
         share_schedules(&mut fences);
         let fences = Fences::after(&before.fences, fences, slots);
         let slots = fences.slots();
-        let envelope = |slot: u32| (slot, fences.in_slot(slot).shape.envelope());
-        let all = || slots.in_order(fences.len() as u32).map(envelope);
-        let taken = || taken.iter().copied().map(envelope);
-        let left_envelopes =
-            || left.iter().map(|slot| (*slot, before.fences.in_slot(*slot).shape.envelope()));
+        let shape = |slot: u32| (slot, &fences.in_slot(slot).shape);
+        let all = || slots.in_order(fences.len() as u32).map(shape);
+        let came = || taken.iter().copied().map(shape);
+        let went = || left.iter().map(|slot| (*slot, &before.fences.in_slot(*slot).shape));
 
-        let index = EnvelopeIndex::after(&before.index, &left, taken(), all());
-        let is_wide = |(_, envelope): &(u32, Envelope)| !CellIndex::takes(envelope);
-        let left_wide: Vec<u32> = left_envelopes().filter(is_wide).map(|(slot, _)| slot).collect();
-        let (taken_wide, all_wide) = (taken().filter(is_wide), all().filter(is_wide));
-        let wide = EnvelopeIndex::after(&before.wide, &left_wide, taken_wide, all_wide);
+        let envelope = |(slot, shape): (u32, &Shape)| (slot, shape.envelope());
+        let (came_boxes, all_boxes) = (came().map(envelope), all().map(envelope));
+        let index = EnvelopeIndex::after(&before.index, &left, came_boxes, all_boxes);
+        let is_wide = |(_, shape): &(u32, &Shape)| !CellIndex::takes(shape);
+        let went_wide: Vec<u32> = went().filter(is_wide).map(|(slot, _)| slot).collect();
+        let came_boxes = came().filter(is_wide).map(envelope);
+        let all_boxes = all().filter(is_wide).map(envelope);
+        let wide = EnvelopeIndex::after(&before.wide, &went_wide, came_boxes, all_boxes);
 
-        let changed = left_envelopes().chain(taken());
-        let touched = changed.flat_map(|(_, envelope)| CellIndex::tiles_of(&envelope)).collect();
+        let changed = went().chain(came());
+        let touched = changed.flat_map(|(_, shape)| CellIndex::tiles_of(shape)).collect();
         let members = |bounds: &Envelope| {
             let mut members = Vec::new();
             index.meeting(bounds, |slot| members.push((slot, &fences.in_slot(slot).shape)));
@@ -234,7 +236,7 @@ impl FenceSet {
         }
     }
 
-    /// The index of fences of no great extent.
+    /// The index of most fences: those that it [takes](CellIndex::takes).
     pub(crate) fn cells(&self) -> &CellIndex {
         &self.cells
     }
@@ -346,7 +348,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Circle, FenceSettings, Shape};
+    use crate::{Circle, FenceSettings};
 
     fn fence(id: &str) -> Fence {
         let centre = Position { lat: 0, lon: 0 };

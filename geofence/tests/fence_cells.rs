@@ -5,6 +5,7 @@ mod support;
 
 use geofence::{FenceSet, Position, Shape};
 use proptest::prelude::*;
+use rstest::rstest;
 use support::{feature, parse};
 
 /// Cells have so many units a side, or a power of two more.
@@ -172,23 +173,56 @@ fn fences_that_cover_one_another_ten_thousandfold_take_bounded_memory() {
     assert!(set.index_bytes() < 64 << 20, "{} bytes", set.index_bytes());
 }
 
-#[test]
-fn an_outline_that_goes_to_and_fro_through_every_cell_takes_bounded_memory() {
-    // Teeth of 10 km, 0.36 m apart.
-    let tooth = |i: i64| {
-        let x = 100_000_000 + i * 50;
-        [(x, 500_000_000), (x + 25, 500_900_000)]
-    };
-    let mut corners: Vec<Corner> = (0..20_000).flat_map(tooth).collect();
-    corners.extend([(101_000_000, 499_990_000), (100_000_000, 499_990_000)]);
-    let corners: Vec<String> = corners.iter().chain(corners.first()).map(|c| degrees(*c)).collect();
-    let set = parse(&[feature("comb", "Polygon", &format!("[[{}]]", corners.join(",")), "")]).set;
-    assert_eq!(set.fences().len(), 1);
-    assert!(set.index_bytes() < 64 << 20, "{} bytes", set.index_bytes());
-    let mut found = Vec::new();
-    for p in [(100_500_010, 500_400_000), (100_500_025, 500_400_000), (100_500_015, 499_995_000)] {
-        let p = position(p).expect("on the globe");
-        set.containing(p, &mut found);
-        assert_eq!(found, scan(&set, p), "at {p:?}");
+/// A comb with its back below.
+struct Comb {
+    /// Units from one tooth to the next.
+    apart: i64,
+    /// Units from the back to the tips.
+    tooth: i64,
+    teeth: i64,
+    /// Teeth point to the east, not to the north.
+    lies: bool,
+}
+
+impl Comb {
+    const FOOT: Corner = (100_000_000, 400_000_000);
+
+    /// Of which `(along, out)` are units from its foot: from tooth to tooth, and
+    /// towards the tips.
+    fn place(&self, (along, out): (i64, i64)) -> Corner {
+        let (east, north) = if self.lies { (out, along) } else { (along, out) };
+        (Self::FOOT.0 + east, Self::FOOT.1 + north)
     }
+
+    fn set(&self) -> FenceSet {
+        let tooth = |i: i64| [(i * self.apart, 0), (i * self.apart + self.apart / 2, self.tooth)];
+        let back = [(self.teeth * self.apart, -10_000), (0, -10_000)];
+        let corners: Vec<(i64, i64)> = (0..self.teeth).flat_map(tooth).chain(back).collect();
+        let ring: Vec<String> =
+            corners.iter().chain(corners.first()).map(|at| degrees(self.place(*at))).collect();
+        parse(&[feature("comb", "Polygon", &format!("[[{}]]", ring.join(",")), "")]).set
+    }
+}
+
+/// An outline that goes to and fro through every cell.
+#[rstest]
+#[case::within_a_tile(Comb { apart: 50, tooth: 900_000, teeth: 20_000, lies: false }, 64 << 20)]
+#[case::over_tiles(Comb { apart: 14_000, tooth: 28_000_000, teeth: 2_000, lies: false }, 8 << 20)]
+#[case::over_tiles_lying(Comb { apart: 14_000, tooth: 28_000_000, teeth: 2_000, lies: true }, 8 << 20)]
+#[case::of_long_teeth(Comb { apart: 300, tooth: 520_000_000, teeth: 1_000, lies: true }, 4 << 20)]
+fn a_comb_takes_memory_for_its_corners(#[case] comb: Comb, #[case] bytes_max: usize) {
+    let set = comb.set();
+    assert_eq!(set.fences().len(), 1);
+    assert!(set.index_bytes() < bytes_max, "{} bytes", set.index_bytes());
+    let (mut found, mut held) = (Vec::new(), 0);
+    for along in (0..comb.apart).step_by(comb.apart as usize / 25) {
+        for out in [-10_001, -5_000, 0, comb.tooth / 3, comb.tooth - 1, comb.tooth] {
+            let at = comb.place((comb.teeth / 2 * comb.apart + along, out));
+            let p = position(at).expect("on the globe");
+            set.containing(p, &mut found);
+            assert_eq!(found, scan(&set, p), "at {p:?}");
+            held += found.len();
+        }
+    }
+    assert!((25..125).contains(&held), "{held} of 150 within: the places say nothing");
 }

@@ -14,16 +14,14 @@ use super::draft::{Draft, Shift};
 use super::raster::clamped;
 use super::run::RunWriter;
 use super::tile::{Tile, in_band};
-use super::{CellIndex, TILE_BITS, grid};
+use super::{TILE_BITS, grid};
 use crate::Shape;
 use crate::plane::TURN;
 use crate::shape::Envelope;
 
-/// The tiles that a shape with this envelope may touch, if the index takes it.
-pub(super) fn keys(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
-    let envelope = *envelope;
-    let turns = CellIndex::takes(&envelope).then(|| turns(&envelope));
-    turns.into_iter().flatten().flat_map(move |turn| {
+/// The tiles that a shape with this envelope may touch.
+pub(super) fn keys(envelope: Envelope) -> impl Iterator<Item = u32> + use<> {
+    turns(&envelope).flat_map(move |turn| {
         let (west, south) = grid::corner_of(envelope.west + turn, envelope.south);
         let (east, north) = grid::corner_of(envelope.east + turn, envelope.north);
         let columns = clamped(west, east, TILE_BITS, &(0..=grid::COLUMNS - 1));

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::budget::{Budget, EDGES_OF_ROUND};
 use super::raster::{self, Edge, clamped};
 use super::{TILE_BITS, grid};
 use crate::Shape;
@@ -13,12 +14,12 @@ const CELLS_PER_EDGE: usize = 2;
 /// where they take little memory, cells without edges are worth more of it.
 const FINE_CELLS_PER_EDGE: usize = 8;
 const FINE_ROW_BITS_MAX: u32 = 7;
-/// An outline that must be asked about counts for so many edges.
-const EDGES_OF_ROUND: usize = 16;
 /// Cells are not finer than this: 23 m from south to north.
 const CELL_BITS_MIN: u32 = 11;
-/// Entries that a tile's cells may come to before they are made coarser.
+/// Entries that a tile's cells may come to before they are made coarser, also
+/// where its fences' [budgets](Budget) have more.
 const ENTRIES_MAX: u64 = 1 << 21;
+
 /// What of the shapes lies in one tile.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
@@ -126,17 +127,29 @@ impl<'a> Draft<'a> {
     }
 
     /// Fine where there are many edges, as long as the entries are not too
-    /// many.
+    /// many: in the tile, and for the fences in it.
     pub(super) fn cell_bits(&self) -> u32 {
         let edges = self.edges.len() + self.round.len() * EDGES_OF_ROUND;
         let row_bits = |cells: usize| cells.max(1).ilog2().div_ceil(2);
         let fine = row_bits(edges * FINE_CELLS_PER_EDGE).min(FINE_ROW_BITS_MAX);
         let row_bits = row_bits(edges * CELLS_PER_EDGE).max(fine);
         let mut bits = TILE_BITS.saturating_sub(row_bits).max(CELL_BITS_MIN);
-        while bits < TILE_BITS && self.entries_at_most(bits) > ENTRIES_MAX {
+        let entries_max = self.budget().min(ENTRIES_MAX);
+        while bits < TILE_BITS && self.entries_at_most(bits) > entries_max {
             bits += 1;
         }
         bits
+    }
+
+    /// Entries that the tile's fences have for it.
+    fn budget(&self) -> u64 {
+        let mut edges_from = 0;
+        let of_polygon = |crossing: &Crossing<'_>| {
+            let edges = crossing.edges_end - edges_from;
+            edges_from = crossing.edges_end;
+            Budget::of(crossing.polygon).share(edges)
+        };
+        self.polygons.iter().map(of_polygon).sum::<u64>() + self.round.len() as u64 * Budget::ROUND
     }
 
     /// Entries that cells of this size may come to, about.

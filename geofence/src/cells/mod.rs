@@ -11,8 +11,10 @@
 //!
 //! Answers are those of [`Shape::contains`](crate::Shape::contains), which the
 //! index asks itself about circles and corridors near their outline. Fences
-//! that span many tiles are not in it; see [`CellIndex::takes`].
+//! that span many tiles are not in it, nor those whose edges do so one by one; see
+//! [`CellIndex::takes`].
 
+mod budget;
 mod build;
 mod by_cell;
 mod content;
@@ -29,6 +31,7 @@ use crate::Position;
 use crate::Shape;
 use crate::shape::Envelope;
 use crate::threads::{self, Cores};
+use budget::Budget;
 use build::Builder;
 use tile::Tile;
 
@@ -71,10 +74,16 @@ pub(crate) struct Spot {
 const VACANT: u32 = u32::MAX;
 
 impl CellIndex {
-    /// Whether a fence of this extent is for this index.
-    pub(crate) fn takes(envelope: &Envelope) -> bool {
+    /// Whether a fence of this shape is for this index: it would fill few tiles,
+    /// and take no more memory than what it consists of is worth.
+    pub(crate) fn takes(shape: &Shape) -> bool {
+        let envelope = shape.envelope();
         let span = |low: i64, high: i64| ((high - low) >> TILE_BITS) + 2;
         span(envelope.west, envelope.east) * span(envelope.south, envelope.north) <= TILES_MAX
+            && match shape {
+                Shape::Polygon(polygon) => Budget::of(polygon).is_enough(),
+                Shape::Circle(_) | Shape::Corridor(_) => true,
+            }
     }
 
     /// An index over nothing.
@@ -93,10 +102,9 @@ impl CellIndex {
         members: impl Fn(&Envelope) -> Vec<(u32, &'a Shape)> + Sync,
         beside: impl FnOnce() -> B + Send,
     ) -> (Self, B) {
-        let taken = |envelope: Envelope| CellIndex::takes(&envelope);
         let tile = |builder: &mut Builder, _, key: &u32| {
             let members = members(&grid::box_of(*key)).into_iter();
-            let made = builder.tile(*key, members.filter(|(_, shape)| taken(shape.envelope())));
+            let made = builder.tile(*key, members.filter(|(_, shape)| Self::takes(shape)));
             made.map(|made| made.sharing(&self.tiles[self.tile(*key) as usize]))
         };
         let keys: Vec<u32> = touches.iter().copied().collect();
@@ -108,10 +116,9 @@ impl CellIndex {
         (Self::of_tiles(kept.chain(made)), beside)
     }
 
-    /// The tiles that a fence of this extent may touch, if it is for this
-    /// index.
-    pub(crate) fn tiles_of(envelope: &Envelope) -> impl Iterator<Item = u32> + use<> {
-        build::keys(envelope)
+    /// The tiles that a fence of this shape may touch, if it is for this index.
+    pub(crate) fn tiles_of(shape: &Shape) -> impl Iterator<Item = u32> + use<> {
+        Self::takes(shape).then(|| build::keys(shape.envelope())).into_iter().flatten()
     }
 
     fn of_tiles(tiles: impl Iterator<Item = (u32, Tile)>) -> Self {

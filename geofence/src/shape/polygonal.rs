@@ -35,6 +35,8 @@ pub struct Polygonal {
     envelope: Envelope,
     area_m2: f64,
     perimeter_m: f64,
+    /// See [`Self::taxicab_units`].
+    taxicab_units: u64,
     /// Indexes of the edges.
     slabs: Slabs<u32>,
     parts: Arc<[Part]>,
@@ -91,6 +93,7 @@ impl Polygonal {
         let polygonal = Self {
             area_m2: parts.iter().map(part_area_m2).sum(),
             perimeter_m: edges.iter().filter(|e| !e.is_at_pole()).map(length_m).sum(),
+            taxicab_units: edges.iter().map(Edge::taxicab_units).sum(),
             slabs: Slabs::build(&numbers, |i| {
                 (edges[*i as usize].west.x, edges[*i as usize].east.x)
             }),
@@ -118,6 +121,18 @@ impl Polygonal {
     /// From the western end to the eastern one, units.
     pub(crate) fn width(&self) -> i64 {
         self.envelope.east - self.envelope.west
+    }
+
+    /// Edges of the outline.
+    pub(crate) fn edges(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Length of the outline along the axes, each edge's from west to east and
+    /// from south to north, units: how many squares of a grid it touches follows
+    /// from it.
+    pub(crate) fn taxicab_units(&self) -> u64 {
+        self.taxicab_units
     }
 
     pub(super) fn area_m2(&self) -> f64 {
@@ -354,6 +369,10 @@ fn length_m(edge: &Edge) -> f64 {
 }
 
 impl Edge {
+    fn taxicab_units(&self) -> u64 {
+        self.west.x.abs_diff(self.east.x) + self.west.y.abs_diff(self.east.y)
+    }
+
     /// Whether the box round the edge, moved by `turn`, comes within `reach_m`
     /// of the point, measured along each axis.
     fn is_within(&self, (x, y): (i64, i64), turn: i64, reach_m: f64, scale: Scale) -> bool {

@@ -67,6 +67,10 @@ impl Runs {
         self.origin
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.edges as usize
+    }
+
     pub(super) fn edges(&self) -> impl Iterator<Item = Edge> {
         (0..self.edges).map(|index| self.edge(index))
     }
