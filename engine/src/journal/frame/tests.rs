@@ -62,6 +62,35 @@ fn a_snapshot_survives_the_frame_whatever_its_size() {
 }
 
 #[test]
+fn a_snapshot_is_the_same_in_whatever_parts_its_state_comes() {
+    let core: Vec<u8> = (0..200_000_u32).map(|at| (at % 251) as u8 ^ (at >> 12) as u8).collect();
+    let snapshot = Snapshot {
+        journal_id: "journal".to_owned(),
+        seq: 7,
+        core: core.clone().into(),
+        ..Snapshot::default()
+    };
+    let parts: [&[usize]; 5] =
+        [&[], &[0], &[1, 0, 1], &[100_000], &[65_536, 10, 0, 100_000, 34_000]];
+    for lengths in parts {
+        // All but the core comes from elsewhere, and a core there is not asked for.
+        let mut encoder =
+            SnapshotEncoder::new(&Snapshot { core: vec![9].into(), ..snapshot.clone() });
+        let mut rest = core.as_slice();
+        for length in lengths {
+            let (part, after) = rest.split_at(*length);
+            encoder.add(part);
+            rest = after;
+        }
+        encoder.add(rest);
+        let bytes = encoder.finish();
+        assert_eq!(decode_snapshot(&bytes, NAME).as_ref(), Ok(&snapshot), "{lengths:?}");
+        let whole = decode(Kind::Snapshot, &bytes, NAME).unwrap();
+        assert_eq!(length_at(&bytes, 12), whole.len() as u64, "{lengths:?}");
+    }
+}
+
+#[test]
 fn every_truncation_is_called_one_by_name() {
     let bytes = encode_segment(&segment());
     for length in 0..bytes.len() {
