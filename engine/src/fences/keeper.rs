@@ -25,8 +25,8 @@ use crate::metrics;
 use crate::shard::{Control, FenceChange, FenceInput, Proposal, Question};
 
 /// The shards stand still for each other for this long at the most, and nobody
-/// waits longer than that for their answers.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// waits longer than that for their answers, on fences or on tags.
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 const BUSY: EditError = EditError::Unavailable("a shard did not get to it in time: try again");
 const NOT_STORED: EditError =

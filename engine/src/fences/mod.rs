@@ -19,6 +19,7 @@ mod watcher;
 pub(crate) use configured::Files;
 pub use configured::{Problem, read};
 pub use editor::{Edit, EditError, Edited, Editor, Requests};
+pub(crate) use keeper::ANSWERS_WITHIN;
 pub use keeper::{Keeper, Taken};
 pub use reconcile::{Plan, Standing, reconcile};
 pub(crate) use watcher::{Target, watch_files};

@@ -89,7 +89,11 @@ impl From<TaggerError> for Refusal {
         let message = error.to_string();
         let code = match error {
             TaggerError::Foreign { shard } => return foreign(shard),
-            TaggerError::Ending => {
+            TaggerError::Busy | TaggerError::NotDurable | TaggerError::Ending => {
+                let message = format!(
+                    "{message}; where a change was under way it may still stand: send it again, \
+                     the same tags are no change"
+                );
                 return Self::unavailable("not_taken_up", message).retry_after(5);
             }
             TaggerError::Refused(TagRefusal::NotAfter { .. }) => "not_after_newest",
