@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use reqwest::Url;
 use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -30,7 +31,7 @@ use crate::truth::{Names, Record};
 use crate::verdict::{Cost, Part, Report};
 use crate::wire::Encoder;
 
-/// Longest wait for a target that is starting.
+/// Longest wait for a target that is starting, and for any answer of it.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the producer knows at the end.
@@ -131,23 +132,40 @@ pub(super) async fn run(plan: &RunPlan) -> anyhow::Result<Report> {
 }
 
 /// Waits for a target that is only just starting, and for its data directory, so
-/// that the schedule does not begin without it. One that does not come is left
-/// to the run to tell of.
+/// that the schedule does not begin without it. One that answers, and is not
+/// ready, is left to the run to tell of; where nothing answers there is none.
 async fn wait_until_there(plan: &RunPlan) -> anyhow::Result<()> {
     let url = plan.read_from.as_ref().filter(|_| plan.reads_http());
     let url = url.map(|base| base.join("/readyz")).transpose()?;
     let client = client()?;
-    let is_ready = async || {
+    let mut failed = None;
+    let mut is_ready = async || {
         let Some(url) = &url else { return true };
         let answer = client.get(url.clone()).timeout(Duration::from_secs(2)).send().await;
-        answer.is_ok_and(|answer| !answer.status().is_server_error())
+        match answer {
+            Ok(answer) => {
+                failed = None;
+                !answer.status().is_server_error()
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        }
     };
     let has_data = || plan.data_dir.as_ref().is_none_or(|path| path.is_dir());
     let until = Instant::now() + THERE_WITHIN;
     while !(has_data() && is_ready().await) && Instant::now() < until {
         sleep(Duration::from_millis(100)).await;
     }
-    Ok(())
+    let Some(error) = failed else { return Ok(()) };
+    let base = plan.read_from.as_ref().map_or("", Url::as_str);
+    Err(error).with_context(|| {
+        format!(
+            "nothing answers at {base} within {THERE_WITHIN:?}: start the engine, or name its \
+             address by --url"
+        )
+    })
 }
 
 /// Starts what sends to the target, and gives the queues to it.

@@ -286,6 +286,20 @@ async fn a_data_directory_that_is_not_there_ends_a_run_before_it_sends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_answers_a_run_ends_before_it_sends() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let out = directory.path().join("run");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    drop(listener);
+    let refused = run(RunPlan { start_ms: None, ..plan(world(200, 1), &out, &names(), &address) });
+    let refused = timeout(Duration::from_secs(30), refused).await.expect("it says so soon");
+    let refused = format!("{:#}", refused.expect_err("nobody is there"));
+    assert!(refused.contains(&address) && refused.contains("--url"), "{refused}");
+    assert!(!out.exists(), "nothing is known of a run");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn times_that_are_three_seconds_late_are_told_as_that() {
     let faults = Faults { shift_ms: 3_000, ..Faults::default() };
     let (report, _) = judged(600, 5, faults).await;
