@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use futures::StreamExt as _;
 use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
@@ -178,6 +178,9 @@ impl EventStream {
                     Ok(response) => {
                         failed = None;
                         self.read(response, &mut last_id).await;
+                        // Told to stop before it opens again or fails to, what it
+                        // has not read is unread all the same.
+                        failed = Some(anyhow!("the event stream ended, and did not open again"));
                     }
                     Err(error) => failed = Some(error),
                 }
@@ -276,7 +279,47 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::profile::Profile;
+    use crate::send::http::client;
+    use crate::truth::Names;
+
+    #[tokio::test]
+    async fn a_stream_that_ends_and_does_not_open_again_is_not_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/events", listener.local_addr().unwrap());
+        let world = Profile::load("smoke").unwrap().world(None).unwrap();
+        let names = Names { start_ms: 0, prefix: String::new() };
+        let stream = EventStream {
+            url: url.parse().unwrap(),
+            client: client().unwrap(),
+            reader: EventReader::new(&world.fences, names),
+            inbox: Arc::default(),
+            progress: Arc::new(Progress::new(std::time::Instant::now(), 0, 0)),
+            world: Arc::new(world),
+        };
+        let stop = CancellationToken::new();
+        let target = async {
+            let (mut first, _) = listener.accept().await.unwrap();
+            // Unread, the request would have the connection reset.
+            assert_ne!(first.read(&mut [0; 1 << 10]).await.unwrap(), 0);
+            first.write_all(b"HTTP/1.1 200 OK\r\n\r\n: committed\n\n").await.unwrap();
+            drop(first);
+            // Whoever comes again is taken and hears nothing.
+            let _held = listener.accept().await.unwrap();
+            stop.cancel();
+        };
+        let reading = async {
+            let opened = stream.open(None).await;
+            stream.run(opened, stop.clone()).await
+        };
+        let ((), read) = tokio::join!(target, reading);
+        let error = read.expect_err("it is not open").to_string();
+        assert!(error.contains("did not open again"), "{error}");
+    }
 
     #[test]
     fn events_are_read_however_the_bytes_are_cut() {
