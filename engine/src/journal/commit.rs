@@ -1,5 +1,7 @@
 //! The loop that makes one segment durable: attempt, read back, retry.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use object_store::path::Path;
 use protos::journal::Segment;
@@ -37,6 +39,16 @@ pub enum CommitError {
     /// The name is taken and its content cannot be read.
     #[error("{0}; found there while committing")]
     Unreadable(#[source] FrameError),
+    /// The directory of the journal was moved, deleted or covered: its path
+    /// leads elsewhere.
+    #[error(
+        "{}: no longer the directory that this process has opened: it was moved or deleted, or \
+         something is mounted in its place; put it back and start again", root.display()
+    )]
+    RootLost {
+        /// Where it was.
+        root: PathBuf,
+    },
     /// An earlier commit failed or was abandoned before its end was known.
     #[error("no commit can follow one that failed or was abandoned (seq {seq})")]
     Closed {
@@ -51,7 +63,10 @@ impl CommitError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Fenced { .. } => 75,
-            Self::Bug { .. } | Self::Unreadable(_) | Self::Closed { .. } => 1,
+            Self::Bug { .. }
+            | Self::Unreadable(_)
+            | Self::RootLost { .. }
+            | Self::Closed { .. } => 1,
         }
     }
 }
@@ -77,8 +92,16 @@ pub(super) async fn create_segment(
     let mut backoff = Backoff::new();
     let mut unreadable_reads = 0;
     loop {
+        // Before, so that nothing is made in another's place; after, since
+        // only what is in its own place is durable.
+        if let Some(root) = store.lost_root().await {
+            return Err(CommitError::RootLost { root });
+        }
         let error = match store.attempt_create(path, bytes).await {
-            Attempt::Durable => return Ok(Created::Ours),
+            Attempt::Durable => match store.lost_root().await {
+                None => return Ok(Created::Ours),
+                Some(root) => return Err(CommitError::RootLost { root }),
+            },
             Attempt::Taken(found) => match frame::decode_segment(&found, path.as_ref()) {
                 Ok(segment) if segment.writer_id == writer.as_bytes().as_slice() => {
                     return Err(CommitError::Bug { name: path.to_string() });

@@ -46,6 +46,7 @@ pub mod pack;
 mod reader;
 mod recent;
 mod retention;
+mod root;
 mod set_aside;
 mod snapshots;
 mod standby;

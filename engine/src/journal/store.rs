@@ -23,6 +23,7 @@ use sinks::Backoff;
 use super::error::JournalError;
 use super::frame::FrameError;
 use super::name;
+use super::root::Root;
 
 /// Attempts of a read or of a create whose outcome has no deadline.
 const ATTEMPTS: u32 = 5;
@@ -32,8 +33,9 @@ const ATTEMPTS: u32 = 5;
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     /// Directory behind `objects`, when it is local: `object_store` can
-    /// neither sync a directory again nor see staging files.
-    root: Option<Arc<FsPath>>,
+    /// neither sync a directory again nor see staging files, and makes the
+    /// directory anew when it is gone.
+    root: Option<Arc<Root>>,
 }
 
 /// A local directory that cannot hold a journal.
@@ -130,6 +132,7 @@ impl Store {
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|source| StoreError::Objects { path: root.clone(), source })?
             .with_fsync(true);
+        let root = Root::open(root)?;
         Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
     }
 
@@ -142,6 +145,7 @@ impl Store {
         let root = root.canonicalize().map_err(|source| StoreError::from_io(root, source))?;
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|source| StoreError::Objects { path: root.clone(), source })?;
+        let root = Root::open(root)?;
         Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
     }
 
@@ -171,11 +175,11 @@ impl Store {
         let dirs = [name::segments_dir(shard), name::packs_dir(shard), name::snapshots_dir(shard)];
         let swept = blocking(move || {
             for dir in &dirs {
-                create_dir_durably(&root.join(dir.as_ref()))?;
+                create_dir_durably(&root.path().join(dir.as_ref()))?;
             }
             // Directories made by an earlier process may not be synced yet.
-            let shard_dir = root.join(name::shard_dir(shard).as_ref());
-            for dir in [&shard_dir, &root.to_path_buf()] {
+            let shard_dir = root.path().join(name::shard_dir(shard).as_ref());
+            for dir in [shard_dir.as_path(), root.path()] {
                 sync_dir(dir).map_err(|source| StoreError::from_io(dir, source))?;
             }
             sweep_staging(&shard_dir)
@@ -191,9 +195,19 @@ impl Store {
     /// starting, by the holder of the directory's lock, before any shard is.
     pub(super) async fn sweep_fences(&self) -> Result<(), JournalError> {
         let Some(root) = self.root.clone() else { return Ok(()) };
-        let dir = root.join(name::fences_dir().as_ref());
+        let dir = root.path().join(name::fences_dir().as_ref());
         blocking(move || sweep_staging(&dir)).await?;
         Ok(())
+    }
+
+    /// The directory that the store was opened in, when it is local and its
+    /// path leads elsewhere now: whatever is written there is not in this store.
+    pub(super) async fn lost_root(&self) -> Option<PathBuf> {
+        let root = self.root.clone()?;
+        let looked = tokio::task::spawn_blocking(move || {
+            (!root.is_in_place()).then(|| root.path().to_path_buf())
+        });
+        looked.await.expect("a look neither panics nor is cancelled")
     }
 
     /// One attempt to create `path` with `bytes`. After anything but success
@@ -358,7 +372,7 @@ impl Store {
     /// made the entry and failed to sync it.
     async fn sync_parent(&self, path: &Path) -> Result<(), ObjectError> {
         let Some(root) = &self.root else { return Ok(()) };
-        let file = root.join(path.as_ref());
+        let file = root.path().join(path.as_ref());
         let synced = tokio::task::spawn_blocking(move || {
             sync_dir(file.parent().expect("every object lies in a directory of the store"))
         });

@@ -213,3 +213,34 @@ fn a_segment_that_only_a_sink_needs_is_refused_at_the_start() {
     assert!(launch(dir.path()).start().stop().success());
     assert_eq!(Outputs::of(dir.path()).archive().len(), 1);
 }
+
+/// What is acknowledged lies where the next start looks for it.
+#[test]
+fn a_journal_whose_directory_is_moved_away_takes_nothing_more() {
+    let dir = TempDir::new().unwrap();
+    let [data, elsewhere] = ["data", "elsewhere"].map(|name| dir.path().join(name));
+    let one = |n: u32| {
+        let time = format!("2026-03-01T12:00:{n:02}Z");
+        vec![ping("v", &time, 10.0, 50.0, &format!(r#","ping_id":"p-{n}""#))]
+    };
+    let mut worker = launch(&data).start();
+    let client = worker.client();
+    client.deliver(&one(0));
+    fs::rename(&data, &elsewhere).unwrap();
+    let answer = client.send(&one(1));
+    assert!(answer.is_none_or(|answer| answer.status != 202), "{}", worker.log());
+    assert_eq!(worker.wait().code(), Some(1), "{}", worker.log());
+    let said = worker.log();
+    let journal = data.join("journal");
+    assert!(said.contains(journal.to_str().unwrap()), "{said}");
+    assert!(said.contains("no longer the directory that this process has opened"), "{said}");
+    assert!(!journal.exists(), "made anew");
+
+    fs::rename(&elsewhere, &data).unwrap();
+    let mut worker = launch(&data).start();
+    worker.client().deliver(&one(1));
+    assert!(worker.stop().success(), "{}", worker.log());
+    let archived: Vec<_> =
+        Outputs::of(&data).archive().into_iter().map(|row| row.ping_id).collect();
+    assert_eq!(archived, ["p-0", "p-1"]);
+}
