@@ -18,7 +18,7 @@ mod trace;
 mod wire;
 
 pub use client::{FoundTopic, PubsubClient, PubsubError, SubscriptionFacts};
-pub use probe::SubscriptionProbe;
+pub use probe::{Looked, SubscriptionProbe};
 pub use topic::Topic;
 pub use trace::traceparent;
 

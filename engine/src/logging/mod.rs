@@ -5,6 +5,7 @@
 //! level: positions are personal data.
 
 mod json;
+mod news;
 mod repeats;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -25,6 +26,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
 pub use json::JsonLines;
+pub use news::{News, TELL_EVERY};
 pub use repeats::Repeats;
 
 /// How log lines look.

@@ -35,6 +35,8 @@ metrics! {
         "Pings taken from sources, before any judgement.";
     REDELIVERED "fleetstream_redelivered_total" Kind::Counter, Count, [],
         "Messages delivered again while they were being worked on, and merged.";
+    PULL_ERRORS "fleetstream_pull_errors_total" Kind::Counter, Count, ["source"],
+        "Pull streams that failed, and silent subscriptions found without a topic or an answer.";
     PULL_LAG "fleetstream_pull_lag_seconds" Kind::Histogram(SLOW), Seconds, [],
         "From the publishing of a message to its arrival here, of the oldest of each batch.";
     REJECTED "fleetstream_rejected_total" Kind::Counter, Count, ["reason"],

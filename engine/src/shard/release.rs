@@ -18,13 +18,11 @@ use tracing::warn;
 use self::backlog::Backlog;
 use super::cursors::{CursorBoard, Cursors};
 use crate::journal::{Consumer, JournalError, JournalReader};
-use crate::logging::Repeats;
+use crate::logging::{News, Repeats, TELL_EVERY};
 use crate::metrics;
 
-/// An outage that stays the same is told this often.
-const TELL_EVERY: Duration = Duration::from_secs(300);
-/// So are refusals of single rows and messages, which the sinks of all shards
-/// may meet with every segment; each sink has one reason for them.
+/// Of refusals of single rows and messages, which the sinks of all shards may
+/// meet with every segment; each sink has one reason for them.
 static REFUSALS: Repeats = Repeats::every(TELL_EVERY);
 
 /// Why a sink cannot go on. What it has not taken is in the journal, and a
@@ -196,7 +194,7 @@ impl SinkRunner {
             match self.reader.read(seq).await {
                 Err(error) if error.passes() => {
                     let outage = outage.get_or_insert_with(|| Outage::new(google::backoff()));
-                    if outage.is_news(error.to_string(), Instant::now()) {
+                    if outage.news.admit(error.to_string(), Instant::now()) {
                         let sink = self.sink.name();
                         warn!(sink, %error, "the journal cannot be read: a sink waits for it");
                     }
@@ -300,7 +298,7 @@ impl SinkRunner {
         }
         metrics::SINK_ERRORS.counter(&[sink]).increment(1);
         let outage = outage.get_or_insert_with(|| Outage::new(backoff_of(&error)));
-        if outage.is_news(error.to_string(), Instant::now()) {
+        if outage.news.admit(error.to_string(), Instant::now()) {
             warn!(sink, %error, "a sink fails: its backlog waits in the journal");
         }
         self.wait(outage).await;
@@ -319,24 +317,12 @@ impl SinkRunner {
 /// Calls in a row that fail.
 struct Outage {
     backoff: Backoff,
-    /// What the log has of it, and since when.
-    told: Option<(String, Instant)>,
+    news: News,
 }
 
 impl Outage {
     fn new(backoff: Backoff) -> Self {
-        Self { backoff, told: None }
-    }
-
-    /// Whether the log should have `error`: if it is another one than the last,
-    /// or the last is a while ago.
-    fn is_news(&mut self, error: String, now: Instant) -> bool {
-        let is_old = |(told, at): &(String, Instant)| *told == error && now < *at + TELL_EVERY;
-        let is_news = !self.told.as_ref().is_some_and(is_old);
-        if is_news {
-            self.told = Some((error, now));
-        }
-        is_news
+        Self { backoff, news: News::default() }
     }
 }
 

@@ -16,6 +16,7 @@ mod decode;
 mod gate;
 mod hand_over;
 mod in_flight;
+mod outage;
 mod presence;
 mod stream;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::source::id::SourceId;
 use decode::Decoder;
 use gate::Gate;
 use hand_over::HandOver;
+use outage::Outage;
 use stream::Stream;
 
 /// Name of the source that feeds all shards in dead letters, metrics and logs.
@@ -126,6 +128,7 @@ impl PubsubSources {
     ) {
         let source = SourceId::of(subscription);
         let heard = Arc::new(Heard::new());
+        let outage = Arc::new(Outage::new(&subscription.name, &source.name));
         let (gate, passage) = Gate::open();
         let streams = pulling.streams_each();
         let (sender, received) = mpsc::channel(streams as usize * WAITING_PER_STREAM);
@@ -138,13 +141,15 @@ impl PubsubSources {
                 received: sender.clone(),
                 passage: passage.clone(),
                 heard: Arc::clone(&heard),
+                outage: Arc::clone(&outage),
                 renew: renewing.clone(),
             };
             self.tasks.spawn(stream.run());
         }
         let (listened, stopped) = (Arc::clone(&heard), self.stop.clone());
         self.tasks.spawn(async move {
-            let watching = presence::watch(listened, renew, || probe.answers());
+            let answers = || async { outage.looked(probe.look().await) };
+            let watching = presence::watch(listened, renew, answers);
             let _ = stopped.run_until_cancelled(watching).await;
         });
         let owned = Some(intake.owned()).filter(|owned| !owned.is_all()).cloned();

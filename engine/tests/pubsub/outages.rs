@@ -60,3 +60,36 @@ fn a_worker_goes_on_when_the_broker_is_back() {
         .collect();
     assert_eq!(kinds[..2], ["source_stalled", "source_recovered"], "{kinds:?}");
 }
+
+#[test]
+fn a_subscription_that_brings_nothing_for_a_reason_is_told_of_once() {
+    let Some(cloud) = Cloud::shared("deleted") else { return };
+    let dir = TempDir::new().unwrap();
+    let mut worker = cloud.worker(dir.path()).start();
+    let [before, after] = ["before", "after"].map(|prefix| drives(prefix, 1).remove(0));
+    cloud.publish(before.iter().map(cloud::message));
+    cloud::wait_for_metric(&worker, "fleetstream_archived_total", before.len());
+
+    let errors = || cloud::metric(&worker, "fleetstream_pull_errors_total");
+    assert_eq!(errors(), 0.0);
+    cloud.runtime.block_on(cloud.client.delete_topic(&cloud.topic("pings"))).unwrap();
+    cloud::wait_for_metric(&worker, "fleetstream_pull_errors_total", 1);
+    let silent = worker.wait_for_line("a subscription is silent");
+    assert_eq!(silent["error"], "its topic is deleted: nothing comes until it is made anew");
+
+    let subscription = cloud.subscription("pings");
+    cloud.runtime.block_on(cloud.client.delete_subscription(&subscription)).unwrap();
+    let ended = worker.wait_for_line("a pull stream ended; it is opened again");
+    assert_eq!(ended["subscription"], subscription);
+    cloud::wait_for_metric(&worker, "fleetstream_pull_errors_total", 6);
+    assert_eq!(worker.line("pulling again"), None);
+
+    cloud.runtime.block_on(cloud.client.create_pair("deleted-pings")).unwrap();
+    cloud.publish(after.iter().map(cloud::message));
+    worker.wait_for_line("pulling again");
+    cloud::wait_for_metric(&worker, "fleetstream_archived_total", before.len() + after.len());
+    assert!(worker.stop().success(), "{}", worker.log());
+    for said_once in ["a pull stream ended", "pulling again"] {
+        assert_eq!(worker.log().matches(said_once).count(), 1, "{}", worker.log());
+    }
+}

@@ -124,6 +124,15 @@ impl PubsubClient {
         Ok(subscription)
     }
 
+    /// Deletes `subscription` (a full name) with what it holds.
+    ///
+    /// # Errors
+    /// The emulator refuses: it is not there.
+    pub async fn delete_subscription(&self, subscription: &str) -> anyhow::Result<()> {
+        let deleted = self.subscriptions.delete_subscription().set_subscription(subscription);
+        deleted.send().await.with_context(|| format!("deleting subscription {subscription}"))
+    }
+
     /// Creates a topic and a subscription to it, both named `id`, and returns
     /// the full names of both.
     ///

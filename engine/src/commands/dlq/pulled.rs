@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::subscriber::MessageStream;
 use google_cloud_pubsub::subscriber::handler::Handler;
-use sinks::pubsub::{PubsubClient, PubsubError, SubscriptionProbe};
+use sinks::pubsub::{Looked, PubsubClient, PubsubError, SubscriptionProbe};
 use tokio::time::timeout;
 
 use super::look::{self, Ack, Letters};
@@ -52,7 +52,7 @@ impl Letters for Pulled {
 
     async fn next(&mut self) -> anyhow::Result<Option<(Message, Handler)>> {
         match timeout(self.wait, self.stream.next()).await {
-            Err(_) if self.probe.answers().await => Ok(None),
+            Err(_) if self.probe.look().await != Looked::Away => Ok(None),
             Err(_) => bail!(
                 "Pub/Sub does not answer: whether {} holds more is not known",
                 self.subscription

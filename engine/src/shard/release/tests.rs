@@ -388,7 +388,7 @@ fn an_outage_is_told_at_first_when_it_changes_and_every_five_minutes() {
     let mut outage = Outage::new(Backoff::new());
     let start = Instant::now();
     let mut told = |said, minutes: u64| {
-        outage.is_news(remote(said).to_string(), start + Duration::from_secs(60 * minutes))
+        outage.news.admit(remote(said).to_string(), start + Duration::from_secs(60 * minutes))
     };
     assert!(told("unavailable", 0));
     assert!(!told("unavailable", 4));

@@ -10,10 +10,10 @@ use google_cloud_pubsub::subscriber::handler::Handler;
 use sinks::google;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
 
 use super::Heard;
 use super::gate::Passage;
+use super::outage::Outage;
 use crate::config::Pulling;
 
 /// Messages of one batch at the most.
@@ -35,6 +35,7 @@ pub(super) struct Stream {
     pub(super) received: mpsc::Sender<Vec<Received>>,
     pub(super) passage: Passage,
     pub(super) heard: Arc<Heard>,
+    pub(super) outage: Arc<Outage>,
     /// Changes when it is to be opened anew.
     pub(super) renew: watch::Receiver<()>,
 }
@@ -54,7 +55,6 @@ impl Stream {
     /// was pulled is acknowledged or given back.
     pub(super) async fn run(mut self) {
         let mut backoff = google::backoff();
-        let mut failing = false;
         let mut closing = JoinSet::new();
         while self.passage.opened().await {
             let mut stream = self.open();
@@ -69,15 +69,9 @@ impl Stream {
             while closing.try_join_next().is_some() {}
             if brought {
                 backoff = google::backoff();
-                if std::mem::take(&mut failing) {
-                    info!(subscription = self.subscription, "pulling again");
-                }
             }
             if let Ended::Failed(error) = ended {
-                if !std::mem::replace(&mut failing, true) {
-                    let subscription = &self.subscription;
-                    warn!(subscription, error, "a pull stream ended; it is opened again");
-                }
+                self.outage.stream_ended(error);
                 tokio::select! {
                     () = backoff.pause() => {}
                     () = self.passage.shut() => {}
@@ -117,6 +111,7 @@ impl Stream {
             };
             brought = true;
             self.heard.now();
+            self.outage.over();
             let batch = with_whatever_is_there(first, stream);
             tokio::select! {
                 biased;
