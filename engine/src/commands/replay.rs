@@ -10,11 +10,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use geofence::TimeMs;
 use tracing::warn;
 
 use super::named_files::NamedFiles;
 use crate::cli::{Format, ReplayArgs};
 use crate::exit::{self, Exit, WithExit as _};
+use crate::explain::words::time;
 use crate::http::FeedLimits;
 use crate::pipeline::{Configured, DataDir, Pipeline, PipelineOptions};
 use crate::shard::Cut;
@@ -30,6 +32,10 @@ const SEGMENT_PINGS: usize = 10_000;
 const QUEUE_PINGS_MAX: u32 = 3 * SEGMENT_PINGS as u32;
 /// Name of the source in dead letters.
 const SOURCE_NAME: &str = "file";
+
+/// 6 January 1980, the first day that GPS counts. Seconds that are taken for
+/// milliseconds, and those for microseconds, come to January 1970.
+const GPS_BEGINS: TimeMs = TimeMs(315_964_800_000);
 
 /// Runs `replay`.
 ///
@@ -113,9 +119,18 @@ async fn replay(
     if let Some(error) = &fed.broken {
         warn!(%error, "the input broke off");
     }
+    if let Some((first, _)) = fed.event_times.filter(|(first, _)| *first < GPS_BEGINS) {
+        let first = time(first);
+        warn!(
+            first,
+            "pings are older than satellite navigation: event_time_ms counts milliseconds since \
+             1970, event_time_us microseconds"
+        );
+    }
     let counters = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let summary = Summary {
         read: fed.entries,
+        event_times: fed.event_times,
         vehicles: vehicles as u64,
         counters,
         events: events.events,

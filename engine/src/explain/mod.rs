@@ -14,7 +14,7 @@ mod reading;
 mod step;
 mod text;
 mod thresholds;
-mod words;
+pub(crate) mod words;
 
 use geofence::TimeMs;
 use tokio_util::sync::CancellationToken;

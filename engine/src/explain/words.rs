@@ -4,7 +4,7 @@ use geofence::TimeMs;
 use protos::json::push_time;
 
 /// RFC 3339 with milliseconds, UTC.
-pub(super) fn time(t: TimeMs) -> String {
+pub(crate) fn time(t: TimeMs) -> String {
     let mut text = Vec::with_capacity(24);
     push_time(&mut text, t.0);
     String::from_utf8(text).expect("a time is ASCII")

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
+use rstest::rstest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -110,4 +111,32 @@ fn an_input_without_a_usable_ping_is_all_dead_letters() {
     let expected = json!({"read": 2, "archived": 0, "duplicate": 0, "dead_letters": 2});
     assert_eq!(summary["pings"], expected);
     assert_eq!(fs::read_to_string(folder.path().join("out/events.ndjson")).expect("a file"), "");
+}
+
+#[rstest]
+#[case::milliseconds(1, false)]
+#[case::seconds_for_milliseconds(1_000, true)]
+fn the_span_of_event_times_is_told_and_one_of_another_unit_warned_of(
+    #[case] divided_by: i64,
+    #[case] warned: bool,
+) {
+    let (_, fences) = austin();
+    let folder = TempDir::new().expect("a temporary directory");
+    let ping = |seconds: i64| {
+        let time = (1_441_540_800_000 + seconds * 1_000) / divided_by;
+        format!("{{\"vehicle_id\":\"a\",\"event_time_ms\":{time},\"lat\":30.27,\"lon\":-97.74}}\n")
+    };
+    let file = folder.path().join("pings.ndjson");
+    fs::write(&file, ping(60) + &ping(0)).expect("writable");
+    let run = replay_well(&[&file], &fences, &[]);
+    let summary = run.summary();
+    let times = [&summary["event_time_first"], &summary["event_time_last"]];
+    let expected = if warned {
+        ["1970-01-17T16:25:40.800Z", "1970-01-17T16:25:40.860Z"]
+    } else {
+        ["2015-09-06T12:00:00.000Z", "2015-09-06T12:01:00.000Z"]
+    };
+    assert_eq!(times, expected, "{summary}");
+    let warning = "event_time_ms counts milliseconds since 1970";
+    assert_eq!(run.stderr().contains(warning), warned, "{}", run.stderr());
 }

@@ -4,10 +4,11 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::Context;
+use geofence::TimeMs;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use crate::intake::Intake;
+use crate::intake::{Entry, Intake};
 use crate::metrics;
 use crate::pipeline::Pace;
 use crate::source::SourceBatch;
@@ -22,6 +23,9 @@ const BATCHES_AHEAD: usize = 8;
 pub(super) struct Fed {
     /// Pings and rejects handed over, duplicates included.
     pub(super) entries: u64,
+    /// Event times of the first and the last ping by that time; none without a
+    /// ping.
+    pub(super) event_times: Option<(TimeMs, TimeMs)>,
     /// Why the input ended before its end.
     pub(super) broken: Option<anyhow::Error>,
 }
@@ -35,13 +39,15 @@ pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> any
     let (sender, mut batches) = mpsc::channel::<Read>(BATCHES_AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(pings, &sender));
     let bar = progress_bar();
-    let mut fed = Fed { entries: 0, broken: None };
+    let mut fed = Fed { entries: 0, event_times: None, broken: None };
     while let Some((batch, progress)) = batches.recv().await {
         show(&bar, progress);
         match batch {
             Err(error) => fed.broken = Some(error),
             Ok(SourceBatch { low_mark, entries }) => {
                 fed.entries += entries.len() as u64;
+                fed.event_times =
+                    entries.iter().filter_map(event_time).fold(fed.event_times, spanned);
                 metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries.len() as u64);
                 pace.kept_up().await;
                 // Nobody asks for the verdicts: what is refused is in the
@@ -53,6 +59,19 @@ pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> any
     reader.await.context("reading the files panicked")?;
     bar.finish_and_clear();
     Ok(fed)
+}
+
+fn event_time(entry: &Entry) -> Option<TimeMs> {
+    match entry {
+        Entry::Ping { ping, .. } => Some(ping.event_time),
+        Entry::Rejected(_) => None,
+    }
+}
+
+/// `span`, made to hold `time`.
+fn spanned(span: Option<(TimeMs, TimeMs)>, time: TimeMs) -> Option<(TimeMs, TimeMs)> {
+    let (first, last) = span.unwrap_or((time, time));
+    Some((first.min(time), last.max(time)))
 }
 
 fn read_all(mut pings: FileReplay, sender: &mpsc::Sender<Read>) {

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use geofence::{Counters, DISPOSITION_NAMES, is_disposition};
+use geofence::{Counters, DISPOSITION_NAMES, TimeMs, is_disposition};
 use serde_json::{Map, Value, json};
+
+use crate::explain::words::time;
 
 /// The figures of a replay.
 pub(super) struct Summary {
     /// Pings and rejects read, duplicates included.
     pub(super) read: u64,
+    /// Event times of the first and the last ping by that time.
+    pub(super) event_times: Option<(TimeMs, TimeMs)>,
     pub(super) vehicles: u64,
     /// Counts of the core: dispositions, duplicates and refusals.
     pub(super) counters: Counters,
@@ -54,6 +58,8 @@ impl Summary {
                 "dead_letters": self.dead_letters,
             },
             "vehicles": self.vehicles,
+            "event_time_first": self.event_times.map(|(first, _)| time(first)),
+            "event_time_last": self.event_times.map(|(_, last)| time(last)),
             "dispositions": counts(&mut self.dispositions()),
             "refusals": counts(&mut self.refusals()),
             "events": self.events,
@@ -82,6 +88,9 @@ impl Summary {
             self.counters.get("duplicate"),
             self.dead_letters,
         );
+        if let Some((first, last)) = self.event_times {
+            let _ = writeln!(text, "measured from {} to {}", time(first), time(last));
+        }
         if let (Some(cpu), Some(rss)) = (self.cpu_seconds, self.peak_rss_bytes) {
             let per_ping = match self.read {
                 0 => String::new(),

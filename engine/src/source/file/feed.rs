@@ -100,6 +100,7 @@ impl Feed {
     fn judge(&mut self, fields: &PingFields<'_>) -> Result<(), (&'static str, String)> {
         let undecodable = |error: DecodeError| (error.code(), error.to_string());
         fields.check_required().map_err(undecodable)?;
+        check_times(fields).map_err(undecodable)?;
         let mut ping = fields.view();
         admission::clear_unknown(&mut ping);
         admission::check(&ping, self.allow_null_island)
@@ -129,8 +130,27 @@ impl Feed {
     }
 }
 
+/// Refuses a time that no date can be written for. In a message it would be one
+/// of the future, which detection leaves out; a row arrives at its own time, and
+/// would be judged.
+fn check_times(fields: &PingFields<'_>) -> Result<(), DecodeError> {
+    let times = [("event_time", fields.event_time_us), ("receive_time", fields.receive_time_us)];
+    match times.into_iter().find(|(_, us)| us.is_some_and(is_beyond_dates)) {
+        None => Ok(()),
+        Some((name, _)) => Err(DecodeError::Row(format!(
+            "{name} is not within the years up to 9999; expected milliseconds since 1970 in \
+             {name}_ms, microseconds in {name}_us"
+        ))),
+    }
+}
+
+fn is_beyond_dates(us: i64) -> bool {
+    jiff::Timestamp::from_microsecond(us).is_err()
+}
+
 /// When a row arrives: its receive time, else its event time, in milliseconds.
 fn arrival(fields: &PingFields<'_>) -> Option<TimeMs> {
     let us = fields.receive_time_us.or(fields.event_time_us)?;
-    Some(TimeMs(us.div_euclid(1000)))
+    // One that is refused is no time to come by either.
+    (!is_beyond_dates(us)).then_some(TimeMs(us.div_euclid(1000)))
 }
