@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parquet::errors::ParquetError;
 
 use super::Rows;
 use super::csv::CsvRows;
@@ -17,6 +18,8 @@ use super::parquet::{ParquetProgress, ParquetRows};
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const PARQUET: &[u8] = b"PAR1";
+/// Of a file whose footer is encrypted.
+const ENCRYPTED_PARQUET: &[u8] = b"PARE";
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const UTF_16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 /// Bytes read to tell what a file is.
@@ -74,9 +77,12 @@ pub(super) fn open(input: ReplayInput, unpacked_max: u64) -> Result<Opened, File
     let name = name(&input);
     let full = name.full.clone();
     let failed = |source| FileError::Open { file: name.full.clone(), source };
-    let bytes_total = match &input {
-        ReplayInput::File(path) => std::fs::metadata(path).map_err(failed)?.len(),
-        ReplayInput::Memory { bytes, .. } => bytes.len() as u64,
+    let (bytes_total, is_pipe) = match &input {
+        ReplayInput::File(path) => {
+            let found = std::fs::metadata(path).map_err(failed)?;
+            (found.len(), !found.is_file())
+        }
+        ReplayInput::Memory { bytes, .. } => (bytes.len() as u64, false),
     };
     let read = BytesRead::default();
     // Opened once: a pipe cannot be read from its beginning again.
@@ -86,7 +92,7 @@ pub(super) fn open(input: ReplayInput, unpacked_max: u64) -> Result<Opened, File
     if let Some(error) = error {
         return Err(failed(error));
     }
-    let rows: Box<dyn Rows> = if head.starts_with(PARQUET) {
+    let rows: Box<dyn Rows> = if head.starts_with(PARQUET) && !is_pipe {
         let progress = ParquetProgress { bytes_total, read: read.clone() };
         match input {
             ReplayInput::File(path) => {
@@ -126,6 +132,10 @@ fn open_unpacked(
     if head.starts_with(PARQUET) {
         let bytes = whole(&name, Prefixed::new(head, error, stream), unpacked_max)?;
         return Ok(Box::new(ParquetRows::open(name, bytes, None)?));
+    }
+    if head.starts_with(ENCRYPTED_PARQUET) {
+        let source = ParquetError::General("it is encrypted; write it without encryption".into());
+        return Err(FileError::Parquet { file: name.full, source });
     }
     if head.starts_with(BYTE_ORDER_MARK) {
         head.drain(..BYTE_ORDER_MARK.len());

@@ -17,8 +17,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
+use parquet::schema::types::SchemaDescriptor;
 
 use super::columns;
 use super::error::FileError;
@@ -65,13 +66,13 @@ impl ParquetRows {
             unwinding(|| ParquetRecordBatchReaderBuilder::try_new_with_options(input, options))
                 .map_err(|panic| unreadable(ParquetError::General(panic)))?
                 .map_err(unreadable)?;
-        check_codecs(&name, builder.metadata())?;
         let names: Vec<&str> =
             builder.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let columns = columns::find(&name.full, &names)?;
         for column in &columns {
             check_type(&name, column.field, builder.schema().field(column.index).data_type())?;
         }
+        check_codecs(&name, builder.parquet_schema(), builder.metadata(), &columns)?;
         let mask = ProjectionMask::roots(
             builder.parquet_schema(),
             columns.iter().map(|column| column.index),
@@ -93,13 +94,25 @@ impl ParquetRows {
     }
 }
 
-/// Refuses at once what would break off at the first row.
-fn check_codecs(name: &FileName, metadata: &ParquetMetaData) -> Result<(), FileError> {
+/// Refuses at once what would break off at the first row. Columns that are not
+/// read may be compressed as they like.
+fn check_codecs(
+    name: &FileName,
+    schema: &SchemaDescriptor,
+    metadata: &ParquetMetaData,
+    columns: &[columns::Column],
+) -> Result<(), FileError> {
     let is_readable = |codec: &Compression| {
         matches!(codec, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
     };
-    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
-    match columns.map(ColumnChunkMetaData::compression).find(|codec| !is_readable(codec)) {
+    let is_read = |leaf: usize| {
+        let root = schema.get_column_root_idx(leaf);
+        columns.iter().any(|column| column.index == root)
+    };
+    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns().iter().enumerate());
+    let mut codecs =
+        chunks.filter(|(leaf, _)| is_read(*leaf)).map(|(_, chunk)| chunk.compression());
+    match codecs.find(|codec| !is_readable(codec)) {
         None => Ok(()),
         Some(codec) => Err(FileError::Codec { file: name.full.clone(), codec: codec.to_string() }),
     }

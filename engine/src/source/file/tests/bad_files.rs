@@ -241,6 +241,34 @@ fn a_row_that_is_no_ping_becomes_a_dead_letter_and_the_stream_goes_on() {
     }
 }
 
+/// Each the mistake of another unit, in a column that says which one it wants.
+#[rstest]
+#[case::micros_for_millis("event_time_ms", "1480075200000000", "event_time")]
+#[case::nanos_for_micros("event_time_us", "1480075200000000000", "event_time")]
+#[case::before_all_dates("event_time_ms", "-1480075200000000", "event_time")]
+#[case::received("event_time_ms,receive_time_ms", "1480075200000,1480075200000000", "receive_time")]
+fn a_time_beyond_all_dates_is_refused_with_the_units(
+    #[case] columns: &str,
+    #[case] times: &str,
+    #[case] named: &str,
+) {
+    let good = if columns.contains(',') { "1480075200000,1480075200000" } else { "1480075200000" };
+    let text = format!("vehicle_id,lat,lon,{columns}\na,1,2,{good}\nb,1,2,{times}\n");
+    let found = entries(open(text).expect("a good file"));
+    let [Entry::Ping { ping, .. }, Entry::Rejected(letter)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(letter.reason, "undecodable");
+    assert_eq!(
+        letter.detail,
+        format!(
+            "row 2: {named} is not within the years up to 9999; expected milliseconds since 1970 \
+             in {named}_ms, microseconds in {named}_us"
+        )
+    );
+    assert_eq!(letter.receive_time_ms, ping.receive_time.0, "right after the row before it");
+}
+
 #[test]
 fn rows_refused_before_the_first_time_arrive_with_it() {
     let text = "vehicle_id,event_time_ms,lat,lon\na,x,1,2\nb,7000,1,2\nc,x,1,2\n";
@@ -285,6 +313,24 @@ fn a_row_without_end_is_an_error_and_not_a_heap_of_memory() {
         assert!(message.starts_with("file: row 2 is over 1048576 bytes"), "{message}");
     }
     assert!(open(endless).is_err_and(|e| matches!(e, FileError::RowTooLong { row: 1, .. })));
+}
+
+#[test]
+fn only_columns_that_are_read_must_be_unpacked() {
+    let found = entries(open(&include_bytes!("data/note_in_gzip.parquet")[..]).expect("readable"));
+    assert_eq!(received(&found).len(), 1);
+    let refused = open(&include_bytes!("data/lon_in_gzip.parquet")[..]).err().expect("refused");
+    let message = refused.to_string();
+    assert!(message.contains("compressed with GZIP"), "{message}");
+    assert!(message.ends_with("write it with Snappy or zstd"), "{message}");
+}
+
+#[test]
+fn an_encrypted_parquet_file_is_called_one() {
+    let refused = open(&b"PARE\x01\x02PARE"[..]).err().expect("refused");
+    assert!(matches!(refused, FileError::Parquet { .. }));
+    let cause = std::error::Error::source(&refused).expect("a cause").to_string();
+    assert!(cause.ends_with("it is encrypted; write it without encryption"), "{cause}");
 }
 
 #[test]

@@ -50,6 +50,22 @@ fn a_file_on_disk_is_known_by_its_content_not_its_name() {
     }
 }
 
+/// As a shell's `<(…)` is one.
+#[test]
+fn a_pipe_is_read_once_from_its_beginning() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("pings");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).expect("a pipe");
+    for bytes in [csv(&pings(50)), parquet(&pings(50))] {
+        let end = path.clone();
+        let writing = std::thread::spawn(move || std::fs::write(end, bytes));
+        let replay = FileReplay::open([path.clone()], ReplayOptions::default());
+        assert_eq!(entries(replay.expect("a good file")).len(), 50);
+        writing.join().expect("no panic").expect("read to its end");
+    }
+}
+
 #[test]
 fn several_files_are_one_input() {
     let sent = pings(90);
