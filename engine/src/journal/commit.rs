@@ -6,11 +6,14 @@ use bytes::Bytes;
 use object_store::path::Path;
 use protos::journal::Segment;
 use sinks::Backoff;
+use tokio::time::Instant;
+use tracing::warn;
 
 use super::frame::{self, FrameError};
 use super::health::CommitHealth;
 use super::store::{Attempt, Store};
 use super::writer::WriterId;
+use crate::logging::News;
 
 /// Reads of a taken name before it counts as unreadable for good.
 const UNREADABLE_READS_MAX: u32 = 8;
@@ -90,6 +93,7 @@ pub(super) async fn create_segment(
 ) -> Result<Created, CommitError> {
     let _under_way = health.begin();
     let mut backoff = Backoff::new();
+    let mut news = News::default();
     let mut unreadable_reads = 0;
     loop {
         // Before, so that nothing is made in another's place; after, since
@@ -118,7 +122,9 @@ pub(super) async fn create_segment(
             },
             Attempt::Absent(error) | Attempt::Unknown(error) => error.to_string(),
         };
-        tracing::warn!(segment = path.as_ref(), error, "commit not yet durable; trying again");
+        if news.admit(error.clone(), Instant::now()) {
+            warn!(segment = path.as_ref(), error, "commit not yet durable; trying again");
+        }
         health.failed(error);
         backoff.pause().await;
     }

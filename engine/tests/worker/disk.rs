@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::support::{Client, Launch, Mounted, Outputs, Worker, ping, wait_for};
 
@@ -87,6 +88,26 @@ fn a_full_disk_holds_commits_up_and_loses_nothing() {
     });
     expect_clean_end(worker);
     assert_eq!(archived(&disk), ["p-0", "p-1"]);
+}
+
+#[test]
+fn a_commit_that_goes_on_failing_is_told_of_once() {
+    let Some(disk) = Mounted::tmpfs("size=8m") else { return };
+    let worker = launch(&disk).set("journal.min_free_percent", "0").start();
+    let client = worker.client();
+    client.deliver(&one(0));
+    let ballast = fill(&disk, 0);
+    let told = || worker.log().matches("commit not yet durable").count();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| client.send(&one(1)));
+        wait_for("a failing commit", || (told() > 0).then_some(()));
+        // Half a dozen attempts.
+        std::thread::sleep(Duration::from_secs(2));
+        fs::remove_file(&ballast).unwrap();
+        assert_eq!(waiting.join().unwrap().expect("an answer").status, 202);
+    });
+    assert_eq!(told(), 1, "{}", worker.log());
+    expect_clean_end(worker);
 }
 
 /// What the worker tells of the sink of dead letters.
