@@ -41,13 +41,16 @@ pub struct Object<'a> {
     out: &'a mut Vec<u8>,
     /// Where it begins.
     start: usize,
+    /// The first time that was written, in milliseconds and as text: an event's
+    /// others are mostly the same.
+    first_time: Option<(i64, [u8; TIME_BYTES])>,
 }
 
 impl<'a> Object<'a> {
     /// Opens an object at the end of `out`.
     pub fn open(out: &'a mut Vec<u8>) -> Self {
         let start = out.len();
-        Self { out, start }
+        Self { out, start, first_time: None }
     }
 
     /// Closes it.
@@ -134,8 +137,13 @@ impl<'a> Object<'a> {
     #[inline(always)]
     pub fn time(&mut self, key: &'static str, ms: i64) -> &mut Self {
         self.key(key, b"\"");
+        let time = match &self.first_time {
+            Some((first, time)) if *first == ms => *time,
+            Some(_) => time_text(ms),
+            None => self.first_time.insert((ms, time_text(ms))).1,
+        };
         let mut text = [b'"'; TIME_BYTES + 1];
-        text[..TIME_BYTES].copy_from_slice(&time_text(ms));
+        text[..TIME_BYTES].copy_from_slice(&time);
         self.out.extend_from_slice(&text);
         self
     }
