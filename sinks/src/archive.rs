@@ -16,7 +16,7 @@ use self::run::RunPing;
 use crate::day::Day;
 use crate::rolling::{self, FileLimits, Kept, RollingParquet, Rows, Table};
 use crate::schema::TableSchema;
-use crate::{Sink, SinkError, wkt};
+use crate::{Sink, SinkError};
 
 /// Name of the sink in cursors, metrics and logs.
 pub const NAME: &str = "archive";
@@ -39,15 +39,12 @@ pub fn open(
     cursor: Option<&Cursor>,
     limits: FileLimits,
 ) -> Result<impl Sink + use<>, SinkError> {
-    RollingParquet::open(PingTable::default(), directory, shard, cursor, limits)
+    RollingParquet::open(PingTable, directory, shard, cursor, limits)
 }
 
 /// Turns the pings of segments into rows.
 #[derive(Default)]
-pub(crate) struct PingTable {
-    /// Used again for every ping.
-    location: String,
-}
+pub(crate) struct PingTable;
 
 /// What the pings of a segment have in common.
 #[derive(Clone, Copy)]
@@ -73,48 +70,42 @@ impl Table for PingTable {
         let origin = Origin { shard: segment.shard.into(), journal_seq: segment.seq.cast_signed() };
         for input in &segment.inputs {
             if let Some(input::Input::Pings(run)) = &input.input {
-                self.append_run(origin, run, rows)?;
+                append_run(origin, run, rows)?;
             }
         }
         Ok(())
     }
 }
 
-impl PingTable {
-    fn append_run(
-        &mut self,
-        origin: Origin,
-        run: &PingRun,
-        rows: &mut impl Rows<PingColumns>,
-    ) -> Result<(), SinkError> {
-        for ping in run::pings(run).map_err(|error| refused("a run of pings", error))? {
-            self.append_ping(origin, ping, rows)?;
-        }
-        Ok(())
+fn append_run(
+    origin: Origin,
+    run: &PingRun,
+    rows: &mut impl Rows<PingColumns>,
+) -> Result<(), SinkError> {
+    for ping in run::pings(run).map_err(|error| refused("a run of pings", error))? {
+        append_ping(origin, ping, rows)?;
     }
+    Ok(())
+}
 
-    fn append_ping(
-        &mut self,
-        origin: Origin,
-        ping: RunPing<'_>,
-        rows: &mut impl Rows<PingColumns>,
-    ) -> Result<(), SinkError> {
-        let mut view = PingView::decode(ping.payload).map_err(|error| refused("a ping", error))?;
-        clear_unknown(&mut view);
-        let position = Position::from_degrees(view.lat, view.lon)
-            .ok_or_else(|| refused("a ping", OutOfRange(view.lat, view.lon)))?;
-        wkt::point(&mut self.location, position);
-        let event_time_ms = view.event_time_us.div_euclid(1000);
-        let day = Day::of_row(event_time_ms, ping.receive_time_ms);
-        let (columns, kept) = rows.place(day, || ping.bytes())?;
-        let row =
-            PingRow { view: &view, position, location: &self.location, ping: &ping, origin, day };
-        match kept {
-            Kept::Whole => columns.push(&row),
-            Kept::Keys => columns.push_keys(&row),
-        }
-        Ok(())
+fn append_ping(
+    origin: Origin,
+    ping: RunPing<'_>,
+    rows: &mut impl Rows<PingColumns>,
+) -> Result<(), SinkError> {
+    let mut view = PingView::decode(ping.payload).map_err(|error| refused("a ping", error))?;
+    clear_unknown(&mut view);
+    let position = Position::from_degrees(view.lat, view.lon)
+        .ok_or_else(|| refused("a ping", OutOfRange(view.lat, view.lon)))?;
+    let event_time_ms = view.event_time_us.div_euclid(1000);
+    let day = Day::of_row(event_time_ms, ping.receive_time_ms);
+    let (columns, kept) = rows.place(day, || ping.bytes())?;
+    let row = PingRow { view: &view, position, ping: &ping, origin, day };
+    match kept {
+        Kept::Whole => columns.push(&row),
+        Kept::Keys => columns.push_keys(&row),
     }
+    Ok(())
 }
 
 /// The ping at `index` of `run`, if they belong together.

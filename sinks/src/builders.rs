@@ -1,9 +1,11 @@
 //! What the builders of both tables share.
 
+mod points;
 mod sparse;
 
 use arrow_array::builder::{ArrayBuilder, Date32Builder, TimestampMicrosecondBuilder};
 
+pub(crate) use self::points::Points;
 pub(crate) use self::sparse::Sparse;
 use crate::day::{DAY_MS, STORABLE};
 

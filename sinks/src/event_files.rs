@@ -36,15 +36,12 @@ pub fn open(
     cursor: Option<&Cursor>,
     limits: FileLimits,
 ) -> Result<impl Sink + use<>, SinkError> {
-    RollingParquet::open(EventTable::default(), directory, shard, cursor, limits)
+    RollingParquet::open(EventTable, directory, shard, cursor, limits)
 }
 
 /// Turns the event operations of segments into rows.
 #[derive(Default)]
-pub(crate) struct EventTable {
-    /// Used again for every event.
-    location: String,
-}
+pub(crate) struct EventTable;
 
 impl Table for EventTable {
     const NAME: &'static str = NAME;
@@ -67,7 +64,7 @@ impl Table for EventTable {
             let day = Day::of_row(event.event_time_ms, observed_at_ms);
             let (columns, kept) = rows.place(day, || event.encoded_len())?;
             match kept {
-                Kept::Whole => columns.push(segment, event, day, &mut self.location),
+                Kept::Whole => columns.push(segment, event, day),
                 Kept::Keys => columns.push_keys(segment, event, day),
             }
         }

@@ -11,9 +11,21 @@ const DEGREES_BYTES: usize = 16;
 /// The longest point, `POINT(-180.1234567 -90.1234567)`, has 31 bytes.
 const POINT_BYTES: usize = 64;
 
-/// Writes `POINT(lon lat)` over what `text` holds, in the fewest digits that
-/// name the grid point exactly.
-pub(crate) fn point(text: &mut String, position: Position) {
+/// A position as `POINT(lon lat)`.
+pub(crate) struct Point {
+    bytes: [u8; POINT_BYTES],
+    length: usize,
+}
+
+impl Point {
+    /// Its text, which is ASCII.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// `position` in the fewest digits that name the grid point exactly.
+pub(crate) fn point(position: Position) -> Point {
     const OPENING: &[u8] = b"POINT(";
     let mut bytes = [0; POINT_BYTES];
     let (lon, lon_bytes) = degrees(position.lon);
@@ -25,8 +37,7 @@ pub(crate) fn point(text: &mut String, position: Position) {
     bytes[space + 1..][..DEGREES_BYTES].copy_from_slice(&lat);
     bytes[space] = b' ';
     bytes[end] = b')';
-    text.clear();
-    text.push_str(std::str::from_utf8(&bytes[..=end]).expect("all of it is ASCII"));
+    Point { bytes, length: end + 1 }
 }
 
 /// `units` as degrees, at the front of the bytes, and how many bytes they are.
@@ -78,9 +89,7 @@ mod tests {
     #[case(-1_800_000_000, 1, "POINT(-180 0.0000001)")]
     #[case(-1, 100_000_000, "POINT(-0.0000001 10)")]
     fn named_points(#[case] lon: i32, #[case] lat: i32, #[case] expected: &str) {
-        let mut text = "old".to_owned();
-        point(&mut text, Position { lat, lon });
-        assert_eq!(text, expected);
+        assert_eq!(point(Position { lat, lon }).as_bytes(), expected.as_bytes());
     }
 
     #[test]
@@ -97,8 +106,8 @@ mod tests {
         #[test]
         fn reads_back_as_the_same_point(lat in -900_000_000..=900_000_000, lon in -1_800_000_000..=1_800_000_000) {
             let position = Position { lat, lon };
-            let mut text = String::new();
-            point(&mut text, position);
+            let point = point(position);
+            let text = std::str::from_utf8(point.as_bytes()).unwrap();
             let inner = text.strip_prefix("POINT(").unwrap().strip_suffix(')').unwrap();
             let (lon, lat) = inner.split_once(' ').unwrap();
             let read = Position::from_degrees(lat.parse().unwrap(), lon.parse().unwrap());

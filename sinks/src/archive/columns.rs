@@ -12,7 +12,7 @@ use protos::PingView;
 
 use super::Origin;
 use super::run::RunPing;
-use crate::builders::{self, Sparse};
+use crate::builders::{self, Points, Sparse};
 use crate::day::Day;
 use crate::rolling::Columns;
 
@@ -21,8 +21,6 @@ pub(super) struct PingRow<'a> {
     /// Its position is not read.
     pub(super) view: &'a PingView<'a>,
     pub(super) position: Position,
-    /// The position as well-known text.
-    pub(super) location: &'a str,
     pub(super) ping: &'a RunPing<'a>,
     pub(super) origin: Origin,
     pub(super) day: Day,
@@ -48,7 +46,7 @@ pub(crate) struct PingColumns {
     driver_id: Sparse<StringBuilder>,
     route_id: Sparse<StringBuilder>,
     trip_id: Sparse<StringBuilder>,
-    location: StringBuilder,
+    location: Points,
     receive_time: TimestampMicrosecondBuilder,
     message_id: Sparse<StringBuilder>,
     disposition: StringBuilder,
@@ -100,7 +98,7 @@ impl PingColumns {
         self.driver_id.set(at, view.driver_id);
         self.route_id.set(at, view.route_id);
         self.trip_id.set(at, view.trip_id);
-        self.location.append_value(row.location);
+        self.location.set(at, row.position);
         self.receive_time.append_value(builders::microseconds(row.ping.receive_time_ms));
         self.message_id.set(at, row.ping.message_id);
         self.disposition.append_value(row.ping.disposition);
@@ -134,7 +132,7 @@ impl Columns for PingColumns {
             driver_id: Sparse::new(text(0)),
             route_id: Sparse::new(text(4)),
             trip_id: Sparse::new(text(8)),
-            location: text(32),
+            location: Points::with_capacity(rows),
             receive_time: builders::times(rows),
             message_id: Sparse::new(text(0)),
             disposition: text(8),
@@ -170,7 +168,7 @@ impl Columns for PingColumns {
             self.driver_id.finish(rows),
             self.route_id.finish(rows),
             self.trip_id.finish(rows),
-            Arc::new(self.location.finish()),
+            self.location.finish(rows),
             Arc::new(self.receive_time.finish()),
             self.message_id.finish(rows),
             Arc::new(self.disposition.finish()),

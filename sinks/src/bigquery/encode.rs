@@ -61,7 +61,7 @@ mod tests {
     fn the_two_messages_are_a_stream_of_arrow() {
         let segment = segment_of_days(1, 100, 3);
         let none = BTreeSet::new();
-        let batch = slices(&mut PingTable::default(), &segment, 0, &none).unwrap().remove(0);
+        let batch = slices(&mut PingTable, &segment, 0, &none).unwrap().remove(0);
         let mut bytes = schema(batch.schema_ref()).unwrap().to_vec();
         bytes.extend(rows(&batch).unwrap());
         let read: Vec<_> =

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_slice_ends_at_its_rows_and_at_its_bytes() {
         let none = BTreeSet::new();
-        let cut = |segment: &Segment| slices(&mut PingTable::default(), segment, 0, &none).unwrap();
+        let cut = |segment: &Segment| slices(&mut PingTable, segment, 0, &none).unwrap();
         assert_eq!(rows(&cut(&segment_of(0, 0))), [0; 0]);
         assert_eq!(rows(&cut(&segment_of(10_000, 0))), [10_000]);
         assert_eq!(rows(&cut(&segment_of(20_001, 0))), [10_000, 10_000, 1]);
@@ -130,9 +130,9 @@ mod tests {
     fn refused_rows_become_stubs_where_they_were() {
         let segment = segment_of(300, 60_000);
         let none = BTreeSet::new();
-        let whole = slices(&mut PingTable::default(), &segment, 1000, &none).unwrap();
+        let whole = slices(&mut PingTable, &segment, 1000, &none).unwrap();
         let refused = (1001..1300).collect();
-        let stubs = slices(&mut PingTable::default(), &segment, 1000, &refused).unwrap();
+        let stubs = slices(&mut PingTable, &segment, 1000, &refused).unwrap();
         assert_eq!(rows(&whole), rows(&stubs));
         let first = &stubs[0];
         let text = |column| first.column_by_name(column).unwrap().as_string::<i32>();

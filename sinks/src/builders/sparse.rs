@@ -5,7 +5,9 @@
 //! appended together, before the next value or at the end.
 
 use arrow_array::ArrayRef;
-use arrow_array::builder::{ArrayBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder};
+use arrow_array::builder::{
+    ArrayBuilder, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder,
+};
 use arrow_array::types::ArrowPrimitiveType;
 
 /// The builder of such a column, behind by the nulls that are still to be appended.
@@ -78,6 +80,18 @@ impl Builder for StringBuilder {
     type Value<'v> = &'v str;
 
     fn append(&mut self, value: &str) {
+        self.append_value(value);
+    }
+
+    fn append_nulls(&mut self, count: usize) {
+        Self::append_nulls(self, count);
+    }
+}
+
+impl Builder for BinaryBuilder {
+    type Value<'v> = &'v [u8];
+
+    fn append(&mut self, value: &[u8]) {
         self.append_value(value);
     }
 

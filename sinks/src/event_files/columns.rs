@@ -13,10 +13,9 @@ use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
 use protos::journal::Segment;
 
-use crate::builders::{self, Sparse};
+use crate::builders::{self, Points, Sparse};
 use crate::day::Day;
 use crate::rolling::Columns;
-use crate::wkt;
 
 /// One builder a column, in the order of [`crate::schema::EVENTS`].
 pub(crate) struct EventColumns {
@@ -53,7 +52,7 @@ pub(crate) struct EventColumns {
     threshold_s: Sparse<Float64Builder>,
     silence_s: Sparse<Float64Builder>,
     source: Sparse<StringBuilder>,
-    location: Sparse<StringBuilder>,
+    location: Points,
     shard: Int64Builder,
     journal_seq: Int64Builder,
     day: Date32Builder,
@@ -76,21 +75,14 @@ struct KindFields<'a> {
 }
 
 impl EventColumns {
-    /// Appends one row; `location` is scratch.
-    pub(super) fn push(
-        &mut self,
-        segment: &Segment,
-        event: &FleetEvent,
-        day: Day,
-        location: &mut String,
-    ) {
+    /// Appends one row.
+    pub(super) fn push(&mut self, segment: &Segment, event: &FleetEvent, day: Day) {
         self.push_envelope(event, kind(event), unless_empty(reason_name(event.reason)));
         self.push_kind_fields(&kind_fields(event));
         let position =
             event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
         if let Some(position) = position {
-            wkt::point(location, position);
-            self.location.set(self.rows(), Some(location));
+            self.location.set(self.rows(), position);
         }
         self.push_origin(segment, day);
     }
@@ -215,20 +207,20 @@ fn unless_zero(ms: i64) -> Option<i64> {
 
 impl Columns for EventColumns {
     fn with_capacity(rows: usize) -> Self {
-        let text = || StringBuilder::with_capacity(rows, rows * 16);
+        let text = |bytes| StringBuilder::with_capacity(rows, rows * bytes);
         let number = || Float64Builder::with_capacity(rows);
         let integer = || Int64Builder::with_capacity(rows);
         let time = || builders::times(rows);
         Self {
-            event_id: text(),
-            op: Sparse::new(text()),
+            event_id: text(32),
+            op: Sparse::new(text(8)),
             revision: integer(),
-            kind: text(),
-            vehicle_id: Sparse::new(text()),
-            fence_id: Sparse::new(text()),
+            kind: text(16),
+            vehicle_id: Sparse::new(text(12)),
+            fence_id: Sparse::new(text(24)),
             fence_version: Sparse::new(integer()),
-            visit_id: Sparse::new(text()),
-            episode_id: Sparse::new(text()),
+            visit_id: Sparse::new(text(32)),
+            episode_id: Sparse::new(text(0)),
             event_time: time(),
             not_before: Sparse::new(time()),
             not_after: Sparse::new(time()),
@@ -238,9 +230,9 @@ impl Columns for EventColumns {
             distance_m: Sparse::new(number()),
             accuracy_m: Sparse::new(number()),
             confidence: Sparse::new(number()),
-            reason: Sparse::new(text()),
+            reason: Sparse::new(text(12)),
             late: BooleanBuilder::with_capacity(rows),
-            replaces: Sparse::new(text()),
+            replaces: Sparse::new(text(0)),
             schema_version: integer(),
             enter_time: Sparse::new(time()),
             duration_s: Sparse::new(number()),
@@ -252,8 +244,8 @@ impl Columns for EventColumns {
             inside_m: Sparse::new(number()),
             threshold_s: Sparse::new(number()),
             silence_s: Sparse::new(number()),
-            source: Sparse::new(text()),
-            location: Sparse::new(text()),
+            source: Sparse::new(text(0)),
+            location: Points::with_capacity(rows),
             shard: integer(),
             journal_seq: integer(),
             day: Date32Builder::with_capacity(rows),

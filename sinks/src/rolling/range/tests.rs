@@ -26,15 +26,13 @@ impl Bench {
 
     fn with_limits(limits: FileLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let rolling =
-            Rolling::open(PingTable::default(), directory.path(), 3, None, limits).unwrap();
+        let rolling = Rolling::open(PingTable, directory.path(), 3, None, limits).unwrap();
         Self { directory, rolling, now: Instant::now() }
     }
 
     /// Drops everything in memory and starts from `cursor`.
     fn crash(&mut self, cursor: Option<&Cursor>) {
-        self.rolling =
-            Rolling::open(PingTable::default(), self.directory.path(), 3, cursor, LIMITS).unwrap();
+        self.rolling = Rolling::open(PingTable, self.directory.path(), 3, cursor, LIMITS).unwrap();
     }
 
     fn write(&mut self, segment: &Segment) {
