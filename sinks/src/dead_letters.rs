@@ -72,23 +72,27 @@ pub(crate) struct DeadLetterLines {
 impl Lines for DeadLetterLines {
     const NAME: &'static str = NAME;
 
-    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
-        for letter in &segment.dead_letters {
-            self.base64.clear();
-            STANDARD.encode_string(&letter.payload, &mut self.base64);
-            let mut object = Object::open(out);
-            object
-                .text("reason", &letter.reason)
-                .text_unless_empty("detail", &letter.detail)
-                .text_unless_empty("source", &letter.source)
-                .text_unless_empty("source_message_id", &letter.source_message_id)
-                .time("receive_time", letter.receive_time_ms)
-                .text_unless_empty("content_type", &letter.content_type)
-                .text("payload_base64", &self.base64)
-                .integer("shard", segment.shard.into())
-                .integer("journal_seq", segment.seq);
-            object.close();
-            out.push(b'\n');
-        }
+    type Item = DeadLetter;
+
+    fn items(segment: &Segment) -> &[DeadLetter] {
+        &segment.dead_letters
+    }
+
+    fn append(&mut self, segment: &Segment, letter: &DeadLetter, out: &mut Vec<u8>) {
+        self.base64.clear();
+        STANDARD.encode_string(&letter.payload, &mut self.base64);
+        let mut object = Object::open(out);
+        object
+            .text("reason", &letter.reason)
+            .text_unless_empty("detail", &letter.detail)
+            .text_unless_empty("source", &letter.source)
+            .text_unless_empty("source_message_id", &letter.source_message_id)
+            .time("receive_time", letter.receive_time_ms)
+            .text_unless_empty("content_type", &letter.content_type)
+            .text("payload_base64", &self.base64)
+            .integer("shard", segment.shard.into())
+            .integer("journal_seq", segment.seq);
+        object.close();
+        out.push(b'\n');
     }
 }

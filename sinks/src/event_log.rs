@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use protos::event_json::{Rendering, push_event};
+use protos::events::FleetEvent;
 use protos::journal::{Cursor, Segment};
 
 use crate::ndjson::{self, Lines, NdjsonLog};
@@ -36,11 +37,15 @@ pub(crate) struct EventLines;
 impl Lines for EventLines {
     const NAME: &'static str = NAME;
 
-    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>) {
-        for event in &segment.events {
-            push_event(out, event, Rendering::Full);
-            out.push(b'\n');
-        }
+    type Item = FleetEvent;
+
+    fn items(segment: &Segment) -> &[FleetEvent] {
+        &segment.events
+    }
+
+    fn append(&mut self, _: &Segment, event: &FleetEvent, out: &mut Vec<u8>) {
+        push_event(out, event, Rendering::Full);
+        out.push(b'\n');
     }
 }
 

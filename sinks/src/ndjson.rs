@@ -27,9 +27,15 @@ pub(crate) trait Lines: Send + 'static {
     /// Name of the sink.
     const NAME: &'static str;
 
-    /// Appends the lines of `segment`, each with its line break. The same
-    /// segment gives the same bytes.
-    fn append(&mut self, segment: &Segment, out: &mut Vec<u8>);
+    /// What has a line of its own.
+    type Item;
+
+    /// What of `segment` has lines, in their order.
+    fn items(segment: &Segment) -> &[Self::Item];
+
+    /// Appends the line of `item`, one of those of `segment`, with its line break.
+    /// The same item gives the same bytes.
+    fn append(&mut self, segment: &Segment, item: &Self::Item, out: &mut Vec<u8>);
 }
 
 /// The file of one shard in `directory`, whether it is there or not.
@@ -135,10 +141,18 @@ impl<L: Lines> Log<L> {
             if self.unsent.len() >= UNSENT_BYTES_MAX {
                 self.drain()?;
             }
-            let before = self.unsent.len();
-            self.lines.append(segment, &mut self.unsent);
-            self.length += (self.unsent.len() - before) as u64;
+            let mut sent = Ok(());
+            for item in L::items(segment) {
+                let before = self.unsent.len();
+                self.lines.append(segment, item, &mut self.unsent);
+                self.length += (self.unsent.len() - before) as u64;
+                // While the processor still has them in its cache.
+                if self.unsent.len() >= UNSENT_BYTES_MAX && sent.is_ok() {
+                    sent = self.drain();
+                }
+            }
             self.taken = segment.seq;
+            sent?;
         }
         if self.unsent.len() >= UNSENT_BYTES_MAX {
             self.drain()?;
