@@ -38,7 +38,7 @@ pub(super) struct Fold {
     /// Where the spill file lies.
     directory: PathBuf,
     /// Records of each vehicle's operations since the last run was spilled, in the
-    /// order in which they came.
+    /// order in which they came. It may have none yet: those of the last run.
     gathered: HashMap<String, Vec<u8>>,
     /// Bytes that they take.
     gathered_bytes: usize,
@@ -112,8 +112,15 @@ impl Fold {
             None => self.spill.insert(Spill::create(&self.directory)?),
         };
         spill.write(in_order(&self.gathered))?;
-        self.gathered.clear();
-        self.gathered_bytes = 0;
+        // Most vehicles have as much to come again, and keep the room for it; of
+        // one that had nothing since the last run nothing is remembered.
+        self.gathered.retain(|_, records| {
+            let had_some = !records.is_empty();
+            records.shrink_to(2 * records.len());
+            records.clear();
+            had_some
+        });
+        self.gathered_bytes = VEHICLE_BYTES * self.gathered.len();
         Ok(())
     }
 
@@ -127,10 +134,13 @@ impl Fold {
     }
 }
 
-/// Vehicles with their records, in order.
+/// Vehicles that have records, with these, in order.
 fn in_order(gathered: &HashMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
-    let mut vehicles: Vec<(&str, &[u8])> =
-        gathered.iter().map(|(vehicle, records)| (&**vehicle, &**records)).collect();
+    let mut vehicles: Vec<(&str, &[u8])> = gathered
+        .iter()
+        .filter(|(_, records)| !records.is_empty())
+        .map(|(vehicle, records)| (&**vehicle, &**records))
+        .collect();
     vehicles.sort_unstable_by_key(|(vehicle, _)| *vehicle);
     vehicles.into_iter()
 }

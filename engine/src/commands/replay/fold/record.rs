@@ -107,11 +107,22 @@ pub(super) fn take(records: &mut &[u8], vehicle: &str, event: &mut FleetEvent) -
     for number in numbers.get_mut(..(kind_and_count & 0xff) as usize)? {
         [*number] = next_words(records)?;
     }
-    set(&mut event.event_id, text(records, event_id)?);
-    set(&mut event.fence_id, text(records, fence_id)?);
-    set(&mut event.visit_id, text(records, visit_id)?);
-    set(&mut event.episode_id, text(records, episode_id)?);
-    event.detail = put_together(kind_and_count >> 8, numbers, text(records, source)?)?;
+    // Checked to be texts all at once: a call for each costs more than its bytes.
+    let lengths = [event_id, fence_id, visit_id, episode_id, source].map(|length| length as usize);
+    let (texts, rest) = records.split_at_checked(lengths.iter().sum())?;
+    let mut texts = std::str::from_utf8(texts).ok()?;
+    *records = rest;
+    for (text, length) in [
+        (&mut event.event_id, lengths[0]),
+        (&mut event.fence_id, lengths[1]),
+        (&mut event.visit_id, lengths[2]),
+        (&mut event.episode_id, lengths[3]),
+    ] {
+        let (own, rest) = texts.split_at_checked(length)?;
+        set(text, own);
+        texts = rest;
+    }
+    event.detail = put_together(kind_and_count >> 8, numbers, texts)?;
     Some(())
 }
 
@@ -212,13 +223,6 @@ fn next_words<const N: usize>(records: &mut &[u8]) -> Option<[u64; N]> {
     *records = rest;
     let (words, _) = words.as_chunks::<WORD_BYTES>();
     Some(std::array::from_fn(|place| u64::from_le_bytes(words[place])))
-}
-
-/// The next `length` bytes of `records`, a text.
-fn text<'r>(records: &mut &'r [u8], length: u32) -> Option<&'r str> {
-    let (text, rest) = records.split_at_checked(length as usize)?;
-    *records = rest;
-    std::str::from_utf8(text).ok()
 }
 
 fn set(text: &mut String, to: &str) {
