@@ -16,8 +16,12 @@ use crate::source::file::{FileError, FileReplay, ReplayProgress};
 
 /// Number of the source.
 const SOURCE: u32 = 0;
-/// Batches read ahead of the shards; each has at most 2,000 entries.
-const BATCHES_AHEAD: usize = 8;
+/// Entries that the reading thread hands over together, or a batch more. A batch
+/// ends where the low mark moves and may have a handful: to hand over each by
+/// itself costs more than what is done with it, waking whoever waits most of all.
+const ENTRIES_TOGETHER: usize = 2_000;
+/// Times that it is ahead of the shards.
+const AHEAD: usize = 8;
 
 /// What the files held.
 pub(super) struct Fed {
@@ -31,29 +35,33 @@ pub(super) struct Fed {
 }
 
 /// What the reading thread hands over.
-type Read = (anyhow::Result<SourceBatch>, ReplayProgress);
+struct Read {
+    batches: Vec<SourceBatch>,
+    /// Entries of all of them.
+    entries: usize,
+    /// Why nothing follows, unless it is the end.
+    broken: Option<anyhow::Error>,
+    progress: ReplayProgress,
+}
 
 /// Hands every batch to the shards, waiting for room and for whoever takes what
 /// comes of it.
 pub(super) async fn feed(pings: FileReplay, intake: &Intake, pace: &Pace) -> anyhow::Result<Fed> {
-    let (sender, mut batches) = mpsc::channel::<Read>(BATCHES_AHEAD);
+    let (sender, mut reads) = mpsc::channel(AHEAD);
     let reader = tokio::task::spawn_blocking(move || read_all(pings, &sender));
     let bar = progress_bar();
     let mut fed = Fed { entries: 0, event_times: None, broken: None };
-    while let Some((batch, progress)) = batches.recv().await {
+    while let Some(Read { batches, entries, broken, progress }) = reads.recv().await {
         show(&bar, progress);
-        match batch {
-            Err(error) => fed.broken = Some(error),
-            Ok(SourceBatch { low_mark, entries }) => {
-                fed.entries += entries.len() as u64;
-                fed.event_times =
-                    entries.iter().filter_map(event_time).fold(fed.event_times, spanned);
-                metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries.len() as u64);
-                pace.kept_up().await;
-                // Nobody asks for the verdicts: what is refused is in the
-                // dead letters.
-                drop(intake.submit(SOURCE, low_mark, true, entries).await?);
-            }
+        fed.entries += entries as u64;
+        fed.broken = fed.broken.or(broken);
+        metrics::RECEIVED.counter(&[super::SOURCE_NAME]).increment(entries as u64);
+        pace.kept_up().await;
+        for SourceBatch { low_mark, entries } in batches {
+            fed.event_times = entries.iter().filter_map(event_time).fold(fed.event_times, spanned);
+            // Nobody asks for the verdicts: what is refused is in the dead
+            // letters.
+            drop(intake.submit(SOURCE, low_mark, true, entries).await?);
         }
     }
     reader.await.context("reading the files panicked")?;
@@ -75,13 +83,29 @@ fn spanned(span: Option<(TimeMs, TimeMs)>, time: TimeMs) -> Option<(TimeMs, Time
 }
 
 fn read_all(mut pings: FileReplay, sender: &mpsc::Sender<Read>) {
-    while let Some(batch) = pings.next_batch() {
-        let batch = batch.map_err(|failure| broken(failure, pings.unread()));
-        let progress = pings.progress();
-        if sender.blocking_send((batch, progress)).is_err() {
+    while let Some(read) = read(&mut pings) {
+        if sender.blocking_send(read).is_err() {
             return;
         }
     }
+}
+
+/// The next batches, as many as are handed over together; `None` at the end.
+fn read(pings: &mut FileReplay) -> Option<Read> {
+    let (mut batches, mut entries, mut failure) = (Vec::new(), 0, None);
+    while entries < ENTRIES_TOGETHER && failure.is_none() {
+        match pings.next_batch() {
+            None => break,
+            Some(Ok(batch)) => {
+                entries += batch.entries.len();
+                batches.push(batch);
+            }
+            Some(Err(error)) => failure = Some(error),
+        }
+    }
+    let broken = failure.map(|failure| broken(failure, pings.unread()));
+    let is_end = batches.is_empty() && broken.is_none();
+    (!is_end).then(|| Read { batches, entries, broken, progress: pings.progress() })
 }
 
 fn broken(failure: FileError, unread: &[String]) -> anyhow::Error {
