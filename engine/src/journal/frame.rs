@@ -20,11 +20,11 @@
 //! newer object from a damaged one.
 
 use std::fmt;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use bytes::{BufMut, Bytes};
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{DecodeContext, WireType, decode_key, encode_key, encode_varint, skip_field};
 use protos::journal::{Genesis, Segment, SegmentKind, Snapshot};
 use zstd::bulk::Compressor;
 
@@ -42,6 +42,11 @@ const ZSTD_LEVEL: i32 = 1;
 const SNAPSHOT_LEVEL: i32 = -3;
 /// What an encoder keeps of the memory for a segment; a larger one is rare.
 const KEPT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a segment's body in which its head is looked for: its journal's id and
+/// numbers come before.
+const HEAD_BYTES_MAX: usize = 1024;
+/// Number of the last field of a [`SegmentHead`].
+const SEGMENT_KIND: u32 = 7;
 /// Number of the field of a [`Snapshot`] that holds the core's state.
 const SNAPSHOT_CORE: u32 = 8;
 /// Its key and its length.
@@ -267,8 +272,8 @@ pub fn decode_segment(bytes: &[u8], name: &str) -> Result<Segment, FrameError> {
     decode_message(Kind::Segment, bytes, name)
 }
 
-/// What housekeeping asks of a segment. The rest is checked by the frame and
-/// passed over, at a fraction of what building it would cost.
+/// What housekeeping asks of a segment. The rest is checked by the frame's
+/// checksum, and neither unpacked nor built.
 #[derive(Clone, PartialEq, Message)]
 pub struct SegmentHead {
     /// As in [`Segment`].
@@ -284,7 +289,33 @@ pub struct SegmentHead {
 /// # Errors
 /// Says what is wrong with the object; nothing of it is returned.
 pub fn decode_segment_head(bytes: &[u8], name: &str) -> Result<SegmentHead, FrameError> {
-    decode_message(Kind::Segment, bytes, name)
+    match begun(bytes).map_err(|fault| fault.of(name))? {
+        Some(head) => Ok(head),
+        None => decode_message(Kind::Segment, bytes, name),
+    }
+}
+
+/// The head of a segment from the beginning of its body, where this engine puts
+/// it; `None` if more has to be read to know.
+fn begun(bytes: &[u8]) -> Result<Option<SegmentHead>, FrameFault> {
+    let Packed { compressed, .. } = unframed(Kind::Segment, bytes)?;
+    let mut start = Vec::with_capacity(HEAD_BYTES_MAX);
+    let read = zstd::Decoder::with_buffer(compressed)
+        .and_then(|body| body.take(HEAD_BYTES_MAX as u64).read_to_end(&mut start));
+    Ok(read.ok().and_then(|_| head_of(&start)))
+}
+
+/// The head, if the fields before those that are no part of it are whole.
+fn head_of(start: &[u8]) -> Option<SegmentHead> {
+    let mut rest = start;
+    loop {
+        let fields = &start[..start.len() - rest.len()];
+        let (tag, wire) = decode_key(&mut rest).ok()?;
+        if tag > SEGMENT_KIND {
+            return SegmentHead::decode(fields).ok();
+        }
+        skip_field(wire, tag, &mut rest, DecodeContext::default()).ok()?;
+    }
 }
 
 /// Decodes a snapshot; `name` is what an error calls it.
@@ -321,6 +352,24 @@ pub fn decode(kind: Kind, bytes: &[u8], name: &str) -> Result<Bytes, FrameError>
 }
 
 fn open(kind: Kind, bytes: &[u8]) -> Result<Bytes, FrameFault> {
+    let Packed { compressed, body_bytes } = unframed(kind, bytes)?;
+    let body = zstd::bulk::decompress(compressed, body_bytes as usize)
+        .map_err(|error| FrameFault::Malformed(format!("zstd: {error}")))?;
+    if body.len() as u64 != body_bytes {
+        return Err(FrameFault::Malformed("lengths disagree".to_owned()));
+    }
+    Ok(body.into())
+}
+
+/// What is in a frame.
+struct Packed<'a> {
+    compressed: &'a [u8],
+    /// Length before compression.
+    body_bytes: u64,
+}
+
+/// What is in a frame of `kind`, which is whole and unaltered.
+fn unframed(kind: Kind, bytes: &[u8]) -> Result<Packed<'_>, FrameFault> {
     let actual = bytes.len() as u64;
     let known = bytes.len().min(MAGIC.len());
     if bytes[..known] != MAGIC[..known] {
@@ -334,7 +383,7 @@ fn open(kind: Kind, bytes: &[u8]) -> Result<Bytes, FrameFault> {
     let stored = u32::from_le_bytes(stored.try_into().expect("split off four bytes"));
     let computed = crc32c::crc32c(content);
     let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-    let (body_length, compressed_length) =
+    let (body_bytes, compressed_length) =
         (length_at(bytes, 12), length_at(bytes, COMPRESSED_LENGTH_AT));
     if stored != computed {
         // The length field can be believed only so far as to name the likely
@@ -356,15 +405,10 @@ fn open(kind: Kind, bytes: &[u8]) -> Result<Bytes, FrameFault> {
         return Err(FrameFault::Malformed(format!("kind {} where {kind:?} belongs", bytes[10])));
     }
     let compressed = &content[HEADER_BYTES..];
-    if compressed.len() as u64 != compressed_length || body_length > BODY_BYTES_MAX {
+    if compressed.len() as u64 != compressed_length || body_bytes > BODY_BYTES_MAX {
         return Err(FrameFault::Malformed("lengths disagree".to_owned()));
     }
-    let body = zstd::bulk::decompress(compressed, body_length as usize)
-        .map_err(|error| FrameFault::Malformed(format!("zstd: {error}")))?;
-    if body.len() as u64 != body_length {
-        return Err(FrameFault::Malformed("lengths disagree".to_owned()));
-    }
-    Ok(body.into())
+    Ok(Packed { compressed, body_bytes })
 }
 
 fn length_at(bytes: &[u8], offset: usize) -> u64 {

@@ -42,10 +42,16 @@ fn an_encoder_writes_each_segment_as_if_it_were_its_first() {
 
 #[test]
 fn the_head_is_that_of_the_whole() {
+    let large = DeadLetter { payload: vec![3; 1 << 20].into(), ..DeadLetter::default() };
     for kind in [SegmentKind::Data, SegmentKind::Fence] {
         let segment = Segment { kind: kind.into(), ..segment() };
-        let head = decode_segment_head(&encode_segment(&segment), NAME).unwrap();
-        assert_eq!((head.seq, head.kind()), (segment.seq, segment.kind()));
+        let large = Segment { dead_letters: vec![large.clone()], ..segment.clone() };
+        let far = Segment { journal_id: "j".repeat(HEAD_BYTES_MAX), ..segment.clone() };
+        let bare = Segment { seq: 7, kind: kind.into(), ..Segment::default() };
+        for segment in [segment, large, far, bare, Segment::default()] {
+            let head = decode_segment_head(&encode_segment(&segment), NAME).unwrap();
+            assert_eq!((head.seq, head.kind()), (segment.seq, segment.kind()));
+        }
     }
 }
 
