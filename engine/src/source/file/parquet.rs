@@ -132,10 +132,12 @@ impl Rows for ParquetRows {
             Ok(Some(Err(error))) => return Err(broken(error.into())),
             Err(panic) => return Err(broken(panic.into())),
         };
+        // A column without a value says nothing of any row.
         let columns: Vec<Column<'_>> = self
             .fields
             .iter()
             .zip(batch.columns())
+            .filter(|(_, array)| array.null_count() < array.len())
             .map(|(&field, array)| Column::new(field, array))
             .collect();
         for row in 0..batch.num_rows() {
