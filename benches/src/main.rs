@@ -4,8 +4,13 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 
 use benches::{curve, detection, pipeline};
+
+/// The worker's, for what it is measured beside, too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures the engine and prints the results as Markdown tables.
 #[derive(Parser)]
@@ -38,10 +43,7 @@ fn main() -> ExitCode {
     if pipeline::is_engine() {
         return engine::cli::main();
     }
-    let command = Cli::parse().command;
-    // Of what the worker has, for what it is measured beside, too.
-    engine::huge_pages::ask_for();
-    match measure(command) {
+    match measure(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -13,7 +13,7 @@ use geofence::TimeMs;
 
 use crate::config::{self, Effective, Flag, Mistakes};
 use crate::exit::{self, Exit};
-use crate::{commands, explain, huge_pages, open_files};
+use crate::{commands, explain, open_files};
 
 /// Free share of the disk that commands leave which write a bounded amount:
 /// a disk may well be nine tenths full on a machine where one tries things.
@@ -35,7 +35,6 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<Exit> {
     if matches!(command, Command::Demo(_) | Command::Run(_) | Command::Replay(_)) {
-        huge_pages::ask_for();
         open_files::raise_limit();
     }
     match command {

@@ -9,7 +9,6 @@ pub mod exit;
 pub mod explain;
 pub mod fences;
 pub mod http;
-pub mod huge_pages;
 pub mod intake;
 pub mod journal;
 pub mod logging;

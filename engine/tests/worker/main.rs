@@ -15,7 +15,6 @@ mod fences;
 mod firestore;
 mod idle;
 mod kills;
-mod memory;
 mod rejects;
 mod restarts;
 mod shared;

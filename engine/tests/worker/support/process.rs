@@ -21,7 +21,6 @@ pub(crate) struct Launch {
     environment: Vec<(String, String)>,
     /// As whom, if not as ourselves.
     uid: Option<u32>,
-    program: PathBuf,
 }
 
 /// The user that owns nothing.
@@ -37,8 +36,7 @@ impl Launch {
     /// Any command line.
     pub(crate) fn of(arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let program = env!("CARGO_BIN_EXE_fleetstream").into();
-        Self { arguments, fail_point: None, environment: Vec::new(), uid: None, program }
+        Self { arguments, fail_point: None, environment: Vec::new(), uid: None }
     }
 
     pub(crate) fn arg(mut self, argument: &str) -> Self {
@@ -72,15 +70,8 @@ impl Launch {
         self
     }
 
-    /// By another name of the program.
-    #[allow(dead_code, reason = "not every test binary needs it")]
-    pub(crate) fn by_name(mut self, program: PathBuf) -> Self {
-        self.program = program;
-        self
-    }
-
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetstream"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FLEETSTREAM_") {
                 command.env_remove(name);
