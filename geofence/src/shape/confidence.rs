@@ -2,6 +2,7 @@
 //! Gaussian round the fix that falls into the shape (semantics §5).
 
 use std::f64::consts::{PI, SQRT_2};
+use std::sync::LazyLock;
 
 /// A 68 % radius in standard deviations of one axis: √(−2 ln 0.32) = 1.51,
 /// as the specification rounds it.
@@ -33,17 +34,27 @@ pub(super) fn beside_edge(s_m: f64, sigma_m: f64) -> f64 {
 }
 
 /// Mass inside, from the stretches inside (metres, disjoint) of each ray.
-pub(super) fn over_rays(sigma_m: f64, stretches: impl Fn((f64, f64)) -> Vec<(f64, f64)>) -> f64 {
+pub(super) fn over_rays<Stretches>(sigma_m: f64, stretches: impl Fn((f64, f64)) -> Stretches) -> f64
+where
+    Stretches: IntoIterator<Item = (f64, f64)>,
+{
     let beyond = |r_m: f64| libm::exp(-(r_m * r_m) / (2.0 * sigma_m * sigma_m));
-    let mass: f64 = (0..RAYS)
-        .map(|k| {
-            let (north, east) = libm::sincos(2.0 * PI * (k as f64 + 0.5) / RAYS as f64);
-            let inside = stretches((east, north));
-            inside.into_iter().map(|(a, b)| beyond(a) - beyond(b)).sum::<f64>()
+    let mass: f64 = DIRECTIONS
+        .iter()
+        .map(|&direction| {
+            stretches(direction).into_iter().map(|(a, b)| beyond(a) - beyond(b)).sum::<f64>()
         })
         .sum();
     rounded(mass / RAYS as f64)
 }
+
+/// Of the rays, (east, north).
+static DIRECTIONS: LazyLock<[(f64, f64); RAYS]> = LazyLock::new(|| {
+    std::array::from_fn(|k| {
+        let (north, east) = libm::sincos(2.0 * PI * (k as f64 + 0.5) / RAYS as f64);
+        (east, north)
+    })
+});
 
 /// To four decimals, within 0 to 1.
 fn rounded(mass: f64) -> f64 {

@@ -230,18 +230,16 @@ impl Polygonal {
 
     /// Stretches inside, in metres, along a ray from `p` towards (east, north)
     /// in the plane at `p`. Only what lies within `reach_m` is certain.
-    pub(super) fn rays<'a>(
-        &'a self,
-        p: Position,
-        reach_m: f64,
-    ) -> impl Fn((f64, f64)) -> Vec<(f64, f64)> + use<'a> {
+    pub(super) fn rays(&self, p: Position, reach_m: f64) -> impl Fn((f64, f64)) -> Stretches {
         let start = (self.unwrap(p.lon), i64::from(p.lat));
         let scale = Scale::at(f64::from(p.lat));
-        let near: Vec<(Edge, i64)> = [-TURN, 0, TURN]
-            .into_iter()
-            .flat_map(|turn| self.edges.edges().map(move |edge| (edge, turn)))
-            .filter(|(edge, turn)| edge.is_within(start, *turn, reach_m, scale))
-            .collect();
+        let near = self.edges_within(start, reach_m, scale);
+        // Beside the outline all rays begin on the same side.
+        let is_on_edge = near.iter().any(|(edge, turn)| {
+            let (x, y) = start;
+            edge.sight(x - turn, y) == Sight::On
+        });
+        let side = (!is_on_edge).then(|| self.inside_ahead(Step { start, by: (1, 0) }));
         move |(east, north)| {
             // The step is long, so that its whole units keep the direction,
             // and short enough for exact products.
@@ -250,12 +248,32 @@ impl Polygonal {
             let by = ((towards.0 * stretch) as i64, (towards.1 * stretch) as i64);
             let step = Step { start, by };
             let length_m = scale.length_m(by.0 as f64, by.1 as f64);
-            let inside = self.inside_ahead(step);
+            let inside = side.unwrap_or_else(|| self.inside_ahead(step));
+            debug_assert_eq!(inside, self.inside_ahead(step), "{step:?}");
             let mut marks = Marks::new();
             near.iter().for_each(|(edge, turn)| mark(step, *edge, *turn, &mut marks));
-            let stretches = Meetings::of(&mut marks).stretches(inside);
-            stretches.into_iter().map(|(a, b)| (a * length_m, b * length_m)).collect()
+            let mut stretches = Meetings::of(&mut marks).stretches(inside);
+            stretches.iter_mut().for_each(|(a, b)| (*a, *b) = (*a * length_m, *b * length_m));
+            stretches
         }
+    }
+
+    /// The edges whose boxes come within `reach_m` of the point, measured along
+    /// each axis, and the turn that brings each there.
+    fn edges_within(&self, (x, y): (i64, i64), reach_m: f64, scale: Scale) -> Vec<(Edge, i64)> {
+        // Near a pole farther than any edge lies away, with its copies.
+        let units = |of_m: f64| (reach_m / of_m).min(3.0 * TURN as f64) as i64 + 1;
+        let (east, north) = (units(scale.east_m), units(scale.north_m));
+        let area = Envelope { west: x - east, east: x + east, south: y - north, north: y + north };
+        let mut within = Vec::new();
+        for (area, turn) in self.turns_meeting(area) {
+            self.edges.each_meeting(area, |edge| {
+                if edge.is_within((x, y), turn, reach_m, scale) {
+                    within.push((edge, turn));
+                }
+            });
+        }
+        within
     }
 
     /// The short way between two positions, on the shape's own axis.
@@ -406,6 +424,37 @@ mod tests {
             {
                 let limit_m = distance_m + by;
                 assert_eq!(shape.is_beyond(p, limit_m), distance_m > limit_m, "{p:?} by {by}");
+            }
+        }
+    }
+
+    #[test]
+    fn edges_within_reach_are_those_that_a_look_at_all_finds() {
+        let ring = |corners: &[(i64, i64)]| Part {
+            exterior: corners.iter().map(|&(x, y)| Vertex { x, y }).collect(),
+            holes: Vec::new(),
+        };
+        let wave = |k: i64| (k * 40_000, if k % 2 == 0 { 0 } else { 30_000 });
+        let sawtooth: Vec<_> = (0..60).map(wave).chain([(2_400_000, 900_000)]).collect();
+        let over_seam = [(1_799_999_000, 0), (1_800_001_000, 0), (1_800_000_000, 2_000)];
+        let cap = [(-900_000_000, 899_999_000), (900_000_000, 899_998_000), (0, 900_000_000)];
+        let places =
+            [(1_200_000, 15_000), (1_799_999_500, 10), (-1_799_999_500, 10), (7, 899_999_990)];
+        for corners in [&sawtooth[..], &over_seam, &cap] {
+            let (shape, _) = Polygonal::new(vec![ring(corners)]).expect("a polygon");
+            for (lon, lat) in places {
+                let at = (shape.unwrap(lon), lat);
+                let scale = Scale::at(lat as f64);
+                for reach_m in [0.0, 3.0, 400.0, 1e6, 1e9] {
+                    let all = [-TURN, 0, TURN]
+                        .into_iter()
+                        .flat_map(|turn| (0..shape.edges.len()).map(move |i| (i as u32, turn)));
+                    let all = all.map(|(i, turn)| (shape.edges.edge(i), turn));
+                    let within: Vec<_> = all
+                        .filter(|(edge, turn)| edge.is_within(at, *turn, reach_m, scale))
+                        .collect();
+                    assert_eq!(shape.edges_within(at, reach_m, scale), within, "{at:?} {reach_m}");
+                }
             }
         }
     }
