@@ -17,6 +17,7 @@ pub mod event_log;
 pub mod fail_point;
 pub mod firestore;
 pub mod google;
+mod held;
 mod ndjson;
 pub mod positions;
 pub mod pubsub;
@@ -28,5 +29,6 @@ mod testing;
 mod wkt;
 
 pub use backoff::Backoff;
+pub use held::{Found, Held};
 pub use rolling::FileLimits;
 pub use sink::{Flush, Progress, Sink, SinkError};

@@ -46,7 +46,6 @@ pub mod pack;
 mod reader;
 mod recent;
 mod retention;
-mod root;
 mod set_aside;
 mod snapshots;
 mod standby;

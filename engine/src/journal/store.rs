@@ -18,12 +18,11 @@ use object_store::{
     Error as ObjectError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions,
 };
-use sinks::Backoff;
+use sinks::{Backoff, Held};
 
 use super::error::JournalError;
 use super::frame::FrameError;
 use super::name;
-use super::root::Root;
 
 /// Attempts of a read or of a create whose outcome has no deadline.
 const ATTEMPTS: u32 = 5;
@@ -35,7 +34,7 @@ pub struct Store {
     /// Directory behind `objects`, when it is local: `object_store` can
     /// neither sync a directory again nor see staging files, and makes the
     /// directory anew when it is gone.
-    root: Option<Arc<Root>>,
+    root: Option<Arc<Held>>,
 }
 
 /// A local directory that cannot hold a journal.
@@ -132,8 +131,7 @@ impl Store {
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|source| StoreError::Objects { path: root.clone(), source })?
             .with_fsync(true);
-        let root = Root::open(root)?;
-        Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
+        Ok(Self { objects: Arc::new(objects), root: Some(hold(root)?) })
     }
 
     /// The store in a local directory that exists, for reading: it is neither
@@ -145,8 +143,7 @@ impl Store {
         let root = root.canonicalize().map_err(|source| StoreError::from_io(root, source))?;
         let objects = LocalFileSystem::new_with_prefix(&root)
             .map_err(|source| StoreError::Objects { path: root.clone(), source })?;
-        let root = Root::open(root)?;
-        Ok(Self { objects: Arc::new(objects), root: Some(root.into()) })
+        Ok(Self { objects: Arc::new(objects), root: Some(hold(root)?) })
     }
 
     /// A store other processes may write too. See the module's note on the
@@ -380,6 +377,12 @@ impl Store {
             .await?
             .map_err(|source| ObjectError::Generic { store: "local", source: Box::new(source) })
     }
+}
+
+/// Holds the directory of a store open, which exists.
+fn hold(root: PathBuf) -> Result<Arc<Held>, StoreError> {
+    let held = Held::open(root.clone()).map_err(|source| StoreError::from_io(&root, source))?;
+    Ok(Arc::new(held))
 }
 
 async fn blocking<T: Send + 'static>(
