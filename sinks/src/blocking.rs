@@ -11,9 +11,10 @@ use crate::SinkError;
 /// A call that was begun ends, even when its future is dropped: the value is
 /// never lost half-way, the next call merely waits for it.
 ///
-/// After an error that no retry mends ([`SinkError::is_retryable`]) the value
-/// is not touched again: some of a segment's rows may be in, and a retry would
-/// double them. A restart begins from the recorded cursor.
+/// After an error that no retry mends ([`SinkError::is_retryable`]), and that asks
+/// for nothing ([`SinkError::Unrecorded`]), the value is not touched again: some
+/// of a segment's rows may be in, and a retry would double them. A restart begins
+/// from the recorded cursor.
 pub(crate) struct Blocking<T>(Arc<Mutex<Guarded<T>>>);
 
 struct Guarded<T> {
@@ -62,7 +63,7 @@ impl<T> Guarded<T> {
         }
         let result = work(&mut self.value);
         if let Err(error) = &result
-            && !error.is_retryable()
+            && !(error.is_retryable() || matches!(error, SinkError::Unrecorded(_)))
         {
             self.stopped = Some(error.to_string());
         }

@@ -4,9 +4,15 @@
 //! to it: what a killed process wrote behind its recorded cursor comes again.
 //! A cursor is recorded before the first line is written, so lines without one
 //! are of a sink that was switched off since, or of another journal: they stay.
+//!
+//! A cursor is given out only while the path leads to the file, whole. One that
+//! was moved away is done with: a new one begins in its place, once a cursor
+//! that says so is recorded.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
+mod file;
+
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,8 +20,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use protos::journal::{Cursor, Segment};
 
+use self::file::{LogFile, Place};
 use crate::blocking::Blocking;
-use crate::disk::{create_directory, drain, io_error, parent, sync_directory, sync_error};
+use crate::disk::{drain, io_error, parent, sync_directory, sync_error};
 use crate::fail_point;
 use crate::{Flush, Sink, SinkError};
 
@@ -82,15 +89,15 @@ impl<L: Lines> Sink for NdjsonLog<L> {
         self.log.run(Log::flush).await
     }
 
-    async fn recorded(&mut self, _: &Cursor) -> Result<Option<Cursor>, SinkError> {
-        Ok(None)
+    async fn recorded(&mut self, cursor: &Cursor) -> Result<Option<Cursor>, SinkError> {
+        let through = cursor.through_seq;
+        self.log.run(move |log| log.recorded(through)).await.map(|()| None)
     }
 }
 
 struct Log<L> {
     lines: L,
-    path: PathBuf,
-    file: File,
+    file: LogFile,
     /// Lines taken and not yet written.
     unsent: Vec<u8>,
     /// Bytes in the file and in `unsent`.
@@ -99,41 +106,46 @@ struct Log<L> {
     durable_length: u64,
     /// The last segment whose lines were taken.
     taken: u64,
+    /// The last segment of which it is recorded that its lines were taken.
+    recorded: u64,
+    /// A new file begins with the next cursor that is recorded.
+    begins_anew: bool,
 }
 
 impl<L: Lines> Log<L> {
     fn open(lines: L, path: PathBuf, cursor: Option<&Cursor>) -> Result<Self, SinkError> {
-        let directory = parent(&path);
-        create_directory(directory)?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .write(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io_error(&path))?;
-        let found = file.metadata().map_err(io_error(&path))?.len();
+        let file = LogFile::open(path)?;
+        let path = file.path();
+        let found = file.file().metadata().map_err(io_error(path))?.len();
         let length = match cursor {
-            Some(cursor) => recorded_length(&path, cursor)?,
-            None => whole_lines(&file, found).map_err(io_error(&path))?,
+            Some(cursor) => recorded_length(path, cursor)?,
+            None => whole_lines(file.file(), found).map_err(io_error(path))?,
         };
         if found < length {
             let contradiction = format!(
-                "holds {found} bytes, but its cursor says that {length} were written; \
-                 restore the file from a copy"
+                "holds {found} bytes, but its cursor says that {length} were written: put the file \
+                 back, or a copy; where there is none, start once without this sink, which then \
+                 begins anew"
             );
             return Err(SinkError::Cursor { path: path.display().to_string(), contradiction });
         }
         if found > length {
             tracing::info!(path = %path.display(), from = found, to = length, "cutting back");
-            file.set_len(length).map_err(io_error(&path))?;
+            file.file().set_len(length).map_err(io_error(path))?;
         }
-        file.seek(SeekFrom::Start(length)).map_err(io_error(&path))?;
-        file.sync_all().map_err(sync_error(&path))?;
-        sync_directory(directory)?;
+        file.file().sync_all().map_err(sync_error(path))?;
+        sync_directory(parent(path))?;
         let taken = cursor.map_or(0, |cursor| cursor.through_seq);
-        let unsent = Vec::new();
-        Ok(Self { lines, path, file, unsent, length, durable_length: length, taken })
+        Ok(Self {
+            lines,
+            file,
+            unsent: Vec::new(),
+            length,
+            durable_length: length,
+            taken,
+            recorded: taken,
+            begins_anew: false,
+        })
     }
 
     fn write(&mut self, segment: &Segment) -> Result<(), SinkError> {
@@ -164,21 +176,48 @@ impl<L: Lines> Log<L> {
     fn flush(&mut self) -> Result<Cursor, SinkError> {
         self.drain()?;
         if self.durable_length != self.length {
-            self.file.sync_data().map_err(sync_error(&self.path))?;
+            self.file.file().sync_data().map_err(sync_error(self.file.path()))?;
             self.durable_length = self.length;
         }
         fail_point::hit_in(L::NAME, "flush");
-        Ok(Cursor {
-            sink: L::NAME.to_owned(),
-            through_seq: self.taken,
-            byte_length: Some(self.length),
-            ..Cursor::default()
-        })
+        match self.file.place(self.length)? {
+            Place::Same => Ok(cursor::<L>(self.taken, self.length)),
+            Place::Elsewhere => Err(self.begin_anew(self.taken.max(self.recorded))),
+            Place::Gone => Err(self.begin_anew(self.recorded)),
+        }
+    }
+
+    /// Asks to have it recorded that a new file begins after segment `through`.
+    fn begin_anew(&mut self, through: u64) -> SinkError {
+        let (path, bytes) = (self.file.path().display(), self.length);
+        tracing::warn!(%path, bytes, through, "a file was taken away: a new one begins");
+        self.begins_anew = true;
+        SinkError::Unrecorded(Box::new(cursor::<L>(through, 0).into()))
+    }
+
+    /// A cursor at segment `through` is recorded.
+    fn recorded(&mut self, through: u64) -> Result<(), SinkError> {
+        // Unless it was put back meanwhile: then lines go on in it.
+        if self.begins_anew && self.file.place(self.length)? != Place::Same {
+            self.file = LogFile::open(self.file.path().to_path_buf())?;
+            sync_directory(parent(self.file.path()))?;
+            self.unsent.clear();
+            (self.length, self.durable_length) = (0, 0);
+            self.taken = through;
+        }
+        self.begins_anew = false;
+        self.recorded = through;
+        Ok(())
     }
 
     fn drain(&mut self) -> Result<(), SinkError> {
-        drain(&self.file, &mut self.unsent).map_err(io_error(&self.path))
+        drain(self.file.file(), &mut self.unsent).map_err(io_error(self.file.path()))
     }
+}
+
+fn cursor<L: Lines>(through_seq: u64, length: u64) -> Cursor {
+    let (sink, byte_length) = (L::NAME.to_owned(), Some(length));
+    Cursor { sink, through_seq, byte_length, ..Cursor::default() }
 }
 
 fn recorded_length(path: &Path, cursor: &Cursor) -> Result<u64, SinkError> {

@@ -30,8 +30,8 @@ impl From<Cursor> for Progress {
 }
 
 /// A sink failed; mostly the same call is made again after a pause. A later call can
-/// succeed after [`SinkError::Io`] and [`SinkError::Remote`] only;
-/// [`SinkError::Unrecorded`] asks for something else first, and after the
+/// succeed after [`SinkError::Io`], [`SinkError::Remote`] and
+/// [`SinkError::Displaced`] only; [`SinkError::Unrecorded`] asks for something else first, and after the
 /// others the sink waits for a restart, which begins anew from the recorded
 /// cursor.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,16 @@ pub enum SinkError {
         target: String,
         /// What the service or its client said.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was written is not where it will be looked for: a file was moved,
+    /// deleted or changed under the sink. It looks again for ever, and goes on
+    /// once that is put right.
+    #[error("{path}: {what}")]
+    Displaced {
+        /// The file or directory.
+        path: String,
+        /// What happened, and what to do.
+        what: String,
     },
     /// The sink goes on only from a cursor that is recorded, so that a crash
     /// in what it does next is understood: record this, then give it the
@@ -98,7 +108,7 @@ impl SinkError {
     /// Whether the same call can succeed later in this process.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Remote { .. })
+        matches!(self, Self::Io { .. } | Self::Remote { .. } | Self::Displaced { .. })
     }
 }
 

@@ -17,6 +17,7 @@ mod idle;
 mod kills;
 mod rejects;
 mod restarts;
+mod rotation;
 mod shared;
 mod shutdown;
 mod tags;

@@ -7,7 +7,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::testing::{dead_letter, event, segment, write_all};
-use crate::{dead_letters, event_log};
+use crate::{Held, dead_letters, event_log};
 
 fn segment_with_events(seq: u64, events: usize) -> Segment {
     let events = (0..events)
@@ -151,15 +151,16 @@ fn a_full_disk_loses_and_doubles_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let mut log = Log::open(event_log::EventLines, path(directory.path()), None).unwrap();
     // A device that is always full stands in for the disk.
-    let real =
-        std::mem::replace(&mut log.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = Held::new(path(directory.path()), full);
+    let real = std::mem::replace(&mut log.file.held, full);
     log.write(&segment_with_events(1, 3)).unwrap();
     let error = log.flush().unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("shard-3.ndjson"), "{error}");
     let big = segment_with_events(2, 5000);
     assert!(log.write(&big).is_err());
     assert!(log.write(&big).is_err());
-    log.file = real;
+    log.file.held = real;
     log.write(&big).unwrap();
     log.flush().unwrap();
     let found = ids(directory.path());
@@ -167,6 +168,143 @@ fn a_full_disk_loses_and_doubles_nothing() {
         .iter()
         .flat_map(|&(seq, count)| (0..count).map(move |index| format!("{seq}-{index}")));
     assert!(found.into_iter().eq(expected));
+}
+
+/// What an operator does to the file of a log that is being written.
+#[derive(Clone, Copy, Debug)]
+enum Meddling {
+    Moved,
+    MovedAndMadeAnew,
+    Deleted,
+    DeletedAndMadeAnew,
+    Cut,
+    AnotherInItsPlace,
+    DirectoryMoved,
+    DirectoryMadeAnew,
+}
+
+impl Meddling {
+    fn with(self, directory: &Path) {
+        let (file, elsewhere) = (path(directory), directory.join("shard-3.old.ndjson"));
+        match self {
+            Self::Moved => fs::rename(file, elsewhere).unwrap(),
+            Self::MovedAndMadeAnew => {
+                fs::rename(&file, elsewhere).unwrap();
+                fs::write(file, "").unwrap();
+            }
+            Self::Deleted => fs::remove_file(file).unwrap(),
+            Self::DeletedAndMadeAnew => {
+                fs::remove_file(&file).unwrap();
+                fs::write(file, "").unwrap();
+            }
+            Self::Cut => fs::write(file, "").unwrap(),
+            Self::AnotherInItsPlace => {
+                fs::rename(&file, &elsewhere).unwrap();
+                fs::copy(elsewhere, file).map(drop).unwrap();
+            }
+            Self::DirectoryMoved => fs::rename(directory, directory.with_extension("old")).unwrap(),
+            Self::DirectoryMadeAnew => {
+                fs::rename(directory, directory.with_extension("old")).unwrap();
+                fs::create_dir(directory).unwrap();
+            }
+        }
+    }
+}
+
+/// A log in a directory that can be moved: segment 1 is recorded, segment 2 flushed.
+async fn a_log_that_is_written() -> (tempfile::TempDir, PathBuf, impl Sink) {
+    let around = tempfile::tempdir().unwrap();
+    let directory = around.path().join("event_log");
+    let mut log = event_log::open(&directory, 3, None).unwrap();
+    write_all(&mut log, [segment_with_events(1, 2)]).await;
+    let recorded = log.flush(Flush::Periodic).await.unwrap();
+    assert_eq!(log.recorded(&recorded).await.unwrap(), None);
+    write_all(&mut log, [segment_with_events(2, 1)]).await;
+    log.flush(Flush::Periodic).await.unwrap();
+    (around, directory, log)
+}
+
+/// No cursor says that lines are durable that are not where they will be looked for.
+#[rstest]
+#[case::deleted(Meddling::Deleted, &["shard-3.ndjson: was deleted", "empty file", "/proc/"])]
+#[case::cut(Meddling::Cut, &["shard-3.ndjson: holds ", "changed from outside", "empty file"])]
+#[case::another(Meddling::AnotherInItsPlace, &["shard-3.ndjson: is not the file", "back"])]
+#[case::directory_moved(Meddling::DirectoryMoved, &["event_log: no longer the directory", "back"])]
+#[case::directory_anew(Meddling::DirectoryMadeAnew, &["event_log: no longer the directory"])]
+#[tokio::test]
+async fn lines_that_are_not_in_their_place_are_not_said_to_be_durable(
+    #[case] meddling: Meddling,
+    #[case] said: &[&str],
+) {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    meddling.with(&directory);
+    for _ in 0..2 {
+        let error = log.flush(Flush::Periodic).await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        let error = error.to_string();
+        assert!(said.iter().all(|part| error.contains(part)), "{error}");
+        write_all(&mut log, [segment_with_events(3, 1)]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_put_back_has_every_line() {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    Meddling::DirectoryMadeAnew.with(&directory);
+    write_all(&mut log, [segment_with_events(3, 1)]).await;
+    log.flush(Flush::Periodic).await.unwrap_err();
+    fs::remove_dir(&directory).unwrap();
+    fs::rename(directory.with_extension("old"), &directory).unwrap();
+    let cursor = log.flush(Flush::Periodic).await.unwrap();
+    assert_eq!(cursor.through_seq, 3);
+    assert_eq!(ids(&directory), ["1-0", "1-1", "2-0", "3-0"]);
+}
+
+/// A file that is moved away whole has its lines; of one that is deleted, those
+/// come again that are not recorded.
+#[rstest]
+#[case::moved(Meddling::Moved, 3)]
+#[case::moved_and_made_anew(Meddling::MovedAndMadeAnew, 3)]
+#[case::deleted_and_made_anew(Meddling::DeletedAndMadeAnew, 1)]
+#[tokio::test]
+async fn a_new_file_begins_once_it_is_recorded_that_it_does(
+    #[case] meddling: Meddling,
+    #[case] through_seq: u64,
+) {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    meddling.with(&directory);
+    write_all(&mut log, [segment_with_events(3, 1)]).await;
+    let asked = log.flush(Flush::Periodic).await.unwrap_err();
+    let SinkError::Unrecorded(progress) = asked else { panic!("{asked}") };
+    let begins =
+        Cursor { sink: "event_log".into(), through_seq, byte_length: Some(0), ..Cursor::default() };
+    assert_eq!(progress.cursor, begins);
+    // A crash here finds the file empty, as the cursor says.
+    assert_eq!(log.recorded(&begins).await.unwrap(), None);
+    assert_eq!(ids(&directory), [""; 0]);
+    write_all(&mut log, (through_seq + 1..=4).map(|seq| segment_with_events(seq, 1))).await;
+    let cursor = log.flush(Flush::Final).await.unwrap();
+    assert_eq!(cursor.through_seq, 4);
+    let again: Vec<_> = (through_seq + 1..=4).map(|seq| format!("{seq}-0")).collect();
+    assert_eq!(ids(&directory), again);
+    drop(log);
+    event_log::open(&directory, 3, Some(&cursor)).unwrap();
+    assert_eq!(ids(&directory), again);
+}
+
+#[tokio::test]
+async fn a_file_that_is_put_back_before_a_new_one_begins_goes_on() {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    Meddling::Moved.with(&directory);
+    let asked = log.flush(Flush::Periodic).await.unwrap_err();
+    let SinkError::Unrecorded(progress) = asked else { panic!("{asked}") };
+    fs::rename(directory.join("shard-3.old.ndjson"), path(&directory)).unwrap();
+    assert_eq!(log.recorded(&progress.cursor).await.unwrap(), None);
+    write_all(&mut log, [segment_with_events(3, 1)]).await;
+    let cursor = log.flush(Flush::Final).await.unwrap();
+    assert_eq!(ids(&directory), ["1-0", "1-1", "2-0", "3-0"]);
+    let length = fs::metadata(path(&directory)).unwrap().len();
+    assert_eq!((cursor.through_seq, cursor.byte_length), (3, Some(length)));
 }
 
 /// What happens to a log.
