@@ -5,6 +5,7 @@
 //! neither rows nor the file.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
@@ -141,7 +142,7 @@ impl FinishedPart {
     /// durable until its directory is synced.
     pub(super) fn publish(&mut self, name: &Path) -> Result<(), SinkError> {
         if self.file.state == FileState::Synced {
-            fs::rename(&self.file.path, name).map_err(io_error(name))?;
+            fs::rename(&self.file.path, name).map_err(|error| self.file.unnamed(name, error))?;
             self.file.state = FileState::Published;
         }
         Ok(())
@@ -162,6 +163,16 @@ impl TemporaryFile {
         // It held a whole row group, and the next may be days away.
         *bytes = Vec::new();
         Ok(())
+    }
+
+    /// Why it did not get its `name`.
+    fn unnamed(&self, name: &Path, error: io::Error) -> SinkError {
+        if !matches!(self.path.try_exists(), Ok(false)) {
+            return io_error(name)(error);
+        }
+        let what = "was moved or deleted before it had its name: put it back, or start again, \
+                    which writes its rows once more";
+        SinkError::Displaced { path: self.path.display().to_string(), what: what.to_owned() }
     }
 }
 

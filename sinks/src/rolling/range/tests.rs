@@ -280,6 +280,25 @@ fn an_error_of_the_disk_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn files_that_are_taken_away_before_they_have_their_names_are_written_by_a_start() {
+    let mut bench = Bench::new();
+    bench.write(&segment_of_days(1, 3, 2));
+    let announced = bench.flush(Flush::Final);
+    assert_eq!(announced, cursor(0, Some(1)));
+    fs::rename(bench.root().join(TODAY), bench.root().join("elsewhere")).unwrap();
+    for _ in 0..2 {
+        let error = bench.rolling.recorded(Some(1), bench.now).unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        let error = error.to_string();
+        let said = [TODAY, ".tmp: was moved or deleted", "start again"];
+        assert!(said.iter().all(|part| error.contains(part)), "{error}");
+    }
+    bench.crash(Some(&announced));
+    bench.write(&segment_of_days(1, 3, 2));
+    assert_eq!(bench.seqs(), seqs_of([(1, 3)]));
+}
+
+#[test]
 fn a_full_disk_holds_up_writing_and_bounds_memory() {
     let mut bench = Bench::new();
     let blocked = bench.root().join(TODAY);
