@@ -398,8 +398,9 @@ settings! {
     }
 
     /// Google Cloud Pub/Sub: where pings come from and where events go. Each
-    /// end is on when its name is given. `PUBSUB_EMULATOR_HOST` leads to an
-    /// emulator instead of Google's service.
+    /// end is on when its name is given; an ID has 3 to 255 letters, digits and
+    /// -_.~+%, begins with a letter, and not with goog. `PUBSUB_EMULATOR_HOST`
+    /// leads to an emulator instead of Google's service.
     [pubsub] Pubsub {
         /// Pings are pulled from this subscription; they are acknowledged once
         /// they are durable. {shard} stands for the number of a shard, in three

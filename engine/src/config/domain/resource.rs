@@ -9,16 +9,47 @@ pub(in crate::config) struct Resource {
     pub(in crate::config) collection: &'static str,
 }
 
+/// What Pub/Sub asks of a name, as
+/// <https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names> has it.
+const ID_RULE: &str = "ID has 3 to 255 letters, digits and -_.~+%, begins with a letter, and not \
+                       with goog";
+const PROJECT_RULE: &str = "PROJECT has 1 to 255 letters, digits and -:.";
+
+/// Why a text is no such name.
+pub(super) enum Misnamed {
+    /// It is made up in another way.
+    Form,
+    /// One of its parts breaks this rule.
+    Rule(&'static str),
+}
+
+impl Misnamed {
+    /// The mistake, where `domain` found `literal`.
+    pub(super) fn told(&self, domain: &impl Domain, literal: &Literal) -> String {
+        let unexpected = unexpected(domain, literal);
+        match self {
+            Self::Form => unexpected,
+            Self::Rule(rule) => format!("{unexpected}: {rule}"),
+        }
+    }
+}
+
 impl Resource {
-    pub(super) fn fits(&self, name: &str) -> bool {
+    pub(super) fn check(&self, name: &str) -> Result<(), Misnamed> {
         let parts: Vec<&str> = name.split('/').collect();
-        let [projects, project, collection, id] = parts.as_slice() else { return false };
-        *projects == "projects"
-            && *collection == self.collection
-            && is_name(project, 1, |c| c == '-' || c == ':' || c == '.')
-            && is_name(id, 3, |c| "-_.~+%".contains(c))
+        let ["projects", project, collection, id] = parts.as_slice() else {
+            return Err(Misnamed::Form);
+        };
+        if *collection != self.collection {
+            return Err(Misnamed::Form);
+        }
+        if !is_name(project, 1, |c| "-:.".contains(c)) {
+            return Err(Misnamed::Rule(PROJECT_RULE));
+        }
+        let is_id = is_name(id, 3, |c| "-_.~+%".contains(c))
             && id.starts_with(|c: char| c.is_ascii_alphabetic())
-            && !id.starts_with("goog")
+            && !id.starts_with("goog");
+        if is_id { Ok(()) } else { Err(Misnamed::Rule(ID_RULE)) }
     }
 }
 
@@ -37,8 +68,11 @@ impl Domain for Resource {
     fn read(&self, literal: &Literal) -> Result<Option<String>, String> {
         match literal.text() {
             Some("") => Ok(None),
-            Some(name) if self.fits(name) => Ok(Some(name.to_owned())),
-            _ => Err(unexpected(self, literal)),
+            Some(name) => match self.check(name) {
+                Ok(()) => Ok(Some(name.to_owned())),
+                Err(misnamed) => Err(misnamed.told(self, literal)),
+            },
+            None => Err(unexpected(self, literal)),
         }
     }
 

@@ -73,8 +73,10 @@ impl Domain for ShardResource {
         let (place, id) = text.rsplit_once('/').unwrap_or_default();
         let name = ShardName::new(text);
         // With the longest number, for an id has a length of its own.
-        let fits = resource.fits(&format!("{place}/{}", ShardName::new(id).of(u32::MAX)));
-        if fits { Ok(Some(name)) } else { Err(unexpected(self, literal)) }
+        match resource.check(&format!("{place}/{}", ShardName::new(id).of(u32::MAX))) {
+            Ok(()) => Ok(Some(name)),
+            Err(misnamed) => Err(misnamed.told(self, literal)),
+        }
     }
 
     fn write(&self, value: &Self::Value) -> String {

@@ -193,6 +193,24 @@ use super::*;
      {shard} in ID where each shard has its own, or \"\" for none, found \
      \"projects/p/topics/pings\""
 )]
+#[case::an_id_that_is_too_short(
+    "pubsub.subscription = \"projects/p/subscriptions/in\"\n",
+    "fleet.toml:1:23: pubsub.subscription: expected \"projects/PROJECT/subscriptions/ID\", with \
+     {shard} in ID where each shard has its own, or \"\" for none, found \
+     \"projects/p/subscriptions/in\": ID has 3 to 255 letters, digits and -_.~+%, begins with a \
+     letter, and not with goog"
+)]
+#[case::an_id_that_the_service_keeps_for_itself(
+    "pubsub.events_topic = \"projects/p/topics/google-events\"\n",
+    "fleet.toml:1:23: pubsub.events_topic: expected \"projects/PROJECT/topics/ID\", or \"\" for \
+     none, found \"projects/p/topics/google-events\": ID has 3 to 255 letters, digits and -_.~+%, \
+     begins with a letter, and not with goog"
+)]
+#[case::a_project_with_a_blank(
+    "pubsub.late_topic = \"projects/my fleet/topics/late\"\n",
+    "fleet.toml:1:21: pubsub.late_topic: expected \"projects/PROJECT/topics/ID\", or \"\" for \
+     none, found \"projects/my fleet/topics/late\": PROJECT has 1 to 255 letters, digits and -:."
+)]
 #[case::a_shard_twice(
     "shards = 4\nshards_owned = [1, 3, 1]\n",
     "fleet.toml:2:16: shards_owned: shard 1 is there twice"
