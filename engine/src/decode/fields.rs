@@ -57,7 +57,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn expected(self) -> &'static str {
+    pub(crate) fn expected(self) -> &'static str {
         match self {
             Self::Text => "a string",
             Self::Number => "a number",
@@ -76,7 +76,19 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    const ALL: [Self; 23] = [
+    /// Unit of a field that is measured.
+    pub(crate) fn unit(self) -> Option<&'static str> {
+        match self {
+            Self::AltitudeM | Self::AccuracyM | Self::OdometerM => Some("metres"),
+            Self::SpeedMps => Some("metres a second"),
+            Self::HeadingDeg => Some("degrees clockwise from north"),
+            Self::EngineRpm => Some("revolutions a minute"),
+            Self::FuelPercent | Self::BatteryPercent => Some("percent"),
+            _ => None,
+        }
+    }
+
+    pub(crate) const ALL: [Self; 23] = [
         Self::VehicleId,
         Self::PingId,
         Self::Seq,

@@ -2,8 +2,8 @@
 //!
 //! Reads Parquet, CSV with a header, and NDJSON, each plain or compressed with
 //! gzip or zstd; the content tells which, not the name. Columns and keys are
-//! those of `VehiclePing`; unknown ones are ignored. The event time is
-//! `event_time` (a timestamp, or an RFC 3339 string) or `event_time_ms` or
+//! those of `VehiclePing`; unknown ones are ignored, with a warning where one is
+//! nearly named right. The event time is `event_time` (a timestamp, or an RFC 3339 string) or `event_time_ms` or
 //! `event_time_us` (whole numbers since 1970), one of them; likewise the
 //! optional `receive_time`. Several files are one input.
 //!

@@ -1,7 +1,11 @@
 //! Rows of NDJSON files: one JSON object a line, keys as in messages.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
+use serde::de::IgnoredAny;
+
+use super::columns::warn_of_misnamed;
 use super::error::FileError;
 use super::feed::{Feed, Original};
 use super::input::{FileName, Stream};
@@ -16,12 +20,14 @@ pub(super) struct NdjsonRows {
     /// Lines read, blank ones too: a row's number is its line's.
     lines: u64,
     bytes: u64,
+    /// Whether the keys of a row were looked at.
+    looked_at_keys: bool,
 }
 
 impl NdjsonRows {
     pub(super) fn new(name: FileName, stream: Stream) -> Self {
         let stream = BufReader::with_capacity(1 << 16, stream);
-        Self { name, stream, line: Vec::new(), lines: 0, bytes: 0 }
+        Self { name, stream, line: Vec::new(), lines: 0, bytes: 0, looked_at_keys: false }
     }
 
     /// Reads the next line into `line`; false at the end.
@@ -58,6 +64,7 @@ impl Rows for NdjsonRows {
             if line.is_empty() {
                 continue;
             }
+            self.looked_at_keys = self.looked_at_keys || look_at_keys(&self.name.full, line);
             let fields =
                 check_size(line.len()).and_then(|()| read_object(line, Times::EventAndReceive));
             feed.take(&self.name, self.lines, fields, || Original {
@@ -67,4 +74,15 @@ impl Rows for NdjsonRows {
         }
         Ok(true)
     }
+}
+
+/// Warns of keys of `line` that are nearly those of a ping; false where it is no
+/// object. The other rows are taken to have the same.
+fn look_at_keys(file: &str, line: &[u8]) -> bool {
+    let Ok(object) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(line) else {
+        return false;
+    };
+    let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    warn_of_misnamed(file, &keys);
+    true
 }
