@@ -8,7 +8,8 @@
 //!
 //! JSON keys are the names of `VehiclePing`. The event time is `event_time`
 //! (an RFC 3339 string) or `event_time_ms` or `event_time_us` (whole numbers
-//! since 1970), one of them. Unknown keys are ignored and `null` means absent.
+//! since 1970), one of them. Unknown keys are ignored and `null` means absent. A
+//! byte order mark before a text is ignored, as it is in a file.
 //!
 //! A batch is cut into its pings without copying or encoding anything again,
 //! so fields this version does not know stay in the payload.
@@ -22,7 +23,7 @@ mod tests;
 mod wire;
 
 use bytes::Bytes;
-use pieces::Pieces;
+use pieces::{Pieces, without_byte_order_mark};
 use protos::PingView;
 
 /// Largest message of one ping, and largest ping of a batch, bytes.
@@ -227,8 +228,8 @@ pub fn decode(content_type: ContentType, bytes: &Bytes) -> Result<Decoded, Decod
     match content_type {
         ContentType::Ping => Ok(vec![Item::protobuf(bytes.clone())]),
         ContentType::Batch => Ok(cut_batch(bytes)?.into_iter().map(Item::protobuf).collect()),
-        ContentType::Json => json::decode_message(bytes),
-        ContentType::Ndjson => json::decode_lines(bytes),
+        ContentType::Json => json::decode_message(&without_byte_order_mark(bytes)),
+        ContentType::Ndjson => json::decode_lines(&without_byte_order_mark(bytes)),
     }
 }
 

@@ -11,6 +11,16 @@ use prost::encoding::{self, DecodeContext, decode_key, skip_field};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// What some write before a text in UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// `text` without a byte order mark at its front: nobody may send JSON with one,
+/// and who reads it may ignore it (RFC 8259 §8.1).
+pub(crate) fn without_byte_order_mark(text: &Bytes) -> Bytes {
+    let marked = text.starts_with(BYTE_ORDER_MARK);
+    text.slice(if marked { BYTE_ORDER_MARK.len() } else { 0 }..)
+}
+
 /// The pings of a body, each as sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pieces {

@@ -5,13 +5,13 @@ use serde::de::IgnoredAny;
 
 use super::answer::Refusal;
 use super::body::Layout;
-use crate::decode::pieces::{Pieces, cut_array, cut_batch, cut_lines};
+use crate::decode::pieces::{Pieces, cut_array, cut_batch, cut_lines, without_byte_order_mark};
 
 /// The pings of `body`, each as sent, at most `max` of them.
 pub(super) fn split(body: &Bytes, layout: Layout, max: usize) -> Result<Vec<Bytes>, Refusal> {
     let pieces = match layout {
-        Layout::Json => split_json(body, max)?,
-        Layout::Ndjson => cut_lines(body, max),
+        Layout::Json => split_json(&without_byte_order_mark(body), max)?,
+        Layout::Ndjson => cut_lines(&without_byte_order_mark(body), max),
         Layout::ProtobufBatch => cut_batch(body, max).map_err(not_protobuf)?,
         Layout::ProtobufPing => one(body.clone()),
     };
@@ -75,6 +75,8 @@ mod tests {
     #[case::object(" {\"a\": 1}\n", &["{\"a\": 1}"])]
     #[case::array("[{\"a\":1}, {\"b\": [1, 2]} ,3]", &["{\"a\":1}", "{\"b\": [1, 2]}", "3"])]
     #[case::empty_array("[]", &[])]
+    #[case::byte_order_mark("\u{feff}{\"a\": 1}", &["{\"a\": 1}"])]
+    #[case::byte_order_mark_of_an_array("\u{feff}[{\"a\": 1}]", &["{\"a\": 1}"])]
     fn json_is_cut_at_its_elements(#[case] body: &'static str, #[case] pieces: &[&str]) {
         assert_eq!(text(body, Layout::Json).unwrap(), pieces);
     }
@@ -82,6 +84,8 @@ mod tests {
     #[rstest]
     #[case::empty("", "body_empty")]
     #[case::blank(" \n", "body_empty")]
+    #[case::byte_order_mark_alone("\u{feff}", "body_empty")]
+    #[case::byte_order_mark_behind("{\"a\": 1}\u{feff}", "body_not_json")]
     #[case::number("17", "body_not_pings")]
     #[case::string("\"ping\"", "body_not_pings")]
     #[case::junk("pings!", "body_not_json")]

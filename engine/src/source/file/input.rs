@@ -14,13 +14,13 @@ use super::csv::CsvRows;
 use super::error::FileError;
 use super::ndjson::NdjsonRows;
 use super::parquet::{ParquetProgress, ParquetRows};
+use crate::decode::pieces::BYTE_ORDER_MARK;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const PARQUET: &[u8] = b"PAR1";
 /// Of a file whose footer is encrypted.
 const ENCRYPTED_PARQUET: &[u8] = b"PARE";
-const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 const UTF_16_MARKS: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 /// Bytes read to tell what a file is.
 const PREFIX_BYTES: u64 = 4096;

@@ -58,6 +58,7 @@ fn the_content_type_says_what_the_bytes_are() {
     let one = ping("bus").encode_to_vec();
     let batch = VehiclePingBatch { pings: vec![ping("a"), ping("b")] }.encode_to_vec();
     let json = br#"{"vehicle_id":"c","event_time_us":1770000000000000,"lat":50,"lon":10}"#.to_vec();
+    let marked = |text: &[u8]| [b"\xef\xbb\xbf", text].concat();
     let received = "m7 1770000000500";
     for (content_type, data, expected) in [
         (None, one.clone(), vec![format!("bus {received}")]),
@@ -67,7 +68,9 @@ fn the_content_type_says_what_the_bytes_are() {
             batch,
             vec![format!("a {received}"), format!("b {received}")],
         ),
-        (Some("application/json"), json, vec![format!("c {received}")]),
+        (Some("application/json"), json.clone(), vec![format!("c {received}")]),
+        (Some("application/json"), marked(&json), vec![format!("c {received}")]),
+        (Some("application/x-ndjson"), marked(&json), vec![format!("c {received}")]),
         (Some(ContentType::Batch.name()), Vec::new(), vec![]),
         (None, b"junk".to_vec(), vec!["undecodable pubsub m7".into()]),
         (Some("text/html"), b"junk".to_vec(), vec!["undecodable pubsub m7".into()]),
