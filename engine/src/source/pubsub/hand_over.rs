@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use super::decode::{self, Decoder};
 use super::gate::Gate;
-use super::in_flight::InFlight;
+use super::in_flight::{InFlight, MessageKey};
 use super::stream::Received;
 use crate::intake::{Entry, Intake, IntakeError, NoVerdict, PendingVerdicts};
 use crate::metrics;
@@ -35,15 +35,14 @@ const FULL_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked whether intake is paused.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The ids of messages that were handed over together, and what became of
-/// them.
-type Settled = (Vec<SmolStr>, Result<(), NoVerdict>);
+/// Messages that were handed over together, and what became of them.
+type Settled = (Vec<MessageKey>, Result<(), NoVerdict>);
 
 /// Entries to be handed over together, with the messages they came in.
 #[derive(Default)]
 struct Part {
     entries: Vec<Entry>,
-    ids: Vec<SmolStr>,
+    keys: Vec<MessageKey>,
     bytes: usize,
     traceparent: Option<Arc<str>>,
 }
@@ -57,9 +56,9 @@ impl Part {
     }
 
     /// Takes `entries` away.
-    fn add(&mut self, id: SmolStr, entries: &mut Vec<Entry>, bytes: usize) {
+    fn add(&mut self, key: MessageKey, entries: &mut Vec<Entry>, bytes: usize) {
         self.entries.append(entries);
-        self.ids.push(id);
+        self.keys.push(key);
         self.bytes += bytes;
     }
 }
@@ -144,8 +143,8 @@ impl HandOver {
             oldest_ms = [oldest_ms, published_ms].into_iter().flatten().min();
             let clock_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
             self.low_mark.observe(clock_ms, receive_time);
-            let id = SmolStr::new(&message.message_id);
-            if !self.in_flight.add(id.clone(), handler) {
+            let key = MessageKey { id: SmolStr::new(&message.message_id), published_ms };
+            if !self.in_flight.add(key.clone(), handler) {
                 metrics::REDELIVERED.counter(&[]).increment(1);
                 continue;
             }
@@ -157,7 +156,7 @@ impl HandOver {
             if part.traceparent.is_none() {
                 part.traceparent = traceparent(&message.attributes).map(Arc::from);
             }
-            part.add(id, &mut entries, bytes);
+            part.add(key, &mut entries, bytes);
         }
         if let Some(oldest_ms) = oldest_ms {
             // Two clocks, of which either may be ahead.
@@ -169,10 +168,10 @@ impl HandOver {
 
     /// Hands a part over, or gives it back where intake does not take it.
     async fn hand_over(&mut self, part: Part) {
-        let Part { entries, ids, traceparent, .. } = part;
+        let Part { entries, keys, traceparent, .. } = part;
         if entries.is_empty() {
             // A batch of no pings: there is nothing to commit.
-            self.in_flight.ack(&ids);
+            self.in_flight.ack(&keys);
             return;
         }
         let count = entries.len() as u64;
@@ -183,10 +182,10 @@ impl HandOver {
                 self.full = None;
                 self.waiting.push(Box::pin(async move {
                     let settled = pending.wait().await.map(drop);
-                    (ids, settled)
+                    (keys, settled)
                 }));
             }
-            None => self.in_flight.give_back(&ids),
+            None => self.in_flight.give_back(&keys),
         }
     }
 
@@ -264,14 +263,14 @@ impl HandOver {
     }
 }
 
-fn settle(in_flight: &mut InFlight<Handler>, (ids, outcome): Settled) {
+fn settle(in_flight: &mut InFlight<Handler>, (keys, outcome): Settled) {
     match outcome {
         Ok(()) => {
             fail_point::hit("pubsub.ack");
-            in_flight.ack(&ids);
+            in_flight.ack(&keys);
             fail_point::hit("pubsub.acked");
         }
         // The shard is gone, and the worker going down with it.
-        Err(_) => in_flight.give_back(&ids),
+        Err(_) => in_flight.give_back(&keys),
     }
 }

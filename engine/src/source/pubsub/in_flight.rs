@@ -19,10 +19,21 @@ impl Handle for google_cloud_pubsub::subscriber::handler::Handler {
     }
 }
 
-/// Messages in flight by id. Pub/Sub's ids are numbers of some 16 digits, so
-/// that neither they nor a message that came once take memory of their own.
+/// Which message it is, however often it is delivered. An id is a topic's own
+/// for good, but for an emulator that has lost its state: that counts from 1
+/// again, and another message has the id of one that is in flight.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MessageKey {
+    /// Pub/Sub's are numbers of some 16 digits, so that they take no memory of
+    /// their own.
+    pub(super) id: SmolStr,
+    /// Milliseconds since the Unix epoch.
+    pub(super) published_ms: Option<i64>,
+}
+
+/// Messages in flight. One that came once takes no memory of its own.
 #[derive(Debug)]
-pub(super) struct InFlight<H>(HashMap<SmolStr, Handles<H>>);
+pub(super) struct InFlight<H>(HashMap<MessageKey, Handles<H>>);
 
 /// The handles of one message.
 #[derive(Debug)]
@@ -40,8 +51,8 @@ impl<H: Handle> InFlight<H> {
     /// Takes the handle of a delivery. Whether the message is new: where it is
     /// in flight already, this delivery is settled with the one before it.
     /// The older handle is kept, for to drop it would give the message back.
-    pub(super) fn add(&mut self, id: impl Into<SmolStr>, handle: H) -> bool {
-        match self.0.entry(id.into()) {
+    pub(super) fn add(&mut self, key: MessageKey, handle: H) -> bool {
+        match self.0.entry(key) {
             Entry::Occupied(mut entry) => {
                 entry.get_mut().again.push(handle);
                 false
@@ -53,18 +64,18 @@ impl<H: Handle> InFlight<H> {
         }
     }
 
-    /// Acknowledges the messages `ids`: they are durable.
-    pub(super) fn ack(&mut self, ids: &[SmolStr]) {
-        for Handles { first, again } in ids.iter().filter_map(|id| self.0.remove(id)) {
+    /// Acknowledges the messages `keys`: they are durable.
+    pub(super) fn ack(&mut self, keys: &[MessageKey]) {
+        for Handles { first, again } in keys.iter().filter_map(|key| self.0.remove(key)) {
             first.ack();
             again.into_iter().for_each(H::ack);
         }
     }
 
-    /// Gives the messages `ids` back.
-    pub(super) fn give_back(&mut self, ids: &[SmolStr]) {
-        for id in ids {
-            self.0.remove(id);
+    /// Gives the messages `keys` back.
+    pub(super) fn give_back(&mut self, keys: &[MessageKey]) {
+        for key in keys {
+            self.0.remove(key);
         }
     }
 }

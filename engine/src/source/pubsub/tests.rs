@@ -8,7 +8,7 @@ use prost::Message as _;
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 
 use super::decode::{Decoder, receive_time};
-use super::in_flight::{Handle, InFlight};
+use super::in_flight::{Handle, InFlight, MessageKey};
 use crate::decode::ContentType;
 use crate::intake::{Entry, OwnedShards, shard_of};
 
@@ -135,17 +135,36 @@ impl Drop for Noted {
     }
 }
 
+fn key(id: &str) -> MessageKey {
+    MessageKey { id: id.into(), published_ms: Some(1_770_000_000_000) }
+}
+
 #[test]
 fn a_message_delivered_again_in_flight_is_settled_once_with_all_its_handles() {
     let notes = Arc::new(Mutex::new(Vec::new()));
     let handle = |name| Noted(name, Arc::clone(&notes), false);
     let mut in_flight = InFlight::new();
-    assert!(in_flight.add("m1", handle("first")));
-    assert!(!in_flight.add("m1", handle("second")), "it is in flight already");
-    assert!(in_flight.add("m2", handle("other")));
+    assert!(in_flight.add(key("m1"), handle("first")));
+    assert!(!in_flight.add(key("m1"), handle("second")), "it is in flight already");
+    assert!(in_flight.add(key("m2"), handle("other")));
     assert!(notes.lock().unwrap().is_empty(), "nothing goes back needlessly");
-    in_flight.ack(&["m1".into()]);
-    in_flight.give_back(&["m2".into()]);
+    in_flight.ack(&[key("m1")]);
+    in_flight.give_back(&[key("m2")]);
     assert_eq!(*notes.lock().unwrap(), ["first acked", "second acked", "other given back"]);
-    assert!(in_flight.add("m1", handle("third")), "settled, it may come anew");
+    assert!(in_flight.add(key("m1"), handle("third")), "settled, it may come anew");
+}
+
+/// As those of an emulator that has lost its state: it counts from 1 again.
+#[test]
+fn a_message_with_the_id_of_another_in_flight_is_settled_by_itself() {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let handle = |name| Noted(name, Arc::clone(&notes), false);
+    let other = MessageKey { published_ms: Some(1_770_000_007_000), ..key("1") };
+    let mut in_flight = InFlight::new();
+    assert!(in_flight.add(key("1"), handle("old")));
+    assert!(in_flight.add(other.clone(), handle("new")), "it says something else");
+    in_flight.ack(&[key("1")]);
+    assert_eq!(*notes.lock().unwrap(), ["old acked"]);
+    in_flight.ack(&[other]);
+    assert_eq!(*notes.lock().unwrap(), ["old acked", "new acked"]);
 }
