@@ -426,22 +426,36 @@ pub fn disposition_name(disposition: Disposition) -> &'static str {
 }
 
 /// Sorts by event time, vehicle, then semantics §6. Events are large: their
-/// places are sorted, and each is moved once, or never where they lie in order.
-fn sort_events(events: &mut Vec<FleetEvent>) {
+/// places are sorted, and events moved that lie elsewhere, without room for all
+/// of them a second time.
+fn sort_events(events: &mut [FleetEvent]) {
     let mut order: Vec<Timed> = events.iter().enumerate().map(Timed::of).collect();
     // By one number first, which takes no branch: few events share their time.
     order.sort_unstable_by_key(|it| it.time_and_place);
     for same_time in order.chunk_by_mut(|a, b| a.time() == b.time()).filter(|it| it.len() > 1) {
-        same_time.sort_by(|it, other| {
-            it.vehicle.cmp(&other.vehicle).then_with(|| {
+        // When fences change all events may, and those of a vehicle are few.
+        same_time.sort_by_key(|it| it.vehicle);
+        for alike in same_time.chunk_by_mut(|a, b| a.vehicle == b.vehicle) {
+            alike.sort_by(|it, other| {
                 let (a, b) = (&events[it.place()], &events[other.place()]);
                 let vehicles = a.vehicle_id.cmp(&b.vehicle_id);
                 vehicles.then_with(|| order_key(a).cmp(&order_key(b)))
-            })
-        });
+            });
+        }
     }
-    if !order.is_sorted_by_key(Timed::place) {
-        *events = order.iter().map(|it| std::mem::take(&mut events[it.place()])).collect();
+    for first in 0..order.len() {
+        // What belongs here stands there, and what belongs there elsewhere still,
+        // until one belongs where the first one stood.
+        let mut here = first;
+        loop {
+            let there = order[here].place();
+            order[here].set_place(here);
+            if there == first {
+                break;
+            }
+            events.swap(here, there);
+            here = there;
+        }
     }
 }
 
@@ -467,5 +481,9 @@ impl Timed {
 
     fn place(&self) -> usize {
         self.time_and_place as usize
+    }
+
+    fn set_place(&mut self, place: usize) {
+        self.time_and_place = i128::from(self.time()) << 64 | place as i128;
     }
 }
