@@ -7,6 +7,8 @@
 //! goes on unless the new shape has the fix on the other side, or there is no
 //! fence any more.
 
+use std::sync::Arc;
+
 use protos::events::Reason;
 
 use super::refused::Refusal;
@@ -38,11 +40,11 @@ pub(super) fn change(
     let (before, next) = (turn.before.epoch, turn.next.epoch);
     let is_inside =
         |epoch: &FenceEpoch, i: u32| epoch.set.fences()[i as usize].shape.contains(last.position);
-    let transition = |epoch: &FenceEpoch, fence: u32, reason| Transition {
+    let transition = |epoch: &FenceEpoch, fence: u32, inside: bool, reason| Transition {
         judge,
         fence: epoch.fence_ref(fence),
         index: fence,
-        place: place_at_fence(epoch, fence, last, is_inside(epoch, fence)),
+        place: place_at_fence(epoch, fence, last, inside),
         cause: Cause::FenceVersion { version: epoch.version(fence), valid_from: turn.at },
         crossing: Crossing { reason, time: turn.at, not_before: turn.at, not_after: turn.at },
         at: turn.at,
@@ -53,17 +55,19 @@ pub(super) fn change(
     for mut visit in machine.visits.drain(..) {
         let then = visit.fence;
         let Some(now) = counterpart(before, then, next) else {
-            transition(before, then, Reason::FenceDeleted).exit(&visit, before, scratch);
+            let inside = is_inside(before, then);
+            transition(before, then, inside, Reason::FenceDeleted).exit(&visit, before, scratch);
             continue;
         };
         if !turn.next.concerns(now) {
-            transition(next, now, turn.reason(then, now)).exit(&visit, before, scratch);
+            let (inside, reason) = (is_inside(next, now), turn.reason(then, now));
+            transition(next, now, inside, reason).exit(&visit, before, scratch);
             continue;
         }
         if !turn.is_same(then, now) {
             let inside = is_inside(next, now);
             if visit.leaving.is_none() && !inside {
-                transition(next, now, Reason::FenceChanged).exit(&visit, before, scratch);
+                transition(next, now, false, Reason::FenceChanged).exit(&visit, before, scratch);
                 continue;
             }
             if inside && visit.leaving.take().is_some() {
@@ -102,7 +106,7 @@ pub(super) fn change(
             Some(then) if turn.is_same(then, fence) && turn.before.concerns(then) => continue,
             Some(then) => turn.reason(then, fence),
         };
-        let transition = transition(next, fence, reason);
+        let transition = transition(next, fence, true, reason);
         // One fix may see many changes: it cannot name what each begins.
         let visit = transition.open(transition.cause);
         transition.enter(&visit, scratch);
@@ -150,5 +154,8 @@ impl Turn<'_> {
 
 /// The fence of `to` with the id of fence `index` of `from`.
 fn counterpart(from: &FenceEpoch, index: u32, to: &FenceEpoch) -> Option<u32> {
-    to.set.position_of(from.id(index))
+    let id = from.id(index);
+    // Where no other fence came or went before it, it has the same index.
+    let stays = (index as usize) < to.set.fences().len() && Arc::ptr_eq(to.id(index), id);
+    if stays { Some(index) } else { to.set.position_of(id) }
 }
