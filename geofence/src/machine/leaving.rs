@@ -1,5 +1,7 @@
 //! Whether a vehicle that is seen outside has left (semantics §6, exit).
 
+use std::f64::consts::PI;
+
 use super::step::{Way, passed_at};
 use super::transitions::Crossing;
 use crate::decided::Place;
@@ -100,8 +102,19 @@ pub(super) fn decisive_m(fix: &Fix, fence: &Fence) -> f64 {
 
 /// The part of the margin that is the fence's.
 pub(super) fn margin_m(fence: &Fence) -> f64 {
-    let radius_m = (fence.shape.area_m2() / std::f64::consts::PI).sqrt();
+    // Beyond these the margin is one of its bounds.
+    let area_m2 = fence.shape.area_m2_within(
+        area_of_margin_m2(MARGIN_M_MIN * 0.99),
+        area_of_margin_m2(MARGIN_M_MAX * 1.01),
+    );
+    let radius_m = (area_m2 / PI).sqrt();
     (MARGIN_OF_RADIUS * radius_m).clamp(MARGIN_M_MIN, MARGIN_M_MAX)
+}
+
+/// The area of a fence whose part of the margin is this, were it not bounded.
+fn area_of_margin_m2(margin_m: f64) -> f64 {
+    let radius_m = margin_m / MARGIN_OF_RADIUS;
+    PI * radius_m * radius_m
 }
 
 /// The part of the margin that is the fix's.

@@ -12,6 +12,7 @@ mod corridor;
 mod dissolve;
 mod edge;
 mod envelope;
+mod measures;
 mod noding;
 mod parts;
 mod polygonal;
@@ -132,7 +133,7 @@ impl Shape {
             return f64::from(u8::from(self.contains(p)));
         }
         let sigma_m = confidence::sigma_m(accuracy_m);
-        if confidence::is_wide(self.area_m2(), self.perimeter_m(), sigma_m) {
+        if self.is_wide(sigma_m) {
             return confidence::beside_edge(signed_distance_m(), sigma_m);
         }
         let reach_m = confidence::reach_m(sigma_m);
@@ -147,6 +148,15 @@ impl Shape {
                 })
             }
         }
+    }
+
+    /// Whether a fix that is so blurred sees an edge as straight.
+    fn is_wide(&self, sigma_m: f64) -> bool {
+        let told = match self {
+            Self::Polygon(polygonal) => polygonal.measures().is_wide(sigma_m),
+            Self::Circle(_) | Self::Corridor(_) => None,
+        };
+        told.unwrap_or_else(|| confidence::is_wide(self.area_m2(), self.perimeter_m(), sigma_m))
     }
 
     /// The maximal stretches inside the closed shape of the straight step from
@@ -180,10 +190,20 @@ impl Shape {
     #[must_use]
     pub fn area_m2(&self) -> f64 {
         match self {
-            Self::Polygon(polygonal) => polygonal.area_m2(),
+            Self::Polygon(polygonal) => polygonal.exact().area_m2,
             Self::Circle(circle) => circle.area_m2(),
             Self::Corridor(corridor) => corridor.area_m2(),
         }
+    }
+
+    /// [`Self::area_m2`] as far as it lies between `low` and `high`, the nearer of
+    /// them otherwise, at less cost where it lies far from both.
+    pub(crate) fn area_m2_within(&self, low: f64, high: f64) -> f64 {
+        let told = match self {
+            Self::Polygon(polygonal) => polygonal.measures().area_m2_within(low, high),
+            Self::Circle(_) | Self::Corridor(_) => None,
+        };
+        told.unwrap_or_else(|| self.area_m2().clamp(low, high))
     }
 
     /// Length of the outline, holes included, metres; of corridors as if
@@ -191,7 +211,7 @@ impl Shape {
     #[must_use]
     pub fn perimeter_m(&self) -> f64 {
         match self {
-            Self::Polygon(polygonal) => polygonal.perimeter_m(),
+            Self::Polygon(polygonal) => polygonal.exact().perimeter_m,
             Self::Circle(circle) => circle.perimeter_m(),
             Self::Corridor(corridor) => corridor.perimeter_m(),
         }

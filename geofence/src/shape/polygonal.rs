@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::dissolve::{Mend, dissolve};
 use super::edge::{Edge, Sight};
 use super::envelope::Envelope;
+use super::measures::{Exact, Measures};
 use super::noding::Tangled;
 use super::parts::{Part, edges, extent, place};
 use super::runs::{Place, Runs, Wanted};
@@ -19,7 +20,7 @@ use super::slabs::Slabs;
 use super::sweep::{Marks, Meetings, Step, Stretches, mark};
 use super::trace::trace;
 use crate::Position;
-use crate::plane::{RADIANS, Scale, TURN, WGS84_A_M, WGS84_E2, round_mm, short_way};
+use crate::plane::{Scale, TURN, round_mm, short_way};
 
 /// Distance reported by a shape that has no edge, the whole Earth: half way
 /// round the equator.
@@ -33,8 +34,7 @@ pub struct Polygonal {
     /// edge's western end and less than a turn from it.
     edges: Runs,
     envelope: Envelope,
-    area_m2: f64,
-    perimeter_m: f64,
+    measures: Measures,
     /// See [`Self::taxicab_units`].
     taxicab_units: u64,
     /// Indexes of the edges.
@@ -89,11 +89,11 @@ impl Polygonal {
             .chain(edges.iter().map(Edge::envelope))
             .reduce(Envelope::join)
             .expect("there is a part");
+        let taxicab_units = edges.iter().map(Edge::taxicab_units).sum();
         let numbers: Vec<u32> = (0..edges.len() as u32).collect();
         let polygonal = Self {
-            area_m2: parts.iter().map(part_area_m2).sum(),
-            perimeter_m: edges.iter().filter(|e| !e.is_at_pole()).map(length_m).sum(),
-            taxicab_units: edges.iter().map(Edge::taxicab_units).sum(),
+            measures: Measures::new(&parts, &edges, envelope, taxicab_units),
+            taxicab_units,
             slabs: Slabs::build(&numbers, |i| {
                 (edges[*i as usize].west.x, edges[*i as usize].east.x)
             }),
@@ -135,12 +135,12 @@ impl Polygonal {
         self.taxicab_units
     }
 
-    pub(super) fn area_m2(&self) -> f64 {
-        self.area_m2
+    pub(super) fn measures(&self) -> &Measures {
+        &self.measures
     }
 
-    pub(super) fn perimeter_m(&self) -> f64 {
-        self.perimeter_m
+    pub(super) fn exact(&self) -> Exact {
+        self.measures.exact(|| Exact::of(&self.parts, self.edges.edges()))
     }
 
     #[inline]
@@ -347,43 +347,6 @@ fn outline_on_the_globe(parts: &[Part], origin: i64) -> Result<Vec<Edge>, Tangle
         .collect();
     let all = dissolve(&copies)?.edges.into_iter().map(|(a, b)| Edge::between(a, b));
     Ok(all.filter(|edge| (origin..origin + TURN).contains(&edge.west.x)).collect())
-}
-
-/// Area on the ellipsoid, metres².
-///
-/// `∮ −F dλ` over the rings, where `F(φ)` is the area between the equator and
-/// φ per radian of longitude, `b²/2 · (sin φ / (1 − e² sin² φ) + artanh(e sin
-/// φ) / e)` (Snyder, USGS 1395, eq. 3-12), integrated along each straight
-/// lon/lat edge by Gauss and Legendre's three points.
-fn part_area_m2(part: &Part) -> f64 {
-    let node = 0.6_f64.sqrt() / 2.0;
-    let ring_area = |ring| {
-        let mut sum = 0.0;
-        let mut base = None;
-        for (a, b) in edges(ring) {
-            // Areas from the first vertex's parallel: less to cancel.
-            let base = *base.get_or_insert_with(|| area_to_parallel(a.y as f64));
-            let at = |t: f64| area_to_parallel(a.y as f64 + t * (b.y - a.y) as f64) - base;
-            let mean = (5.0 * at(0.5 - node) + 8.0 * at(0.5) + 5.0 * at(0.5 + node)) / 18.0;
-            sum -= mean * (b.x - a.x) as f64 * RADIANS;
-        }
-        sum
-    };
-    // Holes run clockwise: their area is negative.
-    part.rings().map(ring_area).sum()
-}
-
-fn area_to_parallel(lat: f64) -> f64 {
-    let e = WGS84_E2.sqrt();
-    let b2 = WGS84_A_M * WGS84_A_M * (1.0 - WGS84_E2);
-    let sin = libm::sin(lat * RADIANS);
-    b2 / 2.0 * (sin / (1.0 - WGS84_E2 * sin * sin) + libm::atanh(e * sin) / e)
-}
-
-/// Length in the plane at the edge's middle latitude, metres.
-fn length_m(edge: &Edge) -> f64 {
-    let (a, b) = (edge.west, edge.east);
-    Scale::at((a.y + b.y) as f64 / 2.0).length_m((b.x - a.x) as f64, (b.y - a.y) as f64)
 }
 
 impl Edge {

@@ -71,6 +71,10 @@ impl Runs {
         self.edges as usize
     }
 
+    pub(super) fn edges(&self) -> impl Iterator<Item = Edge> {
+        (0..self.edges).map(|index| self.edge(index))
+    }
+
     /// The edge at an index, in the order they were given in.
     #[inline]
     pub(super) fn edge(&self, index: u32) -> Edge {
