@@ -128,6 +128,7 @@ impl Detector {
                 Input::Settings(settings) => self.change_settings(settings),
                 Input::Fences { set, valid_from } => {
                     effects.fences.push(self.change_fences(set, *valid_from));
+                    effects.events.reserve(self.events_of_change());
                 }
                 Input::Tags { changes, valid_from } => {
                     effects.tags.push(self.change_tags(changes, *valid_from));
@@ -337,6 +338,23 @@ impl Detector {
             }
         }
         FenceOutcome::TakenUp
+    }
+
+    /// Events that the newest change of fences comes to, about, if it is in force
+    /// and yet to be judged by: each visit to a fence that is another ends, and
+    /// mostly another begins. There may be so many that a list which grows would
+    /// be copied, time and again, through all caches.
+    fn events_of_change(&self) -> usize {
+        /// The exit, the visit, the enter, and what was decided besides.
+        const OF_A_VISIT: usize = 4;
+        let [.., before, next] = self.world.timeline.epochs() else { return 0 };
+        if next.valid_from <= self.in_force || next.valid_from > self.now {
+            return 0;
+        }
+        let others = before.others(next);
+        let visits = self.vehicles.iter().flatten().map(|vehicle| vehicle.machine.visits.len());
+        let ended = visits.sum::<usize>() * others / before.set.fences().len().max(1);
+        ended * OF_A_VISIT
     }
 
     /// Whether fences taken up now are those that the shard starts with. That

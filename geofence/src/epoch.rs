@@ -72,6 +72,23 @@ impl FenceEpoch {
         (0..self.set.fences().len() as u32).map(|index| self.version(index))
     }
 
+    /// The fence of `to` with the id of fence `index` of this epoch.
+    pub(crate) fn counterpart(&self, index: u32, to: &Self) -> Option<u32> {
+        let id = self.id(index);
+        // Where no other fence came or went before it, it has the same index.
+        let stays = (index as usize) < to.set.fences().len() && Arc::ptr_eq(to.id(index), id);
+        if stays { Some(index) } else { to.set.position_of(id) }
+    }
+
+    /// How many fences `next` no longer has, or has another version of.
+    pub(crate) fn others(&self, next: &Self) -> usize {
+        let stays = |index: &u32| {
+            self.counterpart(*index, next)
+                .is_some_and(|it| next.version(it) == self.version(*index))
+        };
+        (0..self.set.fences().len() as u32).filter(|index| !stays(index)).count()
+    }
+
     /// Id of the fence with this index in the set.
     #[inline]
     pub(crate) fn id(&self, index: u32) -> &Arc<str> {
@@ -82,5 +99,41 @@ impl FenceEpoch {
     fn name(&self, index: u32) -> &Name {
         let name = self.names.get(self.set.slots().slot(index)).as_ref();
         name.expect("every fence of the set has a name")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse_fences;
+
+    fn set(fences: &[(&str, u32)]) -> Arc<FenceSet> {
+        let feature = |(id, radius_m): &(&str, u32)| {
+            format!(
+                r#"{{"type":"Feature","id":"{id}","properties":{{"radius_m":{radius_m}}},
+                "geometry":{{"type":"Point","coordinates":[10,50]}}}}"#
+            )
+        };
+        let features: Vec<_> = fences.iter().map(feature).collect();
+        let text = format!(r#"{{"type":"FeatureCollection","features":[{}]}}"#, features.join(","));
+        Arc::new(parse_fences(text.as_bytes()).unwrap().set)
+    }
+
+    #[test]
+    fn a_fence_is_found_again_by_its_id_whatever_came_or_went() {
+        let next = |before: &FenceEpoch, fences: &[(&str, u32)]| {
+            let (set, raised) = (set(fences), |known: Option<u32>| known.map_or(1, |_| 2));
+            FenceEpoch::after(before, set, TimeMs(1), |_, known| raised(known))
+        };
+        let first = next(&FenceEpoch::empty(), &[("a", 50), ("b", 50), ("d", 50)]);
+        let second = next(&first, &[("a", 50), ("c", 60), ("d", 50)]);
+        let found = |from: &FenceEpoch, to| [0, 1, 2].map(|index| from.counterpart(index, to));
+        assert_eq!(found(&first, &second), [Some(0), None, Some(2)]);
+        assert_eq!(found(&second, &first), [Some(0), None, Some(2)]);
+        let third = next(&second, &[("c", 60), ("d", 50)]);
+        assert_eq!(found(&second, &third), [None, Some(0), Some(1)]);
+        assert_eq!(first.others(&first), 0);
+        assert_eq!(first.others(&second), 3);
+        assert_eq!(FenceEpoch::empty().others(&first), 0);
     }
 }

@@ -7,8 +7,6 @@
 //! goes on unless the new shape has the fix on the other side, or there is no
 //! fence any more.
 
-use std::sync::Arc;
-
 use protos::events::Reason;
 
 use super::refused::Refusal;
@@ -54,7 +52,7 @@ pub(super) fn change(
     let mut visits: Vec<Visit> = Vec::with_capacity(machine.visits.len());
     for mut visit in machine.visits.drain(..) {
         let then = visit.fence;
-        let Some(now) = counterpart(before, then, next) else {
+        let Some(now) = before.counterpart(then, next) else {
             let inside = is_inside(before, then);
             transition(before, then, inside, Reason::FenceDeleted).exit(&visit, before, scratch);
             continue;
@@ -101,7 +99,7 @@ pub(super) fn change(
         {
             continue;
         }
-        let reason = match counterpart(next, fence, before) {
+        let reason = match next.counterpart(fence, before) {
             None => Reason::FenceCreated,
             Some(then) if turn.is_same(then, fence) && turn.before.concerns(then) => continue,
             Some(then) => turn.reason(then, fence),
@@ -141,7 +139,7 @@ impl Turn<'_> {
     /// fix that comes to lie inside so is an enter of its own.
     fn carried_over(&self, mut arrival: Arrival, last: Sighting) -> Option<Arrival> {
         let then = arrival.visit.fence;
-        let now = counterpart(self.before.epoch, then, self.next.epoch)?;
+        let now = self.before.epoch.counterpart(then, self.next.epoch)?;
         let inside = |epoch: &FenceEpoch, fence: u32| {
             epoch.set.fences()[fence as usize].shape.contains(last.position)
         };
@@ -150,12 +148,4 @@ impl Turn<'_> {
             || inside(self.before.epoch, then) == inside(self.next.epoch, now);
         (goes_on && self.next.concerns(now)).then_some(arrival)
     }
-}
-
-/// The fence of `to` with the id of fence `index` of `from`.
-fn counterpart(from: &FenceEpoch, index: u32, to: &FenceEpoch) -> Option<u32> {
-    let id = from.id(index);
-    // Where no other fence came or went before it, it has the same index.
-    let stays = (index as usize) < to.set.fences().len() && Arc::ptr_eq(to.id(index), id);
-    if stays { Some(index) } else { to.set.position_of(id) }
 }

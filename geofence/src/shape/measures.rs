@@ -1,9 +1,9 @@
 //! Area and length of a polygon's outline.
 //!
-//! To the last bit they are sums of sines and logarithms, which took a third of
-//! the time that it took to read a polygon. What is asked of them is mostly
-//! whether they are above something, and bounds say it, of which all costs but
-//! a few products. Only where these do not the sums are made, once.
+//! To the last bit they are sums of sines and logarithms, a fifth of what it took
+//! to read fences. What is asked of them is mostly whether they are above
+//! something: bounds say that, which cost a few products. Only where these do not
+//! the sums are made, once.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,10 @@ use crate::plane::{RADIANS, Scale, WGS84_A_M, WGS84_E2};
 /// Bounds are found of outlines in boxes of up to so many units a side, half a
 /// degree: so much of the ellipsoid is nearly flat.
 const SIDE_UNITS_MAX: i64 = 5_000_000;
-/// And of up to so many units along the axes: products stay within 64 bits, and
-/// what the sums are off by, below a square metre, within [`SLACK`].
+/// And of up to so many units along the axes: sums of products stay within 64 bits,
+/// and what the exact ones are off by, below a square metre, within [`SLACK`].
 const TAXICAB_UNITS_MAX: u64 = 1_000_000_000;
-/// And of so many square metres.
+/// And of at least so many square metres, of which what sums are off by is little.
 const AREA_M2_MIN: f64 = 1e4;
 /// Bounds are wider by this share than they would have to be of exact sums.
 const SLACK: f64 = 1e-3;
