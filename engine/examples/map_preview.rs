@@ -21,7 +21,7 @@ use engine::tags::Tagger;
 use geofence::{FenceSet, LivePosition, Position, Status, TimeMs};
 use object_store::memory::InMemory;
 use protos::events::fleet_event::Detail;
-use protos::events::{self, FleetEvent, Op, Reason};
+use protos::events::{self, FleetEvent, Id, Op, Reason};
 use protos::journal::Segment;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -175,9 +175,9 @@ impl Fleet {
                 let fence = self.random.random_range(0..self.area.fence_ids.len());
                 let event = vehicle.event(&self.area.fence_ids[fence], &mut self.random);
                 events.push(FleetEvent {
-                    vehicle_id: name(number),
+                    vehicle_id: name(number).into(),
                     event_time_ms: now_ms,
-                    event_id: format!("{:032x}", self.seq * 1_000 + number as u64),
+                    event_id: Id::new(u128::from(self.seq) * 1_000 + number as u128),
                     op: Op::Assert.into(),
                     lat: Some(vehicle.lat),
                     lon: Some(vehicle.lon),
@@ -228,6 +228,7 @@ impl Vehicle {
                     Detail::GeofenceExit(events::GeofenceExit {})
                 };
                 let reason = Reason::Crossed.into();
+                let fence_id = fence_id.into();
                 return FleetEvent { fence_id, detail: Some(detail), reason, ..Default::default() };
             }
             (None, _) => {
@@ -236,7 +237,7 @@ impl Vehicle {
             }
         };
         FleetEvent {
-            fence_id: self.fence.clone().unwrap_or_default(),
+            fence_id: self.fence.as_deref().unwrap_or_default().into(),
             detail: Some(detail),
             reason: reason.into(),
             ..FleetEvent::default()

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use geofence::TimeMs;
+use protos::events::Id;
 
 use crate::config::{self, Effective, Flag, Mistakes};
 use crate::exit::{self, Exit};
@@ -385,7 +386,7 @@ pub struct ExplainArgs {
     pub vehicle: String,
     /// Why there is, or was, this event.
     #[arg(long, value_name = "ID", value_parser = explain::parse_event_id, conflicts_with = "at")]
-    pub event: Option<String>,
+    pub event: Option<Id>,
     /// What happened at this fence, or did not.
     #[arg(long, value_name = "ID", requires = "at")]
     pub fence: Option<String>,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, Op, Reason};
+use protos::events::{FleetEvent, Id, Op, Reason};
+use smol_str::SmolStr;
 
-use crate::hash::Id;
 use crate::number::Number64;
 use crate::{Position, TimeMs};
 
@@ -17,6 +17,17 @@ const SCHEMA_VERSION: u32 = 1;
 pub(crate) struct FenceRef {
     pub(crate) id: Arc<str>,
     pub(crate) version: u32,
+}
+
+impl FenceRef {
+    /// Its id as an event has it: a short one lies there, a long one is shared.
+    fn name(&self) -> SmolStr {
+        if self.id.len() <= SmolStr::INLINE_CAP {
+            SmolStr::new(&self.id)
+        } else {
+            SmolStr::from(Arc::clone(&self.id))
+        }
+    }
 }
 
 /// Where the cause of an event was, and how it lies to the fence (semantics §5)
@@ -93,10 +104,10 @@ pub(crate) struct Decided {
 pub(crate) struct Emission<'a> {
     pub(crate) op: Op,
     pub(crate) revision: u64,
-    pub(crate) vehicle_id: &'a str,
+    pub(crate) vehicle_id: &'a SmolStr,
     pub(crate) observed: TimeMs,
     pub(crate) late: bool,
-    pub(crate) replaces: Option<Id>,
+    pub(crate) replaces: Id,
 }
 
 impl Body {
@@ -110,15 +121,15 @@ impl Body {
 
     /// The content of an event on the wire; `None` if it is none of ours.
     pub(crate) fn from_event(event: FleetEvent) -> Option<Self> {
-        let group = match (unhex(&event.visit_id), unhex(&event.episode_id)) {
-            (Some(visit), _) => Group::Visit(visit),
-            (None, Some(episode)) => Group::Episode(episode),
-            (None, None) => Group::None,
+        let group = match (event.visit_id, event.episode_id) {
+            (Id::NONE, Id::NONE) => Group::None,
+            (Id::NONE, episode) => Group::Episode(episode),
+            (visit, _) => Group::Visit(visit),
         };
         let position =
             event.lat.zip(event.lon).and_then(|(lat, lon)| Position::from_degrees(lat, lon));
         Some(Self {
-            id: unhex(&event.event_id)?,
+            id: (!event.event_id.is_none()).then_some(event.event_id)?,
             reason: event.reason(),
             detail: event.detail?,
             fence: (!event.fence_id.is_empty()).then(|| FenceRef {
@@ -138,20 +149,19 @@ impl Body {
     /// The operation on the wire.
     pub(crate) fn emit(&self, emission: Emission<'_>) -> FleetEvent {
         let (visit, episode) = match self.group {
-            Group::None => (None, None),
-            Group::Visit(id) => (Some(id), None),
-            Group::Episode(id) => (None, Some(id)),
+            Group::None => (Id::NONE, Id::NONE),
+            Group::Visit(id) => (id, Id::NONE),
+            Group::Episode(id) => (Id::NONE, id),
         };
         FleetEvent {
-            event_id: hex(self.id),
+            event_id: self.id,
             op: emission.op.into(),
             revision: emission.revision,
-            vehicle_id: emission.vehicle_id.to_owned(),
-            // Not by way of what writes any value as text.
-            fence_id: self.fence.as_ref().map(|fence| String::from(&*fence.id)).unwrap_or_default(),
+            vehicle_id: emission.vehicle_id.clone(),
+            fence_id: self.fence.as_ref().map(FenceRef::name).unwrap_or_default(),
             fence_version: self.fence.as_ref().map_or(0, |fence| fence.version),
-            visit_id: visit.map(hex).unwrap_or_default(),
-            episode_id: episode.map(hex).unwrap_or_default(),
+            visit_id: visit,
+            episode_id: episode,
             event_time_ms: self.time.0,
             not_before_ms: self.not_before.0,
             not_after_ms: self.not_after.0,
@@ -163,47 +173,9 @@ impl Body {
             confidence: self.place.and_then(|place| place.confidence.get()),
             reason: self.reason.into(),
             late: emission.late,
-            replaces: emission.replaces.map(hex).unwrap_or_default(),
+            replaces: emission.replaces,
             schema_version: SCHEMA_VERSION,
             detail: Some(self.detail.clone()),
-        }
-    }
-}
-
-/// 32 lower-case hexadecimal digits.
-fn hex(id: Id) -> String {
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.0.to_be_bytes()) {
-        *pair = HEX_PAIRS[usize::from(byte)];
-    }
-    String::from_utf8(digits.to_vec()).expect("digits are ASCII")
-}
-
-/// The two digits of each byte.
-static HEX_PAIRS: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
-
-fn unhex(id: &str) -> Option<Id> {
-    u128::from_str_radix(id, 16).ok().map(Id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_written_as_a_number_is() {
-        for id in [0, 1, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210, u128::MAX, u128::MAX / 3] {
-            assert_eq!(hex(Id(id)), format!("{id:032x}"));
-            assert_eq!(unhex(&hex(Id(id))), Some(Id(id)));
         }
     }
 }

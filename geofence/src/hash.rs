@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use protos::events::Id;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Identity, TimeMs};
@@ -18,12 +19,6 @@ pub(crate) enum Cause {
     Moment(TimeMs),
 }
 
-/// Id of an event, a visit or an episode. It lies where any word does, as an
-/// [`Identity`] does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(Rust, packed(8))]
-pub(crate) struct Id(pub(crate) u128);
-
 /// Id of an event (semantics §4): hash of tenant, vehicle, kind, fence or
 /// rule, cause, and sequence within the cause.
 pub(crate) fn event_id(
@@ -36,7 +31,7 @@ pub(crate) fn event_id(
 ) -> Id {
     let parts = [tenant, vehicle, kind, rule];
     let bytes_max = parts.map(str::len).iter().sum::<usize>() + EVENT_NUMBERS_BYTES_MAX;
-    Id(hash_key(bytes_max, |key| {
+    Id::new(hash_key(bytes_max, |key| {
         for part in parts {
             // The length goes first, so that no two lists of parts run together.
             key.push((part.len() as u64).to_le_bytes());
@@ -156,7 +151,7 @@ mod tests {
                 key.extend(&cause_bytes);
                 key.extend(9_u32.to_le_bytes());
                 let id = event_id(&tenant, "bus-1", "dwell", "depot", cause, 9);
-                assert_eq!(id, Id(xxh3_128(&key)), "{cause:?} of {tenant:?}");
+                assert_eq!(id, Id::new(xxh3_128(&key)), "{cause:?} of {tenant:?}");
             }
         }
     }

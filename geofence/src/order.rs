@@ -7,7 +7,7 @@ use protos::events::{FleetEvent, Reason};
 /// Key by which events of one vehicle are sorted in files.
 pub fn order_key(event: &FleetEvent) -> impl Ord + '_ {
     let (time, cause) = (event.event_time_ms, cause_ms(event));
-    (time, cause, is_by_ping(event), rank(event), &event.fence_id, &event.event_id)
+    (time, cause, is_by_ping(event), rank(event), &event.fence_id, event.event_id)
 }
 
 /// Event time of the cause, as the interval tells it: events on a step hang on

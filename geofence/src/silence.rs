@@ -3,8 +3,9 @@
 
 use protos::events::fleet_event::Detail;
 use protos::events::{
-    FleetEvent, Op, Reason, SourceRecovered, SourceStalled, VehicleOffline, VehicleOnline,
+    FleetEvent, Id, Op, Reason, SourceRecovered, SourceStalled, VehicleOffline, VehicleOnline,
 };
+use smol_str::SmolStr;
 
 use crate::decided::{Body, Emission, Group, Place};
 use crate::detector::Detector;
@@ -119,10 +120,10 @@ impl Detector {
         body.emit(Emission {
             op: Op::Assert,
             revision: seq,
-            vehicle_id: "",
+            vehicle_id: &SmolStr::default(),
             observed: self.now,
             late: false,
-            replaces: None,
+            replaces: Id::NONE,
         })
     }
 }

@@ -169,7 +169,7 @@ fn an_enter_that_moves_amends_it() {
     let effects = hear(&mut shard, 1, 500, [inside(90).received(510)]);
     assert_eq!(dwells(&effects), ["Assert @375", "Retract @380"]);
     let told = effects.events.iter().find(|event| event.op() == Op::Assert).unwrap();
-    assert!(!told.replaces.is_empty());
+    assert!(!told.replaces.is_none());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use geofence::{Detector, Input, Outcome, PingRun, TimeMs};
 use proptest::prelude::*;
-use protos::events::FleetEvent;
+use protos::events::{FleetEvent, Id};
 
 use reference::world::{Scale, World, cases, fence_set, in_order, world};
 use support::shard::{Shard, kind, run};
@@ -35,7 +35,7 @@ fn play(world: &World, segments: &[(Vec<Input>, TimeMs)]) -> Shard {
 fn told(shard: &Shard, expected: &[reference::Told]) -> Vec<reference::Told> {
     let events: Vec<FleetEvent> = shard.fold.contents();
     // An id is the group of the expected event that is equal in all else.
-    let mut names: BTreeMap<String, i64> = BTreeMap::new();
+    let mut names: BTreeMap<Id, i64> = BTreeMap::new();
     let mut pool: Vec<&reference::Told> = expected.iter().collect();
     for event in &events {
         let bare = reference::told(event, |_| 0);
@@ -43,14 +43,14 @@ fn told(shard: &Shard, expected: &[reference::Told]) -> Vec<reference::Told> {
             |told: &&reference::Told| reference::Told { group: 0, ..(*told).clone() } == bare;
         if let Some(i) = pool.iter().position(twin) {
             let group = pool.swap_remove(i).group;
-            let id = if event.visit_id.is_empty() { &event.episode_id } else { &event.visit_id };
-            let known = *names.entry(id.clone()).or_insert(group);
+            let id = if event.visit_id.is_none() { event.episode_id } else { event.visit_id };
+            let known = *names.entry(id).or_insert(group);
             assert_eq!(known, group, "one id for two visits or episodes: {}", kind(event));
         }
     }
     events
         .iter()
-        .map(|event| reference::told(event, |id| names.get(id).copied().unwrap_or(-1)))
+        .map(|event| reference::told(event, |id| names.get(&id).copied().unwrap_or(-1)))
         .collect()
 }
 

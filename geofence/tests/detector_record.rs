@@ -87,11 +87,11 @@ fn what_the_record_says_wrongly_is_corrected() {
     let alterations: [(&str, Alteration); 5] = [
         ("another time", &|events| events[0].event_time_ms += 7),
         ("another place", &|events| events[0].lon = Some(1.0)),
-        ("another id", &|events| events[0].event_id = "ab".repeat(16)),
+        ("another id", &|events| events[0].event_id = "ab".repeat(16).parse().unwrap()),
         ("one too many", &|events| {
             let mut surplus = events[0].clone();
-            surplus.event_id = "cd".repeat(16);
-            surplus.set_op(Op::Assert);
+            surplus.event_id = "cd".repeat(16).parse().unwrap();
+            surplus.op = Op::Assert.into();
             events.push(surplus);
         }),
         ("nothing at all", &|events| events.clear()),
@@ -117,7 +117,7 @@ fn a_recorded_retraction_is_taken_back() {
         // retracts, and nobody computed that.
         if i == 2 {
             let mut enter = events.iter().find(|event| kind(event) == "enter").unwrap().clone();
-            enter.set_op(Op::Retract);
+            enter.op = Op::Retract.into();
             events.retain(|event| event.event_id != enter.event_id);
             events.push(enter);
         }
@@ -134,7 +134,7 @@ fn an_earlier_event_that_the_record_retracts_or_amends_is_put_right() {
         let (fold, _) = recovered(|i, events| {
             if i == 2 {
                 let mut wrong = FleetEvent { revision: 3, ..enter.clone() };
-                wrong.set_op(op);
+                wrong.op = op.into();
                 wrong.not_before_ms -= 5;
                 events.push(wrong);
             }
@@ -228,7 +228,7 @@ fn a_final_event_that_the_record_retracts_is_told_again() {
     let contents = history.sinks.contents();
     let mut exit = history.sinks.events().into_iter().find(|event| kind(event) == "exit").unwrap();
     exit.revision = history.seq + 1;
-    exit.set_op(Op::Retract);
+    exit.op = Op::Retract.into();
     history.recorded(&[], |events| events.push(exit));
     assert_eq!(history.told().len(), told.len() - 1);
     assert_eq!(ops(&history.right(&[])), ["Assert exit sq @90"]);
@@ -241,7 +241,7 @@ fn a_final_event_that_the_record_amends_stays() {
     let told = history.told();
     let mut exit = history.sinks.events().into_iter().find(|event| kind(event) == "exit").unwrap();
     exit.revision = history.seq + 1;
-    exit.set_op(Op::Amend);
+    exit.op = Op::Amend.into();
     exit.distance_m = Some(-3.0);
     history.recorded(&[], |events| events.push(exit));
     assert_eq!(history.right(&[]), []);
@@ -263,7 +263,7 @@ fn an_event_of_a_source_is_put_right() {
     assert_eq!(ops(&history.right(&[])), ["Assert source_stalled @20"]);
     history.recorded(&[stalled(3, 30)], |events| {
         let mut surplus = events[0].clone();
-        surplus.event_id = "ab".repeat(16);
+        surplus.event_id = "ab".repeat(16).parse().unwrap();
         events.push(surplus);
     });
     assert_eq!(ops(&history.right(&[])), ["Retract source_stalled @30"]);

@@ -74,9 +74,8 @@ fn offline_and_online_in_one_segment() {
     hear(&mut at_once, 1, Some(0), [at(10)]);
     let effects = hear(&mut at_once, 1, Some(400), [at(500)]);
     assert_eq!(kinds(&effects), ["offline", "online"]);
-    let ids = |shard: &Shard| {
-        shard.fold.events().iter().map(|event| event.event_id.clone()).collect::<Vec<_>>()
-    };
+    let ids =
+        |shard: &Shard| shard.fold.events().iter().map(|event| event.event_id).collect::<Vec<_>>();
     assert_eq!(apart.told(), at_once.told());
     assert_eq!(ids(&apart), ids(&at_once), "ids come from the last ping");
 }

@@ -135,7 +135,7 @@ fn detected(pings: &[Ping], geojson: &[u8]) -> Vec<Transition> {
         .filter(|event| ["enter", "exit"].contains(&kind(event)))
         .map(|event| {
             let enter = kind(&event) == "enter";
-            (event.vehicle_id, event.event_time_ms, event.fence_id, enter)
+            (event.vehicle_id.into(), event.event_time_ms, event.fence_id.into(), enter)
         })
         .collect()
 }

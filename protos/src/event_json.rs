@@ -27,7 +27,7 @@ pub enum Rendering {
 pub fn push_event(out: &mut Vec<u8>, event: &FleetEvent, rendering: Rendering) {
     let full = rendering == Rendering::Full;
     let mut object = Object::open(out);
-    object.text("event_id", &event.event_id);
+    object.id("event_id", event.event_id);
     if full {
         object.word_unless_empty("op", op_name(event.op)).integer("revision", event.revision);
     }
@@ -39,8 +39,8 @@ pub fn push_event(out: &mut Vec<u8>, event: &FleetEvent, rendering: Rendering) {
         object.integer("fence_version", event.fence_version.into());
     }
     object
-        .text_unless_empty("visit_id", &event.visit_id)
-        .text_unless_empty("episode_id", &event.episode_id)
+        .id_if_any("visit_id", event.visit_id)
+        .id_if_any("episode_id", event.episode_id)
         .time("event_time", event.event_time_ms);
     time_unless_zero(&mut object, "not_before", event.not_before_ms);
     time_unless_zero(&mut object, "not_after", event.not_after_ms);
@@ -55,7 +55,7 @@ pub fn push_event(out: &mut Vec<u8>, event: &FleetEvent, rendering: Rendering) {
         .number_if_known("confidence", event.confidence)
         .word_unless_empty("reason", reason_name(event.reason));
     if full {
-        object.flag("late", event.late).text_unless_empty("replaces", &event.replaces);
+        object.flag("late", event.late).id_if_any("replaces", event.replaces);
     }
     object.integer("schema_version", event.schema_version.into());
     if let Some(detail) = &event.detail {

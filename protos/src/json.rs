@@ -4,6 +4,8 @@
 //! For the records that leave by the million (events, positions, dead
 //! letters): no tree of values, no allocation beyond the buffer.
 
+use crate::events::{ID_DIGITS, Id};
+
 /// First millisecond that four digits of a year can name: 0000-01-01.
 const TIME_MS_MIN: i64 = -62_167_219_200_000;
 /// Last one: 9999-12-31T23:59:59.999Z.
@@ -92,6 +94,22 @@ impl<'a> Object<'a> {
             self.out.push(b'"');
         }
         self
+    }
+
+    /// An id; empty if there is none.
+    #[inline(always)]
+    pub(crate) fn id(&mut self, key: &'static str, id: Id) -> &mut Self {
+        let mut text = [b'"'; ID_DIGITS + 1];
+        text[..ID_DIGITS].copy_from_slice(&id.digits());
+        self.key(key, b"\"");
+        self.out.extend_from_slice(if id.is_none() { b"\"" } else { &text });
+        self
+    }
+
+    /// An id, left out if there is none.
+    #[inline(always)]
+    pub(crate) fn id_if_any(&mut self, key: &'static str, id: Id) -> &mut Self {
+        if id.is_none() { self } else { self.id(key, id) }
     }
 
     /// An integer.

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use prost_build::Config;
+
 const SOURCES: [&str; 4] = [
     "fleet/telemetry/v1/ping.proto",
     "fleet/events/v1/event.proto",
@@ -12,20 +14,42 @@ const SOURCES: [&str; 4] = [
     "fleet/journal/v1/state.proto",
 ];
 
+/// A message with a type of its own, and where that is.
+const OWN: (&str, &str) = (".fleet.events.v1.FleetEvent", "crate::event::FleetEvent");
+
 #[test]
 fn checked_in_code_is_fresh() {
+    is_fresh("src/gen", &SOURCES, |config| config.extern_path(OWN.0, OWN.1), 3);
+}
+
+/// What the own type is compared with.
+#[test]
+fn generated_events_are_fresh() {
+    is_fresh("tests/gen", &SOURCES[1..2], |config| config, 1);
+}
+
+/// That `checked_in` has what `sources` generate for so many `packages`.
+fn is_fresh(
+    checked_in: &str,
+    sources: &[&str],
+    configure: impl FnOnce(&mut Config) -> &mut Config,
+    packages: usize,
+) {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let checked_in = root.join("src/gen");
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gen-of-protos");
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(checked_in);
+    let checked_in = root.join(checked_in);
     fs::create_dir_all(&out).expect("the target directory is writable");
-    generate(&root.join("proto"), &out);
+    let descriptors = protox::compile(sources, [root.join("proto")]).expect("the sources compile");
+    configure(Config::new().bytes(["."]).out_dir(&out))
+        .compile_fds(descriptors)
+        .expect("code generation succeeds");
 
     let mut names: Vec<_> = fs::read_dir(&out)
         .expect("just created")
         .map(|entry| entry.expect("readable entry").file_name())
         .collect();
     names.sort();
-    assert_eq!(names.len(), 3, "one file for each package: {names:?}");
+    assert_eq!(names.len(), packages, "one file for each package: {names:?}");
 
     for name in names {
         let fresh = fs::read_to_string(out.join(&name)).expect("just generated");
@@ -40,13 +64,4 @@ fn checked_in_code_is_fresh() {
             path.display()
         );
     }
-}
-
-fn generate(protos: &Path, out: &Path) {
-    let descriptors = protox::compile(SOURCES, [protos]).expect("the sources compile");
-    prost_build::Config::new()
-        .bytes(["."])
-        .out_dir(out)
-        .compile_fds(descriptors)
-        .expect("code generation succeeds");
 }

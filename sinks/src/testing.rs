@@ -10,8 +10,8 @@ use geofence::{FenceIds, LivePosition, Position, Status, TimeMs};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use prost::Message;
-use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, Id};
 use protos::journal::{
     DeadLetter, Disposition, Input, PingRun, Segment, SegmentKind, Supersedes, input,
 };
@@ -115,9 +115,9 @@ pub(crate) fn segment_of_days(seq: u64, pings: u64, days: u64) -> Segment {
 }
 
 /// An event of `detail` at noon.
-pub(crate) fn event(event_id: &str, detail: Detail) -> FleetEvent {
+pub(crate) fn event(event_id: u128, detail: Detail) -> FleetEvent {
     FleetEvent {
-        event_id: event_id.into(),
+        event_id: Id::new(event_id),
         op: 1,
         revision: 9,
         event_time_ms: NOON_MS,

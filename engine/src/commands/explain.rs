@@ -18,7 +18,7 @@ use crate::journal::Store;
 /// have what is asked about.
 pub fn execute(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let about = match (&args.event, &args.fence, args.at) {
-        (Some(id), None, None) => About::Event { id: id.clone() },
+        (Some(id), None, None) => About::Event { id: *id },
         (None, Some(id), Some(at)) => About::Fence { id: id.clone(), at },
         _ => unreachable!("the command line takes either --event, or --fence and --at"),
     };

@@ -202,7 +202,7 @@ impl Operation {
             observed_at: At(TimeMs(event.observed_at_ms)),
             late: event.late,
             event_time: At(TimeMs(event.event_time_ms)),
-            replaces: event.replaces.clone(),
+            replaces: event.replaces.text().to_string(),
         }
     }
 }

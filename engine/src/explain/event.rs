@@ -4,7 +4,7 @@ use geofence::TimeMs;
 use geofence::trace::{Decision, Moment, Presence, Step};
 use protos::event_json::{is_by_arrival, reason_name};
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, Op, Reason};
+use protos::events::{FleetEvent, Id, Op, Reason};
 
 use super::answer::{Asked, At, Explanation, Operation, Told, Verdict, content};
 use super::conclude::{Conclusion, at_fence, headline};
@@ -17,7 +17,7 @@ use super::{Failure, not_found};
 const SUGGESTED: usize = 5;
 
 /// Why there is, or was, the event with this id.
-pub(super) fn explain(reading: &Reading, id: &str) -> Result<Explanation, Failure> {
+pub(super) fn explain(reading: &Reading, id: Id) -> Result<Explanation, Failure> {
     let mut operations: Vec<&FleetEvent> =
         reading.operations.iter().filter(|event| event.event_id == id).collect();
     operations.sort_by_key(|event| event.revision);
@@ -56,7 +56,7 @@ pub(super) fn explain(reading: &Reading, id: &str) -> Result<Explanation, Failur
         decided_at: decided.map(|decision| At(decision.at)),
         operations: operations.into_iter().map(Operation::new).collect(),
     };
-    let asked = Asked::Event { event_id: id.to_owned() };
+    let asked = Asked::Event { event_id: id.to_string() };
     Ok(Explanation { event: Some(told), ..view.explanation(reading, asked, at, conclusion) })
 }
 
@@ -93,7 +93,7 @@ fn retracted(reading: &Reading, view: &View<'_>, last: &FleetEvent, at: TimeMs) 
     }
 }
 
-fn unknown(reading: &Reading, id: &str) -> Failure {
+fn unknown(reading: &Reading, id: Id) -> Failure {
     let mut newest: Vec<&FleetEvent> = Vec::new();
     for event in reading.operations.iter().rev() {
         if newest.iter().all(|known| known.event_id != event.event_id) {

@@ -17,6 +17,7 @@ mod thresholds;
 pub(crate) mod words;
 
 use geofence::TimeMs;
+use protos::events::{ID_DIGITS, Id};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::Store;
@@ -37,8 +38,8 @@ pub struct Question {
 pub enum About {
     /// Why there is, or was, this event.
     Event {
-        /// Its id, 32 lower-case hexadecimal digits.
-        id: String,
+        /// Its id.
+        id: Id,
     },
     /// What happened, or did not, at a fence about some time.
     Fence {
@@ -85,7 +86,7 @@ pub async fn explain(
 ) -> Result<Explanation, Failure> {
     let reading = reading::read(store, founded, question, given_up).await?;
     match &question.about {
-        About::Event { id } => event::explain(&reading, id),
+        About::Event { id } => event::explain(&reading, *id),
         About::Fence { id, at } => focus::explain(&reading, id, *at),
     }
 }
@@ -98,11 +99,11 @@ fn not_found(code: &'static str, message: String) -> Failure {
 ///
 /// # Errors
 /// Says what is expected.
-pub fn parse_event_id(text: &str) -> Result<String, String> {
-    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(text.to_ascii_lowercase());
+pub fn parse_event_id(text: &str) -> Result<Id, String> {
+    match u128::from_str_radix(text, 16) {
+        Ok(id) if text.len() == ID_DIGITS && !text.starts_with('+') => Ok(Id::new(id)),
+        _ => Err("expected an event_id: 32 hexadecimal digits".into()),
     }
-    Err("expected an event_id: 32 hexadecimal digits".into())
 }
 
 /// Reads a time: RFC 3339.

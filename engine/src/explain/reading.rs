@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use geofence::trace::{Arrival, Trail};
 use geofence::{FenceSet, Settings, TimeMs};
-use protos::events::FleetEvent;
+use protos::events::{FleetEvent, Id};
 use protos::journal::Segment;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64;
@@ -151,7 +151,7 @@ struct Reader {
     reading: Reading,
     /// The vehicle of the event asked about, if it is another.
     owner: Option<String>,
-    wanted_event: Option<String>,
+    wanted_event: Option<Id>,
     /// Other vehicles that have events.
     others: BTreeSet<String>,
 }
@@ -203,7 +203,7 @@ impl Reader {
             span,
         };
         let wanted_event = match &question.about {
-            About::Event { id } => Some(id.clone()),
+            About::Event { id } => Some(*id),
             About::Fence { .. } => None,
         };
         let others = BTreeSet::new();
@@ -242,12 +242,12 @@ impl Reader {
                 self.reading.operations.push(event);
                 continue;
             }
-            if self.wanted_event.as_ref() == Some(&event.event_id) {
-                self.owner = Some(event.vehicle_id.clone());
+            if self.wanted_event == Some(event.event_id) {
+                self.owner = Some(event.vehicle_id.to_string());
             }
             let is_vehicles = !event.vehicle_id.is_empty();
             if is_vehicles && self.others.len() < OTHERS_MAX {
-                self.others.insert(event.vehicle_id);
+                self.others.insert(event.vehicle_id.into());
             }
         }
     }

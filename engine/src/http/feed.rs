@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use protos::event_json::{self, Rendering};
 use protos::events::FleetEvent;
 use protos::journal::Segment;
+use smol_str::SmolStr;
 use tokio::sync::watch;
 
 /// Names one event operation: where it stands in the journal. Written
@@ -62,9 +63,9 @@ pub struct FeedEvent {
     /// The event's kind, such as `geofence_enter`.
     pub kind: &'static str,
     /// Empty for events of a source.
-    pub vehicle_id: String,
+    pub vehicle_id: SmolStr,
     /// Empty where no fence is concerned.
-    pub fence_id: String,
+    pub fence_id: SmolStr,
     /// The whole event, a JSON object on one line.
     pub json: String,
 }

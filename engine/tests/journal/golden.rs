@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use engine::journal::frame::{self, Kind};
 use engine::journal::pack::{self, PackIndex};
-use protos::events::FleetEvent;
+use protos::events::{FleetEvent, Id};
 use protos::journal::{
     Cursor, DeadLetter, Disposition, EndOfInput, FenceChange, Genesis, Input, PingRun, Segment,
     SegmentKind, Settings, Snapshot, SourceState, Supersedes, VehicleTag, VehicleTags, input,
@@ -60,9 +60,9 @@ fn segment() -> Segment {
         now_ms: 1_480_075_200_123,
         inputs: inputs.map(|input| Input { input: Some(input) }).to_vec(),
         events: vec![FleetEvent {
-            event_id: "00112233445566778899aabbccddeeff".to_owned(),
+            event_id: Id::new(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
             revision: 1_480_075_200_001,
-            vehicle_id: "bus".to_owned(),
+            vehicle_id: "bus".into(),
             lat: Some(30.25),
             ..FleetEvent::default()
         }],

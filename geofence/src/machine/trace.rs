@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use protos::events::{FleetEvent, Op};
+use protos::events::{FleetEvent, Id, Op};
+use smol_str::SmolStr;
 
 use super::arrival::CONFIDENCE_MIN;
 use super::refused::Refusal;
@@ -168,10 +169,10 @@ pub(crate) fn untold(decided: &Decided, vehicle_id: &str) -> FleetEvent {
     decided.body.emit(Emission {
         op: Op::Assert,
         revision: 0,
-        vehicle_id,
+        vehicle_id: &SmolStr::new(vehicle_id),
         observed: decided.observed,
         late: false,
-        replaces: None,
+        replaces: Id::NONE,
     })
 }
 

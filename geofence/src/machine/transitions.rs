@@ -1,12 +1,12 @@
 //! Enter and exit as events (semantics §4 and §6).
 
 use protos::events::fleet_event::Detail;
-use protos::events::{GeofenceEnter, GeofenceExit, Reason};
+use protos::events::{GeofenceEnter, GeofenceExit, Id, Reason};
 
 use super::visit::Visit;
 use super::{Draft, Judge, Scratch};
 use crate::decided::{Decided, FenceRef, Group, Place};
-use crate::hash::{Cause, Id, event_id};
+use crate::hash::{Cause, event_id};
 use crate::{FenceEpoch, OnSilence, Settings, TimeMs};
 
 /// Why and when a vehicle changed sides.

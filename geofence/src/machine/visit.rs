@@ -2,13 +2,13 @@
 //! visit event tell.
 
 use protos::events::fleet_event::Detail;
-use protos::events::{GeofenceDwell, GeofenceVisit, Reason};
+use protos::events::{GeofenceDwell, GeofenceVisit, Id, Reason};
 
 use super::leaving::Leaving;
 use super::{Draft, Judge, Scratch, seconds};
 use crate::decided::{Decided, Group, Place};
 use crate::fix::Fix;
-use crate::hash::{Cause, Id};
+use crate::hash::Cause;
 use crate::{FenceEpoch, TimeMs};
 
 /// A visit that is open.

@@ -1,7 +1,7 @@
 //! The machine and its parts as messages.
 
 use bytes::Bytes;
-use protos::events::Reason;
+use protos::events::{Id, Reason};
 use protos::journal::{
     CoreArrival, CoreFix, CoreIdle, CoreLeaving, CoreMachine, CorePlace, CoreRest, CoreVisit,
 };
@@ -9,7 +9,7 @@ use protos::journal::{
 use super::{StateError, decode_each};
 use crate::decided::Place;
 use crate::fix::{Fix, Sighting};
-use crate::hash::{Cause, Id};
+use crate::hash::Cause;
 use crate::machine::{Arrival, Crossing, IdleRun, Leaving, Machine, Rest, Visit};
 use crate::timeline::Timeline;
 use crate::{Identity, Position, TimeMs};
@@ -137,7 +137,7 @@ fn encode_visit(visit: &Visit) -> CoreVisit {
     };
     CoreVisit {
         fence: visit.fence,
-        id: encode_id(visit.id.0),
+        id: encode_id(visit.id.number()),
         cause_ping,
         cause_version,
         cause_valid_from_ms,
@@ -168,7 +168,7 @@ fn decode_visit(visit: CoreVisit) -> Result<Visit, StateError> {
     }
     Ok(Visit {
         fence: visit.fence,
-        id: Id(decode_id(&visit.id)?),
+        id: Id::new(decode_id(&visit.id)?),
         cause,
         place: decode_place(visit.place.ok_or(StateError::Malformed("place of a visit"))?),
         enter: TimeMs(visit.enter_ms),

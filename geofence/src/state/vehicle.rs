@@ -1,8 +1,9 @@
 //! A vehicle as a message.
 
 use prost::Message as _;
-use protos::events::FleetEvent;
+use protos::events::{FleetEvent, Id, Op};
 use protos::journal::{CoreCheckpoint, CoreDecided, CoreLiveness, CoreShown, CoreVehicle};
+use smol_str::SmolStr;
 
 use super::machine::{self, decode_fix, decode_id, encode_id};
 use super::{StateError, decode_each, window};
@@ -95,12 +96,12 @@ pub(super) fn decode(vehicle: CoreVehicle, timeline: &Timeline) -> Result<Vehicl
 
 fn encode_decided(decided: &Decided) -> CoreDecided {
     let emission = Emission {
-        op: protos::events::Op::Assert,
+        op: Op::Assert,
         revision: 0,
-        vehicle_id: "",
+        vehicle_id: &SmolStr::default(),
         observed: decided.observed,
         late: decided.late,
-        replaces: None,
+        replaces: Id::NONE,
     };
     CoreDecided {
         at_ms: decided.at.0,

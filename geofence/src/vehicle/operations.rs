@@ -1,11 +1,10 @@
 //! From what was emitted to what is decided now.
 
-use protos::events::{FleetEvent, Op};
+use protos::events::{FleetEvent, Id, Op};
 use smallvec::SmallVec;
 
 use super::Vehicle;
 use crate::decided::{Body, Decided, Emission};
-use crate::hash::Id;
 use crate::{OnSilence, Settings, TimeMs};
 
 impl Vehicle {
@@ -54,7 +53,7 @@ impl Vehicle {
                     (standing.observed, standing.late) = (old.observed, old.late);
                 }
                 Some(old) => {
-                    out.push(self.emit(self.standing(i), Op::Amend, revision, None));
+                    out.push(self.emit(self.standing(i), Op::Amend, revision, Id::NONE));
                     amended.push(old);
                 }
                 None => asserted.push(i),
@@ -73,7 +72,7 @@ impl Vehicle {
             let decided = self.standing(i);
             let old = (0..retracted.len())
                 .find(|&old| !replaced[old] && retracted[old].body.same_subject(&decided.body));
-            let replaces = old.map(|old| {
+            let replaces = old.map_or(Id::NONE, |old| {
                 replaced[old] = true;
                 retracted[old].body.id
             });
@@ -81,7 +80,7 @@ impl Vehicle {
         }
         for old in retracted.iter() {
             let old = Decided { observed: now, late: true, ..old.clone() };
-            out.push(self.emit(&old, Op::Retract, revision, None));
+            out.push(self.emit(&old, Op::Retract, revision, Id::NONE));
         }
     }
 
@@ -103,7 +102,7 @@ impl Vehicle {
             }
             None => Op::Assert,
         };
-        let (vehicle_id, late, replaces) = (&self.id, false, None);
+        let (vehicle_id, late, replaces) = (&self.id, false, Id::NONE);
         Some(body.emit(Emission { op, revision, vehicle_id, observed, late, replaces }))
     }
 
@@ -119,7 +118,7 @@ impl Vehicle {
         }
     }
 
-    fn emit(&self, decided: &Decided, op: Op, revision: u64, replaces: Option<Id>) -> FleetEvent {
+    fn emit(&self, decided: &Decided, op: Op, revision: u64, replaces: Id) -> FleetEvent {
         decided.body.emit(Emission {
             op,
             revision,
@@ -141,7 +140,7 @@ impl Vehicle {
         amended: &[Decided],
     ) {
         let differs = |event: &&FleetEvent, others: &[&FleetEvent]| !others.contains(event);
-        let tells = |id: &str, events: &[&FleetEvent]| events.iter().any(|it| it.event_id == id);
+        let tells = |id: Id, events: &[&FleetEvent]| events.iter().any(|it| it.event_id == id);
         for event in computed.iter().filter(|event| differs(event, recorded)) {
             let Some(decided) = self.as_decided(event) else { continue };
             // What the sinks hold still, unless the record says otherwise.
@@ -149,7 +148,7 @@ impl Vehicle {
                 Op::Retract => Some(decided.clone()),
                 _ => amended.iter().find(|old| old.body.id == decided.body.id).cloned(),
             };
-            if !tells(&event.event_id, recorded) {
+            if !tells(event.event_id, recorded) {
                 self.displaced.extend(held.map(|held| Decided { emitted: true, ..held }));
             }
             if event.op() != Op::Retract && !self.unsay(decided.body.id) {
@@ -163,7 +162,7 @@ impl Vehicle {
             self.displaced.retain(|old| old.body.id != decided.body.id);
             // Told before the window begins, it is final, and the core no longer
             // knows it: of a retraction, what it was; of an amend, nothing.
-            let is_final = !stands && !tells(&event.event_id, computed);
+            let is_final = !stands && !tells(event.event_id, computed);
             match event.op() {
                 Op::Retract if is_final => self.decided.insert(0, decided),
                 Op::Amend if is_final => {}

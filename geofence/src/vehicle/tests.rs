@@ -49,7 +49,7 @@ fn what_every_vehicle_has_is_of_this_size() {
     assert_eq!(size_of::<Option<Vehicle>>(), 392);
     assert_eq!(size_of::<Machine>(), 104);
     assert_eq!(size_of::<Visit>(), 144);
-    assert_eq!((size_of::<Decided>(), size_of::<Body>()), (32, 184));
+    assert_eq!((size_of::<Decided>(), size_of::<Body>()), (32, 176));
 }
 
 proptest! {

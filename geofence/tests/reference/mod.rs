@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use geofence::{OnSilence, Ping, Position, Settings, TimeMs};
 use protos::events::fleet_event::Detail;
 use protos::events::{
-    FleetEvent, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, IdleEnd, IdleStart,
+    FleetEvent, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Id, IdleEnd, IdleStart,
     Reason, StationaryEnd, StationaryStart,
 };
 
@@ -72,11 +72,11 @@ pub struct Told {
 
 /// Reads an event of the detector the same way. `group` turns its visit or
 /// episode id into the time of the first qualifying ping.
-pub fn told(event: &FleetEvent, group: impl Fn(&str) -> i64) -> Told {
-    let id = [&event.visit_id, &event.episode_id].into_iter().find(|id| !id.is_empty());
+pub fn told(event: &FleetEvent, group: impl Fn(Id) -> i64) -> Told {
+    let id = [event.visit_id, event.episode_id].into_iter().find(|id| !id.is_none());
     Told {
-        vehicle: event.vehicle_id.clone(),
-        fence: event.fence_id.clone(),
+        vehicle: event.vehicle_id.to_string(),
+        fence: event.fence_id.to_string(),
         version: event.fence_version,
         time: event.event_time_ms,
         not_before: event.not_before_ms,

@@ -10,7 +10,7 @@ use geofence::{
 };
 use protos::PingView;
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, Op, Reason};
+use protos::events::{FleetEvent, Id, Op, Reason};
 use protos::telemetry::VehiclePing;
 
 use crate::support::capture::CaptureCheck;
@@ -220,9 +220,9 @@ impl Shard {
 }
 
 pub(crate) fn fold(log: &[FleetEvent]) -> Vec<FleetEvent> {
-    let mut held: BTreeMap<&str, &FleetEvent> = BTreeMap::new();
+    let mut held: BTreeMap<Id, &FleetEvent> = BTreeMap::new();
     for event in log {
-        let newest = held.entry(&event.event_id).or_insert(event);
+        let newest = held.entry(event.event_id).or_insert(event);
         if event.revision > newest.revision {
             *newest = event;
         }
@@ -235,7 +235,7 @@ pub(crate) fn fold(log: &[FleetEvent]) -> Vec<FleetEvent> {
             revision: 0,
             observed_at_ms: 0,
             late: false,
-            replaces: String::new(),
+            replaces: Id::NONE,
             ..event.clone()
         })
         .collect();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use geofence::{Detector, Input, OnSilence, Settings, TimeMs};
 use protos::event_json::is_by_arrival;
-use protos::events::{FleetEvent, Op};
+use protos::events::{FleetEvent, Id, Op};
 
 use super::convergence::worlds;
 use super::fleet::line;
@@ -79,7 +79,7 @@ fn altered(random: &mut Random, event: &FleetEvent) -> FleetEvent {
         1 => event.not_before_ms -= 5,
         2 => event.lon = event.lon.map(|lon| lon - 1.0),
         3 if event.fence_version > 0 => event.fence_version += 1,
-        4 => event.visit_id = "ef".repeat(16),
+        4 => event.visit_id = "ef".repeat(16).parse().unwrap(),
         5 => event.late = !event.late,
         _ => event.observed_at_ms += 1,
     }
@@ -98,7 +98,7 @@ fn falsified(random: &mut Random, computed: &[FleetEvent], sinks: &Fold) -> Vec<
     let other = |random: &mut Random, op: Op| {
         let held = random_of(random, &untouched)?;
         let mut event = altered(random, held);
-        event.set_op(op);
+        event.op = op.into();
         Some(event)
     };
     match random.whole(9) {
@@ -107,12 +107,12 @@ fn falsified(random: &mut Random, computed: &[FleetEvent], sinks: &Fold) -> Vec<
         2 => events.iter_mut().for_each(|event| *event = altered(random, event)),
         3 => {
             for event in events.iter_mut().filter(|event| event.op() == Op::Assert) {
-                event.event_id = format!("{:032x}", u128::from(random.next()));
+                event.event_id = Id::new(random.next().into());
             }
         }
         4 => {
             if let Some(mut event) = other(random, Op::Assert) {
-                event.event_id = format!("{:032x}", u128::from(random.next()));
+                event.event_id = Id::new(random.next().into());
                 events.push(event);
             }
         }
@@ -120,7 +120,7 @@ fn falsified(random: &mut Random, computed: &[FleetEvent], sinks: &Fold) -> Vec<
         6 => {
             if let Some(held) = random_of(random, &untouched) {
                 let mut event = held.clone();
-                event.set_op(Op::Retract);
+                event.op = Op::Retract.into();
                 events.push(event);
             }
         }
@@ -128,7 +128,7 @@ fn falsified(random: &mut Random, computed: &[FleetEvent], sinks: &Fold) -> Vec<
             for event in events.iter_mut().filter(|event| event.op() != Op::Assert) {
                 let op = if event.op() == Op::Amend { Op::Retract } else { Op::Amend };
                 *event = altered(random, event);
-                event.set_op(op);
+                event.op = op.into();
             }
         }
         _ => random.shuffle(&mut events),
@@ -228,11 +228,11 @@ fn recovers(
             let mut recorded = record(i, computed, sinks);
             recorded.iter_mut().for_each(|event| event.revision = seq);
             beyond.extend(amended(computed, &recorded).filter_map(|event| {
-                let in_window = newest.get(&event.vehicle_id).is_some_and(|newest| {
+                let in_window = newest.get(event.vehicle_id.as_str()).is_some_and(|newest| {
                     event.event_time_ms >= newest.0 - history.settings.hot_lateness_ms
                 });
                 let known = in_window && !history.may_cut_windows() && !is_by_arrival(event);
-                (!known).then(|| event.event_id.clone())
+                (!known).then_some(event.event_id)
             }));
             recorded
         });
@@ -262,7 +262,7 @@ fn amended<'a>(
 
 /// Panics unless the sinks hold the same; of `beyond`, which the record has amended
 /// where the core no longer knew better, any figures.
-fn assert_same(what: &str, right: &Recovered, found: &Recovered, beyond: &BTreeSet<String>) {
+fn assert_same(what: &str, right: &Recovered, found: &Recovered, beyond: &BTreeSet<Id>) {
     let (wanted, found) = (right.contents(), found.contents());
     let lacks = |list: &[FleetEvent], event: &&FleetEvent| {
         list.iter().all(|other| {

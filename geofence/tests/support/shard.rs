@@ -10,7 +10,7 @@ use geofence::{
 };
 use protos::event_json::is_by_arrival;
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, Op};
+use protos::events::{FleetEvent, Id, Op};
 
 use super::capture::CaptureCheck;
 use super::pings::Made;
@@ -32,7 +32,7 @@ pub fn content(event: &FleetEvent) -> FleetEvent {
         revision: 0,
         observed_at_ms: 0,
         late: false,
-        replaces: String::new(),
+        replaces: Id::NONE,
         ..event.clone()
     }
 }
@@ -58,7 +58,7 @@ pub fn kind(event: &FleetEvent) -> &'static str {
 /// What consumers hold after reading operations: by event id, the highest
 /// revision, retracted ones hidden but remembered.
 #[derive(Clone, Debug, Default)]
-pub struct Fold(BTreeMap<String, FleetEvent>);
+pub struct Fold(BTreeMap<Id, FleetEvent>);
 
 impl Fold {
     /// Takes up the operations of one segment.
@@ -66,13 +66,13 @@ impl Fold {
         for operation in operations {
             let held = self.0.get(&operation.event_id);
             if held.is_none_or(|held| held.revision < operation.revision) {
-                self.0.insert(operation.event_id.clone(), operation.clone());
+                self.0.insert(operation.event_id, operation.clone());
             }
         }
     }
 
-    pub fn visible(&self, id: &str) -> Option<&FleetEvent> {
-        self.0.get(id).filter(|event| event.op() != Op::Retract)
+    pub fn visible(&self, id: Id) -> Option<&FleetEvent> {
+        self.0.get(&id).filter(|event| event.op() != Op::Retract)
     }
 
     /// The events that hold, in the order of files.
@@ -98,9 +98,9 @@ impl Fold {
     pub fn check(&self, operations: &[FleetEvent], seq: u64) {
         let mut seen = BTreeSet::new();
         for operation in operations {
-            assert!(seen.insert(&operation.event_id), "two operations on one id: {operation:?}");
+            assert!(seen.insert(operation.event_id), "two operations on one id: {operation:?}");
             assert_eq!(operation.revision, seq);
-            let held = self.visible(&operation.event_id);
+            let held = self.visible(operation.event_id);
             match operation.op() {
                 Op::Assert => assert!(held.is_none(), "asserted twice: {operation:?}"),
                 Op::Amend => {
@@ -110,7 +110,7 @@ impl Fold {
                 Op::Retract => assert!(held.is_some(), "retracts nothing: {operation:?}"),
                 Op::Unspecified => panic!("no operation: {operation:?}"),
             }
-            if !operation.replaces.is_empty() {
+            if !operation.replaces.is_none() {
                 let replaced = |other: &FleetEvent| {
                     other.event_id == operation.replaces && other.op() == Op::Retract
                 };

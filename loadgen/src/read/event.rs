@@ -97,11 +97,12 @@ impl EventReader {
     /// # Errors
     /// Its id or operation is none.
     pub fn from_message(&self, message: &FleetEvent) -> anyhow::Result<Event> {
+        anyhow::ensure!(!message.event_id.is_none(), "an event has an id");
         let since_start = |ms: i64| ms - self.names.start_ms;
         let given = message.not_before_ms != 0 && message.not_after_ms != 0;
         let interval_ms = (since_start(message.not_before_ms), since_start(message.not_after_ms));
         Ok(Event {
-            id: u128::from_str_radix(&message.event_id, 16)?,
+            id: message.event_id.number(),
             op: match events::Op::try_from(message.op) {
                 Ok(events::Op::Assert) => Op::Assert,
                 Ok(events::Op::Amend) => Op::Amend,
@@ -111,7 +112,7 @@ impl EventReader {
             revision: message.revision,
             kind: Kind::named(protos::event_json::kind(message)),
             vehicle: vehicle_number(&self.names.prefix, &message.vehicle_id),
-            fence: self.fences.get(&message.fence_id).copied(),
+            fence: self.fences.get(message.fence_id.as_str()).copied(),
             t_ms: since_start(message.event_time_ms),
             interval_ms: given.then_some(interval_ms),
             threshold_ms: match &message.detail {
@@ -158,7 +159,7 @@ mod tests {
             Names { start_ms: 1_000_000, prefix: "run-".into() },
         );
         let message = FleetEvent {
-            event_id: format!("{:032x}", 17_u128 << 70),
+            event_id: events::Id::new(17 << 70),
             op: events::Op::Amend.into(),
             revision: 12,
             vehicle_id: "run-v0000042".into(),

@@ -223,20 +223,20 @@ impl fmt::Display for Cell {
 pub(super) mod tests {
     use protos::event_json::{Rendering, push_event};
     use protos::events::fleet_event::Detail;
-    use protos::events::{FleetEvent, GeofenceVisit, Op, Reason};
+    use protos::events::{FleetEvent, GeofenceVisit, Id, Op, Reason};
 
     use super::*;
 
     /// An event with something in every column that a visit has.
     pub(in crate::read) fn visit() -> FleetEvent {
         FleetEvent {
-            event_id: format!("{:032x}", 17_u128 << 70),
+            event_id: Id::new(17 << 70),
             op: Op::Amend.into(),
             revision: 12,
             vehicle_id: "a-v0000042".into(),
             fence_id: "depot".into(),
             fence_version: 1,
-            visit_id: "f".repeat(32),
+            visit_id: Id::new(u128::MAX),
             event_time_ms: 1_767_592_805_000,
             not_before_ms: 1_767_592_804_000,
             not_after_ms: 1_767_592_806_000,
@@ -322,7 +322,7 @@ pub(super) mod tests {
         assert!(!operation.is_of(&names(1_767_592_800_000, "b-")));
         // An hour later the same vehicles are sent again.
         assert!(!operation.is_of(&names(1_767_596_400_000, "a-")));
-        let of_a_source = FleetEvent { vehicle_id: String::new(), ..visit() };
+        let of_a_source = FleetEvent { vehicle_id: "".into(), ..visit() };
         let operation = Operation::from_json(&line(&of_a_source, Rendering::Full)).unwrap();
         assert!(!operation.is_of(&names(1_767_592_800_000, "")));
     }

@@ -295,7 +295,7 @@ fn name(operation: &Operation) -> String {
 #[cfg(test)]
 mod tests {
     use protos::event_json::Rendering;
-    use protos::events::FleetEvent;
+    use protos::events::{FleetEvent, Id};
 
     use super::super::operation::tests::{line, visit};
     use super::*;
@@ -303,7 +303,7 @@ mod tests {
     const DAY: i64 = 20_458;
 
     fn event(number: u128, revision: u64) -> FleetEvent {
-        FleetEvent { event_id: format!("{number:032x}"), revision, ..visit() }
+        FleetEvent { event_id: Id::new(number), revision, ..visit() }
     }
 
     /// The row of an event, in shard 0.

@@ -14,7 +14,7 @@ use loadgen::verdict::Part;
 use local_cloud::{PubsubClient, PubsubEmulator};
 use prost::Message as _;
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, Reason};
+use protos::events::{FleetEvent, Id, Reason};
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use rstest::rstest;
 use tokio::sync::watch::channel;
@@ -113,7 +113,7 @@ async fn events_published_long_after_their_pings_are_told_as_that() -> anyhow::R
         messages_of(&world(300, 3), &names, Faults::default()).into_iter().map(decided).collect();
     // Of another fleet, as a run before may have left it in the subscription.
     let strange = FleetEvent {
-        event_id: format!("{:032x}", u64::MAX),
+        event_id: Id::new(u64::MAX.into()),
         vehicle_id: "x-v0000001".into(),
         ..told.iter().find(|event| is_enter(event)).expect("somebody enters").clone()
     };

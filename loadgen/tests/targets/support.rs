@@ -18,7 +18,7 @@ use parquet::arrow::ArrowWriter;
 use prost::Message as _;
 use protos::event_json::{Rendering, push_event};
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, GeofenceDwell, Op};
+use protos::events::{FleetEvent, GeofenceDwell, Id, Op};
 use protos::telemetry::{VehiclePing, VehiclePingBatch};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -114,7 +114,7 @@ pub(crate) fn truth_of(world: &World) -> Vec<Record> {
 impl FakeEngine {
     pub(crate) fn new(world: &World, names: &Names, faults: Faults) -> Arc<Self> {
         let told = messages_of(world, names, faults);
-        let is_double = |event: &&FleetEvent| event.event_id > format!("{DOUBLE:032x}");
+        let is_double = |event: &&FleetEvent| event.event_id > Id::new(DOUBLE.into());
         let doubled = told.iter().filter(is_double).count() as u64;
         let mut events: Vec<(i64, String)> =
             told.iter().map(|event| (event.not_after_ms - faults.shift_ms, json(event))).collect();
@@ -322,11 +322,11 @@ fn event(world: &World, names: &Names, record: &Record, shift_ms: i64, number: u
     let time_ms = names.start_ms + record.t_ms + shift_ms;
     let fence = record.fence.map_or("", |fence| world.fences.get(fence).id.as_str());
     FleetEvent {
-        event_id: format!("{number:032x}"),
+        event_id: Id::new(number.into()),
         op: Op::Assert.into(),
         revision: 1,
-        vehicle_id: vehicle_id(&names.prefix, record.vehicle),
-        fence_id: fence.to_owned(),
+        vehicle_id: vehicle_id(&names.prefix, record.vehicle).into(),
+        fence_id: fence.into(),
         event_time_ms: time_ms,
         not_before_ms: time_ms - 500,
         not_after_ms: time_ms + 500,

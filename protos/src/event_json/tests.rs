@@ -4,14 +4,14 @@ use crate::events::*;
 /// An enter with every field of the envelope set.
 fn whole() -> FleetEvent {
     FleetEvent {
-        event_id: "0123456789abcdef0123456789abcdef".into(),
+        event_id: Id::new(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
         op: Op::Amend.into(),
         revision: 1_480_075_200_017,
         vehicle_id: "bus-7".into(),
         fence_id: "zone \"A\"".into(),
         fence_version: 3,
-        visit_id: "aa".into(),
-        episode_id: "bb".into(),
+        visit_id: Id::new(0xaa << 120),
+        episode_id: Id::new(0xbb << 120),
         event_time_ms: 1_480_075_215_000,
         not_before_ms: 1_480_075_200_000,
         not_after_ms: 1_480_075_230_001,
@@ -23,7 +23,7 @@ fn whole() -> FleetEvent {
         confidence: Some(0.9731),
         reason: Reason::Crossed.into(),
         late: true,
-        replaces: "ff".into(),
+        replaces: Id::new(0xff << 120),
         schema_version: 1,
         detail: Some(Detail::GeofenceEnter(GeofenceEnter {})),
     }
@@ -42,11 +42,11 @@ fn a_whole_envelope_in_full() {
         concat!(
             r#"{"event_id":"0123456789abcdef0123456789abcdef","op":"amend","#,
             r#""revision":1480075200017,"kind":"geofence_enter","vehicle_id":"bus-7","#,
-            r#""fence_id":"zone \"A\"","fence_version":3,"visit_id":"aa","episode_id":"bb","#,
+            r#""fence_id":"zone \"A\"","fence_version":3,"visit_id":"aa000000000000000000000000000000","episode_id":"bb000000000000000000000000000000","#,
             r#""event_time":"2016-11-25T12:00:15.000Z","not_before":"2016-11-25T12:00:00.000Z","#,
             r#""not_after":"2016-11-25T12:00:30.001Z","observed_at":"2016-11-25T12:00:31.500Z","#,
             r#""lat":50.005,"lon":-97.7431061,"distance_m":0.0,"accuracy_m":5.0,"#,
-            r#""confidence":0.9731,"reason":"crossed","late":true,"replaces":"ff","#,
+            r#""confidence":0.9731,"reason":"crossed","late":true,"replaces":"ff000000000000000000000000000000","#,
             r#""schema_version":1}"#,
         )
     );
@@ -58,8 +58,8 @@ fn folded_leaves_out_how_it_was_learnt() {
         text(&whole(), Rendering::Folded),
         concat!(
             r#"{"event_id":"0123456789abcdef0123456789abcdef","kind":"geofence_enter","#,
-            r#""vehicle_id":"bus-7","fence_id":"zone \"A\"","fence_version":3,"visit_id":"aa","#,
-            r#""episode_id":"bb","event_time":"2016-11-25T12:00:15.000Z","#,
+            r#""vehicle_id":"bus-7","fence_id":"zone \"A\"","fence_version":3,"visit_id":"aa000000000000000000000000000000","#,
+            r#""episode_id":"bb000000000000000000000000000000","event_time":"2016-11-25T12:00:15.000Z","#,
             r#""not_before":"2016-11-25T12:00:00.000Z","not_after":"2016-11-25T12:00:30.001Z","#,
             r#""lat":50.005,"lon":-97.7431061,"distance_m":0.0,"accuracy_m":5.0,"#,
             r#""confidence":0.9731,"reason":"crossed","schema_version":1}"#,
@@ -132,7 +132,7 @@ fn each_kind_with_its_own_fields() {
     ];
     for (detail, kind, fields) in cases {
         let event = FleetEvent {
-            event_id: "e".into(),
+            event_id: Id::new(0xe << 124),
             op: Op::Assert.into(),
             revision: 9,
             event_time_ms: 1000,
@@ -143,7 +143,7 @@ fn each_kind_with_its_own_fields() {
         assert_eq!(
             text(&event, Rendering::Full),
             format!(
-                r#"{{"event_id":"e","op":"assert","revision":9,{kind},"event_time":"1970-01-01T00:00:01.000Z","late":false,"schema_version":1{fields}}}"#
+                r#"{{"event_id":"e0000000000000000000000000000000","op":"assert","revision":9,{kind},"event_time":"1970-01-01T00:00:01.000Z","late":false,"schema_version":1{fields}}}"#
             )
         );
     }

@@ -26,7 +26,7 @@ pub struct Segment {
     pub inputs: ::prost::alloc::vec::Vec<Input>,
     /// Event operations that leave with this segment, in order.
     #[prost(message, repeated, tag = "10")]
-    pub events: ::prost::alloc::vec::Vec<super::super::events::v1::FleetEvent>,
+    pub events: ::prost::alloc::vec::Vec<crate::event::FleetEvent>,
     #[prost(message, repeated, tag = "11")]
     pub dead_letters: ::prost::alloc::vec::Vec<DeadLetter>,
     /// Sink cursors that changed since the last segment that carried them.
@@ -622,7 +622,7 @@ pub struct CoreDecided {
     pub late: bool,
     /// The event as it was emitted.
     #[prost(message, optional, tag = "3")]
-    pub event: ::core::option::Option<super::super::events::v1::FleetEvent>,
+    pub event: ::core::option::Option<crate::event::FleetEvent>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CoreLiveness {

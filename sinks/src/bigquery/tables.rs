@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_operation_on_an_event_is_told_from_a_ping_and_from_others() {
-        let mut operation = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+        let mut operation = event(0x0af7, Detail::GeofenceEnter(GeofenceEnter {}));
         let mut segment = segment(5, []);
         for revision in [1, 2] {
             operation.revision = revision;

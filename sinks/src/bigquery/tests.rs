@@ -515,11 +515,11 @@ async fn the_events_table_has_every_operation() {
     let events = |seq: u64, count: u64| {
         let events = (0..count).map(|n| FleetEvent {
             revision: seq,
-            vehicle_id: format!("bus-{n}"),
+            vehicle_id: format!("bus-{n}").into(),
             lat: Some(30.0),
             lon: Some(-97.0),
             ..event(
-                &format!("e-{seq}-{n}"),
+                u128::from(seq) << 64 | u128::from(n),
                 if n % 2 == 0 {
                     Detail::GeofenceEnter(GeofenceEnter {})
                 } else {

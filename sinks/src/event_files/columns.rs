@@ -91,7 +91,7 @@ impl EventColumns {
     /// fold comes out, and that the rest was refused.
     pub(super) fn push_keys(&mut self, segment: &Segment, event: &FleetEvent, day: Day) {
         let keys = FleetEvent {
-            event_id: event.event_id.clone(),
+            event_id: event.event_id,
             op: event.op,
             revision: event.revision,
             vehicle_id: event.vehicle_id.clone(),
@@ -112,7 +112,7 @@ impl EventColumns {
 
     fn push_envelope(&mut self, event: &FleetEvent, kind: &str, reason: Option<&str>) {
         let row = self.rows();
-        self.event_id.append_value(&event.event_id);
+        self.event_id.append_value(&*event.event_id.text());
         self.op.set(row, unless_empty(op_name(event.op)));
         self.revision.append_value(event.revision.cast_signed());
         self.kind.append_value(kind);
@@ -120,8 +120,8 @@ impl EventColumns {
         self.fence_id.set(row, unless_empty(&event.fence_id));
         let fence_version = (event.fence_version != 0).then_some(event.fence_version.into());
         self.fence_version.set(row, fence_version);
-        self.visit_id.set(row, unless_empty(&event.visit_id));
-        self.episode_id.set(row, unless_empty(&event.episode_id));
+        self.visit_id.set(row, unless_empty(&event.visit_id.text()));
+        self.episode_id.set(row, unless_empty(&event.episode_id.text()));
         self.event_time.append_value(builders::microseconds(event.event_time_ms));
         self.not_before.set(row, unless_zero(event.not_before_ms));
         self.not_after.set(row, unless_zero(event.not_after_ms));
@@ -133,7 +133,7 @@ impl EventColumns {
         self.confidence.set(row, event.confidence);
         self.reason.set(row, reason);
         self.late.append_value(event.late);
-        self.replaces.set(row, unless_empty(&event.replaces));
+        self.replaces.set(row, unless_empty(&event.replaces.text()));
         self.schema_version.append_value(event.schema_version.into());
     }
 

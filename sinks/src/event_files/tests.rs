@@ -3,9 +3,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMicrosecondType};
 use protos::events::fleet_event::Detail;
 use protos::events::{
-    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, IdleEnd,
-    IdleStart, SourceRecovered, SourceStalled, StationaryEnd, StationaryStart, VehicleOffline,
-    VehicleOnline,
+    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Id,
+    IdleEnd, IdleStart, SourceRecovered, SourceStalled, StationaryEnd, StationaryStart,
+    VehicleOffline, VehicleOnline,
 };
 
 use super::*;
@@ -52,7 +52,7 @@ async fn each_kind_fills_its_own_columns() {
         (Detail::SourceRecovered(SourceRecovered { source: source() }), &["source"]),
     ];
     let directory = tempfile::tempdir().unwrap();
-    let events = cases.iter().map(|(detail, _)| event("e", detail.clone())).collect();
+    let events = cases.iter().map(|(detail, _)| event(0xe, detail.clone())).collect();
     write(directory.path(), events).await;
     let batches = batches(directory.path());
     let (name, batch) = &batches[0];
@@ -60,7 +60,7 @@ async fn each_kind_fills_its_own_columns() {
     assert_eq!(batch.num_rows(), cases.len());
     for (row, (detail, own)) in cases.iter().enumerate() {
         let kind = batch.column_by_name("kind").unwrap().as_string::<i32>().value(row);
-        assert_eq!(kind, protos::event_json::kind(&event("e", detail.clone())));
+        assert_eq!(kind, protos::event_json::kind(&event(0xe, detail.clone())));
         for (column, values) in EVENTS.iter().zip(batch.columns()) {
             let filled = own.contains(&column.name) || filled_by_all().contains(&column.name);
             assert_eq!(values.is_valid(row), filled, "{kind}.{}", column.name);
@@ -74,8 +74,8 @@ async fn the_envelope_goes_out_whole() {
         vehicle_id: "v".into(),
         fence_id: "f".into(),
         fence_version: 2,
-        visit_id: "aa".into(),
-        episode_id: "bb".into(),
+        visit_id: Id::new(0xaa),
+        episode_id: Id::new(0xbb),
         not_before_ms: 5,
         not_after_ms: 6,
         observed_at_ms: NOON_MS + DAY_MS,
@@ -86,8 +86,8 @@ async fn the_envelope_goes_out_whole() {
         confidence: Some(0.5),
         reason: 1,
         late: true,
-        replaces: "cc".into(),
-        ..event("e", Detail::GeofenceEnter(GeofenceEnter {}))
+        replaces: Id::new(0xcc),
+        ..event(0xe, Detail::GeofenceEnter(GeofenceEnter {}))
     };
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), vec![whole]).await;
@@ -95,7 +95,8 @@ async fn the_envelope_goes_out_whole() {
     let batch = &batches[0].1;
     let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().value(0);
     let names = ["op", "vehicle_id", "fence_id", "visit_id", "episode_id", "reason", "replaces"];
-    assert_eq!(names.map(text), ["assert", "v", "f", "aa", "bb", "crossed", "cc"]);
+    let [visit, episode, replaces] = [0xaa, 0xbb, 0xcc].map(|id| Id::new(id).to_string());
+    assert_eq!(names.map(text), ["assert", "v", "f", &visit, &episode, "crossed", &replaces]);
     assert_eq!(text("location"), "POINT(-97.25 30.5)");
     let time = |name: &str| {
         batch.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().value(0)
@@ -118,7 +119,7 @@ async fn an_event_is_filed_near_its_observation() {
     let at = |event_time_ms: i64, observed_at_ms: i64| FleetEvent {
         event_time_ms,
         observed_at_ms,
-        ..event("e", Detail::GeofenceExit(GeofenceExit {}))
+        ..event(0xe, Detail::GeofenceExit(GeofenceExit {}))
     };
     let directory = tempfile::tempdir().unwrap();
     // The last has no observation: its segment's time, noon, counts.

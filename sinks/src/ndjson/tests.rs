@@ -2,7 +2,7 @@ use std::fs;
 
 use proptest::prelude::*;
 use protos::events::fleet_event::Detail;
-use protos::events::{GeofenceEnter, GeofenceExit};
+use protos::events::{GeofenceEnter, GeofenceExit, Id};
 use rstest::rstest;
 
 use super::*;
@@ -11,9 +11,19 @@ use crate::{Held, dead_letters, event_log};
 
 fn segment_with_events(seq: u64, events: usize) -> Segment {
     let events = (0..events)
-        .map(|index| event(&format!("{seq}-{index}"), Detail::GeofenceExit(GeofenceExit {})))
+        .map(|index| event(id(seq, index).number(), Detail::GeofenceExit(GeofenceExit {})))
         .collect();
     Segment { events, ..segment(seq, []) }
+}
+
+/// Of an event by its place in a segment.
+fn id(seq: u64, index: usize) -> Id {
+    Id::new(u128::from(seq) << 64 | index as u128)
+}
+
+/// Such ids as they are written.
+fn texts<const N: usize>(places: [(u64, usize); N]) -> [String; N] {
+    places.map(|(seq, index)| id(seq, index).to_string())
 }
 
 fn path(directory: &Path) -> PathBuf {
@@ -36,7 +46,7 @@ fn ids(directory: &Path) -> Vec<String> {
 async fn events_are_lines_in_the_order_of_the_journal() {
     let directory = tempfile::tempdir().unwrap();
     let mut log = event_log::open(directory.path(), 3, None).unwrap();
-    let entered = event("e", Detail::GeofenceEnter(GeofenceEnter {}));
+    let entered = event(0xe, Detail::GeofenceEnter(GeofenceEnter {}));
     write_all(&mut log, [Segment { events: vec![entered], ..segment(7, []) }]).await;
     write_all(&mut log, [segment(8, []), segment_with_events(9, 2)]).await;
     let cursor = log.flush(Flush::Periodic).await.unwrap();
@@ -44,11 +54,11 @@ async fn events_are_lines_in_the_order_of_the_journal() {
     assert_eq!(
         text.lines().next(),
         Some(concat!(
-            r#"{"event_id":"e","op":"assert","revision":9,"kind":"geofence_enter","#,
+            r#"{"event_id":"0000000000000000000000000000000e","op":"assert","revision":9,"kind":"geofence_enter","#,
             r#""event_time":"2016-11-25T12:00:00.000Z","late":false,"schema_version":1}"#
         ))
     );
-    assert_eq!(ids(directory.path()), ["e", "9-0", "9-1"]);
+    assert_eq!(ids(directory.path()), texts([(0, 0xe), (9, 0), (9, 1)]));
     let expected = Cursor {
         sink: "event_log".into(),
         through_seq: 9,
@@ -91,13 +101,13 @@ async fn a_start_cuts_back_to_the_cursor() {
     write_all(&mut log, [segment_with_events(2, 2)]).await;
     log.flush(Flush::Periodic).await.unwrap();
     drop(log);
-    assert_eq!(ids(directory.path()), ["1-0", "1-1", "2-0", "2-1"]);
+    assert_eq!(ids(directory.path()), texts([(1, 0), (1, 1), (2, 0), (2, 1)]));
 
     let mut log = event_log::open(directory.path(), 3, Some(&recorded)).unwrap();
-    assert_eq!(ids(directory.path()), ["1-0", "1-1"]);
+    assert_eq!(ids(directory.path()), texts([(1, 0), (1, 1)]));
     write_all(&mut log, [segment_with_events(2, 1)]).await;
     log.flush(Flush::Final).await.unwrap();
-    assert_eq!(ids(directory.path()), ["1-0", "1-1", "2-0"]);
+    assert_eq!(ids(directory.path()), texts([(1, 0), (1, 1), (2, 0)]));
 }
 
 /// As a start finds the file after one without the sink, which drops its
@@ -120,8 +130,8 @@ async fn without_a_cursor_lines_go_after_those_that_are_there(
     assert_eq!(begun.byte_length, Some(whole.len() as u64));
     write_all(&mut log, [segment_with_events(9, 1)]).await;
     log.flush(Flush::Final).await.unwrap();
-    let old = (!whole.is_empty()).then_some("old");
-    assert_eq!(ids(directory.path()), old.into_iter().chain(["9-0"]).collect::<Vec<_>>());
+    let old = (!whole.is_empty()).then(|| "old".to_owned());
+    assert_eq!(ids(directory.path()), old.into_iter().chain(texts([(9, 0)])).collect::<Vec<_>>());
     let again = event_log::open(directory.path(), 3, Some(&begun)).unwrap();
     assert_eq!(again.found_output(), Some(false));
 }
@@ -166,7 +176,7 @@ fn a_full_disk_loses_and_doubles_nothing() {
     let found = ids(directory.path());
     let expected = [(1, 3), (2, 5000)]
         .iter()
-        .flat_map(|&(seq, count)| (0..count).map(move |index| format!("{seq}-{index}")));
+        .flat_map(|&(seq, count)| (0..count).map(move |index| id(seq, index).to_string()));
     assert!(found.into_iter().eq(expected));
 }
 
@@ -257,7 +267,7 @@ async fn a_directory_that_is_put_back_has_every_line() {
     fs::rename(directory.with_extension("old"), &directory).unwrap();
     let cursor = log.flush(Flush::Periodic).await.unwrap();
     assert_eq!(cursor.through_seq, 3);
-    assert_eq!(ids(&directory), ["1-0", "1-1", "2-0", "3-0"]);
+    assert_eq!(ids(&directory), texts([(1, 0), (1, 1), (2, 0), (3, 0)]));
 }
 
 /// A file that is moved away whole has its lines; of one that is deleted, those
@@ -285,7 +295,7 @@ async fn a_new_file_begins_once_it_is_recorded_that_it_does(
     write_all(&mut log, (through_seq + 1..=4).map(|seq| segment_with_events(seq, 1))).await;
     let cursor = log.flush(Flush::Final).await.unwrap();
     assert_eq!(cursor.through_seq, 4);
-    let again: Vec<_> = (through_seq + 1..=4).map(|seq| format!("{seq}-0")).collect();
+    let again: Vec<_> = (through_seq + 1..=4).map(|seq| id(seq, 0).to_string()).collect();
     assert_eq!(ids(&directory), again);
     drop(log);
     event_log::open(&directory, 3, Some(&cursor)).unwrap();
@@ -302,7 +312,7 @@ async fn a_file_that_is_put_back_before_a_new_one_begins_goes_on() {
     assert_eq!(log.recorded(&progress.cursor).await.unwrap(), None);
     write_all(&mut log, [segment_with_events(3, 1)]).await;
     let cursor = log.flush(Flush::Final).await.unwrap();
-    assert_eq!(ids(&directory), ["1-0", "1-1", "2-0", "3-0"]);
+    assert_eq!(ids(&directory), texts([(1, 0), (1, 1), (2, 0), (3, 0)]));
     let length = fs::metadata(path(&directory)).unwrap().len();
     assert_eq!((cursor.through_seq, cursor.byte_length), (3, Some(length)));
 }
@@ -363,7 +373,7 @@ proptest! {
         log.flush().unwrap();
         let expected: Vec<String> = journal
             .iter()
-            .flat_map(|segment| segment.events.iter().map(|event| event.event_id.clone()))
+            .flat_map(|segment| segment.events.iter().map(|event| event.event_id.to_string()))
             .collect();
         prop_assert_eq!(ids(directory.path()), expected);
     }

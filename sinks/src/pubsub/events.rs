@@ -29,6 +29,7 @@ impl EventMessages {
 
     pub(super) fn add(&self, event: &FleetEvent, outbox: &mut Outbox) {
         let kind = event_json::kind(event);
+        let id = event.event_id.text();
         let revision = event.revision.to_string();
         // Events of one vehicle share a key, so that they are delivered in the
         // order of the journal.
@@ -37,12 +38,12 @@ impl EventMessages {
             draft.encoded(event);
             draft.ordering_key(&key.to_string());
             draft.attribute(attributes::CONTENT_TYPE, content_type::EVENT);
-            draft.attribute("event_id", &event.event_id);
+            draft.attribute("event_id", &id);
             draft.attribute("event_type", kind);
             draft.attribute("op", event_json::op_name(event.op));
             draft.attribute("ce-specversion", "1.0");
             // An operation, not an event: each revision is a message of its own.
-            draft.joined("ce-id", &[&event.event_id, "/", &revision]);
+            draft.joined("ce-id", &[&id, "/", &revision]);
             draft.attribute("ce-source", &self.source);
             draft.joined("ce-type", &["fleet.events.v1.", kind]);
             draft.attribute("ce-time", &rfc3339(event.event_time_ms));

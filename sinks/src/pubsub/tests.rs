@@ -33,7 +33,7 @@ fn attributes(message: &Message) -> BTreeMap<&str, &str> {
 
 #[test]
 fn an_event_carries_its_id_kind_and_operation() {
-    let mut enter = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+    let mut enter = event(0x0af7, Detail::GeofenceEnter(GeofenceEnter {}));
     enter.vehicle_id = "bus-7".into();
     let segment = Segment { events: vec![enter.clone()], ..Segment::default() };
     let messages = events::EventMessages::new("acme").of(&segment).unwrap();
@@ -45,14 +45,14 @@ fn an_event_carries_its_id_kind_and_operation() {
         xxhash_rust::xxh3::xxh3_64(b"bus-7") % 256
     );
     let expected = [
-        ("ce-id", "0af7/9"),
+        ("ce-id", "00000000000000000000000000000af7/9"),
         ("ce-source", "//fleetstream/acme"),
         ("ce-specversion", "1.0"),
         ("ce-subject", "bus-7"),
         ("ce-time", "2016-11-25T12:00:00.000Z"),
         ("ce-type", "fleet.events.v1.geofence_enter"),
         ("content-type", "application/x-protobuf; messageType=fleet.events.v1.FleetEvent"),
-        ("event_id", "0af7"),
+        ("event_id", "00000000000000000000000000000af7"),
         ("event_type", "geofence_enter"),
         ("op", "assert"),
         ("revision", "9"),
@@ -107,7 +107,7 @@ fn text_is_cut_between_characters() {
 
 #[test]
 fn what_a_topic_refuses_is_a_letter_with_its_bytes_and_can_be_a_message_again() {
-    let mut enter = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+    let mut enter = event(0x0af7, Detail::GeofenceEnter(GeofenceEnter {}));
     (enter.vehicle_id, enter.observed_at_ms) = ("bus-7".into(), NOON_MS + 5);
     let segment = Segment { events: vec![enter.clone()], ..Segment::default() };
     let mut outbox = Outbox::default();

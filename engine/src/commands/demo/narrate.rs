@@ -98,7 +98,8 @@ impl Narrator {
 
     /// One line; `None` for visits, which their exits tell already.
     fn in_words(&self, event: &FleetEvent) -> Option<String> {
-        let fence = self.names.get(&event.fence_id).unwrap_or(&event.fence_id);
+        let fence = event.fence_id.as_str();
+        let fence = self.names.get(fence).map_or(fence, String::as_str);
         let what = match event.detail.as_ref()? {
             Detail::GeofenceEnter(_) => format!("enters {fence}"),
             Detail::GeofenceExit(_) => format!("leaves {fence}"),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use google_cloud_pubsub::model::Message;
 use prost::Message as _;
 use protos::events::fleet_event::Detail;
-use protos::events::{FleetEvent, GeofenceEnter};
+use protos::events::{FleetEvent, GeofenceEnter, Id};
 use sinks::SinkError;
 use tempfile::TempDir;
 
@@ -224,7 +224,7 @@ async fn a_redrive_says_what_it_left() {
 #[tokio::test]
 async fn what_a_topic_has_refused_is_sent_again_only_by_itself() {
     let detail = Some(Detail::GeofenceEnter(GeofenceEnter {}));
-    let event = FleetEvent { event_id: "0af7".into(), detail, ..FleetEvent::default() };
+    let event = FleetEvent { event_id: Id::new(0x0af7), detail, ..FleetEvent::default() };
     let letters = || {
         let reasons = [JUNK, EVENT, LATE, "bigquery_refused_event"];
         reasons.map(|reason| letter(reason, reason, 0).set_data(event.encode_to_vec()))

@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use geofence::order_key;
 use protos::event_json::{Rendering, kind, push_event};
-use protos::events::{FleetEvent, Op};
+use protos::events::{FleetEvent, Id, Op};
+use smol_str::SmolStr;
 
 use self::merge::Merge;
 use self::spill::Spill;
@@ -39,11 +40,11 @@ pub(super) struct Fold {
     directory: PathBuf,
     /// Records of each vehicle's operations since the last run was spilled, in the
     /// order in which they came. It may have none yet: those of the last run.
-    gathered: HashMap<String, Vec<u8>>,
+    gathered: HashMap<SmolStr, Vec<u8>>,
     /// Bytes that they take.
     gathered_bytes: usize,
     spill: Option<Spill>,
-    corrected: HashMap<u128, Latest>,
+    corrected: HashMap<Id, Latest>,
 }
 
 /// The last word on an event that was corrected.
@@ -72,11 +73,8 @@ impl Fold {
     pub(super) fn add(&mut self, event: &FleetEvent) -> anyhow::Result<()> {
         let holds = event.op() != Op::Retract;
         // Nearly all are asserted once and for all.
-        if event.op() != Op::Assert || !self.corrected.is_empty() {
-            let id = id(event)?;
-            if event.op() != Op::Assert || self.corrected.contains_key(&id) {
-                self.corrected.insert(id, Latest { revision: event.revision, holds });
-            }
+        if event.op() != Op::Assert || self.corrected.contains_key(&event.event_id) {
+            self.corrected.insert(event.event_id, Latest { revision: event.revision, holds });
         }
         if !holds {
             return Ok(());
@@ -125,17 +123,14 @@ impl Fold {
     }
 
     /// Whether no later operation has changed or hidden what `event` says.
-    fn is_final(&self, event: &FleetEvent) -> anyhow::Result<bool> {
-        if self.corrected.is_empty() {
-            return Ok(true);
-        }
-        let latest = self.corrected.get(&id(event)?);
-        Ok(latest.is_none_or(|latest| latest.holds && latest.revision == event.revision))
+    fn is_final(&self, event: &FleetEvent) -> bool {
+        let latest = self.corrected.get(&event.event_id);
+        latest.is_none_or(|latest| latest.holds && latest.revision == event.revision)
     }
 }
 
 /// Vehicles that have records, with these, in order.
-fn in_order(gathered: &HashMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
+fn in_order(gathered: &HashMap<SmolStr, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
     let mut vehicles: Vec<(&str, &[u8])> = gathered
         .iter()
         .filter(|(_, records)| !records.is_empty())
@@ -143,10 +138,6 @@ fn in_order(gathered: &HashMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, 
         .collect();
     vehicles.sort_unstable_by_key(|(vehicle, _)| *vehicle);
     vehicles.into_iter()
-}
-
-fn id(event: &FleetEvent) -> anyhow::Result<u128> {
-    u128::from_str_radix(&event.event_id, 16).context("event id")
 }
 
 fn write(folds: &[Fold], path: &Path) -> anyhow::Result<BTreeMap<String, u64>> {
@@ -182,7 +173,7 @@ struct OneVehicle {
 }
 
 impl OneVehicle {
-    fn gather(&mut self, vehicle: &str, merge: &mut Merge<'_>) -> anyhow::Result<()> {
+    fn gather(&mut self, vehicle: &SmolStr, merge: &mut Merge<'_>) -> anyhow::Result<()> {
         self.order.clear();
         let mut count = 0;
         loop {
@@ -197,7 +188,7 @@ impl OneVehicle {
                 }
                 let event = &mut self.events[count];
                 record::take(&mut rest, vehicle, event).context("a spilled event is damaged")?;
-                if fold.is_final(event)? {
+                if fold.is_final(event) {
                     self.order.push((event.event_time_ms, count));
                 }
                 count += 1;
@@ -223,7 +214,7 @@ mod tests {
 
     fn operation(id: u128, op: Op, revision: u64, time: i64) -> FleetEvent {
         FleetEvent {
-            event_id: format!("{id:032x}"),
+            event_id: Id::new(id),
             op: op.into(),
             revision,
             vehicle_id: "bus".into(),
@@ -283,13 +274,13 @@ mod tests {
     #[test]
     fn vehicles_are_in_order_over_all_shards() {
         let of = |vehicle: &str, id, time| FleetEvent {
-            vehicle_id: vehicle.to_owned(),
+            vehicle_id: vehicle.into(),
             ..operation(id, Op::Assert, 1, time)
         };
-        let first = [of("b", 3, 9), of("d", 6, 1), of("b", 2, 8), of("", 0, 5)];
-        let second = [of("c", 4, 1), of("c", 5, 2), of("", 1, 6)];
+        let first = [of("b", 4, 9), of("d", 7, 1), of("b", 3, 8), of("", 1, 5)];
+        let second = [of("c", 5, 1), of("c", 6, 2), of("", 2, 6)];
         for spill in 1..=4 {
-            assert_eq!(folded(&[&first, &second], spill), [0, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(folded(&[&first, &second], spill), [1, 2, 3, 4, 5, 6, 7]);
         }
     }
 }

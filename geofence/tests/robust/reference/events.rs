@@ -58,8 +58,8 @@ pub(super) fn event_at(
 ) -> FleetEvent {
     let fence = seen.drawn.unwrap();
     FleetEvent {
-        vehicle_id: ping.vehicle_id.to_string(),
-        fence_id: fence.id.clone(),
+        vehicle_id: ping.vehicle_id.clone(),
+        fence_id: fence.id.as_str().into(),
         fence_version: version.number,
         event_time_ms: way.time,
         not_before_ms: way.not_before,

@@ -10,8 +10,8 @@ mod versions;
 use std::collections::BTreeSet;
 
 use geofence::{Ping, Plane};
-use protos::events::FleetEvent;
 use protos::events::fleet_event::Detail;
+use protos::events::{FleetEvent, Id};
 
 use super::fleet::fold;
 use super::worlds::World;
@@ -72,7 +72,7 @@ fn without_ids(events: Vec<FleetEvent>) -> Vec<FleetEvent> {
     events
         .into_iter()
         .filter(|event| !event.fence_id.is_empty())
-        .map(|event| FleetEvent { event_id: String::new(), visit_id: String::new(), ..event })
+        .map(|event| FleetEvent { event_id: Id::NONE, visit_id: Id::NONE, ..event })
         .collect()
 }
 
@@ -91,12 +91,12 @@ fn the_core_tells_what_the_reference_tells() {
         let visits: BTreeSet<_> = found
             .iter()
             .filter(|event| matches!(event.detail, Some(Detail::GeofenceEnter(_))))
-            .map(|event| event.visit_id.clone())
+            .map(|event| event.visit_id)
             .collect();
         for event in &found {
             let key = (super::fleet::kind(event), event.reason().as_str_name());
             *kinds.entry(key).or_insert(0) += 1;
-            let of_visit = !event.visit_id.is_empty();
+            let of_visit = !event.visit_id.is_none();
             assert!(!of_visit || visits.contains(&event.visit_id), "world {seed}: {event:?}");
         }
         let (found, wanted) = (lines(&without_ids(found)), lines(&told(&world)));

@@ -66,7 +66,7 @@ fn v12_a_late_ping_that_changes_the_cause_retracts_and_asserts() {
     assert!(ops.contains(&(Op::Assert, "enter f 15.0 [0.0, 30.0] crossed".into())), "{ops:?}");
     assert_eq!(ops.len(), 2);
     let asserted = late.iter().find(|event| event.op() == Op::Assert).unwrap();
-    assert_eq!((asserted.replaces.as_str(), asserted.late), (old.event_id.as_str(), true));
+    assert_eq!((asserted.replaces, asserted.late), (old.event_id, true));
     let all = [at(0.0, 9.999, MID), at(30.0, 10.001, MID), at(60.0, 10.001, MID)];
     assert_eq!(shard.fold(), sorted(sq(), &all));
 }

@@ -343,7 +343,7 @@ async fn the_cursor_passes_what_was_refused_with_its_letters_and_a_restart_has_t
     let of = |seq, vehicles: &[&str]| {
         let mut segment = segment(seq, []);
         for vehicle in vehicles {
-            let mut enter = event("0af7", Detail::GeofenceEnter(GeofenceEnter {}));
+            let mut enter = event(0x0af7, Detail::GeofenceEnter(GeofenceEnter {}));
             enter.vehicle_id = (*vehicle).into();
             segment.events.push(enter);
         }

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 
+use smol_str::SmolStr;
+
 use super::spill::{Run, Spill};
 use super::{Fold, in_order};
 
@@ -12,7 +14,7 @@ use super::{Fold, in_order};
 pub(super) struct Merge<'a> {
     sources: Vec<Source<'a>>,
     /// The vehicle that each source has next, with the number of the source.
-    next: BinaryHeap<Reverse<(String, usize)>>,
+    next: BinaryHeap<Reverse<(SmolStr, usize)>>,
 }
 
 struct Source<'a> {
@@ -44,7 +46,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The first vehicle whose records have not been taken.
-    pub(super) fn next_vehicle(&self) -> Option<String> {
+    pub(super) fn next_vehicle(&self) -> Option<SmolStr> {
         self.next.peek().map(|Reverse((vehicle, _))| vehicle.clone())
     }
 
@@ -72,7 +74,7 @@ impl<'a> Merge<'a> {
     fn heed(&mut self, source: usize) -> io::Result<()> {
         let vehicle = match &mut self.sources[source].records {
             Records::Spilled(run) => run.next_vehicle()?,
-            Records::Gathered(rest) => rest.last().map(|(vehicle, _)| (*vehicle).to_owned()),
+            Records::Gathered(rest) => rest.last().map(|(vehicle, _)| SmolStr::new(vehicle)),
         };
         self.next.extend(vehicle.map(|vehicle| Reverse((vehicle, source))));
         Ok(())

@@ -7,14 +7,17 @@
 
 use protos::events::fleet_event::Detail;
 use protos::events::{
-    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, IdleEnd,
-    IdleStart, SourceRecovered, SourceStalled, StationaryEnd, StationaryStart, VehicleOffline,
-    VehicleOnline,
+    FleetEvent, GeofenceCross, GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Id,
+    IdleEnd, IdleStart, SourceRecovered, SourceStalled, StationaryEnd, StationaryStart,
+    VehicleOffline, VehicleOnline,
 };
+use smol_str::SmolStr;
 
 const WORD_BYTES: usize = 8;
 /// Numbers that every record has.
-const WORDS: usize = 14;
+const WORDS: usize = 13;
+/// Ids, which come next.
+const IDS: usize = 3;
 /// The most that a kind has besides.
 const NUMBERS_MAX: usize = 6;
 
@@ -53,8 +56,6 @@ pub(super) fn push(out: &mut Vec<u8>, event: &FleetEvent) {
     let [lat, lon, distance_m, accuracy_m, confidence] =
         measures.map(|measure| measure.unwrap_or_default().to_bits());
     let (kind, numbers, count, source) = taken_apart(detail.as_ref());
-    let texts = [event_id, fence_id, visit_id, episode_id, source];
-    let [event_id, fence_id, visit_id, episode_id, source] = texts.map(|text| text.len() as u32);
     let words: [u64; WORDS] = [
         *revision,
         event_time_ms.cast_unsigned(),
@@ -67,28 +68,33 @@ pub(super) fn push(out: &mut Vec<u8>, event: &FleetEvent) {
         confidence,
         pair(*fence_version, reason.cast_unsigned()),
         pair(*schema_version, known),
-        pair(event_id, fence_id),
-        pair(visit_id, episode_id),
-        pair(source, kind << 8 | count as u32),
+        pair(fence_id.len() as u32, source.len() as u32),
+        pair(kind, count as u32),
     ];
     out.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    let ids: [_; IDS] = [event_id, visit_id, episode_id].map(|id| id.0);
+    out.extend_from_slice(ids.as_flattened());
     out.extend_from_slice(numbers[..count].as_flattened());
-    texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
+    out.extend_from_slice(fence_id.as_bytes());
+    out.extend_from_slice(source.as_bytes());
 }
 
-/// Takes a record, kept for `vehicle`, from the front of `records` into `event`,
-/// whose memory is used again. `None` if it is none.
-pub(super) fn take(records: &mut &[u8], vehicle: &str, event: &mut FleetEvent) -> Option<()> {
+/// Takes a record, kept for `vehicle`, from the front of `records` into `event`.
+/// `None` if it is none.
+pub(super) fn take(records: &mut &[u8], vehicle: &SmolStr, event: &mut FleetEvent) -> Option<()> {
     let words: [u64; WORDS] = next_words(records)?;
     let [revision, event_time, not_before, not_after, lat, lon, distance, accuracy, confidence, ..] =
         words;
     let (fence_version, reason) = unpair(words[9]);
     let (schema_version, known) = unpair(words[10]);
-    let (event_id, fence_id) = unpair(words[11]);
-    let (visit_id, episode_id) = unpair(words[12]);
-    let (source, kind_and_count) = unpair(words[13]);
+    let (fence_id, source) = unpair(words[11]);
+    let (kind, count) = unpair(words[12]);
     let measure = |place: u32, bits| (known >> place & 1 == 1).then(|| f64::from_bits(bits));
 
+    let [event_id, visit_id, episode_id] = next_ids(records)?;
+    event.event_id = event_id;
+    event.visit_id = visit_id;
+    event.episode_id = episode_id;
     event.revision = revision;
     event.fence_version = fence_version;
     event.event_time_ms = event_time.cast_signed();
@@ -101,28 +107,18 @@ pub(super) fn take(records: &mut &[u8], vehicle: &str, event: &mut FleetEvent) -
     event.confidence = measure(4, confidence);
     event.reason = reason.cast_signed();
     event.schema_version = schema_version;
-    set(&mut event.vehicle_id, vehicle);
+    event.vehicle_id.clone_from(vehicle);
 
     let mut numbers = [0; NUMBERS_MAX];
-    for number in numbers.get_mut(..(kind_and_count & 0xff) as usize)? {
+    for number in numbers.get_mut(..count as usize)? {
         [*number] = next_words(records)?;
     }
     // Checked to be texts all at once: a call for each costs more than its bytes.
-    let lengths = [event_id, fence_id, visit_id, episode_id, source].map(|length| length as usize);
-    let (texts, rest) = records.split_at_checked(lengths.iter().sum())?;
-    let mut texts = std::str::from_utf8(texts).ok()?;
+    let (texts, rest) = records.split_at_checked(fence_id as usize + source as usize)?;
     *records = rest;
-    for (text, length) in [
-        (&mut event.event_id, lengths[0]),
-        (&mut event.fence_id, lengths[1]),
-        (&mut event.visit_id, lengths[2]),
-        (&mut event.episode_id, lengths[3]),
-    ] {
-        let (own, rest) = texts.split_at_checked(length)?;
-        set(text, own);
-        texts = rest;
-    }
-    event.detail = put_together(kind_and_count >> 8, numbers, texts)?;
+    let (fence_id, source) = str::from_utf8(texts).ok()?.split_at_checked(fence_id as usize)?;
+    event.fence_id = fence_id.into();
+    event.detail = put_together(kind, numbers, source)?;
     Some(())
 }
 
@@ -225,9 +221,12 @@ fn next_words<const N: usize>(records: &mut &[u8]) -> Option<[u64; N]> {
     Some(std::array::from_fn(|place| u64::from_le_bytes(words[place])))
 }
 
-fn set(text: &mut String, to: &str) {
-    text.clear();
-    text.push_str(to);
+/// The ids behind the words of a record.
+fn next_ids(records: &mut &[u8]) -> Option<[Id; IDS]> {
+    let (ids, rest) = records.split_at_checked(size_of::<[Id; IDS]>())?;
+    *records = rest;
+    let (ids, _) = ids.as_chunks();
+    Some(std::array::from_fn(|place| Id(ids[place])))
 }
 
 #[cfg(test)]
@@ -261,13 +260,13 @@ mod tests {
             Detail::SourceRecovered(SourceRecovered { source: "räcovered".into() }),
         ];
         let whole = |detail| FleetEvent {
-            event_id: "event".into(),
+            event_id: Id::new(u128::MAX - 1),
             revision: u64::MAX,
             vehicle_id: "vehicle".into(),
             fence_id: "fénce".into(),
             fence_version: 1,
-            visit_id: "the visit".into(),
-            episode_id: "an episode".into(),
+            visit_id: Id::new(2),
+            episode_id: Id::new(3 << 64),
             event_time_ms: i64::MIN,
             not_before_ms: -2,
             not_after_ms: 3,
@@ -297,7 +296,7 @@ mod tests {
         let mut rest = records.as_slice();
         let mut read = FleetEvent::default();
         for event in &events {
-            take(&mut rest, "vehicle", &mut read).unwrap();
+            take(&mut rest, &"vehicle".into(), &mut read).unwrap();
             assert_eq!(&read, event);
         }
         assert!(rest.is_empty());
@@ -312,10 +311,10 @@ mod tests {
         };
         for event in events() {
             let operation =
-                FleetEvent { op: 2, observed_at_ms: 7, late: true, replaces: "r".into(), ..event };
+                FleetEvent { op: 2, observed_at_ms: 7, late: true, replaces: Id::new(4), ..event };
             let (mut record, mut read) = (Vec::new(), FleetEvent::default());
             push(&mut record, &operation);
-            take(&mut record.as_slice(), "vehicle", &mut read).unwrap();
+            take(&mut record.as_slice(), &"vehicle".into(), &mut read).unwrap();
             assert_eq!(line(&read), line(&operation));
         }
     }
@@ -326,7 +325,8 @@ mod tests {
             let (mut record, mut read) = (Vec::new(), FleetEvent::default());
             push(&mut record, &event);
             for length in 0..record.len() {
-                assert_eq!(take(&mut &record[..length], "vehicle", &mut read), None, "{length}");
+                let read = take(&mut &record[..length], &"vehicle".into(), &mut read);
+                assert_eq!(read, None, "{length}");
             }
         }
     }

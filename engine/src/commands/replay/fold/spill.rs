@@ -8,6 +8,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smol_str::SmolStr;
+
 /// Runs are written in pieces of this size, bytes.
 const WRITE_BYTES: usize = 1 << 20;
 /// Bytes that all runs together are read ahead by; each by no less and no more
@@ -79,13 +81,13 @@ pub(super) struct Run<'a>(BufReader<Section<'a>>);
 impl Run<'_> {
     /// Goes on to the next vehicle, whose records then are next; `None` at the
     /// end.
-    pub(super) fn next_vehicle(&mut self) -> io::Result<Option<String>> {
+    pub(super) fn next_vehicle(&mut self) -> io::Result<Option<SmolStr>> {
         if self.0.fill_buf()?.is_empty() {
             return Ok(None);
         }
         let mut vehicle = Vec::new();
         self.append_next(&mut vehicle)?;
-        String::from_utf8(vehicle).map(Some).map_err(io::Error::other)
+        SmolStr::from_utf8(&vehicle).map(Some).map_err(io::Error::other)
     }
 
     /// Appends the part that is next to `out`.
