@@ -72,15 +72,18 @@ impl CursorBoard {
         self.0.news.notified().await;
     }
 
-    /// Whether a proposal announces output that comes once it is recorded: what
-    /// is announced waits for nothing else.
-    pub(super) fn announces(&self) -> bool {
+    /// Whether output waits for a proposal to be recorded: what is announced comes
+    /// after it, and the first line of a log that begins anew, which no start may
+    /// find shorter than it is recorded to be.
+    pub(super) fn is_awaited(&self) -> bool {
         let proposed = self.0.proposed.lock().unwrap_or_else(PoisonError::into_inner);
         let recorded = self.0.recorded.borrow();
-        let pending = |cursors: &Cursors, sink: &str| cursors.get(sink)?.pending_through_seq;
         proposed.cursors.values().any(|cursor| {
+            let known = recorded.get(&cursor.sink);
+            let pending = known.and_then(|known| known.pending_through_seq);
             let announced = cursor.pending_through_seq;
-            announced.is_some() && announced != pending(&recorded, &cursor.sink)
+            (announced.is_some() && announced != pending)
+                || known.is_some_and(|known| cursor.byte_length < known.byte_length)
         })
     }
 

@@ -342,7 +342,7 @@ impl Shard {
         match self.options.cut {
             _ if self.settled => Some(Duration::ZERO),
             // A file that is complete is seen by nobody until then.
-            Cut::Clock { delay_max, .. } if self.services.cursors.announces() => Some(delay_max),
+            Cut::Clock { delay_max, .. } if self.services.cursors.is_awaited() => Some(delay_max),
             Cut::Clock { .. } => Some(self.options.heartbeat),
             Cut::Count(_) => None,
         }

@@ -75,6 +75,23 @@ fn a_log_that_is_moved_away_begins_anew_and_lacks_no_line() {
 }
 
 #[test]
+fn a_log_begins_anew_without_waiting_for_a_heartbeat() {
+    let dir = TempDir::new().unwrap();
+    let file = letters(dir.path());
+    let worker = launch(dir.path()).set("journal.heartbeat", "10m").start();
+    let client = worker.client();
+    // A line comes once the cursor before it is recorded.
+    (0..2).for_each(|n| deliver(&client, n));
+    wait_for("lines", || lines(&file).contains(&ids(0..1)[0]).then_some(()));
+    let old = file.with_file_name("old.ndjson");
+    fs::rename(&file, &old).unwrap();
+    deliver(&client, 2);
+    wait_for("a new file", || file.exists().then_some(()));
+    expect_clean_restart(worker, dir.path());
+    assert_eq!([lines(&old), lines(&file)].concat(), ids(0..3));
+}
+
+#[test]
 fn a_log_that_is_deleted_holds_up_nothing_else_and_goes_on_in_an_empty_file() {
     let dir = TempDir::new().unwrap();
     let file = letters(dir.path());
