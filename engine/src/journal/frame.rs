@@ -157,7 +157,7 @@ impl fmt::Debug for SegmentEncoder {
 
 /// Encodes a snapshot: the bytes of its object.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Bytes {
-    let mut encoder = SnapshotEncoder::new(snapshot);
+    let mut encoder = SnapshotEncoder::new(snapshot, 0);
     encoder.add(&snapshot.core);
     encoder.finish()
 }
@@ -178,17 +178,14 @@ pub struct SnapshotEncoder {
 }
 
 impl SnapshotEncoder {
-    /// Of all of `snapshot` but the core's state.
-    pub fn new(snapshot: &Snapshot) -> Self {
+    /// Of all of `snapshot` but the core's state. Of `bytes_expected` the object has
+    /// room at once: to grow, it would be copied, and there be twice meanwhile.
+    pub fn new(snapshot: &Snapshot, bytes_expected: usize) -> Self {
         let rest = Snapshot { core: Bytes::new(), ..snapshot.clone() }.encode_to_vec();
         let room = HEADER_BYTES + zstd::compress_bound(rest.len() + FIELD_HEAD_BYTES_MAX);
-        Self {
-            rest,
-            room,
-            frame: vec![0; room],
-            core_bytes: 0,
-            compressor: compressor(SNAPSHOT_LEVEL),
-        }
+        let mut frame = Vec::with_capacity(room.max(bytes_expected));
+        frame.resize(room, 0);
+        Self { rest, room, frame, core_bytes: 0, compressor: compressor(SNAPSHOT_LEVEL) }
     }
 
     /// Appends a part of the core's state.

@@ -168,9 +168,13 @@ impl Maintenance {
             configured_tags_hash: self.configured_tags.clone(),
         };
         let seq = snapshot.seq;
-        let encoding = tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot));
+        let bytes = self.newest.bytes.load(Ordering::Relaxed);
+        // As large as the one before, and a part of the state: mostly it grows.
+        let expected = bytes as usize + bytes as usize / 4 + CAPTURE_BYTES;
+        let encoding =
+            tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot, expected));
         self.taking_down = Some(TakingDown { seq, encoding });
-        self.cadence.restart(self.newest.bytes.load(Ordering::Relaxed));
+        self.cadence.restart(bytes);
     }
 
     /// Takes some more of the state down, and has it written once all of it is

@@ -1,6 +1,9 @@
 //! Snapshots: the last two kept, a bad one passed over.
 
 use engine::journal::{JournalError, Kept, Snapshots, claim};
+use protos::journal::Snapshot;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 use crate::support::*;
 
@@ -98,4 +101,27 @@ async fn a_snapshot_that_does_not_read_back_is_not_kept() {
     assert!(error.to_string().contains(&snapshot_name(FIRST_SEQ + 6)), "{error}");
     assert_eq!(snapshots.kept(), before);
     assert_eq!(store.names("shard-0/snapshots").await.len(), 3, "the two before it stand");
+}
+
+/// Such a one is read back in pieces, of which none may be left out.
+#[tokio::test(start_paused = true)]
+async fn a_large_snapshot_is_read_back_to_its_end() {
+    let store = Faulty::new();
+    let mut snapshots = with_snapshots(&store).await;
+    let (journal, _) = own_with(store.store(), options()).await;
+    let mut core = vec![0; 18 << 20];
+    StdRng::seed_from_u64(1).fill_bytes(&mut core);
+    let snapshot = Snapshot { core: core.into(), ..snapshot_at(&journal, FIRST_SEQ + 6) };
+
+    // In the midst of the second of three pieces.
+    store.next_puts([Put::Damaged]);
+    let error = snapshots.write(snapshot.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("checksum mismatch"), "{error}");
+    assert_eq!(snapshots.kept().newest, Some(FIRST_SEQ + 4));
+
+    let bytes = snapshots.write(snapshot.clone()).await.unwrap();
+    assert!(bytes > 16 << 20, "{bytes} are no three pieces");
+    assert_eq!(snapshots.kept().newest, Some(FIRST_SEQ + 6));
+    drop(journal);
+    assert_eq!(claim(store.store(), options()).await.unwrap().snapshot(), Some(&snapshot));
 }

@@ -80,8 +80,8 @@ fn a_snapshot_is_the_same_in_whatever_parts_its_state_comes() {
         [&[], &[0], &[1, 0, 1], &[100_000], &[65_536, 10, 0, 100_000, 34_000]];
     for lengths in parts {
         // All but the core comes from elsewhere, and a core there is not asked for.
-        let mut encoder =
-            SnapshotEncoder::new(&Snapshot { core: vec![9].into(), ..snapshot.clone() });
+        let elsewhere = Snapshot { core: vec![9].into(), ..snapshot.clone() };
+        let mut encoder = SnapshotEncoder::new(&elsewhere, 100);
         let mut rest = core.as_slice();
         for length in lengths {
             let (part, after) = rest.split_at(*length);
