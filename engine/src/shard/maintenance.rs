@@ -169,7 +169,7 @@ impl Maintenance {
         };
         let seq = snapshot.seq;
         let bytes = self.newest.bytes.load(Ordering::Relaxed);
-        // As large as the one before, and a part of the state: mostly it grows.
+        // As much as the one before took, and a quarter: mostly it grows.
         let expected = bytes as usize + bytes as usize / 4 + CAPTURE_BYTES;
         let encoding =
             tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot, expected));

@@ -6,7 +6,7 @@ pub struct FleetEvent {
     /// 32 hexadecimal digits, stable over retries, restarts and corrections.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    #[prost(enumeration = "Op", tag = "2")]
+    #[prost(enumeration = "protos::events::Op", tag = "2")]
     pub op: i32,
     /// Sequence number of the journal segment that carries this operation.
     #[prost(uint64, tag = "3")]
@@ -50,7 +50,7 @@ pub struct FleetEvent {
     /// Probability that the cause lies inside the fence, 0 to 1.
     #[prost(double, optional, tag = "17")]
     pub confidence: ::core::option::Option<f64>,
-    #[prost(enumeration = "Reason", tag = "18")]
+    #[prost(enumeration = "protos::events::Reason", tag = "18")]
     pub reason: i32,
     /// Learnt from a ping that arrived behind its vehicle's watermark.
     #[prost(bool, tag = "19")]
@@ -71,205 +71,30 @@ pub mod fleet_event {
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Detail {
         #[prost(message, tag = "32")]
-        GeofenceEnter(super::GeofenceEnter),
+        GeofenceEnter(protos::events::GeofenceEnter),
         #[prost(message, tag = "33")]
-        GeofenceExit(super::GeofenceExit),
+        GeofenceExit(protos::events::GeofenceExit),
         #[prost(message, tag = "34")]
-        GeofenceCross(super::GeofenceCross),
+        GeofenceCross(protos::events::GeofenceCross),
         #[prost(message, tag = "35")]
-        GeofenceDwell(super::GeofenceDwell),
+        GeofenceDwell(protos::events::GeofenceDwell),
         #[prost(message, tag = "36")]
-        GeofenceVisit(super::GeofenceVisit),
+        GeofenceVisit(protos::events::GeofenceVisit),
         #[prost(message, tag = "37")]
-        StationaryStart(super::StationaryStart),
+        StationaryStart(protos::events::StationaryStart),
         #[prost(message, tag = "38")]
-        StationaryEnd(super::StationaryEnd),
+        StationaryEnd(protos::events::StationaryEnd),
         #[prost(message, tag = "39")]
-        IdleStart(super::IdleStart),
+        IdleStart(protos::events::IdleStart),
         #[prost(message, tag = "40")]
-        IdleEnd(super::IdleEnd),
+        IdleEnd(protos::events::IdleEnd),
         #[prost(message, tag = "41")]
-        VehicleOffline(super::VehicleOffline),
+        VehicleOffline(protos::events::VehicleOffline),
         #[prost(message, tag = "42")]
-        VehicleOnline(super::VehicleOnline),
+        VehicleOnline(protos::events::VehicleOnline),
         #[prost(message, tag = "43")]
-        SourceStalled(super::SourceStalled),
+        SourceStalled(protos::events::SourceStalled),
         #[prost(message, tag = "44")]
-        SourceRecovered(super::SourceRecovered),
-    }
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GeofenceEnter {}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GeofenceExit {}
-/// A pass through a fence between two pings that both lie outside it.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct GeofenceCross {
-    #[prost(int64, tag = "1")]
-    pub out_time_ms: i64,
-    /// Length of the path inside, metres.
-    #[prost(double, tag = "2")]
-    pub inside_m: f64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GeofenceDwell {
-    /// The threshold that was reached, seconds.
-    #[prost(uint32, tag = "1")]
-    pub threshold_s: u32,
-}
-/// Enter and exit joined, when the visit closes.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct GeofenceVisit {
-    #[prost(int64, tag = "1")]
-    pub enter_time_ms: i64,
-    /// Exit minus enter, by event times, seconds.
-    #[prost(double, tag = "2")]
-    pub duration_s: f64,
-    /// Last inside ping minus first inside ping, seconds.
-    #[prost(double, tag = "3")]
-    pub certain_s: f64,
-    /// Latest possible exit minus earliest possible enter, seconds.
-    #[prost(double, tag = "4")]
-    pub possible_s: f64,
-    /// Largest step between two inside pings, seconds.
-    #[prost(double, tag = "5")]
-    pub max_gap_s: f64,
-    /// Inside pings.
-    #[prost(uint64, tag = "6")]
-    pub pings: u64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StationaryStart {}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct StationaryEnd {
-    #[prost(double, tag = "1")]
-    pub duration_s: f64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct IdleStart {}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct IdleEnd {
-    #[prost(double, tag = "1")]
-    pub duration_s: f64,
-}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct VehicleOffline {
-    /// Silence that was taken for offline, seconds.
-    #[prost(double, tag = "1")]
-    pub threshold_s: f64,
-}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct VehicleOnline {
-    /// Silence that ended, seconds.
-    #[prost(double, tag = "1")]
-    pub silence_s: f64,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SourceStalled {
-    #[prost(string, tag = "1")]
-    pub source: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SourceRecovered {
-    #[prost(string, tag = "1")]
-    pub source: ::prost::alloc::string::String,
-}
-/// What this message does to the event that `event_id` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Op {
-    Unspecified = 0,
-    /// The event holds.
-    Assert = 1,
-    /// The event holds with new values.
-    Amend = 2,
-    /// The event does not hold.
-    Retract = 3,
-}
-impl Op {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "OP_UNSPECIFIED",
-            Self::Assert => "OP_ASSERT",
-            Self::Amend => "OP_AMEND",
-            Self::Retract => "OP_RETRACT",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "OP_UNSPECIFIED" => Some(Self::Unspecified),
-            "OP_ASSERT" => Some(Self::Assert),
-            "OP_AMEND" => Some(Self::Amend),
-            "OP_RETRACT" => Some(Self::Retract),
-            _ => None,
-        }
-    }
-}
-/// Why the event happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Reason {
-    Unspecified = 0,
-    Crossed = 1,
-    FirstSeen = 2,
-    Reappeared = 3,
-    FenceCreated = 4,
-    FenceChanged = 5,
-    FenceDeleted = 6,
-    ScheduleOpened = 7,
-    ScheduleClosed = 8,
-    AssignmentChanged = 9,
-    Moved = 10,
-    IgnitionOff = 11,
-    EngineUnknown = 12,
-    Gap = 13,
-}
-impl Reason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "REASON_UNSPECIFIED",
-            Self::Crossed => "REASON_CROSSED",
-            Self::FirstSeen => "REASON_FIRST_SEEN",
-            Self::Reappeared => "REASON_REAPPEARED",
-            Self::FenceCreated => "REASON_FENCE_CREATED",
-            Self::FenceChanged => "REASON_FENCE_CHANGED",
-            Self::FenceDeleted => "REASON_FENCE_DELETED",
-            Self::ScheduleOpened => "REASON_SCHEDULE_OPENED",
-            Self::ScheduleClosed => "REASON_SCHEDULE_CLOSED",
-            Self::AssignmentChanged => "REASON_ASSIGNMENT_CHANGED",
-            Self::Moved => "REASON_MOVED",
-            Self::IgnitionOff => "REASON_IGNITION_OFF",
-            Self::EngineUnknown => "REASON_ENGINE_UNKNOWN",
-            Self::Gap => "REASON_GAP",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "REASON_CROSSED" => Some(Self::Crossed),
-            "REASON_FIRST_SEEN" => Some(Self::FirstSeen),
-            "REASON_REAPPEARED" => Some(Self::Reappeared),
-            "REASON_FENCE_CREATED" => Some(Self::FenceCreated),
-            "REASON_FENCE_CHANGED" => Some(Self::FenceChanged),
-            "REASON_FENCE_DELETED" => Some(Self::FenceDeleted),
-            "REASON_SCHEDULE_OPENED" => Some(Self::ScheduleOpened),
-            "REASON_SCHEDULE_CLOSED" => Some(Self::ScheduleClosed),
-            "REASON_ASSIGNMENT_CHANGED" => Some(Self::AssignmentChanged),
-            "REASON_MOVED" => Some(Self::Moved),
-            "REASON_IGNITION_OFF" => Some(Self::IgnitionOff),
-            "REASON_ENGINE_UNKNOWN" => Some(Self::EngineUnknown),
-            "REASON_GAP" => Some(Self::Gap),
-            _ => None,
-        }
+        SourceRecovered(protos::events::SourceRecovered),
     }
 }
