@@ -52,7 +52,7 @@ metrics! {
     EVENTS "fleetstream_events_total" Kind::Counter, Count, ["kind", "op"],
         "Event operations committed.";
     EVENT_LATENCY "fleetstream_event_latency_seconds" Kind::Histogram(SLOW), Seconds, [],
-        "From the receive time of the ping that decided an event to its release.";
+        "From the receive time of the ping that decided an event to its release, once durable.";
 
     APPLY "fleetstream_apply_seconds" Kind::Histogram(FAST), Seconds, [],
         "Time that detection takes for the input of one segment.";

@@ -415,7 +415,11 @@ impl Shard {
         let committed = self.journal.commit(segment).await?;
         metrics::COMMIT.histogram(&[]).record(started.elapsed().as_secs_f64());
         metrics::COMMITTED_BYTES.counter(&[]).increment(committed.bytes);
-        count_segment(&committed.segment);
+        let released_at = match self.options.clock {
+            Clock::Wall => self.wall.now(),
+            Clock::Event => TimeMs(committed.segment.now_ms),
+        };
+        count_segment(&committed.segment, released_at);
         self.services.cursors.record(&committed.segment.cursors);
         fail_point::hit("release.before");
         self.services.feed.publish(&committed.segment);
@@ -454,13 +458,13 @@ impl Shard {
     }
 }
 
-/// Counts what a committed segment carries; `now` is its clock.
-fn count_segment(segment: &Segment) {
+/// Counts what a committed segment carries.
+fn count_segment(segment: &Segment, released_at: TimeMs) {
     let mut events: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let latency = metrics::EVENT_LATENCY.histogram(&[]);
     for event in &segment.events {
         *events.entry((event_json::kind(event), event_json::op_name(event.op))).or_default() += 1;
-        let latency_ms = segment.now_ms.saturating_sub(event.observed_at_ms).max(0);
+        let latency_ms = released_at.since(TimeMs(event.observed_at_ms)).max(0);
         latency.record(latency_ms as f64 / 1000.0);
     }
     for ((kind, op), n) in events {

@@ -10,7 +10,7 @@ use local_cloud::bigquery::{Call, Code, Fault};
 use local_cloud::network::Mode;
 use serde_json::Value;
 
-use crate::cloud::{self, folded_by_vehicle, metric, metric_of};
+use crate::cloud::{self, folded_by_vehicle, metric};
 use crate::flow::over_http;
 use crate::support::{Worker, fold, wait_for};
 use crate::world::{PARTS, VEHICLES, World, poison};
@@ -124,7 +124,7 @@ fn the_broker_is_away_for_a_minute() {
     let waiting = || metric(&worker, "fleetstream_firestore_documents_waiting");
     wait_for("its positions", || (waiting() == 0.0).then_some(()));
     let topics = |labels: &str| !labels.contains("_topic\"");
-    let behind = metric_of(&worker, "fleetstream_unreleased_segments", topics);
+    let behind = worker.client().metric_of("fleetstream_unreleased_segments", topics);
     assert_eq!(behind, 0.0, "no other sink waits");
     // HTTP goes on, too: these are known.
     let again = &world.input.drives[0][..1];

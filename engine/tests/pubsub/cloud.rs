@@ -233,18 +233,7 @@ pub(crate) fn complete(events: &[Value], vehicles: usize) -> bool {
 
 /// Sum of the samples of a metric; NaN where the worker does not answer.
 pub(crate) fn metric(worker: &Worker, name: &str) -> f64 {
-    metric_of(worker, name, |_| true)
-}
-
-/// Sum of the samples of a metric whose labels are `wanted`.
-pub(crate) fn metric_of(worker: &Worker, name: &str, wanted: impl Fn(&str) -> bool) -> f64 {
-    let Some(answer) = worker.client().get("/metrics") else { return f64::NAN };
-    let samples = answer.body.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;
-        let (labels, value) = rest.rsplit_once(' ')?;
-        wanted(labels).then(|| value.parse::<f64>().ok())?
-    });
-    samples.sum()
+    worker.client().metric(name)
 }
 
 /// Waits until a metric's sum is at least `least`.

@@ -84,7 +84,7 @@ fn events_that_are_refused_are_dead_letters_once_and_can_be_sent_again() {
     });
     let told = worker.line("output is refused for good: now dead letters").unwrap();
     assert_eq!((&told["sink"], &told["reason"]), (&json!("events_topic"), &json!(REASON)));
-    let counted = cloud::metric_of(&worker, "fleetstream_rejected_total", |it| it.contains(REASON));
+    let counted = worker.client().metric_of("fleetstream_rejected_total", |it| it.contains(REASON));
     assert!(worker.stop().success(), "{}", worker.log());
 
     let (of_cars, of_buses): (Vec<_>, Vec<_>) = logged()

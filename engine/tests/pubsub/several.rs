@@ -12,7 +12,7 @@ use protos::telemetry::VehiclePing;
 use serde_json::{Map as Fields, Value};
 use tempfile::TempDir;
 
-use crate::cloud::{self, Cloud, LEASES_MAX, drives, events, metric, metric_of};
+use crate::cloud::{self, Cloud, LEASES_MAX, drives, events, metric};
 use crate::flow::over_http;
 use crate::support::bigquery::{self, Bigquery};
 use crate::support::{Launch, PATIENCE, Worker, fold, wait_at_most, wait_for};
@@ -160,7 +160,10 @@ fn two_workers_with_a_shard_each_are_as_one_with_both_also_after_a_kill() {
     for (worker, shard) in [(&first, 0), (&second, 1)] {
         let own = format!("{{shard=\"{shard}\"}}");
         assert_eq!(metric(worker, "fleetstream_shard_owned"), 1.0);
-        assert_eq!(metric_of(worker, "fleetstream_shard_owned", |labels| labels == own), 1.0);
+        assert_eq!(
+            worker.client().metric_of("fleetstream_shard_owned", |labels| labels == own),
+            1.0
+        );
     }
     fleet.publish(early.iter().copied());
     fleet.archives(early.iter().copied());
@@ -170,7 +173,7 @@ fn two_workers_with_a_shard_each_are_as_one_with_both_also_after_a_kill() {
     first.kill();
     fleet.archives(of_shard(&late, 1));
     let source = |labels: &str| labels.contains("source=\"pubsub-001\"");
-    assert!(metric_of(&second, "fleetstream_received_total", source) > 0.0);
+    assert!(second.client().metric_of("fleetstream_received_total", source) > 0.0);
     let first = fleet.launch(&seats[0]).start();
     fleet.archives(drives.iter().flatten());
     fleet.tells(&expected);
@@ -200,7 +203,7 @@ fn a_stray_ping_is_a_dead_letter_and_goes_where_it_belongs_when_it_is_redriven()
     fleet.archives(rest.iter().copied());
     let refused = |labels: &str| labels.contains("reason=\"foreign_shard\"");
     wait_for("every stray is counted", || {
-        let count = metric_of(&workers[0], "fleetstream_rejected_total", refused);
+        let count = workers[0].client().metric_of("fleetstream_rejected_total", refused);
         (count == strays.len() as f64).then_some(())
     });
     assert_eq!(metric(&workers[1], "fleetstream_rejected_total"), 0.0);
@@ -275,7 +278,7 @@ fn a_subscription_that_falls_silent_is_a_source_that_stalls_by_itself() {
     let told = |labels: &str| labels.contains("kind=\"source_stalled\"");
     wait_at_most(PATIENCE, "the silent one to be told of", || {
         fleet.publish(of_the_other.next());
-        (metric_of(&worker, "fleetstream_events_total", told) > 0.0).then_some(())
+        (worker.client().metric_of("fleetstream_events_total", told) > 0.0).then_some(())
     });
     stop(worker);
     let stalled = |event: &Value| event["kind"] == "source_stalled";

@@ -11,7 +11,7 @@ use local_cloud::Network;
 use serde_json::{Map as Fields, Value};
 use tempfile::TempDir;
 
-use crate::cloud::{Cloud, LEASES_MAX, events, metric, metric_of, operation, operations};
+use crate::cloud::{Cloud, LEASES_MAX, events, metric, operation, operations};
 use crate::support::bigquery::{self, Bigquery};
 use crate::support::map::Map;
 use crate::support::{Launch, Worker, fold, wait_at_most, wait_for};
@@ -144,7 +144,8 @@ impl World {
     pub(crate) fn keep_up_but(&self, worker: &Worker, bad: &str) {
         let others = |labels: &str| !labels.contains(&format!("sink=\"{bad}"));
         wait_for(&format!("all sinks but {bad}"), || {
-            (metric_of(worker, "fleetstream_unreleased_segments", others) == 0.0).then_some(())
+            (worker.client().metric_of("fleetstream_unreleased_segments", others) == 0.0)
+                .then_some(())
         });
     }
 

@@ -101,7 +101,7 @@ fn a_commit_that_goes_on_failing_is_told_of_once() {
         let waiting = scope.spawn(|| client.send(&one(1)));
         wait_for("a failing commit", || (told() > 0).then_some(()));
         // By then there were half a dozen attempts.
-        let age = || labelled(&client, "fleetstream_commit_age_seconds", r#"shard="0""#);
+        let age = || client.metric("fleetstream_commit_age_seconds");
         wait_for("an old failure", || (age() >= 2.0).then_some(()));
         fs::remove_file(&ballast).unwrap();
         assert_eq!(waiting.join().unwrap().expect("an answer").status, 202);
@@ -112,14 +112,7 @@ fn a_commit_that_goes_on_failing_is_told_of_once() {
 
 /// What the worker tells of the sink of dead letters.
 fn backlog(client: &Client, metric: &str) -> f64 {
-    labelled(client, metric, r#"sink="dead_letters""#)
-}
-
-/// A metric with this label.
-fn labelled(client: &Client, metric: &str, label: &str) -> f64 {
-    let page = client.get("/metrics").expect("an answer").body;
-    let line = page.lines().find(|line| line.starts_with(metric) && line.contains(label));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("the metric is there")
+    client.metric_of(metric, |labels| labels.contains(r#"sink="dead_letters""#))
 }
 
 #[test]

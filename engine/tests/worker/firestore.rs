@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 use crate::support::map::{self, Map};
-use crate::support::{Launch, Worker, ping, wait_for};
+use crate::support::{Launch, ping, wait_for};
 
 const VEHICLES: usize = 30;
 
@@ -17,17 +17,6 @@ fn launch(map: &Map, data_dir: &Path) -> Launch {
         .set("positions.min_interval", "1s")
         .set("commit.max_delay", "20ms")
         .set("shards", "3")
-}
-
-/// A metric, summed over its labels.
-fn metric(worker: &Worker, name: &str) -> f64 {
-    let page = worker.client().get("/metrics").expect("an answer").body;
-    let of_name =
-        |line: &&str| line.strip_prefix(name).is_some_and(|it| it.starts_with([' ', '{']));
-    let value = |line: &str| line.rsplit(' ').next()?.parse::<f64>().ok();
-    let values: Vec<f64> = page.lines().filter(of_name).filter_map(value).collect();
-    assert!(!values.is_empty(), "no {name} in {page}");
-    values.iter().sum()
 }
 
 /// The n-th round of the fleet's pings, a second apart.
@@ -61,7 +50,9 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
     // The newest time wins, not the last to come.
     worker.client().deliver(&lines(&round(start, 3)));
     map.shows(&round(start, 19));
-    assert!(metric(&worker, "fleetstream_firestore_documents_written_total") >= VEHICLES as f64);
+    assert!(
+        worker.client().metric("fleetstream_firestore_documents_written_total") >= VEHICLES as f64
+    );
 
     // What was committed right before a stop is written by it.
     worker.client().deliver(&lines(&round(start, 20)));
@@ -81,7 +72,7 @@ fn the_map_shows_the_newest_pings_through_stops_and_kills() {
     // What was committed before a kill is written by the next start.
     let worker = launch(&map, dir.path()).start();
     map.shows(&round(start, 21));
-    let waiting = || metric(&worker, "fleetstream_firestore_documents_waiting");
+    let waiting = || worker.client().metric("fleetstream_firestore_documents_waiting");
     wait_for("nothing waits", || (waiting() == 0.0).then_some(()));
 }
 
@@ -107,7 +98,7 @@ fn v8_a_duplicate_writes_nothing_and_v9_the_future_is_shown_as_now() {
     let dir = TempDir::new().unwrap();
     let worker = launch(&map, dir.path()).start();
     let start = minutes_ago(5);
-    let written = || metric(&worker, "fleetstream_firestore_documents_written_total");
+    let written = || worker.client().metric("fleetstream_firestore_documents_written_total");
 
     worker.client().deliver(&lines(&round(start, 1)));
     map.shows(&round(start, 1));

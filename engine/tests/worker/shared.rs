@@ -5,9 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use axum::http::Method;
 use engine::journal::frame;
+use jiff::Timestamp;
 use local_cloud::PubsubEmulator;
-use local_cloud::storage::Storage;
+use local_cloud::storage::{Fault, Storage, Trouble};
 use prost::Message as _;
 use protos::journal::input;
 use protos::telemetry::VehiclePing;
@@ -49,6 +51,14 @@ impl Cloud {
             .set("clock", "event")
             .set("shards", "2")
             .set("commit.max_delay", "5ms")
+    }
+
+    /// Refuses whatever concerns the journals, until its faults are cleared.
+    fn goes_away(&self) {
+        for method in [Method::PUT, Method::GET, Method::HEAD] {
+            let (path, trouble) = ("/journal/".to_owned(), Trouble::Refused(503));
+            self.storage.faults().add(Fault { method, path, times: u32::MAX / 4, trouble });
+        }
     }
 
     /// Ids of all pings in the journal, sorted.
@@ -301,22 +311,11 @@ fn a_worker_killed_round_its_commit_is_followed_by_itself() {
 
 #[test]
 fn commits_come_through_a_bucket_that_is_away_for_a_while() {
-    use axum::http::Method;
-    use local_cloud::storage::{Fault, Trouble};
-
     let cloud = Cloud::new();
     let dir = TempDir::new().unwrap();
     let mut worker = cloud.launch(&dir).start();
     worker.client().deliver(&lot(0));
-    let path = "/journal/".to_owned();
-    let away = |method| {
-        let trouble = Trouble::Refused(503);
-        let fault = Fault { method, path: path.clone(), times: u32::MAX / 4, trouble };
-        cloud.storage.faults().add(fault);
-    };
-    away(Method::PUT);
-    away(Method::GET);
-    away(Method::HEAD);
+    cloud.goes_away();
     let client = worker.client();
     let waiting = std::thread::spawn(move || client.send(&lot(1)));
     worker.wait_for_line("commit not yet durable; trying again");
@@ -326,6 +325,34 @@ fn commits_come_through_a_bucket_that_is_away_for_a_while() {
     assert_eq!(answer.status, 202, "{answer:?}");
     assert!(worker.stop().success(), "{}", worker.log());
     assert_eq!(cloud.recorded(), ids(0..2));
+}
+
+#[test]
+fn what_an_event_waits_for_its_commit_is_part_of_its_latency() {
+    let cloud = Cloud::new();
+    let dir = TempDir::new().unwrap();
+    let fences = dir.path().join("depot.geojson");
+    fs::write(
+        &fences,
+        r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"depot","properties":{
+            "radius_m":500},"geometry":{"type":"Point","coordinates":[10,50]}}]}"#,
+    )
+    .unwrap();
+    let launch = cloud.launch(&dir).set("clock", "wall").set("detection.reorder_delay", "0s");
+    let mut worker = launch.fences(&fences).start();
+    let client = worker.client();
+    let latency_s = || client.metric("fleetstream_event_latency_seconds_sum");
+
+    cloud.goes_away();
+    let enters = ping("v", &Timestamp::now().to_string(), 10.0, 50.0, "");
+    let waiting = worker.client();
+    let waiting = std::thread::spawn(move || waiting.send(&[enters]));
+    let waits_s = || client.metric("fleetstream_commit_age_seconds");
+    wait_for("a commit that takes long", || (waits_s() >= 1.0).then_some(()));
+    cloud.storage.faults().clear();
+    assert_eq!(waiting.join().unwrap().expect("an answer").status, 202);
+    assert!(latency_s() >= 1.0, "{} s", latency_s());
+    assert!(worker.stop().success(), "{}", worker.log());
 }
 
 #[test]

@@ -63,6 +63,22 @@ impl Client {
         answer(self.agent.run(request.body(body.as_ref().to_vec()).expect("a request")))
     }
 
+    /// Sum of the samples of a metric; NaN where the worker does not answer.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.metric_of(name, |_| true)
+    }
+
+    /// Sum of the samples of a metric whose labels are `wanted`.
+    pub(crate) fn metric_of(&self, name: &str, wanted: impl Fn(&str) -> bool) -> f64 {
+        let Some(answer) = self.get("/metrics") else { return f64::NAN };
+        let samples = answer.body.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']))?;
+            let (labels, value) = rest.rsplit_once(' ')?;
+            wanted(labels).then(|| value.parse::<f64>().ok())?
+        });
+        samples.sum()
+    }
+
     /// Pings as NDJSON.
     pub(crate) fn send(&self, lines: &[String]) -> Option<Answer> {
         self.post("application/x-ndjson", lines.join("\n").as_bytes())
