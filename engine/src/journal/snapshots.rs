@@ -133,6 +133,12 @@ impl Cadence {
         Self { segments_min, snapshot_bytes, segments: 0, bytes: 0 }
     }
 
+    /// Length of the snapshot that it counts from, bytes; 0 for none.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.snapshot_bytes
+    }
+
     /// Begins to count anew, after a snapshot of `snapshot_bytes`.
     pub fn restart(&mut self, snapshot_bytes: u64) {
         *self = Self::new(self.segments_min, snapshot_bytes);

@@ -32,7 +32,6 @@ pub(super) struct Maintenance {
 }
 
 /// The newest snapshot.
-#[derive(Default)]
 struct Newest {
     /// Length of its object.
     bytes: AtomicU64,
@@ -68,8 +67,10 @@ impl Maintenance {
         cadence: Cadence,
         policy: RetentionPolicy,
     ) -> Self {
-        let newest =
-            Newest { seq: snapshot_seq.unwrap_or(first_seq - 1).into(), ..Newest::default() };
+        let newest = Newest {
+            bytes: cadence.snapshot_bytes().into(),
+            seq: snapshot_seq.unwrap_or(first_seq - 1).into(),
+        };
         let snapshots = Snapshots::new(store.clone(), shard, snapshot_seq);
         let retention = Retention::new(store, shard, first_seq, policy);
         Self {

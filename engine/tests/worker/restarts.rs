@@ -303,12 +303,12 @@ fn a_worker_on_the_wall_clock_comes_back_to_the_same() {
     assert!(log.iter().any(|event| event["late"] == true), "some were late");
 }
 
-/// Whether there is a whole one: a file that is being written has a `#` in its
+/// The newest snapshot that is whole: a file that is being written has a `#` in its
 /// name.
-fn has_snapshot(data: &Path) -> bool {
+fn newest_snapshot(data: &Path) -> Option<String> {
     let files = fs::read_dir(data.join("journal/shard-0/snapshots")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.into_iter().any(|name| !name.contains('#'))
+    names.filter(|name| !name.contains('#')).max()
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments
         }
     }
     // Written beside the segments, and in no hurry.
-    wait_for("a snapshot", || has_snapshot(&data).then_some(()));
+    wait_for("a snapshot", || newest_snapshot(&data));
     worker.kill();
 
     let mut worker = launch.start();
@@ -348,6 +348,35 @@ fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments
     assert!(worker.wait().success(), "{}", worker.log());
     assert_eq!(outputs.archive().len(), sent);
     fold(&outputs.event_log());
+}
+
+#[test]
+fn after_a_start_snapshots_come_no_more_often_than_before() {
+    let dir = TempDir::new().unwrap();
+    let launch = launch(dir.path()).set("journal.snapshot_min_segments", "2");
+    let fleet =
+        |minute| (0..1_000).map(|i| at(&format!("v-{i}"), minute, 10.0)).collect::<Vec<_>>();
+    let mut worker = launch.start();
+    worker.client().deliver(&fleet(0));
+    assert!(worker.stop().success(), "{}", worker.log());
+    let first = newest_snapshot(dir.path()).expect("of the end");
+
+    let mut worker = launch.start();
+    let client = worker.client();
+    // Segments of as many bytes as it has call for the next one.
+    let mut minutes = 1..;
+    wait_for("another snapshot", || {
+        client.deliver(&fleet(minutes.next()?));
+        (newest_snapshot(dir.path())? > first).then_some(())
+    });
+    let minute = minutes.next().unwrap();
+    for second in 0..30 {
+        let time = format!("2026-03-01T12:{minute:02}:{second:02}Z");
+        client.deliver(&[ping("v-0", &time, 10.0, 50.0, "")]);
+    }
+    let since = client.metric("fleetstream_segments_since_snapshot");
+    assert!(since >= 30.0, "a snapshot for {since} small segments");
+    assert!(worker.stop().success(), "{}", worker.log());
 }
 
 #[test]
