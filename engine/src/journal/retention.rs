@@ -223,6 +223,8 @@ impl Retention {
             frames.push(bytes);
         }
         let pack = pack::assemble(seqs.start, &frames);
+        // Read back, it is there twice already.
+        drop(frames);
         let path = name::pack(self.shard, seqs.start, seqs.end - 1);
         if self.store.create(&path, &pack).await?.is_some() {
             return Err(JournalError::Differs {
