@@ -213,7 +213,6 @@ fn recovers(
     let idle = (vec![], TimeMs::MIN);
     let segments = || history.segments.iter().chain([&idle]).enumerate();
     let mut beyond = BTreeSet::new();
-    let mut told_anew = BTreeSet::new();
     let mut newest = BTreeMap::new();
     for (i, segment) in segments() {
         right.apply(segment, |computed, _| computed.to_vec());
@@ -228,9 +227,6 @@ fn recovers(
             }
             let mut recorded = record(i, computed, sinks);
             recorded.iter_mut().for_each(|event| event.revision = seq);
-            if history.forgets() {
-                told_anew.extend(asserted_again(computed, &recorded, sinks));
-            }
             beyond.extend(amended(computed, &recorded).filter_map(|event| {
                 let in_window = newest.get(event.vehicle_id.as_str()).is_some_and(|newest| {
                     event.event_time_ms >= newest.0 - history.settings.hot_lateness_ms
@@ -241,7 +237,7 @@ fn recovers(
             recorded
         });
     }
-    assert_same(what, &right, &found, &beyond, &told_anew);
+    assert_same(what, &right, &found, &beyond);
     // Whoever recovers from that journal finds the same.
     let mut again = Recovered::new(history);
     for (i, segment) in segments() {
@@ -264,33 +260,15 @@ fn amended<'a>(
     recorded.iter().filter(is_unasked)
 }
 
-/// Events that the record asserts though the core does not and the sinks hold
-/// them: of a vehicle that was forgotten, whose pings came again.
-fn asserted_again(computed: &[FleetEvent], recorded: &[FleetEvent], sinks: &Fold) -> BTreeSet<Id> {
-    let held: BTreeSet<Id> = sinks.events().iter().map(|event| event.event_id).collect();
-    let computed: BTreeSet<Id> = computed.iter().map(|event| event.event_id).collect();
-    let asserted = recorded.iter().filter(|event| event.op() == Op::Assert);
-    let ids = asserted.map(|event| event.event_id);
-    ids.filter(|id| held.contains(id) && !computed.contains(id)).collect()
-}
-
 /// Panics unless the sinks hold the same; of `beyond`, which the record has amended
-/// where the core no longer knew better, any figures; of `told_anew` perhaps
-/// nothing, for the core takes back what it cannot tell to have been true before.
-fn assert_same(
-    what: &str,
-    right: &Recovered,
-    found: &Recovered,
-    beyond: &BTreeSet<Id>,
-    told_anew: &BTreeSet<Id>,
-) {
+/// where the core no longer knew better, any figures.
+fn assert_same(what: &str, right: &Recovered, found: &Recovered, beyond: &BTreeSet<Id>) {
     let (wanted, found) = (right.contents(), found.contents());
     let lacks = |list: &[FleetEvent], event: &&FleetEvent| {
-        !told_anew.contains(&event.event_id)
-            && list.iter().all(|other| {
-                other != *event
-                    && (other.event_id != event.event_id || !beyond.contains(&event.event_id))
-            })
+        list.iter().all(|other| {
+            other != *event
+                && (other.event_id != event.event_id || !beyond.contains(&event.event_id))
+        })
     };
     let missing: Vec<_> = wanted.iter().filter(|event| lacks(&found, event)).map(line).collect();
     let surplus: Vec<_> = found.iter().filter(|event| lacks(&wanted, event)).map(line).collect();
