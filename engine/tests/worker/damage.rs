@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::support::{Launch, Outputs, ping, segments_of, text};
+use crate::support::{Launch, Outputs, fences, ping, segments_of, text};
 
 fn launch(dir: &Path) -> Launch {
     Launch::run(dir)
@@ -125,13 +125,7 @@ fn a_lost_genesis_is_refused() {
 #[test]
 fn an_output_shorter_than_its_cursor_is_refused_by_name() {
     let (dir, _) = journal_of_ten();
-    let fences = dir.path().join("fences.geojson");
-    fs::write(
-        &fences,
-        r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"f","properties":{
-            "radius_m":500},"geometry":{"type":"Point","coordinates":[11,50]}}]}"#,
-    )
-    .unwrap();
+    let fences = fences(dir.path(), &[("f", 11.0)]);
     let mut worker = launch(dir.path()).fences(&fences).start();
     worker.client().deliver(&[ping("w", "2026-03-01T12:01:00Z", 11.0, 50.0, "")]);
     assert!(worker.stop().success());

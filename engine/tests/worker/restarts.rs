@@ -11,10 +11,12 @@ use prost::Message as _;
 use protos::journal::{Cursor, Disposition, Input, PingRun, Segment, input};
 use protos::telemetry::VehiclePing;
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Launch, Outputs, PATIENCE, fold, ping, text, wait_at_most, wait_for};
+use crate::support::{
+    Launch, Outputs, PATIENCE, fences, fold, ping, segments_of, text, wait_at_most, wait_for,
+};
 
 fn launch(dir: &Path) -> Launch {
     with_usual_settings(Launch::run(dir))
@@ -28,29 +30,6 @@ fn lenient(dir: &Path) -> Launch {
 
 fn with_usual_settings(launch: Launch) -> Launch {
     launch.set("clock", "event").set("commit.max_delay", "1ms").set("detection.reorder_delay", "0s")
-}
-
-/// Squares of 0.02° round the points given by id and longitude, as a file.
-fn fences(dir: &Path, squares: &[(&str, f64)]) -> std::path::PathBuf {
-    let features: Vec<Value> = squares
-        .iter()
-        .map(|&(id, lon)| {
-            let (w, e, s, n) = (lon - 0.01, lon + 0.01, 49.99, 50.01);
-            json!({
-                "type": "Feature",
-                "id": id,
-                "properties": {},
-                "geometry": {
-                    "type": "Polygon",
-                    "coordinates": [[[w, s], [e, s], [e, n], [w, n], [w, s]]],
-                },
-            })
-        })
-        .collect();
-    let path = dir.join("fences.geojson");
-    let collection = json!({ "type": "FeatureCollection", "features": features });
-    fs::write(&path, collection.to_string()).unwrap();
-    path
 }
 
 fn at(vehicle: &str, minute: u32, lon: f64) -> String {
@@ -359,23 +338,37 @@ fn after_a_start_snapshots_come_no_more_often_than_before() {
     let mut worker = launch.start();
     worker.client().deliver(&fleet(0));
     assert!(worker.stop().success(), "{}", worker.log());
+    let snapshot = |name: &str| dir.path().join("journal/shard-0/snapshots").join(name);
     let first = newest_snapshot(dir.path()).expect("of the end");
+    let first_bytes = fs::metadata(snapshot(&first)).unwrap().len();
 
     let mut worker = launch.start();
     let client = worker.client();
-    // Segments of as many bytes as it has call for the next one.
+    let segment_bytes = || {
+        let sizes =
+            segments_of(dir.path(), 0).into_iter().map(|path| path.metadata().unwrap().len());
+        sizes.sum::<u64>()
+    };
+    // Segments of more bytes than it has call for the next one.
+    let bytes_before = segment_bytes();
     let mut minutes = 1..;
-    wait_for("another snapshot", || {
-        client.deliver(&fleet(minutes.next()?));
-        (newest_snapshot(dir.path())? > first).then_some(())
-    });
-    let minute = minutes.next().unwrap();
-    for second in 0..30 {
-        let time = format!("2026-03-01T12:{minute:02}:{second:02}Z");
-        client.deliver(&[ping("v-0", &time, 10.0, 50.0, "")]);
+    while segment_bytes() - bytes_before <= first_bytes {
+        client.deliver(&fleet(minutes.next().unwrap()));
     }
-    let since = client.metric("fleetstream_segments_since_snapshot");
-    assert!(since >= 30.0, "a snapshot for {since} small segments");
+    // All that comes now is small.
+    let mut pings = (0..).map(|ms| {
+        let time = format!("2026-03-01T13:00:{:02}.{:03}Z", ms / 1_000, ms % 1_000);
+        vec![ping("v-0", &time, 10.0, 50.0, "")]
+    });
+    let mut deliver_one = || client.deliver(&pings.next().unwrap());
+    let next = wait_for("another snapshot", || {
+        deliver_one();
+        newest_snapshot(dir.path()).filter(|newest| *newest > first)
+    });
+    for _ in 0..100 {
+        deliver_one();
+    }
+    assert_eq!(newest_snapshot(dir.path()), Some(next), "for a hundred small segments");
     assert!(worker.stop().success(), "{}", worker.log());
 }
 

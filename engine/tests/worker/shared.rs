@@ -18,7 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::support::{Client, Launch, Worker, ping, text, wait_for};
+use crate::support::{Client, Launch, Worker, fences, ping, text, wait_for};
 
 const BUCKET: &str = "fleet-journal";
 /// What a worker says that finds the journals another's.
@@ -331,13 +331,7 @@ fn commits_come_through_a_bucket_that_is_away_for_a_while() {
 fn what_an_event_waits_for_its_commit_is_part_of_its_latency() {
     let cloud = Cloud::new();
     let dir = TempDir::new().unwrap();
-    let fences = dir.path().join("depot.geojson");
-    fs::write(
-        &fences,
-        r#"{"type":"FeatureCollection","features":[{"type":"Feature","id":"depot","properties":{
-            "radius_m":500},"geometry":{"type":"Point","coordinates":[10,50]}}]}"#,
-    )
-    .unwrap();
+    let fences = fences(dir.path(), &[("depot", 10.0)]);
     let launch = cloud.launch(&dir).set("clock", "wall").set("detection.reorder_delay", "0s");
     let mut worker = launch.fences(&fences).start();
     let client = worker.client();

@@ -2,6 +2,7 @@
 
 pub(crate) mod bigquery;
 mod client;
+mod fences;
 pub(crate) mod map;
 mod mounted;
 pub(crate) mod outputs;
@@ -9,6 +10,7 @@ mod process;
 pub(crate) mod shard;
 
 pub(crate) use client::{Answer, Client};
+pub(crate) use fences::fences;
 pub(crate) use mounted::{Mounted, is_root};
 pub(crate) use outputs::{Outputs, fold};
 pub(crate) use process::{Launch, Worker, segments_of, text};
