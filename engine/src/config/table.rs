@@ -307,7 +307,10 @@ settings! {
         assume_engine_on: bool = "false", Switch;
         /// Shortest silence that is taken for offline.
         offline_after: Duration = "5m", Durations { min: "1s", max: "30d" };
-        /// A vehicle silent for this long is forgotten.
+        /// A vehicle silent for this long is forgotten. A ping that is sent more
+        /// than 30 days after its time is not judged: from "30d" on none is that
+        /// a vehicle sends again. Below that, one of before the silence is taken
+        /// for new, and tells its events once more.
         forget_after: Duration = "30d", Durations { min: "1m", max: "3650d" };
         /// Vehicles a shard holds at the most; pings of further ones are
         /// rejected. What each takes is in the benchmarks.
