@@ -3,7 +3,9 @@
 //! To write down a large fleet at once would hold every ping up for seconds.
 //! So vehicles are taken down few at a time, between applies; one that an
 //! apply is about to change before its turn is taken down right before that.
-//! What comes out is the state of one moment, as if it had stood still.
+//! Whoever was heard last is mostly heard last again: those come last, so that
+//! few applies find any whose turn is still to come. What comes out is the
+//! state of one moment, as if it had stood still.
 
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
@@ -25,8 +27,8 @@ pub(crate) struct Capture {
     waiting: Vec<Waiting>,
     /// By slot of that moment.
     slots: Vec<Slot>,
-    /// Slots below have had their turn.
-    next: usize,
+    /// Slots of vehicles whose turn is still to come, the next one last.
+    turns: Vec<u32>,
     /// Vehicles taken down and not handed out yet, as the encoded state has them.
     encoded: Vec<u8>,
     count: u32,
@@ -49,16 +51,21 @@ enum Slot {
 impl Capture {
     /// Of the state as it stands now.
     pub(super) fn begin(detector: &Detector) -> Self {
-        let mut slots = vec![Slot::Due; detector.vehicles.len()];
-        for vacant in &detector.free {
-            slots[*vacant as usize] = Slot::Vacant;
+        let mut slots = vec![Slot::Vacant; detector.vehicles.len()];
+        let mut heard = Vec::with_capacity(detector.index.len());
+        for (index, vehicle) in (0..).zip(&detector.vehicles) {
+            if let Some(vehicle) = vehicle {
+                slots[index as usize] = Slot::Due;
+                heard.push((vehicle.liveness.seen, index));
+            }
         }
+        heard.sort_unstable_by(|a, b| b.cmp(a));
         Self {
             head: super::encode_head(detector),
             tail: super::encode_tail(detector),
             waiting: detector.waiting.iter().copied().collect(),
             slots,
-            next: 0,
+            turns: heard.into_iter().map(|(_, index)| index).collect(),
             encoded: Vec::new(),
             count: 0,
             vehicle: Vec::new(),
@@ -69,7 +76,7 @@ impl Capture {
     /// was not there.
     pub(crate) fn take(&mut self, index: u32, vehicles: &[Option<Vehicle>], timeline: &Timeline) {
         let Some(slot @ Slot::Due) = self.slots.get_mut(index as usize) else { return };
-        let vehicle = vehicles[index as usize].as_ref().expect("only vacant slots are free");
+        let vehicle = vehicles[index as usize].as_ref().expect("only those there are due");
         *slot = Slot::Taken { number: self.count, judged: vehicle.judged };
         self.count += 1;
         // One at a time: as messages they are many times their bytes.
@@ -89,11 +96,12 @@ impl Capture {
         bytes: usize,
     ) -> bool {
         let enough = self.encoded.len().saturating_add(bytes);
-        while self.next < self.slots.len() && self.encoded.len() < enough {
-            self.take(self.next as u32, vehicles, timeline);
-            self.next += 1;
+        while self.encoded.len() < enough
+            && let Some(index) = self.turns.pop()
+        {
+            self.take(index, vehicles, timeline);
         }
-        self.next == self.slots.len()
+        self.turns.is_empty()
     }
 
     /// What has been encoded since it was last asked for.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use geofence::{Counters, Detector, Effects, FenceSet, Input, OnSilence, Outcome, TimeMs};
+use prost::Message;
+use protos::journal::{CoreState, CoreVehicle};
 
 use super::convergence::worlds;
 use super::histories::History;
@@ -136,7 +138,9 @@ impl<'a> Run<'a> {
     /// Goes on from a snapshot of before `segment`.
     fn restart_at(&self, what: &str, segment: usize) {
         let before = self.until(segment);
-        let restored = self.restore(before.encode_state());
+        let state = before.encode_state();
+        assert!(is_by_last_heard(&state), "{what}, segment {segment}");
+        let restored = self.restore(state);
         assert_eq!(restored.hot_bytes(), before.hot_bytes(), "{what}, segment {segment}");
         assert_eq!(restored.event_time_max(), before.event_time_max());
         assert_eq!(restored.positions_since(0), before.positions_since(0));
@@ -166,4 +170,12 @@ impl<'a> Run<'a> {
             assert_eq!(effects, self.effects[i], "{what}: segment {i}, restart before {segment}");
         }
     }
+}
+
+/// Whether those come first that were heard longest ago: the next ones to be heard,
+/// mostly, which is why they are taken down before others.
+fn is_by_last_heard(state: &[u8]) -> bool {
+    let state = CoreState::decode(state).unwrap();
+    let seen = |vehicle: &CoreVehicle| vehicle.liveness.as_ref().unwrap().seen_ms;
+    state.vehicles.is_sorted_by_key(seen)
 }
