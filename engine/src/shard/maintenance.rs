@@ -16,8 +16,8 @@ use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Sn
 use crate::metrics;
 use crate::wall_clock::WallClock;
 
-/// Takes snapshots when they are due, bit by bit between segments, and sweeps
-/// after each.
+/// Takes snapshots when they are due, bit by bit after segments and while the shard
+/// waits for the next one, and sweeps after each.
 pub(super) struct Maintenance {
     shard: u32,
     cadence: Cadence,
@@ -50,6 +50,10 @@ struct TakingDown {
 /// How much of the state is taken down after a segment: some milliseconds'
 /// worth, so that no ping waits long for it.
 const CAPTURE_BYTES: usize = 1 << 20;
+
+/// How much at once while the shard has nothing else to do: it hears of nothing
+/// meanwhile.
+const IDLE_BYTES: usize = CAPTURE_BYTES / 4;
 
 struct Keepers {
     snapshots: Snapshots,
@@ -124,7 +128,18 @@ impl Maintenance {
         if self.taking_down.is_none() && !busy && self.cadence.is_due() {
             self.begin(journal, detector, cursors);
         }
-        self.go_on(detector, Some(floor)).await;
+        self.go_on(detector, CAPTURE_BYTES, Some(floor)).await;
+    }
+
+    /// Whether a snapshot is being taken down.
+    pub(super) fn is_taking_down(&self) -> bool {
+        self.taking_down.is_some()
+    }
+
+    /// Goes on with the snapshot that is being taken down while the shard waits:
+    /// what is done by then the next apply does not have to wait for.
+    pub(super) async fn use_idle(&mut self, detector: &mut Detector, floor: u64) {
+        self.go_on(detector, IDLE_BYTES, Some(floor)).await;
     }
 
     /// Waits for what is under way, and writes a last snapshot if asked. One
@@ -140,7 +155,7 @@ impl Maintenance {
         if snapshot {
             self.begin(journal, detector, cursors);
             while self.taking_down.is_some() {
-                self.go_on(detector, None).await;
+                self.go_on(detector, CAPTURE_BYTES, None).await;
             }
             self.join().await;
         }
@@ -178,11 +193,11 @@ impl Maintenance {
         self.cadence.restart(bytes);
     }
 
-    /// Takes some more of the state down, and has it written once all of it is
-    /// there.
-    async fn go_on(&mut self, detector: &mut Detector, floor: Option<u64>) {
+    /// Takes about `bytes` more of the state down, and has it written once all of
+    /// it is there.
+    async fn go_on(&mut self, detector: &mut Detector, bytes: usize, floor: Option<u64>) {
         let Some(taking_down) = self.taking_down.take() else { return };
-        let Some(Captured { bytes, is_last }) = detector.capture(CAPTURE_BYTES) else { return };
+        let Some(Captured { bytes, is_last }) = detector.capture(bytes) else { return };
         let mut encoder = match taking_down.encoding.await {
             Ok(encoder) => encoder,
             Err(error) => return warn!(%error, "a snapshot's encoding ended early"),

@@ -31,6 +31,7 @@ use geofence::{
 use protos::event_json;
 use protos::journal::{EndOfInput, Segment, input};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::Clock;
@@ -127,6 +128,14 @@ pub struct ShardServices {
     pub tally: Arc<Mutex<Counters>>,
     /// Names of the sinks whose cursors hold back deletion.
     pub sinks: Vec<&'static str>,
+}
+
+impl ShardServices {
+    /// The last segment that every sink has behind it: what comes after it is
+    /// not deleted.
+    fn floor(&self) -> u64 {
+        self.cursors.floor(self.sinks.iter().copied())
+    }
 }
 
 /// How a shard runs.
@@ -303,6 +312,10 @@ impl Shard {
                     }
                 }
                 Some(()) = OptionFuture::from(wake.map(sleep_until)) => return Gathered::Apply,
+                () = yield_now(), if self.maintenance.is_taking_down() => {
+                    let floor = self.services.floor();
+                    self.maintenance.use_idle(&mut self.detector, floor).await;
+                }
             }
         }
     }
@@ -428,10 +441,9 @@ impl Shard {
         }
         self.services.positions.update(effects.positions);
         fail_point::hit("release.after");
-        let floor = self.services.cursors.floor(self.services.sinks.iter().copied());
         self.maintenance.count(&committed);
         let Self { journal, detector, services, maintenance, .. } = self;
-        maintenance.keep_up(journal, detector, &services.cursors, floor).await;
+        maintenance.keep_up(journal, detector, &services.cursors, services.floor()).await;
         Ok(())
     }
 

@@ -15,7 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
-    Launch, Outputs, PATIENCE, fences, fold, ping, segments_of, text, wait_at_most, wait_for,
+    Launch, Outputs, PATIENCE, Worker, fences, fold, ping, segments_of, text, wait_at_most,
+    wait_for,
 };
 
 fn launch(dir: &Path) -> Launch {
@@ -330,31 +331,66 @@ fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments
 }
 
 #[test]
+fn a_snapshot_waits_for_no_segment_after_its_own() {
+    let dir = TempDir::new().unwrap();
+    // Nothing but pings makes a segment.
+    let launch = launch(dir.path())
+        .set("journal.snapshot_min_segments", "1")
+        .set("journal.heartbeat", "10m")
+        .set("source.stalled_after", "1h");
+    // More state than is taken down right after a segment.
+    let mut worker = launch.start();
+    for part in 0..6 {
+        worker.client().deliver(&thousand(part, 0));
+    }
+    assert!(worker.stop().success(), "{}", worker.log());
+
+    let mut worker = launch.start();
+    let due_at = deliver_until_a_snapshot_is_due(&worker, dir.path());
+    wait_for("a snapshot of it", || newest_snapshot(dir.path()).filter(|newest| *newest == due_at));
+    assert_eq!(newest_segment(dir.path()), due_at);
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+fn thousand(part: usize, minute: u32) -> Vec<String> {
+    (0..1_000).map(|i| at(&format!("v-{}", 1_000 * part + i), minute, 10.0)).collect()
+}
+
+/// Delivers pings until the segments have more bytes than the newest snapshot, which
+/// calls for the next one. Returns the name of the last.
+fn deliver_until_a_snapshot_is_due(worker: &Worker, data: &Path) -> String {
+    let newest = newest_snapshot(data).expect("of the end");
+    let snapshot = data.join("journal/shard-0/snapshots").join(newest);
+    let due_after = fs::metadata(snapshot).unwrap().len();
+    let bytes = || {
+        let sizes = segments_of(data, 0).into_iter().map(|path| path.metadata().unwrap().len());
+        sizes.sum::<u64>()
+    };
+    let before = bytes();
+    let mut minutes = 1..;
+    while bytes() - before <= due_after {
+        worker.client().deliver(&thousand(0, minutes.next().unwrap()));
+    }
+    newest_segment(data)
+}
+
+fn newest_segment(data: &Path) -> String {
+    let newest = segments_of(data, 0).pop().expect("a segment");
+    newest.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
 fn after_a_start_snapshots_come_no_more_often_than_before() {
     let dir = TempDir::new().unwrap();
     let launch = launch(dir.path()).set("journal.snapshot_min_segments", "2");
-    let fleet =
-        |minute| (0..1_000).map(|i| at(&format!("v-{i}"), minute, 10.0)).collect::<Vec<_>>();
     let mut worker = launch.start();
-    worker.client().deliver(&fleet(0));
+    worker.client().deliver(&thousand(0, 0));
     assert!(worker.stop().success(), "{}", worker.log());
-    let snapshot = |name: &str| dir.path().join("journal/shard-0/snapshots").join(name);
     let first = newest_snapshot(dir.path()).expect("of the end");
-    let first_bytes = fs::metadata(snapshot(&first)).unwrap().len();
 
     let mut worker = launch.start();
+    deliver_until_a_snapshot_is_due(&worker, dir.path());
     let client = worker.client();
-    let segment_bytes = || {
-        let sizes =
-            segments_of(dir.path(), 0).into_iter().map(|path| path.metadata().unwrap().len());
-        sizes.sum::<u64>()
-    };
-    // Segments of more bytes than it has call for the next one.
-    let bytes_before = segment_bytes();
-    let mut minutes = 1..;
-    while segment_bytes() - bytes_before <= first_bytes {
-        client.deliver(&fleet(minutes.next().unwrap()));
-    }
     // All that comes now is small.
     let mut pings = (0..).map(|ms| {
         let time = format!("2026-03-01T13:00:{:02}.{:03}Z", ms / 1_000, ms % 1_000);
