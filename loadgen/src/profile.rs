@@ -179,6 +179,9 @@ pub struct Thresholds {
     /// 99th percentile from a ping's publishing to its event's, by the clock of
     /// Pub/Sub, milliseconds, at most.
     pub published_p99_ms_max: Option<f64>,
+    /// 99th percentile from the target's receipt of a ping to the arrival of its
+    /// event over HTTP, milliseconds, at most.
+    pub received_p99_ms_max: Option<f64>,
     /// 99th percentile from a ping's intended send time to its answer,
     /// milliseconds, at most.
     pub answer_p99_ms_max: Option<f64>,
@@ -208,6 +211,7 @@ impl Thresholds {
             ("inside_interval_min", self.inside_interval_min.is_some()),
             ("event_p99_ms_max", self.event_p99_ms_max.is_some()),
             ("published_p99_ms_max", self.published_p99_ms_max.is_some()),
+            ("received_p99_ms_max", self.received_p99_ms_max.is_some()),
             ("answer_p99_ms_max", self.answer_p99_ms_max.is_some()),
             ("position_p99_ms_max", self.position_p99_ms_max.is_some()),
             ("rejects_exact", self.rejects_exact),

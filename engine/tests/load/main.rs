@@ -217,6 +217,9 @@ async fn a_live_worker_passes_and_is_verified_again_from_its_files(#[case] by_lo
     assert_eq!(report.pings.positions_wrong.map(|wrong| wrong.0), Some(0));
     assert!(report.kinds["geofence_enter"].found >= 20);
     assert!(report.latency.event.count > 0 && report.latency.position.count > 0);
+    let received = report.latency.received;
+    let is_known = received.count > report.latency.event.count && received.early == 0;
+    assert_eq!(is_known, !by_log, "{received:?}");
     assert!(report.process.is_some_and(|used| used.rss_bytes_max > 0));
     // What is stored says what was sent and told.
     assert_eq!(report.rejects.dead_letters.as_ref(), Some(&report.rejects.expected), "{text}");

@@ -75,6 +75,7 @@ impl Thresholds {
             ("time_error_p95_ms_max", self.time_error_p95_ms_max),
             ("event_p99_ms_max", self.event_p99_ms_max),
             ("published_p99_ms_max", self.published_p99_ms_max),
+            ("received_p99_ms_max", self.received_p99_ms_max),
             ("answer_p99_ms_max", self.answer_p99_ms_max),
             ("position_p99_ms_max", self.position_p99_ms_max),
         ];

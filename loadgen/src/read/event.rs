@@ -6,6 +6,7 @@ use protos::events::fleet_event::Detail;
 use protos::events::{self, FleetEvent};
 use serde::Deserialize;
 
+use super::latencies::is_of_a_ping;
 use crate::fences::Fences;
 use crate::truth::{Kind, Names, vehicle_number};
 
@@ -67,7 +68,24 @@ impl EventReader {
     /// # Errors
     /// It is none.
     pub fn from_json(&self, json: &[u8]) -> anyhow::Result<Event> {
+        self.event(&serde_json::from_slice(json)?)
+    }
+
+    /// The same, and when the target received the ping that decided it,
+    /// milliseconds since the start; `None` for what no ping decided in order.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn with_receipt(&self, json: &[u8]) -> anyhow::Result<(Event, Option<i64>)> {
         let line: Line = serde_json::from_slice(json)?;
+        let event = self.event(&line)?;
+        let in_order = event.op == Op::Assert && !event.late;
+        let observed_at =
+            line.observed_at.filter(|_| is_of_a_ping(event.kind, &line.reason, in_order));
+        Ok((event, observed_at.map(|at| at.as_millisecond() - self.names.start_ms)))
+    }
+
+    fn event(&self, line: &Line) -> anyhow::Result<Event> {
         let kind = Kind::named(&line.kind);
         let since_start = |time: jiff::Timestamp| time.as_millisecond() - self.names.start_ms;
         Ok(Event {
@@ -136,9 +154,12 @@ struct Line {
     #[serde(default)]
     fence_id: String,
     event_time: jiff::Timestamp,
+    observed_at: Option<jiff::Timestamp>,
     not_before: Option<jiff::Timestamp>,
     not_after: Option<jiff::Timestamp>,
     threshold_s: Option<f64>,
+    #[serde(default)]
+    reason: String,
     #[serde(default)]
     late: bool,
 }
@@ -191,5 +212,38 @@ mod tests {
         push_event(&mut json, &message, Rendering::Folded);
         let folded = reader.from_json(&json).unwrap();
         assert_eq!(folded, Event { op: Op::Assert, revision: 0, late: false, ..expected });
+    }
+    #[test]
+    fn a_receipt_is_known_of_what_a_ping_decided_in_order() {
+        let reader = EventReader::new(
+            &Fences::from_geojson(br#"{"type":"FeatureCollection","features":[]}"#).unwrap(),
+            Names { start_ms: 1_000_000, prefix: String::new() },
+        );
+        let receipt = |message: &FleetEvent| {
+            let mut json = Vec::new();
+            push_event(&mut json, message, Rendering::Full);
+            reader.with_receipt(&json).unwrap().1
+        };
+        let enter = FleetEvent {
+            event_id: events::Id::new(1),
+            op: events::Op::Assert.into(),
+            event_time_ms: 1_001_000,
+            observed_at_ms: 1_002_000,
+            reason: events::Reason::Crossed.into(),
+            detail: Some(Detail::GeofenceEnter(events::GeofenceEnter {})),
+            ..FleetEvent::default()
+        };
+        assert_eq!(receipt(&enter), Some(2_000));
+        for none in [
+            FleetEvent { late: true, ..enter.clone() },
+            FleetEvent { op: events::Op::Amend.into(), ..enter.clone() },
+            FleetEvent { reason: events::Reason::FenceCreated.into(), ..enter.clone() },
+            FleetEvent {
+                detail: Some(Detail::GeofenceDwell(GeofenceDwell { threshold_s: 300 })),
+                ..enter.clone()
+            },
+        ] {
+            assert_eq!(receipt(&none), None, "{none:?}");
+        }
     }
 }

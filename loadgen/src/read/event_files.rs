@@ -8,9 +8,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::EventReader;
 use super::follow::Follower;
 use super::sse::{Arrived, Inbox};
+use super::{EventReader, SincePing};
 use crate::profile::World;
 use crate::send::Progress;
 
@@ -54,7 +54,7 @@ impl EventFiles {
         let now_us = self.progress.now_us();
         self.follower.look(|json| match self.reader.from_json(json) {
             Ok(event) => {
-                let arrived = Arrived { event, json, now_us, publishing_us: None };
+                let arrived = Arrived { event, json, now_us, since_ping: SincePing::default() };
                 self.inbox.take(&self.world, arrived);
             }
             Err(_) => self.inbox.note(|feed| feed.unreadable += 1),

@@ -1,8 +1,8 @@
 //! From a ping to what came of it.
 
 use google_cloud_pubsub::model::Message;
-use protos::events::fleet_event::Detail;
-use protos::events::{self, FleetEvent, Reason};
+use protos::event_json::{self, reason_name};
+use protos::events::{self, FleetEvent};
 
 use crate::dials::ClockFault;
 use crate::latency::Latencies;
@@ -27,12 +27,24 @@ pub struct EventLatencies {
     /// From a ping's publishing to its event's, by the service's own clock; of
     /// events that a ping decided in order.
     pub published: Latencies,
+    /// From a ping's receipt by the target, by its clock, to its event's arrival
+    /// here; of events that a ping decided in order.
+    pub received: Latencies,
+}
+
+/// How long an event took from the ping that decided it, as far as that is known,
+/// microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SincePing {
+    /// From the ping's publishing to the event's.
+    pub publishing_us: Option<i64>,
+    /// From the ping's receipt to here.
+    pub received_us: Option<i64>,
 }
 
 impl EventLatencies {
-    /// Takes an event that arrived `now_us` microseconds after the start, and was
-    /// published so long after its ping, where that is known.
-    pub fn take(&mut self, world: &World, event: &Event, now_us: i64, publishing_us: Option<i64>) {
+    /// Takes an event that arrived `now_us` microseconds after the start.
+    pub fn take(&mut self, world: &World, event: &Event, now_us: i64, since_ping: SincePing) {
         let (Some(kind), Some(vehicle), Some((not_before, not_after))) =
             (event.kind, event.vehicle, event.interval_ms)
         else {
@@ -48,7 +60,9 @@ impl EventLatencies {
         if shown_ms < i64::from(world.profile.load.warm_up_s) * 1000 {
             return;
         }
+        let SincePing { publishing_us, received_us } = since_ping;
         publishing_us.into_iter().for_each(|us| self.published.record(us));
+        received_us.into_iter().for_each(|us| self.received.record(us));
         let latency_us = now_us - shown_ms * 1000;
         match kind {
             Kind::Enter | Kind::Cross => self.entry.record(latency_us),
@@ -64,21 +78,14 @@ impl EventLatencies {
 ///
 /// Neither the way to the topic of pings is in it nor that from the topic of
 /// events, and nothing of this process; the target's reorder delay is. `None`
-/// for what no ping decided, or perhaps none: of dwells silence is a reason too,
-/// of the ends of rests a gap, and the moment at which a fence opens is no ping's.
-/// Corrections, and what is learnt late, stand for an older ping.
+/// for what no ping decided in order, or perhaps none.
 pub(super) fn publishing_us(event: &FleetEvent, message: &Message) -> Option<i64> {
-    let of_a_kind = matches!(
-        event.detail.as_ref()?,
-        Detail::GeofenceEnter(_)
-            | Detail::GeofenceExit(_)
-            | Detail::GeofenceCross(_)
-            | Detail::GeofenceVisit(_)
+    let of_a_ping = is_of_a_ping(
+        Kind::named(event_json::kind(event)),
+        reason_name(event.reason),
+        event.op() == events::Op::Assert && !event.late,
     );
-    let of_a_ping =
-        matches!(event.reason(), Reason::Crossed | Reason::FirstSeen | Reason::Reappeared);
-    let in_order = event.op() == events::Op::Assert && !event.late;
-    if !(of_a_kind && of_a_ping && in_order && event.observed_at_ms != 0) {
+    if !of_a_ping || event.observed_at_ms == 0 {
         return None;
     }
     let published = message.publish_time.as_ref()?;
@@ -86,9 +93,21 @@ pub(super) fn publishing_us(event: &FleetEvent, message: &Message) -> Option<i64
     Some(published_us - event.observed_at_ms * 1_000)
 }
 
+/// Whether it was the ping received last that decided an event: of this kind, for
+/// this reason, and `in_order`, neither corrected nor learnt late.
+///
+/// Of dwells silence is a reason too, of the ends of rests a gap, and the moment at
+/// which a fence opens is no ping's. Corrections, and what is learnt late, stand for
+/// an older ping.
+pub(super) fn is_of_a_ping(kind: Option<Kind>, reason: &str, in_order: bool) -> bool {
+    let of_a_kind = matches!(kind, Some(Kind::Enter | Kind::Exit | Kind::Cross | Kind::Visit));
+    of_a_kind && in_order && matches!(reason, "crossed" | "first_seen" | "reappeared")
+}
+
 #[cfg(test)]
 mod tests {
-    use protos::events::{GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Op};
+    use protos::events::fleet_event::Detail;
+    use protos::events::{GeofenceDwell, GeofenceEnter, GeofenceExit, GeofenceVisit, Op, Reason};
 
     use super::*;
     use crate::profile::Profile;
@@ -111,18 +130,16 @@ mod tests {
             late: false,
         };
         let mut latencies = EventLatencies::default();
+        let since_ping = SincePing { publishing_us: Some(7_000), received_us: Some(9_000) };
         for shown_ms in [1_999, 2_000, 2_001] {
             for kind in [Kind::Enter, Kind::Exit, Kind::Visit] {
-                latencies.take(&world, &event(kind, shown_ms), 3_000_000, Some(7_000));
+                latencies.take(&world, &event(kind, shown_ms), 3_000_000, since_ping);
             }
         }
-        let EventLatencies { entry, exit, published } = &latencies;
-        let counts = [entry, exit, published].map(|it| it.percentiles().count);
-        assert_eq!(counts, [2, 2, 6]);
-        assert_eq!(
-            (entry.percentiles().max_ms.round(), published.quantile_ms(1.0).round()),
-            (1_000.0, 7.0)
-        );
+        let EventLatencies { entry, exit, published, received } = &latencies;
+        let all = [entry, exit, published, received].map(Latencies::percentiles);
+        assert_eq!(all.map(|it| it.count), [2, 2, 6, 6]);
+        assert_eq!(all.map(|it| it.max_ms.round()), [1_000.0, 1_000.0, 7.0, 9.0]);
     }
 
     const PUBLISHED: &str = "2026-01-05T06:00:02.345678Z";

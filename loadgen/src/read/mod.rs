@@ -27,4 +27,4 @@ pub use archived::Altered;
 pub use dead_letters::{DeadLetters, Letter};
 pub use event::{Event, EventReader, Op};
 pub use fold::Fold;
-pub use latencies::EventLatencies;
+pub use latencies::{EventLatencies, SincePing};

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::told::Spool;
-use super::{Event, EventLatencies, EventReader, Fold};
+use super::{Event, EventLatencies, EventReader, Fold, SincePing};
 use crate::profile::World;
 use crate::send::Progress;
 
@@ -55,9 +55,8 @@ pub struct Arrived<'j> {
     pub json: &'j [u8],
     /// When it came, microseconds since the start.
     pub now_us: i64,
-    /// How long after its ping it was published to a topic, microseconds, where
-    /// that is known.
-    pub publishing_us: Option<i64>,
+    /// How long that was after its ping.
+    pub since_ping: SincePing,
 }
 
 /// Received events, shared between a reader and whoever watches.
@@ -77,13 +76,13 @@ impl Inbox {
 
     /// Takes an event.
     pub fn take(&self, world: &World, arrived: Arrived<'_>) {
-        let Arrived { event, json, now_us, publishing_us } = arrived;
+        let Arrived { event, json, now_us, since_ping } = arrived;
         let mut state = self.lock();
         state.last_us = now_us;
         if !state.fold.take(event) {
             return;
         }
-        state.latencies.take(world, &event, now_us, publishing_us);
+        state.latencies.take(world, &event, now_us, since_ping);
         drop(state);
         if event.vehicle.is_some() {
             self.spool().iter_mut().for_each(|spool| spool.push(json));
@@ -209,10 +208,11 @@ impl EventStream {
                     "gap" | "lagged" => self.inbox.note(|feed| feed.gaps += 1),
                     _ => {
                         let json = message.data.as_bytes();
-                        match self.reader.from_json(json) {
-                            Ok(event) => {
-                                let publishing_us = None;
-                                let arrived = Arrived { event, json, now_us, publishing_us };
+                        match self.reader.with_receipt(json) {
+                            Ok((event, received_at_ms)) => {
+                                let received_us = received_at_ms.map(|ms| now_us - ms * 1_000);
+                                let since_ping = SincePing { received_us, publishing_us: None };
+                                let arrived = Arrived { event, json, now_us, since_ping };
                                 self.inbox.take(&self.world, arrived);
                             }
                             Err(_) => self.inbox.note(|feed| feed.unreadable += 1),

@@ -12,9 +12,9 @@ use protos::events::FleetEvent;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::EventReader;
 use super::latencies::publishing_us;
 use super::sse::{Arrived, Inbox};
+use super::{EventReader, SincePing};
 use crate::google::Pubsub;
 use crate::profile::World;
 use crate::send::Progress;
@@ -59,7 +59,8 @@ impl EventSubscription {
                     json.clear();
                     push_event(&mut json, &whole, Rendering::Full);
                     let publishing_us = publishing_us(&whole, &message);
-                    let arrived = Arrived { event, json: &json, now_us, publishing_us };
+                    let since_ping = SincePing { publishing_us, received_us: None };
+                    let arrived = Arrived { event, json: &json, now_us, since_ping };
                     self.inbox.take(&self.world, arrived);
                 }
                 Err(_) => self.inbox.note(|feed| feed.unreadable += 1),

@@ -16,7 +16,7 @@ use crate::truth::{Names, Record, read_records, write_record};
 use crate::verdict::{Report, html};
 
 /// Latencies that a run may write, each to a log of its own.
-const LATENCIES: [&str; 5] = ["answer", "event", "exit", "published", "position"];
+const LATENCIES: [&str; 6] = ["answer", "event", "exit", "published", "received", "position"];
 
 /// The report as the run itself has it: `verify` begins with it, however often
 /// `report.json` is written.

@@ -315,12 +315,14 @@ fn take_feed(
     directory: &RunDirectory,
     names: &Names,
 ) -> anyhow::Result<()> {
-    let EventLatencies { entry, exit, published } = &received.latencies;
+    let EventLatencies { entry, exit, published, received: by_target } = &received.latencies;
     report.events.get_or_insert_default().feed = received.feed;
     report.latency.event = entry.percentiles();
     report.latency.exit = exit.percentiles();
     report.latency.published = published.percentiles();
+    report.latency.received = by_target.percentiles();
     directory.write_latencies("event", entry, names, report.seconds)?;
     directory.write_latencies("exit", exit, names, report.seconds)?;
-    directory.write_latencies("published", published, names, report.seconds)
+    directory.write_latencies("published", published, names, report.seconds)?;
+    directory.write_latencies("received", by_target, names, report.seconds)
 }

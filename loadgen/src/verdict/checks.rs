@@ -61,6 +61,7 @@ pub(super) fn needed_for(threshold: &str) -> &'static str {
         "published_p99_ms_max" => {
             "enters, exits or passes that a ping decided, by --events-subscription"
         }
+        "received_p99_ms_max" => "enters, exits or passes that a ping decided, over HTTP",
         "answer_p99_ms_max" => "answers of the target",
         "rejects_exact" => {
             "answers over HTTP, or dead letters: --data-dir, or --dead-letters-subscription"
@@ -121,6 +122,10 @@ fn checks(thresholds: &Thresholds, report: &Report) -> Vec<Check> {
     let published = &report.latency.published;
     if published.count > 0 {
         list.at_most("published_p99_ms_max", thresholds.published_p99_ms_max, published.p99_ms);
+    }
+    let received = &report.latency.received;
+    if received.count > 0 {
+        list.at_most("received_p99_ms_max", thresholds.received_p99_ms_max, received.p99_ms);
     }
     let answer = &report.latency.answer;
     if answer.count > 0 {
@@ -239,7 +244,7 @@ mod tests {
     use crate::latency::Percentiles;
     use crate::read::sse::Feed;
     use crate::read::told::EventRows;
-    use crate::verdict::Events;
+    use crate::verdict::{Events, Timing};
 
     fn report() -> Report {
         let mut report = Report::default();
@@ -417,18 +422,36 @@ mod tests {
     #[test]
     fn how_soon_events_are_published_is_judged_where_a_topic_was_read() {
         let thresholds = Thresholds { published_p99_ms_max: Some(700.0), ..Thresholds::default() };
+        expect_judged_where_known(&thresholds, "published_p99_ms_max", |timing| {
+            &mut timing.published
+        });
+    }
+
+    #[test]
+    fn how_soon_events_come_after_their_ping_is_judged_where_that_is_known() {
+        let thresholds = Thresholds { received_p99_ms_max: Some(700.0), ..Thresholds::default() };
+        expect_judged_where_known(&thresholds, "received_p99_ms_max", |timing| {
+            &mut timing.received
+        });
+    }
+
+    /// That the threshold, 700 ms, is unchecked without any of the latencies, and
+    /// held against their 99th percentile.
+    fn expect_judged_where_known(
+        thresholds: &Thresholds,
+        name: &str,
+        latency: impl Fn(&mut Timing) -> &mut Percentiles,
+    ) {
         let mut report = report();
-        // Events came, and by no topic.
+        // Events came, and tell of no such latency.
         report.events = Some(Events::default());
         report.latency.event = Percentiles { count: 9, p99_ms: 9.0, ..Percentiles::default() };
-        pass_verdict(&thresholds, &mut report);
-        assert_eq!(
-            (&report.unchecked[..], report.pass),
-            (&["published_p99_ms_max".into()][..], false)
-        );
+        pass_verdict(thresholds, &mut report);
+        assert_eq!((&report.unchecked[..], report.pass), (&[name.into()][..], false));
         for (p99_ms, passes) in [(700.0, true), (701.0, false)] {
-            report.latency.published = Percentiles { count: 1, p99_ms, ..Percentiles::default() };
-            pass_verdict(&thresholds, &mut report);
+            *latency(&mut report.latency) =
+                Percentiles { count: 1, p99_ms, ..Percentiles::default() };
+            pass_verdict(thresholds, &mut report);
             assert_eq!((report.unchecked.len(), report.pass), (0, passes), "{p99_ms}");
         }
     }

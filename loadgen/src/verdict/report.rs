@@ -259,7 +259,7 @@ pub struct Events {
     pub feed: Feed,
 }
 
-/// Latencies, all but one from the intended send time.
+/// Latencies, all but two from the intended send time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Timing {
@@ -274,6 +274,10 @@ pub struct Timing {
     /// a visit to the publishing of that event, by the clock of Pub/Sub; holds the
     /// reorder delay.
     pub published: Percentiles,
+    /// From the receipt of the ping that decided an enter, an exit, a pass or a
+    /// visit, by the target's clock, to the arrival of that event over HTTP; holds
+    /// the reorder delay.
+    pub received: Percentiles,
     /// To the first look that shows its position or a newer one's, of every ping
     /// of some vehicles.
     pub position: Percentiles,

@@ -200,6 +200,7 @@ fn add_latency(out: &mut Lines, report: &Report) {
         ("ping to enter", &timing.event),
         ("ping to exit", &timing.exit),
         ("publish to publish", &timing.published),
+        ("receipt to event", &timing.received),
         ("ping to position", &timing.position),
     ];
     for (name, of) in rows.iter().filter(|(_, of)| of.count > 0) {
@@ -300,6 +301,7 @@ mod tests {
             max_ms: 6.0,
         };
         report.latency.published = Percentiles { p99_ms: 7.0, early: 4, ..report.latency.event };
+        report.latency.received = Percentiles { p99_ms: 8.0, ..report.latency.event };
         let text = text(&report);
         let of = |head: &str, row: &str, name: &str| {
             let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
@@ -313,6 +315,7 @@ mod tests {
         assert_eq!(of("latency", "ping to enter", "p99.99"), "5.5");
         assert_eq!(of("latency", "ping to enter", "max"), "6.0");
         assert_eq!(of("latency", "publish to publish", "p99"), "7.0");
+        assert_eq!(of("latency", "receipt to event", "p99"), "8.0");
         assert_eq!(text.matches("clocks differ").count(), 1);
         assert!(text.contains("publish to publish: 4 more came before they were sent"), "{text}");
     }
