@@ -43,13 +43,21 @@ pub(super) struct Fences {
     pub(super) limits: HttpLimits,
 }
 
+/// That a list of fences is not narrowed: a parameter passed over would look as if
+/// it were.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParameters {}
+
 /// The handler of `GET /v1/fences`.
 pub(super) async fn list(
     State(fences): State<watch::Receiver<Bytes>>,
+    query: Result<Query<NoParameters>, QueryRejection>,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, Refusal> {
+    query?;
     let body = fences.borrow().clone();
-    tagged(&headers, GEOJSON, body)
+    Ok(tagged(&headers, GEOJSON, body))
 }
 
 /// The handler of `GET /v1/fences/{id}`.

@@ -100,6 +100,9 @@ async fn fences_are_the_current_set() {
         assert_eq!(answer.header("content-type"), Some("application/geo+json"));
         assert_eq!(answer.body, set.as_bytes());
     }
+    // Not narrowed: what is asked for in vain is told.
+    let narrowed = get(world.address, "/v1/fences?bbox=1,1,2,2").await;
+    assert_eq!((narrowed.status, narrowed.code().as_str()), (400, "query_unreadable"));
 }
 
 #[tokio::test]
