@@ -139,9 +139,15 @@ impl Cadence {
         self.snapshot_bytes
     }
 
-    /// Begins to count anew, after a snapshot of `snapshot_bytes`.
-    pub fn restart(&mut self, snapshot_bytes: u64) {
-        *self = Self::new(self.segments_min, snapshot_bytes);
+    /// Begins to count anew, from a snapshot that is taken to be as large as the one
+    /// before.
+    pub fn restart(&mut self) {
+        *self = Self::new(self.segments_min, self.snapshot_bytes);
+    }
+
+    /// The snapshot that it counts from is of `bytes`.
+    pub fn measured(&mut self, bytes: u64) {
+        self.snapshot_bytes = bytes;
     }
 
     /// Counts a segment of `bytes`.
@@ -175,8 +181,15 @@ mod tests {
             first.segment(1 << 20);
         }
         assert!(!first.is_due(), "63 segments are too few, however large");
-        first.restart(0);
+        first.restart();
         first.segment(1);
         assert!(!first.is_due(), "counted anew");
+        for _ in 0..63 {
+            first.segment(1);
+        }
+        first.measured(64);
+        assert!(!first.is_due(), "64 bytes do not exceed what the snapshot turned out to be");
+        first.segment(1);
+        assert!(first.is_due());
     }
 }

@@ -125,8 +125,11 @@ impl Maintenance {
         floor: u64,
     ) {
         let busy = self.task.as_ref().is_some_and(|task| !task.is_finished());
-        if self.taking_down.is_none() && !busy && self.cadence.is_due() {
-            self.begin(journal, detector, cursors);
+        if self.taking_down.is_none() && !busy {
+            self.cadence.measured(self.newest.bytes.load(Ordering::Relaxed));
+            if self.cadence.is_due() {
+                self.begin(journal, detector, cursors);
+            }
         }
         self.go_on(detector, CAPTURE_BYTES, Some(floor)).await;
     }
@@ -190,7 +193,7 @@ impl Maintenance {
         let encoding =
             tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot, expected));
         self.taking_down = Some(TakingDown { seq, encoding });
-        self.cadence.restart(bytes);
+        self.cadence.restart();
     }
 
     /// Takes about `bytes` more of the state down, and has it written once all of

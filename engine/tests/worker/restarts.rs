@@ -330,6 +330,14 @@ fn a_large_fleet_comes_back_from_a_snapshot_that_was_taken_down_between_segments
     fold(&outputs.event_log());
 }
 
+/// Pings of one vehicle, of which each makes a small segment.
+fn single_pings() -> impl Iterator<Item = Vec<String>> {
+    (0..).map(|ms| {
+        let time = format!("2026-03-01T13:00:{:02}.{:03}Z", ms / 1_000, ms % 1_000);
+        vec![ping("v-0", &time, 10.0, 50.0, "")]
+    })
+}
+
 #[test]
 fn a_snapshot_waits_for_no_segment_after_its_own() {
     let dir = TempDir::new().unwrap();
@@ -352,6 +360,7 @@ fn a_snapshot_waits_for_no_segment_after_its_own() {
     assert!(worker.stop().success(), "{}", worker.log());
 }
 
+/// A thousand vehicles.
 fn thousand(part: usize, minute: u32) -> Vec<String> {
     (0..1_000).map(|i| at(&format!("v-{}", 1_000 * part + i), minute, 10.0)).collect()
 }
@@ -392,10 +401,7 @@ fn after_a_start_snapshots_come_no_more_often_than_before() {
     deliver_until_a_snapshot_is_due(&worker, dir.path());
     let client = worker.client();
     // All that comes now is small.
-    let mut pings = (0..).map(|ms| {
-        let time = format!("2026-03-01T13:00:{:02}.{:03}Z", ms / 1_000, ms % 1_000);
-        vec![ping("v-0", &time, 10.0, 50.0, "")]
-    });
+    let mut pings = single_pings();
     let mut deliver_one = || client.deliver(&pings.next().unwrap());
     let next = wait_for("another snapshot", || {
         deliver_one();
@@ -405,6 +411,25 @@ fn after_a_start_snapshots_come_no_more_often_than_before() {
         deliver_one();
     }
     assert_eq!(newest_snapshot(dir.path()), Some(next), "for a hundred small segments");
+    assert!(worker.stop().success(), "{}", worker.log());
+}
+
+#[test]
+fn the_second_snapshot_of_a_journal_waits_for_as_many_bytes_as_the_first_has() {
+    let dir = TempDir::new().unwrap();
+    let mut worker = launch(dir.path()).set("journal.snapshot_min_segments", "2").start();
+    let client = worker.client();
+    client.deliver(&thousand(0, 0));
+    let mut pings = single_pings();
+    let mut deliver_one = || client.deliver(&pings.next().unwrap());
+    let first = wait_for("a snapshot", || {
+        deliver_one();
+        newest_snapshot(dir.path())
+    });
+    for _ in 0..40 {
+        deliver_one();
+    }
+    assert_eq!(newest_snapshot(dir.path()), Some(first), "for forty small segments");
     assert!(worker.stop().success(), "{}", worker.log());
 }
 
