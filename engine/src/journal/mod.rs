@@ -43,6 +43,7 @@ mod lineage;
 pub mod lock;
 mod name;
 pub mod pack;
+mod read_back;
 mod reader;
 mod recent;
 mod retention;

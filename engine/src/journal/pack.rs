@@ -32,27 +32,52 @@ const FORMAT: u16 = 1;
 const MAGIC: &[u8; 8] = b"\x89FLTPAK\n";
 const TRAILER_BYTES: usize = 28;
 
-/// Joins the frames of consecutive segments into a pack.
-///
-/// # Panics
-/// With no frame, or more than [`SEGMENTS_MAX`].
-pub fn assemble(first_seq: u64, frames: &[Bytes]) -> Bytes {
-    assert!((1..=SEGMENTS_MAX).contains(&frames.len()), "a pack holds 1 to {SEGMENTS_MAX}");
-    let content: usize = frames.iter().map(Bytes::len).sum();
-    let mut pack = BytesMut::with_capacity(content + 8 * frames.len() + TRAILER_BYTES);
-    for frame in frames {
-        pack.put_slice(frame);
+/// A pack in the making: the frames of consecutive segments, joined as they come, so
+/// that none is held twice.
+#[derive(Debug)]
+pub struct PackBuilder {
+    first_seq: u64,
+    pack: BytesMut,
+    lengths: Vec<u64>,
+}
+
+impl PackBuilder {
+    /// For up to `segments` from `first_seq` on, whose frames have `frame_bytes` together,
+    /// as far as is known.
+    #[must_use]
+    pub fn new(first_seq: u64, segments: usize, frame_bytes: u64) -> Self {
+        let room = frame_bytes as usize + 8 * segments + TRAILER_BYTES;
+        let pack = BytesMut::with_capacity(room);
+        Self { first_seq, pack, lengths: Vec::with_capacity(segments) }
     }
-    for frame in frames {
-        pack.put_u64_le(frame.len() as u64);
+
+    /// Appends the frame of the next segment.
+    pub fn push(&mut self, frame: &[u8]) {
+        self.pack.put_slice(frame);
+        self.lengths.push(frame.len() as u64);
     }
-    pack.put_u64_le(first_seq);
-    pack.put_u32_le(frames.len() as u32);
-    pack.put_u16_le(FORMAT);
-    pack.put_u16_le(0);
-    pack.put_slice(MAGIC);
-    pack.put_u32_le(crc32c::crc32c(&pack[content..]));
-    pack.freeze()
+
+    /// The bytes of its object.
+    ///
+    /// # Panics
+    /// With no frame, or more than [`SEGMENTS_MAX`].
+    #[must_use]
+    pub fn finish(self) -> Bytes {
+        let Self { first_seq, mut pack, lengths } = self;
+        let segments = lengths.len();
+        assert!((1..=SEGMENTS_MAX).contains(&segments), "a pack holds 1 to {SEGMENTS_MAX}");
+        let content = pack.len();
+        for length in lengths {
+            pack.put_u64_le(length);
+        }
+        pack.put_u64_le(first_seq);
+        pack.put_u32_le(segments as u32);
+        pack.put_u16_le(FORMAT);
+        pack.put_u16_le(0);
+        pack.put_slice(MAGIC);
+        pack.put_u32_le(crc32c::crc32c(&pack[content..]));
+        pack.freeze()
+    }
 }
 
 /// Where each segment of a pack lies.
@@ -143,9 +168,11 @@ mod tests {
     use super::*;
 
     fn pack() -> Bytes {
-        let frames =
-            [Bytes::from_static(b"one"), Bytes::from_static(b""), Bytes::from_static(b"3")];
-        assemble(7, &frames)
+        let mut pack = PackBuilder::new(7, 3, 4);
+        for frame in ["one", "", "3"] {
+            pack.push(frame.as_bytes());
+        }
+        pack.finish()
     }
 
     #[test]

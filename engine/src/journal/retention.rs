@@ -19,12 +19,13 @@ use sinks::fail_point;
 use super::error::JournalError;
 use super::frame;
 use super::name;
-use super::pack::{self, PackIndex};
+use super::pack::{self, PackBuilder, PackIndex};
+use super::read_back;
 use super::reader::read_index;
 use super::snapshots::Kept;
 use super::store::Store;
 
-/// A pack is held in memory while it is made and verified.
+/// A pack is held in memory, once, while it is made and verified.
 const PACK_BYTES_MAX: u64 = 16 << 20;
 
 /// How long history is kept, and in what form.
@@ -198,14 +199,19 @@ impl Retention {
             singles.retain(|seq, _| !(first..=last).contains(seq));
         }
         let mut packed = Ok(());
-        for seqs in full_packs(&singles, self.policy.segments_per_pack) {
-            packed = packed.and(self.make_pack(seqs, swept).await);
+        for full in full_packs(&singles, self.policy.segments_per_pack) {
+            packed = packed.and(self.make_pack(full, swept).await);
         }
         packed
     }
 
-    async fn make_pack(&mut self, seqs: Range<u64>, swept: &mut Swept) -> Result<(), JournalError> {
-        let mut frames = Vec::with_capacity((seqs.end - seqs.start) as usize);
+    /// Makes the pack of `seqs`, whose segments have `bytes` together.
+    async fn make_pack(
+        &mut self,
+        (seqs, bytes): (Range<u64>, u64),
+        swept: &mut Swept,
+    ) -> Result<(), JournalError> {
+        let mut pack = PackBuilder::new(seqs.start, (seqs.end - seqs.start) as usize, bytes);
         for seq in seqs.clone() {
             let path = name::segment(self.shard, seq);
             // Never pack a damaged segment: as a single it is refused by name.
@@ -220,11 +226,9 @@ impl Retention {
                 .ok_or_else(|| JournalError::Absent { name: path.to_string() })?;
             let is_claim = segment.kind() == SegmentKind::Fence && seq != self.first_seq;
             self.claims.insert(seq, is_claim);
-            frames.push(bytes);
+            pack.push(&bytes);
         }
-        let pack = pack::assemble(seqs.start, &frames);
-        // Read back, it is there twice already.
-        drop(frames);
+        let pack = pack.finish();
         let path = name::pack(self.shard, seqs.start, seqs.end - 1);
         if self.store.create(&path, &pack).await?.is_some() {
             return Err(JournalError::Differs {
@@ -245,17 +249,20 @@ impl Retention {
         Ok(())
     }
 
-    /// Reads a pack back, whole and by its index alone.
+    /// Reads a pack back, all of it and by its index alone.
     async fn verify_pack(
         &self,
         path: &object_store::path::Path,
         written: &Bytes,
     ) -> Result<(), JournalError> {
+        read_back::verify(&self.store, path, written).await.map_err(|error| match error {
+            JournalError::BadObject(_) => {
+                let other = "what was written to it".to_owned();
+                JournalError::Differs { name: path.to_string(), other }
+            }
+            error => error,
+        })?;
         let absent = || JournalError::Absent { name: path.to_string() };
-        if self.store.read(path).await?.ok_or_else(absent)? != *written {
-            let other = "what was written to it".to_owned();
-            return Err(JournalError::Differs { name: path.to_string(), other });
-        }
         let seqs = name::parse_pack(path).expect("the name was made from two numbers");
         read_index(&self.store, self.shard, seqs).await?.map(drop).ok_or_else(absent)
     }
@@ -341,8 +348,8 @@ impl Retention {
 }
 
 /// Cuts runs of consecutive singles into full packs: `segments` of them, or
-/// as many as stay within 16 MiB.
-fn full_packs(singles: &BTreeMap<u64, ObjectMeta>, segments: usize) -> Vec<Range<u64>> {
+/// as many as stay within 16 MiB; each with its bytes.
+fn full_packs(singles: &BTreeMap<u64, ObjectMeta>, segments: usize) -> Vec<(Range<u64>, u64)> {
     let mut packs = Vec::new();
     let mut run = 0..0;
     let mut bytes = 0;
@@ -351,13 +358,13 @@ fn full_packs(singles: &BTreeMap<u64, ObjectMeta>, segments: usize) -> Vec<Range
             (run, bytes) = (seq..seq, 0);
         }
         if bytes + meta.size > PACK_BYTES_MAX && !run.is_empty() {
-            packs.push(run.clone());
+            packs.push((run.clone(), bytes));
             (run, bytes) = (seq..seq, 0);
         }
         run.end = seq + 1;
         bytes += meta.size;
         if run.end - run.start == segments as u64 {
-            packs.push(run.clone());
+            packs.push((run.clone(), bytes));
             (run, bytes) = (run.end..run.end, 0);
         }
     }
@@ -384,7 +391,7 @@ mod tests {
         let cut = |seqs: &[u64], segments| {
             let even = seqs.iter().map(|&seq| (seq, 1)).collect::<Vec<_>>();
             let packs = full_packs(&singles(&even), segments);
-            packs.into_iter().map(|pack| (pack.start, pack.end - 1)).collect::<Vec<_>>()
+            packs.into_iter().map(|(pack, _)| (pack.start, pack.end - 1)).collect::<Vec<_>>()
         };
         assert_eq!(cut(&[1, 2, 3, 4, 5], 2), [(1, 2), (3, 4)]);
         assert_eq!(cut(&[1, 2, 4, 5, 6], 3), [(4, 6)]);
@@ -397,6 +404,7 @@ mod tests {
         let third = PACK_BYTES_MAX / 3;
         let sizes =
             [(1, third), (2, third), (3, third), (4, third), (5, PACK_BYTES_MAX + 1), (6, 1)];
-        assert_eq!(full_packs(&singles(&sizes), 100), [1..4, 4..5, 5..6]);
+        let expected = [(1..4, 3 * third), (4..5, third), (5..6, PACK_BYTES_MAX + 1)];
+        assert_eq!(full_packs(&singles(&sizes), 100), expected);
     }
 }

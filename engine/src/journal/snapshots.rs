@@ -7,10 +7,8 @@ use sinks::fail_point;
 use super::error::JournalError;
 use super::frame;
 use super::name;
+use super::read_back;
 use super::store::Store;
-
-/// Of a snapshot so many bytes are read back at once.
-const PIECE_BYTES: usize = 8 << 20;
 
 /// The snapshots that stand, both known to be readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,38 +63,10 @@ impl Snapshots {
         // the same state.
         self.store.overwrite(&path, &bytes).await?;
         fail_point::hit("snapshot.write");
-        self.verify(&path, &bytes).await?;
+        read_back::verify(&self.store, &path, &bytes).await?;
         self.delete_before(seq).await?;
         self.kept = Kept { newest: Some(seq), older: self.kept.newest };
         Ok(bytes.len() as u64)
-    }
-
-    /// Reads the object back a piece at a time: all of it is as large as the state
-    /// once more.
-    async fn verify(
-        &self,
-        path: &object_store::path::Path,
-        written: &Bytes,
-    ) -> Result<(), JournalError> {
-        let expected = written.len() as u64;
-        for start in (0..written.len()).step_by(PIECE_BYTES) {
-            let piece = written.slice(start..written.len().min(start + PIECE_BYTES));
-            let same = |found: &Bytes, actual: u64| {
-                let fault = if actual != expected {
-                    frame::FrameFault::Truncated { expected, actual }
-                } else if *found == piece {
-                    return Ok(());
-                } else {
-                    let (stored, computed) = (crc32c::crc32c(found), crc32c::crc32c(&piece));
-                    frame::FrameFault::Checksum { stored, computed }
-                };
-                Err(fault.of(path.as_ref()))
-            };
-            let range = start as u64..(start + piece.len()) as u64;
-            let read = self.store.read_decoded(path, Some(range.into()), same).await?;
-            read.ok_or_else(|| JournalError::Absent { name: path.to_string() })?;
-        }
-        Ok(())
     }
 
     /// Deletes every snapshot before `seq` but the newest kept so far. Those

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use engine::journal::frame::{self, Kind};
-use engine::journal::pack::{self, PackIndex};
+use engine::journal::pack::{PackBuilder, PackIndex};
 use protos::events::{FleetEvent, Id};
 use protos::journal::{
     Cursor, DeadLetter, Disposition, EndOfInput, FenceChange, Genesis, Input, PingRun, Segment,
@@ -142,8 +142,13 @@ fn fence_set_format_1() {
 fn pack_format_1() {
     let follower = Segment { seq: segment().seq + 1, ..segment() };
     let both = [segment(), follower];
-    let frames = both.clone().map(|segment| frame::encode_segment(&segment));
-    let bytes = golden("pack.v1", || pack::assemble(both[0].seq, &frames));
+    let bytes = golden("pack.v1", || {
+        let mut pack = PackBuilder::new(both[0].seq, both.len(), 0);
+        for segment in &both {
+            pack.push(&frame::encode_segment(segment));
+        }
+        pack.finish()
+    });
     let index = PackIndex::parse(&bytes, bytes.len() as u64, "pack.v1").unwrap();
     assert_eq!(index.seqs(), (both[0].seq, both[1].seq));
     for segment in both {
