@@ -7,19 +7,20 @@
 //!
 //! A cursor is given out only while the path leads to the file, whole. One that
 //! was moved away is done with: a new one begins in its place, once a cursor
-//! that says so is recorded.
+//! that says so is recorded. A start that comes before that finds the file beside
+//! its place, by how it ends, and goes on as if the process had never died.
 
+mod ending;
 mod file;
+mod start;
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use protos::journal::{Cursor, Segment};
 
+use self::ending::Ending;
 use self::file::{LogFile, Place};
 use crate::blocking::Blocking;
 use crate::disk::{drain, io_error, parent, sync_directory, sync_error};
@@ -110,31 +111,14 @@ struct Log<L> {
     recorded: u64,
     /// A new file begins with the next cursor that is recorded.
     begins_anew: bool,
+    /// How the file ends that was moved away before this one. Counts while this one
+    /// is empty, and cannot be told from it otherwise.
+    former: Option<Ending>,
 }
 
 impl<L: Lines> Log<L> {
     fn open(lines: L, path: PathBuf, cursor: Option<&Cursor>) -> Result<Self, SinkError> {
-        let file = LogFile::open(path)?;
-        let path = file.path();
-        let found = file.file().metadata().map_err(io_error(path))?.len();
-        let length = match cursor {
-            Some(cursor) => recorded_length(path, cursor)?,
-            None => whole_lines(file.file(), found).map_err(io_error(path))?,
-        };
-        if found < length {
-            let contradiction = format!(
-                "holds {found} bytes, but its cursor says that {length} were written: put the file \
-                 back, or a copy; where there is none, start once without this sink, which then \
-                 begins anew"
-            );
-            return Err(SinkError::Cursor { path: path.display().to_string(), contradiction });
-        }
-        if found > length {
-            tracing::info!(path = %path.display(), from = found, to = length, "cutting back");
-            file.file().set_len(length).map_err(io_error(path))?;
-        }
-        file.file().sync_all().map_err(sync_error(path))?;
-        sync_directory(parent(path))?;
+        let (file, length) = start::open(path, cursor)?;
         let taken = cursor.map_or(0, |cursor| cursor.through_seq);
         Ok(Self {
             lines,
@@ -145,6 +129,7 @@ impl<L: Lines> Log<L> {
             taken,
             recorded: taken,
             begins_anew: false,
+            former: cursor.and_then(Ending::former),
         })
     }
 
@@ -181,10 +166,20 @@ impl<L: Lines> Log<L> {
         }
         fail_point::hit_in(L::NAME, "flush");
         match self.file.place(self.length)? {
-            Place::Same => Ok(cursor::<L>(self.taken, self.length)),
-            Place::Elsewhere => Err(self.begin_anew(self.taken.max(self.recorded))),
-            Place::Gone => Err(self.begin_anew(self.recorded)),
+            Place::Same => Ok(self.cursor(self.taken, self.length, self.ending()?)),
+            Place::Elsewhere => {
+                self.former = self.ending()?.or(self.former);
+                Err(self.begin_anew(self.taken.max(self.recorded)))
+            }
+            Place::Gone => {
+                self.former = None;
+                Err(self.begin_anew(self.recorded))
+            }
         }
+    }
+
+    fn ending(&self) -> Result<Option<Ending>, SinkError> {
+        Ending::of(self.file.file(), self.length).map_err(io_error(self.file.path()))
     }
 
     /// Asks to have it recorded that a new file begins after segment `through`.
@@ -192,7 +187,19 @@ impl<L: Lines> Log<L> {
         let (path, bytes) = (self.file.path().display(), self.length);
         tracing::warn!(%path, bytes, through, "a file was taken away: a new one begins");
         self.begins_anew = true;
-        SinkError::Unrecorded(Box::new(cursor::<L>(through, 0).into()))
+        SinkError::Unrecorded(Box::new(self.cursor(through, 0, None).into()))
+    }
+
+    fn cursor(&self, through_seq: u64, length: u64, ending: Option<Ending>) -> Cursor {
+        let former = self.former.filter(|_| length == 0);
+        Cursor {
+            sink: L::NAME.to_owned(),
+            through_seq,
+            byte_length: Some(length),
+            ending: ending.map(Ending::checksum),
+            former: former.map(Into::into),
+            ..Cursor::default()
+        }
     }
 
     /// A cursor at segment `through` is recorded.
@@ -213,37 +220,6 @@ impl<L: Lines> Log<L> {
     fn drain(&mut self) -> Result<(), SinkError> {
         drain(self.file.file(), &mut self.unsent).map_err(io_error(self.file.path()))
     }
-}
-
-fn cursor<L: Lines>(through_seq: u64, length: u64) -> Cursor {
-    let (sink, byte_length) = (L::NAME.to_owned(), Some(length));
-    Cursor { sink, through_seq, byte_length, ..Cursor::default() }
-}
-
-fn recorded_length(path: &Path, cursor: &Cursor) -> Result<u64, SinkError> {
-    let Cursor { sink, through_seq, byte_length, .. } = cursor;
-    byte_length.ok_or_else(|| SinkError::Cursor {
-        path: path.display().to_string(),
-        contradiction: format!(
-            "the cursor of {sink} at segment {through_seq} says nothing of the file's length"
-        ),
-    })
-}
-
-/// Length of the whole lines in a file of `length` bytes.
-fn whole_lines(file: &File, length: u64) -> io::Result<u64> {
-    let mut piece = [0; 4096];
-    let mut end = length;
-    while end > 0 {
-        let start = end.saturating_sub(piece.len() as u64);
-        let piece = &mut piece[..(end - start) as usize];
-        file.read_exact_at(piece, start)?;
-        if let Some(last) = piece.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(start + last as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
 }
 
 #[cfg(test)]

@@ -91,6 +91,69 @@ fn a_log_begins_anew_without_waiting_for_a_heartbeat() {
     assert_eq!([lines(&old), lines(&file)].concat(), ids(0..3));
 }
 
+/// As after `logrotate` and a crash, or on a worker that is stopped.
+#[test]
+fn a_worker_that_dies_before_a_new_log_begins_goes_on_as_if_it_had_not() {
+    for (dies_first, makes_anew) in [(false, false), (false, true), (true, false)] {
+        let dir = TempDir::new().unwrap();
+        let file = letters(dir.path());
+        let old = file.with_file_name("old.ndjson");
+        let mut worker = launch(dir.path()).start();
+        deliver(&worker.client(), 0);
+        assert!(worker.stop().success(), "{}", worker.log());
+
+        let mut worker = launch(dir.path()).start();
+        deliver(&worker.client(), 1);
+        wait_for("a line", || (lines(&file) == ids(0..2)).then_some(()));
+        if dies_first {
+            worker.kill();
+        }
+        fs::rename(&file, &old).unwrap();
+        if makes_anew {
+            fs::write(&file, "").unwrap();
+        }
+        if !dies_first {
+            worker.kill();
+        }
+
+        let worker = launch(dir.path()).start();
+        deliver(&worker.client(), 2);
+        wait_for("a new file", || file.exists().then_some(()));
+        deliver(&worker.client(), 3);
+        expect_clean_restart(worker, dir.path());
+        assert_eq!([lines(&old), lines(&file)].concat(), ids(0..4));
+    }
+}
+
+#[test]
+fn an_old_log_in_the_place_of_a_new_one_ends_the_start_and_stays() {
+    let dir = TempDir::new().unwrap();
+    let file = letters(dir.path());
+    let [old, new] = ["old", "new"].map(|name| file.with_file_name(format!("{name}.ndjson")));
+    let mut worker = launch(dir.path()).start();
+    deliver(&worker.client(), 0);
+    wait_for("a line", || (lines(&file) == ids(0..1)).then_some(()));
+    fs::rename(&file, &old).unwrap();
+    deliver(&worker.client(), 1);
+    wait_for("a new file", || file.exists().then_some(()));
+    deliver(&worker.client(), 2);
+    assert!(worker.stop().success(), "{}", worker.log());
+    let before = [lines(&old), lines(&file)].concat();
+    assert_eq!(before, ids(0..3));
+
+    fs::rename(&file, &new).unwrap();
+    fs::rename(&old, &file).unwrap();
+    let output = launch(dir.path()).output();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("shard-0.ndjson: "), "{said}");
+    assert!(said.contains("Move it away"), "it says what to do: {said}");
+    fs::rename(&file, &old).unwrap();
+    fs::rename(&new, &file).unwrap();
+    assert!(launch(dir.path()).start().stop().success());
+    assert_eq!([lines(&old), lines(&file)].concat(), before);
+}
+
 #[test]
 fn a_log_that_is_deleted_holds_up_nothing_else_and_goes_on_in_an_empty_file() {
     let dir = TempDir::new().unwrap();

@@ -212,6 +212,22 @@ pub struct Cursor {
     /// on again, it takes what is committed from then on.
     #[prost(bool, tag = "8")]
     pub dropped: bool,
+    /// How an append-only file ends at `byte_length`: XXH3, 64 bits, of its last
+    /// 4,096 bytes before that, or of all of them. Absent where there are none.
+    #[prost(fixed64, optional, tag = "9")]
+    pub ending: ::core::option::Option<u64>,
+    /// The file that was moved away before this one, which is empty yet.
+    #[prost(message, optional, tag = "10")]
+    pub former: ::core::option::Option<FormerFile>,
+}
+/// An append-only file as it was when it was moved away.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FormerFile {
+    #[prost(uint64, tag = "1")]
+    pub byte_length: u64,
+    /// As in `Cursor`.
+    #[prost(fixed64, tag = "2")]
+    pub ending: u64,
 }
 /// Written once when a journal is created.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

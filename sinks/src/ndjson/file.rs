@@ -30,12 +30,19 @@ pub(super) enum Place {
 impl LogFile {
     /// The file at `path`, which is made where it is not there. Blocks.
     pub(super) fn open(path: PathBuf) -> Result<Self, SinkError> {
+        create_directory(parent(&path))?;
+        let file = to_append().create(true).open(&path).map_err(io_error(&path))?;
+        Self::at(path, file)
+    }
+
+    /// The file that was at `path` and has the name `moved` now. Blocks.
+    pub(super) fn open_moved(path: PathBuf, moved: &Path) -> Result<Self, SinkError> {
+        let file = to_append().open(moved).map_err(io_error(moved))?;
+        Self::at(path, file)
+    }
+
+    fn at(path: PathBuf, file: File) -> Result<Self, SinkError> {
         let directory = parent(&path).to_path_buf();
-        create_directory(&directory)?;
-        // What is appended never lies behind a hole, should somebody cut the file.
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).append(true);
-        let file = options.open(&path).map_err(io_error(&path))?;
         let directory = Held::open(directory.clone()).map_err(io_error(&directory))?;
         Ok(Self { held: Held::new(path, file), directory })
     }
@@ -98,6 +105,13 @@ impl LogFile {
             )
         }
     }
+}
+
+/// What is appended never lies behind a hole, should somebody cut the file.
+fn to_append() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    options
 }
 
 fn displaced(path: &Path, what: String) -> SinkError {

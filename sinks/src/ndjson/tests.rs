@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use protos::events::fleet_event::Detail;
 use protos::events::{GeofenceEnter, GeofenceExit, Id};
 use rstest::rstest;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
 use crate::testing::{dead_letter, event, segment, write_all};
@@ -32,7 +33,11 @@ fn path(directory: &Path) -> PathBuf {
 
 /// Ids of the events in the log, in order.
 fn ids(directory: &Path) -> Vec<String> {
-    let text = fs::read_to_string(path(directory)).unwrap();
+    ids_in(&path(directory))
+}
+
+fn ids_in(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'));
     text.lines()
         .map(|line| {
@@ -63,6 +68,7 @@ async fn events_are_lines_in_the_order_of_the_journal() {
         sink: "event_log".into(),
         through_seq: 9,
         byte_length: Some(text.len() as u64),
+        ending: Some(xxh3_64(text.as_bytes())),
         ..Cursor::default()
     };
     assert_eq!(cursor, expected);
@@ -286,8 +292,13 @@ async fn a_new_file_begins_once_it_is_recorded_that_it_does(
     write_all(&mut log, [segment_with_events(3, 1)]).await;
     let asked = log.flush(Flush::Periodic).await.unwrap_err();
     let SinkError::Unrecorded(progress) = asked else { panic!("{asked}") };
-    let begins =
-        Cursor { sink: "event_log".into(), through_seq, byte_length: Some(0), ..Cursor::default() };
+    let begins = Cursor {
+        sink: "event_log".into(),
+        through_seq,
+        byte_length: Some(0),
+        former: progress.cursor.former,
+        ..Cursor::default()
+    };
     assert_eq!(progress.cursor, begins);
     // A crash here finds the file empty, as the cursor says.
     assert_eq!(log.recorded(&begins).await.unwrap(), None);
@@ -317,11 +328,134 @@ async fn a_file_that_is_put_back_before_a_new_one_begins_goes_on() {
     assert_eq!((cursor.through_seq, cursor.byte_length), (3, Some(length)));
 }
 
+/// What a log asks to have recorded before it goes on.
+async fn asked(log: &mut impl Sink) -> Cursor {
+    match log.flush(Flush::Periodic).await {
+        Err(SinkError::Unrecorded(progress)) => progress.cursor,
+        flushed => panic!("{flushed:?}"),
+    }
+}
+
+/// Opens the log of [`a_log_that_is_written`].
+fn open(directory: &Path, cursor: &Cursor) -> Result<impl Sink + use<>, SinkError> {
+    event_log::open(directory, 3, Some(cursor))
+}
+
+/// The refusal of a start, which leaves what it finds as it is.
+fn refusal(directory: &Path, cursor: &Cursor) -> String {
+    let before = fs::read(path(directory)).ok();
+    let error = open(directory, cursor).err().expect("a refusal");
+    assert!(matches!(error, SinkError::Cursor { .. }), "{error}");
+    if before.is_some() {
+        assert_eq!(fs::read(path(directory)).ok(), before);
+    }
+    error.to_string()
+}
+
+/// The process died, or was stopped, before it was recorded that a new file begins.
+#[rstest]
+#[case::moved(Meddling::Moved)]
+#[case::moved_and_made_anew(Meddling::MovedAndMadeAnew)]
+#[tokio::test]
+async fn a_start_finds_a_file_that_was_moved_away(#[case] meddling: Meddling) {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    let recorded = log.flush(Flush::Periodic).await.unwrap();
+    meddling.with(&directory);
+    // Behind what is recorded: it comes again.
+    write_all(&mut log, [segment_with_events(3, 1)]).await;
+    log.flush(Flush::Periodic).await.unwrap_err();
+    drop(log);
+    for _ in 0..2 {
+        drop(open(&directory, &recorded).unwrap());
+    }
+    let mut log = open(&directory, &recorded).unwrap();
+    write_all(&mut log, [segment_with_events(3, 2)]).await;
+    let begins = asked(&mut log).await;
+    assert_eq!((begins.through_seq, begins.byte_length), (3, Some(0)));
+    assert_eq!(log.recorded(&begins).await.unwrap(), None);
+    write_all(&mut log, [segment_with_events(4, 1)]).await;
+    log.flush(Flush::Final).await.unwrap();
+    assert_eq!(ids(&directory), texts([(4, 0)]));
+    fs::rename(directory.join("shard-3.old.ndjson"), path(&directory)).unwrap();
+    assert_eq!(ids(&directory), texts([(1, 0), (1, 1), (2, 0), (3, 0), (3, 1)]));
+}
+
+#[tokio::test]
+async fn a_start_takes_no_other_file_for_the_one_that_was_moved() {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    let (file, old) = (path(&directory), directory.join("shard-3.old.ndjson"));
+    // A copy of before lacks what was written since.
+    fs::copy(&file, &old).unwrap();
+    write_all(&mut log, [segment_with_events(3, 1)]).await;
+    let recorded = log.flush(Flush::Periodic).await.unwrap();
+    drop(log);
+    let whole = directory.join("shard-3.whole.ndjson");
+    fs::rename(&file, &whole).unwrap();
+    // Of two that are whole nobody knows which one a reader has.
+    let linked = directory.join("shard-3.linked.ndjson");
+    fs::hard_link(&whole, &linked).unwrap();
+    drop(open(&directory, &recorded).unwrap());
+    fs::remove_file(&linked).unwrap();
+    fs::copy(&whole, &linked).unwrap();
+    let said = refusal(&directory, &recorded);
+    assert!(said.contains("shard-3.whole.ndjson") && said.contains("linked"), "{said}");
+    for gone in [linked, whole] {
+        fs::remove_file(gone).unwrap();
+    }
+    let said = refusal(&directory, &recorded);
+    assert!(said.contains("shard-3.ndjson: holds 0 bytes"), "{said}");
+    // A copy is as good as the file.
+    fs::rename(old, &file).unwrap();
+    let said = refusal(&directory, &recorded);
+    assert!(said.contains("shard-3.ndjson: holds "), "{said}");
+}
+
+/// An older log in the place of the one that goes on would be cut.
+#[rstest]
+#[case::over_an_empty_one(0, "is the log that was moved away")]
+#[case::over_one_with_lines(1, "does not hold the ")]
+#[tokio::test]
+async fn an_old_log_that_is_put_back_is_not_cut(#[case] events: usize, #[case] expected: &str) {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    Meddling::Moved.with(&directory);
+    let begins = asked(&mut log).await;
+    log.recorded(&begins).await.unwrap();
+    write_all(&mut log, [segment_with_events(4, events)]).await;
+    let recorded = log.flush(Flush::Final).await.unwrap();
+    drop(log);
+    let (file, old) = (path(&directory), directory.join("shard-3.old.ndjson"));
+    let new = fs::read(&file).unwrap();
+    fs::rename(&file, directory.join("shard-3.new.ndjson")).unwrap();
+    fs::copy(&old, &file).unwrap();
+    let said = refusal(&directory, &recorded);
+    assert!(said.contains("shard-3.ndjson: ") && said.contains(expected), "{said}");
+    // As it says: away with it, and the right one, or a copy, back.
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, &new).unwrap();
+    let mut log = open(&directory, &recorded).unwrap();
+    write_all(&mut log, [segment_with_events(5, 1)]).await;
+    log.flush(Flush::Final).await.unwrap();
+    assert_eq!(ids(&directory).last(), Some(&id(5, 0).to_string()));
+    assert_eq!(ids(&directory).len(), events + 1);
+}
+
+/// Engines before this one did not say how a file ends.
+#[tokio::test]
+async fn a_cursor_that_says_only_how_long_a_file_is_still_counts() {
+    let (_around, directory, mut log) = a_log_that_is_written().await;
+    let recorded = log.flush(Flush::Final).await.unwrap();
+    drop(log);
+    let old = Cursor { ending: None, ..recorded.clone() };
+    let mut log = open(&directory, &old).unwrap();
+    assert_eq!(log.flush(Flush::Periodic).await.unwrap(), recorded);
+}
+
 /// What happens to a log.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Write { events: usize, twice: bool },
     Flush { recorded: bool },
+    Move { makes_anew: bool },
     Crash,
 }
 
@@ -329,23 +463,28 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..4_usize, any::<bool>()).prop_map(|(events, twice)| Step::Write { events, twice }),
         2 => any::<bool>().prop_map(|recorded| Step::Flush { recorded }),
+        1 => any::<bool>().prop_map(|makes_anew| Step::Move { makes_anew }),
         1 => Just(Step::Crash),
     ]
 }
 
 proptest! {
     #[test]
-    fn every_line_is_there_once_whatever_crashes(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn every_line_is_there_once_whatever_crashes_and_is_moved(
+        steps in prop::collection::vec(any_step(), 1..60),
+    ) {
         let directory = tempfile::tempdir().unwrap();
         let path = path(directory.path());
         let open = |cursor: Option<&Cursor>| {
             Log::open(event_log::EventLines, path.clone(), cursor).unwrap()
         };
         let mut journal: Vec<Segment> = Vec::new();
+        let mut moved: Vec<PathBuf> = Vec::new();
         let mut log = open(None);
         // Before the first line, as the runner sees to.
         let mut recorded = log.flush().unwrap();
-        for step in steps {
+        for step in steps.into_iter().chain([Step::Flush { recorded: true }; 2]) {
+            let mut crashes = false;
             match step {
                 Step::Write { events, twice } => {
                     let segment = segment_with_events(journal.len() as u64 + 1, events);
@@ -356,25 +495,46 @@ proptest! {
                     journal.push(segment);
                 }
                 Step::Flush { recorded: is_recorded } => {
-                    let cursor = log.flush().unwrap();
+                    let (cursor, waits) = match log.flush() {
+                        Ok(cursor) => (cursor, false),
+                        Err(SinkError::Unrecorded(progress)) => (progress.cursor, true),
+                        Err(error) => panic!("{error}"),
+                    };
                     if is_recorded {
+                        log.recorded(cursor.through_seq).unwrap();
                         recorded = cursor;
                     }
+                    // A log that waits takes nothing.
+                    crashes = waits && !is_recorded;
                 }
-                Step::Crash => {
-                    log = open(Some(&recorded));
-                    let through = recorded.through_seq;
-                    for segment in journal.iter().filter(|segment| segment.seq > through) {
-                        log.write(segment).unwrap();
+                // One of which nothing is recorded is not known again: its lines come
+                // twice.
+                Step::Move { .. } if recorded.byte_length == Some(0) => {}
+                Step::Move { makes_anew } => {
+                    let old = directory.path().join(format!("{}.ndjson", moved.len()));
+                    if fs::rename(&path, &old).is_ok() {
+                        moved.push(old);
                     }
+                    if makes_anew && !path.exists() {
+                        fs::write(&path, "").unwrap();
+                    }
+                }
+                Step::Crash => crashes = true,
+            }
+            if crashes {
+                log = open(Some(&recorded));
+                let through = recorded.through_seq;
+                for segment in journal.iter().filter(|segment| segment.seq > through) {
+                    log.write(segment).unwrap();
                 }
             }
         }
-        log.flush().unwrap();
         let expected: Vec<String> = journal
             .iter()
             .flat_map(|segment| segment.events.iter().map(|event| event.event_id.to_string()))
             .collect();
-        prop_assert_eq!(ids(directory.path()), expected);
+        let files = moved.iter().chain([&path]);
+        let found: Vec<String> = files.flat_map(|file| ids_in(file)).collect();
+        prop_assert_eq!(found, expected);
     }
 }
