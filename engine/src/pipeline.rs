@@ -123,6 +123,8 @@ impl Pipeline {
         let mut claimed = Claimed::claim_all(claims.collect(), in_file).await?;
         let fences =
             configure::configure(&mut claimed, &options, &configured, &fence_objects).await?;
+        let first = claimed.first().expect("a worker has at least one shard");
+        let fence_objects = fence_objects.used(first.fence_use());
 
         let limits = QueueLimits {
             max_pings: usize::try_from(options.config.queue.max_pings).unwrap_or(usize::MAX),

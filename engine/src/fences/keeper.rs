@@ -65,6 +65,7 @@ pub struct Keeper {
 #[derive(Debug)]
 pub(crate) struct Agreed {
     done: TryJoinAll<oneshot::Receiver<FenceHistory>>,
+    hash: String,
     configured: String,
     json: Bytes,
 }
@@ -151,9 +152,12 @@ impl Keeper {
             NOT_STORED
         })?;
         let (valid_from, received) = self.times(valid_from);
+        let hash = set.hash().to_owned();
         let fences = FenceInput { set, valid_from, configured: configured.clone() };
-        let done = self.take_up(&fences, received).await?;
-        self.agreed = Some(Agreed { done, configured, json });
+        let taken_up = self.take_up(&fences, received).await;
+        // Called off, in every shard.
+        let done = taken_up.inspect_err(|_| self.objects.settled(&hash))?;
+        self.agreed = Some(Agreed { done, hash, configured, json });
         in_time(self.settle(), NOT_DURABLE).await?;
         if is_same {
             return Ok(unchanged);
@@ -179,8 +183,11 @@ impl Keeper {
     async fn settle(&mut self) -> Result<(), EditError> {
         let Some(agreed) = &mut self.agreed else { return Ok(()) };
         let histories = (&mut agreed.done).await;
-        let Agreed { configured, json, .. } = self.agreed.take().expect("it was waited for");
+        let agreed = self.agreed.take().expect("it was waited for");
+        let Agreed { hash, configured, json, .. } = agreed;
+        // Where a shard is gone, nobody knows whether it has committed the change.
         let history = longest(histories.map_err(|_| ENDING)?);
+        self.objects.settled(&hash);
         let is_other = history.newest().set.hash() != self.taken.history.newest().set.hash();
         self.taken = Taken { history, configured };
         if is_other {

@@ -1,10 +1,11 @@
 //! Fence sets as objects: written before the first segment that refers to
-//! them, and never deleted: what refers to one may lie anywhere in the history
-//! of any shard, whoever owns it. Shared by all shards.
+//! them, and deleted by [`FenceUse`] alone: what refers to one may lie anywhere in the
+//! history of any shard, whoever owns it. Shared by all shards.
 
 use bytes::Bytes;
 
 use super::error::JournalError;
+use super::fence_use::FenceUse;
 use super::frame::{self, FrameFault, Kind};
 use super::name;
 use super::store::Store;
@@ -13,12 +14,19 @@ use super::store::Store;
 #[derive(Clone, Debug)]
 pub struct FenceObjects {
     store: Store,
+    uses: Option<FenceUse>,
 }
 
 impl FenceObjects {
     /// The fence sets of `store`.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, uses: None }
+    }
+
+    /// The same, which announces what it stores where sets that nobody needs go.
+    #[must_use]
+    pub fn used(self, uses: Option<FenceUse>) -> Self {
+        Self { uses, ..self }
     }
 
     /// Removes what a killed writer left half written. For the holder of the
@@ -32,11 +40,30 @@ impl FenceObjects {
     }
 
     /// Makes the fence set `hash` (letters and digits) durable, if it is not
-    /// yet.
+    /// yet. It is there until [`Self::settled`] is called, and from then on as long as
+    /// anything refers to it.
     ///
     /// # Errors
     /// The store fails, or holds another set under this hash.
     pub async fn put(&self, hash: &str, set: Bytes) -> Result<(), JournalError> {
+        if let Some(uses) = &self.uses {
+            uses.announce(hash).await;
+        }
+        let stored = self.store(hash, set).await;
+        if stored.is_err() {
+            self.settled(hash);
+        }
+        stored
+    }
+
+    /// See [`FenceUse::settled`].
+    pub fn settled(&self, hash: &str) {
+        if let Some(uses) = &self.uses {
+            uses.settled(hash);
+        }
+    }
+
+    async fn store(&self, hash: &str, set: Bytes) -> Result<(), JournalError> {
         let path = path_of(hash)?;
         let object = frame::encode(Kind::FenceSet, &set);
         let Some(found) = self.store.create(&path, &object).await? else { return Ok(()) };

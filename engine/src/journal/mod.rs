@@ -18,7 +18,8 @@
 //! the ownership and gives the [`Journal`], whose [`Journal::commit`] is the
 //! only way a segment comes into being. [`JournalReader`] serves consumers,
 //! [`History`] those who look at a journal that is another's,
-//! [`Snapshots`] and [`Retention`] keep the history short.
+//! [`Snapshots`] and [`Retention`] keep the history short, and [`FenceUse`] the
+//! fence sets few.
 //!
 //! Constraints kept throughout: names are created, never overwritten; a
 //! segment's bytes are fixed before the first attempt; a listing is a hint and
@@ -35,6 +36,7 @@ mod consumer;
 pub mod disk;
 mod error;
 mod fence_objects;
+mod fence_use;
 pub mod frame;
 mod genesis;
 mod health;
@@ -59,6 +61,7 @@ pub use commit::CommitError;
 pub use consumer::Consumer;
 pub use error::JournalError;
 pub use fence_objects::FenceObjects;
+pub use fence_use::{ClaimedShard, FenceUse};
 pub use frame::{FrameError, FrameFault};
 pub use genesis::{has_traces, refuse_other_number};
 pub use health::CommitHealth;

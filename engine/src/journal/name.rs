@@ -52,6 +52,14 @@ pub(super) fn fence_set(hash: &str) -> Path {
     Path::from(format!("fences/{hash}"))
 }
 
+/// The hash in the name of a fence set, 32 lower-case hex digits; `None` for a name
+/// that is not ours.
+pub(super) fn parse_fence_set(path: &Path) -> Option<String> {
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let name = path.filename()?;
+    (name.len() == 32 && name.bytes().all(is_digit)).then(|| name.to_owned())
+}
+
 /// The number in the name of a segment or snapshot; `None` for a name that
 /// is not ours.
 pub(super) fn parse_seq(path: &Path) -> Option<u64> {
@@ -89,5 +97,8 @@ mod tests {
         }
         assert_eq!(parse_pack(&pack(0, 9, 8)), None);
         assert_eq!(parse_pack(&segment(0, 8)), None);
+        assert_eq!(parse_fence_set(&fence_set("readme")), None);
+        let hash = "0123456789abcdef0123456789abcdef";
+        assert_eq!(parse_fence_set(&fence_set(hash)).as_deref(), Some(hash));
     }
 }

@@ -79,6 +79,8 @@ pub struct Retention {
     policy: RetentionPolicy,
     /// Whether the single at a seq is a claim, of those already read.
     claims: BTreeMap<u64, bool>,
+    /// The oldest segment that the last run left.
+    oldest_segment: Option<u64>,
 }
 
 impl Retention {
@@ -92,7 +94,15 @@ impl Retention {
             "a pack holds 1 to {} segments",
             pack::SEGMENTS_MAX
         );
-        Self { store, shard, first_seq, policy, claims: BTreeMap::new() }
+        let claims = BTreeMap::new();
+        Self { store, shard, first_seq, policy, claims, oldest_segment: None }
+    }
+
+    /// No segment before this one stands, but the objects of claims that are kept;
+    /// `None` before a run has seen to it.
+    #[must_use]
+    pub fn oldest_segment(&self) -> Option<u64> {
+        self.oldest_segment
     }
 
     /// Packs, then deletes, at `now_ms` (milliseconds since the Unix epoch).
@@ -281,6 +291,8 @@ impl Retention {
         };
         let packs = self.packs().await?;
         let singles = self.singles(limit).await?;
+        let later = packs.iter().filter(|((_, last), _)| *last > limit);
+        let mut oldest = later.map(|((first, _), _)| *first).fold(limit + 1, u64::min);
         let mut oldest_first: BTreeMap<(u64, u64), ObjectMeta> =
             packs.into_iter().filter(|((_, last), _)| *last <= limit).collect();
         oldest_first.extend(singles.into_iter().map(|(seq, meta)| ((seq, seq), meta)));
@@ -295,6 +307,7 @@ impl Retention {
                 continue;
             }
             if !is_old(&meta) {
+                oldest = oldest.min(first);
                 break;
             }
             fail_point::hit("retention.delete");
@@ -306,6 +319,7 @@ impl Retention {
             }
         }
         self.claims.retain(|seq, _| single_seqs.contains(seq) || *seq > limit);
+        self.oldest_segment = Some(oldest);
         Ok(())
     }
 

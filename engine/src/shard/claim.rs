@@ -1,6 +1,7 @@
 //! Taking a shard: recover and fence; then record today's settings and fences,
 //! which all shards of a worker must agree on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -20,7 +21,8 @@ use super::maintenance::Maintenance;
 use super::recovery::{Audit, Recovered, recover};
 use super::tag_change::TagInput;
 use crate::journal::{
-    self, FenceObjects, Fenced, Journal, JournalReader, OpenOptions, RetentionPolicy, Store,
+    self, ClaimedShard, FenceObjects, FenceUse, Fenced, Journal, JournalReader, OpenOptions,
+    RetentionPolicy, Standby, Store,
 };
 use crate::metrics;
 
@@ -102,14 +104,34 @@ impl Claimed {
         configured: Arc<FenceSet>,
     ) -> anyhow::Result<Vec<Self>> {
         let store = options.first().expect("a worker has at least one shard").store.clone();
-        let fence_sets = FenceSets::new(FenceObjects::new(store), configured);
+        let is_alone = is_alone(&options);
+        let fence_sets = FenceSets::new(FenceObjects::new(store.clone()), configured);
         let recover = |options| Candidate::recover(options, fence_sets.clone());
         let recovering: Vec<_> = options.into_iter().map(recover).collect();
-        let mut claimed = Vec::new();
+        let (mut claimed, mut bases) = (Vec::new(), Vec::new());
         for candidate in try_join_all(recovering).await? {
+            bases.push(candidate.base());
             claimed.push(candidate.take().await?);
         }
+        if is_alone {
+            let of_shard = |(shard, snapshot): (&Self, _)| ClaimedShard {
+                shard: shard.number,
+                tail: shard.tail(),
+                snapshot,
+            };
+            let uses = FenceUse::new(store, claimed.iter().zip(bases).map(of_shard)).await?;
+            for shard in &mut claimed {
+                shard.maintenance.set_fence_use(uses.clone());
+            }
+        }
         Ok(claimed)
+    }
+
+    /// Of fence sets, where those that nobody needs go: where all shards of a journal
+    /// on this machine were claimed together.
+    #[must_use]
+    pub fn fence_use(&self) -> Option<FenceUse> {
+        self.maintenance.fence_use().cloned()
     }
 
     /// Records `settings`, where they differ from those in force, and a change
@@ -199,6 +221,11 @@ impl Candidate {
         Ok(Self { options, claim, fence_sets, recovered })
     }
 
+    /// The snapshot it was recovered from, and the fence sets that this refers to.
+    fn base(&self) -> Option<(u64, Vec<String>)> {
+        self.claim.snapshot().map(|base| (base.seq, base.fence_hashes.clone()))
+    }
+
     /// Fences everybody else off; what was committed meanwhile is applied first.
     async fn take(self) -> anyhow::Result<Claimed> {
         let Self { options, mut claim, fence_sets, mut recovered } = self;
@@ -256,6 +283,15 @@ impl Candidate {
             maintenance,
         })
     }
+}
+
+/// Whether these are all shards of a journal that nobody else writes.
+fn is_alone(options: &[ClaimOptions]) -> bool {
+    let numbers: BTreeSet<u32> = options.iter().map(|options| options.open.shard).collect();
+    options.iter().all(|options| {
+        options.open.standby == Standby::ExclusiveLock
+            && numbers.iter().copied().eq(0..options.open.shards)
+    })
 }
 
 fn refuse_differences(options: &ClaimOptions, audit: Audit) -> anyhow::Result<()> {

@@ -12,7 +12,9 @@ use tracing::{debug, warn};
 
 use super::cursors::CursorBoard;
 use crate::journal::frame::SnapshotEncoder;
-use crate::journal::{Cadence, Committed, Journal, Retention, RetentionPolicy, Snapshots, Store};
+use crate::journal::{
+    Cadence, Committed, FenceUse, Journal, Retention, RetentionPolicy, Snapshots, Store,
+};
 use crate::metrics;
 use crate::wall_clock::WallClock;
 
@@ -25,6 +27,8 @@ pub(super) struct Maintenance {
     configured_fences: String,
     /// The same of the tags of vehicles.
     configured_tags: String,
+    /// Of fence sets, where those that nobody needs go.
+    fence_use: Option<FenceUse>,
     keepers: Arc<Mutex<Keepers>>,
     newest: Arc<Newest>,
     taking_down: Option<TakingDown>,
@@ -44,6 +48,7 @@ struct Newest {
 /// large as it is.
 struct TakingDown {
     seq: u64,
+    fence_hashes: Vec<String>,
     encoding: JoinHandle<SnapshotEncoder>,
 }
 
@@ -82,6 +87,7 @@ impl Maintenance {
             cadence,
             configured_fences: String::new(),
             configured_tags: String::new(),
+            fence_use: None,
             keepers: Arc::new(Mutex::new(Keepers { snapshots, retention })),
             newest: Arc::new(newest),
             taking_down: None,
@@ -107,8 +113,21 @@ impl Maintenance {
         self.configured_tags = hash;
     }
 
+    /// From here on fence sets go that nobody needs.
+    pub(super) fn set_fence_use(&mut self, uses: FenceUse) {
+        self.fence_use = Some(uses);
+    }
+
+    /// Of fence sets, where those that nobody needs go.
+    pub(super) fn fence_use(&self) -> Option<&FenceUse> {
+        self.fence_use.as_ref()
+    }
+
     /// Counts a segment towards the next snapshot.
     pub(super) fn count(&mut self, committed: &Committed) {
+        if let Some(uses) = &self.fence_use {
+            uses.committed(self.shard, &committed.segment);
+        }
         self.cadence.segment(committed.bytes);
         let behind = committed.seq.saturating_sub(self.newest.seq.load(Ordering::Relaxed));
         metrics::SINCE_SNAPSHOT.gauge(&[&self.shard.to_string()]).set(behind as f64);
@@ -186,13 +205,13 @@ impl Maintenance {
             configured_fences_hash: self.configured_fences.clone(),
             configured_tags_hash: self.configured_tags.clone(),
         };
-        let seq = snapshot.seq;
+        let (seq, fence_hashes) = (snapshot.seq, snapshot.fence_hashes.clone());
         let bytes = self.newest.bytes.load(Ordering::Relaxed);
         // As much as the one before took, and a quarter: mostly it grows.
         let expected = bytes as usize + bytes as usize / 4 + CAPTURE_BYTES;
         let encoding =
             tokio::task::spawn_blocking(move || SnapshotEncoder::new(&snapshot, expected));
-        self.taking_down = Some(TakingDown { seq, encoding });
+        self.taking_down = Some(TakingDown { seq, fence_hashes, encoding });
         self.cadence.restart();
     }
 
@@ -217,7 +236,9 @@ impl Maintenance {
         }
     }
 
-    fn write(&mut self, TakingDown { seq, encoding }: TakingDown, floor: Option<u64>) {
+    fn write(&mut self, taking_down: TakingDown, floor: Option<u64>) {
+        let TakingDown { seq, fence_hashes, encoding } = taking_down;
+        let (shard, fence_use) = (self.shard, self.fence_use.clone());
         let keepers = Arc::clone(&self.keepers);
         let newest = Arc::clone(&self.newest);
         self.task = Some(tokio::spawn(async move {
@@ -230,6 +251,9 @@ impl Maintenance {
                     debug!(seq, bytes, "wrote a snapshot");
                     newest.bytes.store(bytes, Ordering::Relaxed);
                     newest.seq.store(seq, Ordering::Relaxed);
+                    if let Some(uses) = &fence_use {
+                        uses.snapshot(shard, seq, fence_hashes);
+                    }
                 }
                 Err(error) => {
                     metrics::MAINTENANCE_ERRORS.counter(&["snapshot"]).increment(1);
@@ -242,7 +266,17 @@ impl Maintenance {
                 Ok(swept) => debug!(?swept, "swept the journal"),
                 Err(error) => {
                     metrics::MAINTENANCE_ERRORS.counter(&["sweep"]).increment(1);
-                    warn!(%error, "the journal was not swept: it grows instead");
+                    return warn!(%error, "the journal was not swept: it grows instead");
+                }
+            }
+            if let (Some(uses), Some(seq)) = (fence_use, keepers.retention.oldest_segment()) {
+                uses.oldest_segment(shard, seq);
+                match uses.sweep().await {
+                    Ok(removed) => debug!(removed, "removed fence sets that nothing refers to"),
+                    Err(error) => {
+                        metrics::MAINTENANCE_ERRORS.counter(&["sweep"]).increment(1);
+                        warn!(%error, "fence sets were not swept: they stay for now");
+                    }
                 }
             }
         }));

@@ -8,6 +8,7 @@ mod cloud_storage;
 mod commits;
 mod consumers;
 mod fence_sets;
+mod fence_use;
 mod fences;
 mod golden;
 mod history;

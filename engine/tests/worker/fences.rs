@@ -4,6 +4,7 @@
 mod api;
 mod crashes;
 mod files;
+mod stored;
 mod vectors;
 
 use std::fs;
