@@ -131,10 +131,9 @@ fn an_old_log_in_the_place_of_a_new_one_ends_the_start_and_stays() {
     let file = letters(dir.path());
     let [old, new] = ["old", "new"].map(|name| file.with_file_name(format!("{name}.ndjson")));
     let mut worker = launch(dir.path()).start();
-    deliver(&worker.client(), 0);
-    wait_for("a line", || (lines(&file) == ids(0..1)).then_some(()));
+    (0..2).for_each(|n| deliver(&worker.client(), n));
+    wait_for("lines", || (lines(&file) == ids(0..2)).then_some(()));
     fs::rename(&file, &old).unwrap();
-    deliver(&worker.client(), 1);
     wait_for("a new file", || file.exists().then_some(()));
     deliver(&worker.client(), 2);
     assert!(worker.stop().success(), "{}", worker.log());
